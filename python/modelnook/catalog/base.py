@@ -1,0 +1,88 @@
+"""What a catalogue source is: it can search, describe and fetch. Its names are its own; the index is not its business."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+from modelnook.domain.event import Emit
+from modelnook.domain.model import ModelInfo, ModelRef
+
+__all__ = ["Query", "Source"]
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for. ``params`` is a (low, high) range of parameter counts; ``license`` an id or a kind."""
+
+    text: str = ""
+    task: str | None = None
+    license: str | None = None
+    language: str | None = None
+    params: tuple[float, float] | None = None
+    sort: str = "relevance"
+    limit: int = 20
+
+    def matches(self, info: ModelInfo) -> bool:
+        """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters."""
+        words = self.text.lower().split()
+        hay = " ".join((info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags)).lower()
+        return (
+            all(w in hay for w in words)
+            and (self.task is None or info.task in (self.task, None))
+            and (self.license is None or self.license.lower() in ((info.license or "").lower(), info.license_kind))
+            and (self.language is None or not info.language or self.language in info.language)
+            and (
+                self.params is None
+                or (info.parameters is not None and self.params[0] <= info.parameters <= self.params[1])
+            )
+        )
+
+
+class Source(ABC):
+    """One place where models are.
+
+    Args:
+        name: the name before the colon in a reference.
+    """
+
+    kind: str
+    """What ``sources add --kind`` calls it."""
+
+    networked: bool = False
+    """Whether it is asked only when online."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def search(self, query: Query) -> list[ModelInfo]:
+        """Entries that match, best first; at most ``query.limit``.
+
+        Raises:
+            OfflineError: can't be reached (within its deadline).
+        """
+
+    @abstractmethod
+    def info(self, ref: ModelRef) -> ModelInfo:
+        """Everything known without downloading weights.
+
+        Raises:
+            NotFoundError: no such model or revision here.
+        """
+
+    @abstractmethod
+    def fetch(
+        self, ref: ModelRef, emit: Emit, *, stop: Callable[[], bool] = lambda: False, allow_pickle: bool = False
+    ) -> Path:
+        """A local folder with the model's files, complete and verified; downloads what isn't there.
+
+        Emits ``Progress(phase="downloading", step=bytes, total=bytes)``.
+        """
+
+    def names(self) -> list[str]:
+        """The ids it can list without a network, for completion and near misses."""
+        return []

@@ -1,0 +1,1 @@
+"""Plain values that every floor speaks in: frozen dataclasses, standard library only, no I/O."""

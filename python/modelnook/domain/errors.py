@@ -1,0 +1,149 @@
+"""What can go wrong, as a tree.
+
+::
+
+    ModelnookError
+    ├── UsageError            the caller's words are off: unknown verb, option, value        400
+    │   └── DataError         the caller's table can't be used as it is                      400
+    ├── NotFoundError         a model, run, file, column that isn't there                    404
+    ├── ConflictError         a name, lease or port that another holds                       409
+    ├── UnsupportedError      this model, task or backend can't do that                      422
+    │   └── MissingPackage    an optional package isn't installed                            422
+    ├── RefusedError          it could be done and must not: quality, licence, unsafe code   422
+    ├── OfflineError          needs a network that is off or can't be reached                503
+    ├── StoreError            the disk: full, newer schema, damaged                          500
+    └── InternalError         ours: a bug, with where to report it                           500
+
+Each has ``code`` (stable, ``room.what``), ``message`` (what was asked, quoted, and why not) and ``hint`` (the one
+thing to do next), both from the message catalogue under the key that is the code.
+
+>>> str(NotFoundError("core.near", what="verb", name="serch", near="search"))
+"There is no verb 'serch'. Did you mean 'search'?"
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from modelnook.messages import pair
+
+__all__ = [
+    "ConflictError",
+    "DataError",
+    "InternalError",
+    "MissingPackage",
+    "ModelnookError",
+    "NotFoundError",
+    "OfflineError",
+    "RefusedError",
+    "StoreError",
+    "UnsupportedError",
+    "UsageError",
+    "near",
+    "unknown",
+]
+
+
+class ModelnookError(Exception):
+    """The root of all errors that modelnook raises on purpose."""
+
+    status = 500
+
+    def __init__(self, code: str, /, **values: object) -> None:
+        self.code = code
+        self.values = values
+        self.message, self.hint = pair(code, **values)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.code, {k: str(v) for k, v in self.values.items()}))
+
+    def to_dict(self) -> dict[str, str]:
+        """``{code, message, hint}``, the form that crosses RPC and that a run's record keeps."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _rebuild(kind: type[ModelnookError], code: str, values: dict[str, str]) -> ModelnookError:
+    return kind(code, **values)
+
+
+class UsageError(ModelnookError):
+    """The caller's words are off."""
+
+    status = 400
+
+
+class DataError(UsageError):
+    """The caller's table can't be used as it is."""
+
+
+class NotFoundError(ModelnookError):
+    """Something named isn't there."""
+
+    status = 404
+
+
+class ConflictError(ModelnookError):
+    """Another holds the name, the lease or the port."""
+
+    status = 409
+
+
+class UnsupportedError(ModelnookError):
+    """This model, task or backend can't do that."""
+
+    status = 422
+
+
+class MissingPackage(UnsupportedError):
+    """An optional package isn't installed."""
+
+
+class RefusedError(ModelnookError):
+    """It could be done and must not be."""
+
+    status = 422
+
+
+class OfflineError(ModelnookError):
+    """Needs a network that is off or can't be reached."""
+
+    status = 503
+
+
+class StoreError(ModelnookError):
+    """The disk is full, damaged, or holds a newer store."""
+
+
+class InternalError(ModelnookError):
+    """A bug of ours."""
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name closest to a mistyped one, or None.
+
+    >>> near("finetun", ["finetune", "search"])
+    'finetune'
+    """
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def unknown(what: str, name: str, known: Iterable[str], kind: type[ModelnookError] = UsageError) -> ModelnookError:
+    """The error for a name that is none of the known ones, with the near miss or the list.
+
+    ``what`` is a key of the room ``what`` (``verb``, ``option``, ``column`` …).
+    """
+    from modelnook.messages import t
+
+    names = list(known)
+    label = t(f"what.{what}")
+    close = near(name, names)
+    if close:
+        return kind("core.near", what=label, name=name, near=close)
+    return kind("core.unknown", what=label, name=name, known=", ".join(names[:20]) or "-")

@@ -1,0 +1,93 @@
+"""The only thing that engines emit. Progress bars, trackers, the store and the sidebar are listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from modelnook.domain.table import jsonable
+
+__all__ = ["Emit", "Event", "Failed", "Finished", "MetricLogged", "Progress", "Started", "Warned", "event_from_dict", "event_to_dict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Work has begun: ``what`` is the recipe's verb, ``params`` what was resolved (batch size, method …)."""
+
+    what: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where it stands. ``phase`` is a message key's last part: ``loading training evaluating saving`` …
+
+    ``eta_s`` is seconds left in the whole run, ``rows_per_s`` training rows a second.
+    """
+
+    phase: str
+    step: int = 0
+    total: int | None = None
+    epoch: float | None = None
+    epochs: float | None = None
+    rows_per_s: float | None = None
+    eta_s: float | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLogged:
+    """Values at a step, by name: ``loss learning_rate`` while training, ``eval_…`` from the validation rows."""
+
+    step: int
+    values: dict[str, float]
+    epoch: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something a person should know; ``code`` is the message key, ``message`` its text."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The work ended as asked, or was stopped and left a usable result (``stopped``)."""
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    model: str | None = None
+    report: dict[str, Any] | None = None
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The work ended in an error, as :meth:`ModelnookError.to_dict` says it."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+Event = Started | Progress | MetricLogged | Warned | Finished | Failed
+Emit = Callable[[Event], None]
+
+_KINDS = {c.__name__: c for c in (Started, Progress, MetricLogged, Warned, Finished, Failed)}
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """``{"type": …, fields}``."""
+    return {"type": type(event).__name__, **jsonable(asdict(event))}
+
+
+def event_from_dict(data: dict[str, Any]) -> Event | None:
+    """Read :func:`event_to_dict`'s form; None for a type that this version doesn't know."""
+    kind = _KINDS.get(data.get("type", ""))
+    if kind is None:
+        return None
+    return kind(**{k: v for k, v in data.items() if k in kind.__dataclass_fields__})  # type: ignore[no-any-return]

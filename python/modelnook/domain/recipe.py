@@ -1,0 +1,63 @@
+"""What to do: the one thing that a job runs, a script is written from, and a second Run All compares."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from modelnook.domain.dataset import DatasetRef
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A verb with everything it needs, all of it JSON.
+
+    ``model`` is the resolved reference with its revision; ``knobs`` are the verb's own arguments as resolved (no
+    ``auto`` left where the plan decided). ``identity`` ignores what doesn't change the result: name, notebook,
+    tracking, interpreter.
+    """
+
+    verb: str
+    model: str
+    data: DatasetRef | None = None
+    eval_data: DatasetRef | None = None
+    task: str | None = None
+    method: str | None = None
+    knobs: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    name: str = ""
+    track: tuple[str, ...] = ()
+    python: str = ""
+    notebook: str | None = None
+    device: str = "auto"
+    threads: int | None = None
+    models: tuple[str, ...] = ()
+
+    def identity(self) -> str:
+        """sha256 (hex) of what decides the result."""
+        data = self.to_dict()
+        for ignored in ("name", "track", "python", "notebook", "threads"):
+            data.pop(ignored)
+        for part in ("data", "eval_data"):
+            if data[part]:
+                data[part].pop("name")
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form of ``recipe.json``."""
+        return {**asdict(self), "track": list(self.track), "models": list(self.models)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Recipe:
+        """Read :meth:`to_dict`'s form; unknown keys are left out."""
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        for part in ("data", "eval_data"):
+            if known.get(part):
+                known[part] = DatasetRef.from_dict(known[part])
+        known["track"] = tuple(known.get("track") or ())
+        known["models"] = tuple(known.get("models") or ())
+        return cls(**known)

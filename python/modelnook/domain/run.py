@@ -1,0 +1,139 @@
+"""A run's record: what state.json keeps, the index lists and RPC sends. The person's handle is ``modelnook.run.Run``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from modelnook.domain.table import Table, jsonable
+
+__all__ = ["LIVE", "STATES", "Comparison", "Evaluation", "RunRecord"]
+
+STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
+LIVE = ("queued", "running")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run. Times are ISO 8601 in UTC; ``metrics`` are the validation split's under the names ``evaluate`` uses.
+
+    ``model`` is the reference made (None until it is), ``base`` the one started from. ``epoch`` is the lease's.
+    """
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    model: str | None = None
+    base: str | None = None
+    task: str | None = None
+    method: str | None = None
+    data: dict[str, Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    primary_metric: str | None = None
+    progress: dict[str, Any] | None = None
+    created: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    device: str | None = None
+    host: str | None = None
+    wandb: dict[str, Any] | None = None
+    notebook: str | None = None
+    pid: int | None = None
+    warnings: tuple[str, ...] = ()
+    error: dict[str, str] | None = None
+    report: dict[str, Any] | None = None
+    origin: str = "local"
+    resumable: bool = False
+    identity: str | None = None
+    epoch: int = 0
+    version: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Queued or running."""
+        return self.state in LIVE
+
+    @property
+    def primary(self) -> float | None:
+        """The value of the primary metric."""
+        return self.metrics.get(self.primary_metric) if self.primary_metric else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return jsonable(asdict(self))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> RunRecord:
+        """Read :meth:`to_dict`'s form; unknown keys are left out."""
+        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        known["warnings"] = tuple(known.get("warnings") or ())
+        known["intervals"] = {k: tuple(v) for k, v in (known.get("intervals") or {}).items()}
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What ``evaluate`` found; ``run`` is the id of the stored run, ``data`` which rows (``note`` says if used before).
+
+    ``per_class`` is a table: label, precision, recall, f1, rows. ``confusion`` is rows = true, columns = predicted.
+    """
+
+    run: str
+    model: str
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    baselines: dict[str, dict[str, float]]
+    primary_metric: str
+    data: dict[str, Any]
+    note: str = ""
+    per_class: Table | None = None
+    confusion: Table | None = None
+
+    def table(self) -> Table:
+        """One row a metric: value, interval, and each baseline's value."""
+        bases = sorted(self.baselines)
+        rows = []
+        for name, value in self.metrics.items():
+            low, high = self.intervals.get(name, (None, None))
+            rows.append((name, value, low, high, *(self.baselines[b].get(name) for b in bases)))
+        return Table(("metric", "value", "low", "high", *bases), tuple(rows))
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, one row a metric."""
+        return self.table().to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        data = {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("per_class", "confusion")}
+        data["per_class"] = self.per_class.to_dict() if self.per_class else None
+        data["confusion"] = self.confusion.to_dict() if self.confusion else None
+        return jsonable(data)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Models side by side on the same rows; ``front`` are the references on the Pareto front of quality, size, latency."""
+
+    table: Table
+    front: tuple[str, ...]
+    primary_metric: str
+    data: dict[str, Any]
+    run: str | None = None
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, one row a model."""
+        return self.table.to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            **self.table.to_dict(),
+            "front": list(self.front),
+            "primary_metric": self.primary_metric,
+            "data": jsonable(self.data),
+            "run": self.run,
+        }

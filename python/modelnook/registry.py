@@ -1,0 +1,112 @@
+"""One lazy registry for every plugin family: a name, where its code lives, what it needs.
+
+A row is a string until it is used; whether it can be used is asked of :func:`importlib.util.find_spec`, so listing
+imports nothing. Packages outside add rows through the entry point group ``modelnook.FAMILY``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+
+from modelnook.domain.errors import MissingPackage, unknown
+
+__all__ = ["Entry", "Registry"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``target`` is ``module:Object``; ``requires`` are import names; ``extra`` is what ``modelnook[extra]`` installs.
+
+    ``light`` is a second target for the declarative half, where the first one imports heavy packages.
+    ``gpu`` marks what can't run on a CPU.
+    """
+
+    target: str
+    summary: str
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    light: str = ""
+    gpu: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The required packages that aren't installed."""
+        return tuple(r for r in self.requires if not _installed(r))
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+class Registry(Mapping[str, Entry], Generic[T]):
+    """Rows of one family, e.g. ``QUANTIZERS``; ``load`` gives the object a row names.
+
+    >>> QUANTIZERS: Registry[object] = Registry("quantizer", {"none": Entry("builtins:object", "nothing at all")})
+    >>> QUANTIZERS.load("none")
+    <class 'object'>
+    """
+
+    def __init__(self, family: str, rows: Mapping[str, Entry]) -> None:
+        self.family = family
+        self._rows = dict(rows)
+
+    @cached_property
+    def _all(self) -> dict[str, Entry]:
+        return {**self._outside(), **self._rows}
+
+    def _outside(self) -> dict[str, Entry]:
+        from importlib.metadata import entry_points
+
+        rows = {}
+        for point in entry_points(group=f"modelnook.{self.family}s"):
+            rows[point.name] = Entry(point.value, point.dist.name if point.dist else point.value)
+        return rows
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._all[name]
+        except KeyError:
+            raise unknown(self.family, name, self._all) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all
+
+    def available(self) -> list[str]:
+        """The names whose packages are installed."""
+        return [name for name, entry in self._all.items() if not entry.missing]
+
+    def load(self, name: str, *, light: bool = False) -> T:
+        """Import and give what a row names.
+
+        Raises:
+            UsageError: no such row (a near miss is suggested).
+            MissingPackage: a required package isn't installed; the hint is the pip command.
+        """
+        entry = self[name]
+        if entry.missing:
+            raise MissingPackage(
+                "core.missing_package",
+                family=self.family,
+                name=name,
+                package=", ".join(entry.missing),
+                extra=entry.extra or name,
+            )
+        module, _, attribute = ((light and entry.light) or entry.target).partition(":")
+        found: Any = import_module(module)
+        return getattr(found, attribute)  # type: ignore[no-any-return]

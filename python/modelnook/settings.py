@@ -1,0 +1,174 @@
+"""Everything that is set from outside, read here and nowhere else.
+
+========================  ==============================================================================
+``MODELNOOK_HOME``        the person's folder: runs, models, snapshots, index (default: user data folder)
+``MODELNOOK_OFFLINE``     ``1``: no socket but loopback
+``MODELNOOK_LANG``        ``en`` or ``zh``; else the saved setting, else the environment's ``LANG``
+``MODELNOOK_DEBUG``       ``1``: tracebacks instead of one-sentence errors
+``MODELNOOK_THREADS``     threads a job may use (default: the cores this process may run on)
+``MODELNOOK_MIRROR``      a folder where finished checkpoints and run records are copied as well
+``MODELNOOK_WANDB_PROJECT``, ``WANDB_PROJECT``, ``WANDB_ENTITY``, ``WANDB_MODE``, ``WANDB_API_KEY``, ``WANDB_BASE_URL``
+``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME``, ``HF_HUB_OFFLINE``   as huggingface_hub means them
+========================  ==============================================================================
+
+What a person sets with ``%model settings name=value`` is kept in ``MODELNOOK_HOME/settings.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SAVED", "Settings", "current", "language", "save"]
+
+# name -> (allowed values or None for free text, default)
+SAVED: dict[str, tuple[tuple[str, ...] | None, str]] = {
+    "language": (("auto", "en", "zh"), "auto"),
+    "offline": (("on", "off"), "off"),
+    "wandb": (("offline", "online", "none"), "offline"),
+    "wandb_project": (None, "modelnook"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One reading of the environment and of settings.json."""
+
+    home: Path
+    saved: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @property
+    def offline(self) -> bool:
+        """No socket but loopback."""
+        said = self.environ.get("MODELNOOK_OFFLINE")
+        return _true(said) if said else self.saved.get("offline") == "on"
+
+    @property
+    def hub_offline(self) -> bool:
+        """The Hugging Face hub is not to be asked."""
+        return self.offline or _true(self.environ.get("HF_HUB_OFFLINE"))
+
+    @property
+    def debug(self) -> bool:
+        """Tracebacks instead of one-sentence errors."""
+        return _true(self.environ.get("MODELNOOK_DEBUG"))
+
+    @property
+    def threads(self) -> int:
+        """Threads a job may use."""
+        said = self.environ.get("MODELNOOK_THREADS", "")
+        if said.isdigit() and int(said) > 0:
+            return int(said)
+        try:
+            return len(os.sched_getaffinity(0))
+        except AttributeError:
+            return os.cpu_count() or 1
+
+    @property
+    def mirror(self) -> Path | None:
+        """Where finished checkpoints and records are copied as well."""
+        said = self.environ.get("MODELNOOK_MIRROR")
+        return Path(said).expanduser() if said else None
+
+    @property
+    def wandb_project(self) -> str:
+        """The W&B project that runs are logged to."""
+        for name in ("MODELNOOK_WANDB_PROJECT", "WANDB_PROJECT"):
+            if self.environ.get(name):
+                return self.environ[name]
+        return str(self.saved.get("wandb_project") or "modelnook")
+
+    @property
+    def wandb_mode(self) -> str:
+        """``online`` only where the person said so, ``none`` where they said no tracker, else ``offline``.
+
+        See promise 1 of the contract: WANDB_MODE, then an API key in the environment, then the saved setting.
+        """
+        mode = self.environ.get("WANDB_MODE", "").lower()
+        if self.offline:
+            return "none" if mode == "disabled" or self.saved.get("wandb") == "none" else "offline"
+        if mode in ("online", "offline"):
+            return mode
+        if mode in ("disabled", "dryrun"):
+            return "none" if mode == "disabled" else "offline"
+        saved = self.saved.get("wandb")
+        if saved in ("online", "none"):
+            return str(saved)
+        return "online" if self.environ.get("WANDB_API_KEY") and saved is None else "offline"
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The catalogue sources that the person added, in their order: ``{name, url, kind, token_env}``."""
+        return list(self.saved.get("sources") or [])
+
+    def get(self, name: str) -> str:
+        """A saved setting or its default."""
+        return str(self.saved.get(name, SAVED[name][1]))
+
+
+def _true(text: str | None) -> bool:
+    return (text or "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def home(environ: Mapping[str, str] | None = None) -> Path:
+    """``MODELNOOK_HOME`` or the platform's user data folder."""
+    environ = os.environ if environ is None else environ
+    said = environ.get("MODELNOOK_HOME")
+    if said:
+        return Path(said).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "modelnook"
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "modelnook"
+    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "modelnook"
+
+
+def current() -> Settings:
+    """The settings as they are now. Cheap: one small file, read when asked."""
+    folder = home()
+    try:
+        saved = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        saved = {}
+    return Settings(folder, saved if isinstance(saved, dict) else {}, os.environ)
+
+
+def save(**values: Any) -> Settings:
+    """Keep settings in settings.json; None removes one.
+
+    Raises:
+        UsageError: an unknown name or a value that isn't allowed.
+    """
+    from modelnook.domain.errors import UsageError, unknown
+    from modelnook.store.files import write_json
+
+    settings = current()
+    saved = dict(settings.saved)
+    for name, value in values.items():
+        if name != "sources":
+            if name not in SAVED:
+                raise unknown("setting", name, SAVED)
+            allowed = SAVED[name][0]
+            if allowed and value is not None and value not in allowed:
+                raise UsageError("core.bad_value", name=name, value=value, allowed=", ".join(allowed))
+        if value is None:
+            saved.pop(name, None)
+        else:
+            saved[name] = value
+    write_json(settings.home / "settings.json", saved)
+    return current()
+
+
+def language() -> str:
+    """``zh`` or ``en``: MODELNOOK_LANG, the saved setting, the environment's locale."""
+    said = os.environ.get("MODELNOOK_LANG", "").lower()
+    if not said:
+        saved = str(current().saved.get("language", "auto"))
+        said = saved if saved != "auto" else (os.environ.get("LC_ALL") or os.environ.get("LANG") or "").lower()
+    return "zh" if said.startswith("zh") else "en"

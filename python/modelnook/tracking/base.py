@@ -1,0 +1,43 @@
+"""A tracker listens to a run's events and takes them somewhere. It never stalls or fails the run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.event import Emit, Event
+from modelnook.domain.run import RunRecord
+
+__all__ = ["Tracker"]
+
+
+class Tracker(ABC):
+    """Lives in the job process. ``open`` is called beside the first training step, never before it.
+
+    Args:
+        folder: the run's folder; what a tracker writes lies below it.
+        emit: where it says what went wrong (``Warned``); its own events don't come back to it.
+    """
+
+    name: str
+
+    def __init__(self, folder: Path, emit: Emit) -> None:
+        self.folder = folder
+        self.emit = emit
+
+    @abstractmethod
+    def open(self, record: RunRecord, *, mode: str = "auto", resume: bool = False) -> None:
+        """Start, or go on with, the record of this run. ``mode`` is ``auto``, ``online`` or ``offline``."""
+
+    @abstractmethod
+    def on_event(self, event: Event) -> None:
+        """Take one event; returns at once (queues what would wait)."""
+
+    @abstractmethod
+    def close(self, record: RunRecord) -> None:
+        """End within seconds; ``record`` holds the final state, metrics and model."""
+
+    def status(self) -> dict[str, Any] | None:
+        """What the run's record says of it, e.g. ``{"url": …, "path": …, "synced": …}`` for W&B."""
+        return None
