@@ -1,0 +1,153 @@
+"""Writing files so that a reader sees the old content or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import StoreError
+
+__all__ = [
+    "disk_errors",
+    "folder_bytes",
+    "put_if_absent",
+    "read_json",
+    "remove",
+    "staging",
+    "write_bytes",
+    "write_json",
+]
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full, read-only or forbidden disk into one sentence that names the place."""
+    try:
+        yield
+    except OSError as error:
+        codes = {errno.ENOSPC: "full", errno.EDQUOT: "full", errno.EROFS: "read_only"}
+        codes |= {errno.EACCES: "forbidden", errno.EPERM: "forbidden"}
+        what = codes.get(error.errno or 0)
+        if what is None:
+            raise
+        raise StoreError(f"store.disk_{what}", path=path) from error
+
+
+def folder(path: Path) -> Path:
+    """Make a folder that only this person reads."""
+    with disk_errors(path):
+        path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    return path
+
+
+def temporary(path: Path) -> Path:
+    """A name beside ``path`` that nobody else uses and every listing skips."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Replace a file in one step.
+
+    Args:
+        durable: also survive a power cut (fsync), for what can't be made again.
+
+    Raises:
+        StoreError: the disk is full, read-only or forbidden; the old content stands.
+    """
+    folder(path.parent)
+    temp = temporary(path)
+    with disk_errors(path):
+        try:
+            descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temp, path)
+        except BaseException:
+            temp.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+    """Replace a JSON file in one step. See :func:`write_bytes`."""
+    write_bytes(path, json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n", durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file's value, or None where it is absent or unreadable."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def put_if_absent(path: Path, data: bytes) -> bool:
+    """Create a file whole, only where there is none; True for the one writer that did.
+
+    A hard link is atomic and refuses an existing name on every local and network file system that has links;
+    elsewhere exclusive creation is used, where a reader may see the file before its content.
+    """
+    folder(path.parent)
+    temp = temporary(path)
+    with disk_errors(path):
+        try:
+            temp.write_bytes(data)
+            os.link(temp, path)
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+                raise
+            return _exclusive(path, data)
+        finally:
+            temp.unlink(missing_ok=True)
+
+
+def _exclusive(path: Path, data: bytes) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    except FileExistsError:
+        return False
+    with open(descriptor, "wb") as file:
+        file.write(data)
+    return True
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target`` to fill; the caller renames it, whatever is left is removed."""
+    folder(target.parent)
+    temp = temporary(target)
+    with disk_errors(target):
+        temp.mkdir(mode=PRIVATE_FOLDER)
+        try:
+            yield temp
+        finally:
+            shutil.rmtree(temp, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder: out of sight in one step, then its files."""
+    temp = temporary(path)
+    try:
+        os.rename(path, temp)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(temp, ignore_errors=True)
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())

@@ -1,0 +1,186 @@
+"""Run folders: ``runs/ID/{recipe.json, state.json, events.jsonl, series/, checkpoints/, lease/, log}``, the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import ConflictError
+from modelnook.domain.event import Event, event_to_dict
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.store.files import PRIVATE_FILE, disk_errors, folder, put_if_absent, read_json, staging, write_json
+from modelnook.store.lease import Lease
+from modelnook.store.series import Series
+
+__all__ = ["START_GRACE", "RunFolder", "new_id", "now"]
+
+START_GRACE = 60.0
+"""Seconds that a queued run may be without a worker: the time a cold machine needs to start Python."""
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def now() -> str:
+    """The time as the store writes it: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(time: str | None) -> float | None:
+    """A stored time as seconds since 1970."""
+    return datetime.fromisoformat(time).timestamp() if time else None
+
+
+def new_id() -> str:
+    """Eight characters, a letter first; also the id of the W&B run."""
+    return secrets.choice(_LETTERS) + "".join(secrets.choice(_LETTERS + "0123456789") for _ in range(7))
+
+
+class RunFolder:
+    """One run on disk. Whoever holds its lease writes; everybody reads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lease = Lease(path / "lease")
+        self.series = Series(path / "series")
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def log(self) -> Path:
+        """What the worker printed."""
+        return self.path / "log"
+
+    @classmethod
+    def create(cls, runs: Path, recipe: Recipe, record: RunRecord) -> RunFolder:
+        """Publish a new run whole: recipe and state appear together."""
+        target = runs / record.id
+        with staging(target) as temp:
+            write_json(temp / "recipe.json", recipe.to_dict())
+            write_json(temp / "state.json", record.to_dict())
+            os.rename(temp, target)
+        return cls(target)
+
+    def recipe(self) -> Recipe | None:
+        """What it does; None where the file is damaged."""
+        data = read_json(self.path / "recipe.json")
+        return Recipe.from_dict(data) if isinstance(data, dict) else None
+
+    def record(self) -> RunRecord | None:
+        """Its state as last written; None where the file is damaged or the folder gone."""
+        data = read_json(self.path / "state.json")
+        try:
+            return RunRecord.from_dict(data) if isinstance(data, dict) else None
+        except TypeError:
+            return None
+
+    def seen(self) -> RunRecord | None:
+        """Its state as it is: a live state whose worker is dead reads ``crashed``."""
+        record = self.record()
+        return self.judge(record) if record else None
+
+    def judge(self, record: RunRecord) -> RunRecord:
+        """``record`` with ``crashed`` where its worker is gone, and whether it can go on."""
+        if record.live and not self._worked_on(record):
+            record = replace(record, state="crashed", pid=None)
+        ended = record.state in ("crashed", "stopped", "failed")
+        return replace(record, resumable=ended and record.kind in RESUMABLE and (self.path / "recipe.json").exists())
+
+    def _worked_on(self, record: RunRecord) -> bool:
+        if self.lease.live():
+            return True
+        if self.lease.epoch() > record.epoch:
+            # A resume has raised the epoch and its worker is about to write.
+            return self._fresh(self.lease.path)
+        if record.state == "queued" and self.lease.holder() is None:
+            return self._fresh(self.path / "state.json")
+        return False
+
+    def _fresh(self, path: Path) -> bool:
+        try:
+            age = datetime.now(UTC).timestamp() - path.stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return age < START_GRACE
+
+    def write(self, record: RunRecord, *, epoch: int, durable: bool = False) -> None:
+        """Replace the state; only the holder of ``epoch``.
+
+        Raises:
+            ConflictError: another has taken the run over since.
+            StoreError: the disk is full.
+        """
+        if epoch and not self.lease.held(epoch):
+            raise ConflictError("store.lease_lost", run=self.id)
+        write_json(self.path / "state.json", replace(record, epoch=epoch).to_dict(), durable=durable)
+
+    def note(self, event: Event, **more: Any) -> None:
+        """Append an event to events.jsonl."""
+        line = json.dumps({"at": now(), **event_to_dict(event), **more}, ensure_ascii=False) + "\n"
+        with disk_errors(self.path):
+            descriptor = os.open(self.path / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every event noted, in order; a torn last line is left out."""
+        try:
+            lines = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def request_stop(self) -> bool:
+        """Ask the worker to stop after its step; True for the first request."""
+        return put_if_absent(self.path / "stop", now().encode())
+
+    def clear_stop(self) -> None:
+        """Forget an old request, when the run is resumed."""
+        (self.path / "stop").unlink(missing_ok=True)
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return (self.path / "stop").exists()
+
+    def read_log(self, offset: int = 0, limit: int = 64_000) -> tuple[str, int]:
+        """``(text, next offset)`` of the log from ``offset``; a negative offset counts from the end."""
+        try:
+            with self.log.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(max(0, size + offset) if offset < 0 else min(offset, size))
+                data = file.read(limit)
+                return data.decode("utf-8", "replace"), file.tell()
+        except FileNotFoundError:
+            return "", 0
+
+
+RESUMABLE = frozenset({"finetune"})
+"""Kinds that keep checkpoints; the others are started anew."""
+
+
+def folders(runs: Path) -> Iterator[RunFolder]:
+    """Every run folder, hidden ones (being made or removed) left out."""
+    folder(runs)
+    for entry in os.scandir(runs):
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield RunFolder(Path(entry.path))
