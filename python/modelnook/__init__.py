@@ -8,26 +8,16 @@ Every verb is one plain function; nothing heavy is imported before it is called.
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 from typing import Any
 
 try:
     __version__ = version("modelnook")
 except PackageNotFoundError:
     __version__ = "0+unknown"
-
-
-def __getattr__(name: str) -> Any:
-    """The verbs and handles, loaded on first use (PEP 562)."""
-    from importlib import import_module
-
-    if name in _HANDLES:
-        return getattr(import_module(_HANDLES[name]), name)
-    if not name.startswith("_"):
-        api = import_module("modelnook.api")
-        if name in api.__all__:
-            return getattr(api, name)
-    raise AttributeError(f"module 'modelnook' has no attribute {name!r}")
 
 
 _HANDLES = {
@@ -37,12 +27,42 @@ _HANDLES = {
     "ModelnookError": "modelnook.domain.errors",
     "Run": "modelnook.run",
 }
+_VERBS = frozenset(
+    "compare evaluate finetune info list load offline predict ps pull quantize rename resume rm runs search settings "
+    "sources stop unload".split()
+)
+# Verbs of issues to come share a name with their room too; their rooms must not take the place either.
+_ROOMS = _VERBS | {"run", "tune", "explain", "serve", "publish", "export"}
+
+__all__ = sorted({*_HANDLES, *_VERBS})
+
+
+class _Root(ModuleType):
+    """The package's own type: a verb and its room share a name (``finetune``), and the verb is what a person calls.
+
+    Importing ``modelnook.finetune.lora`` makes Python set the attribute ``finetune`` to the package; that one
+    assignment is left out. ``from modelnook.finetune import …`` reads ``sys.modules`` and works as ever.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _ROOMS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Root
+
+
+def __getattr__(name: str) -> Any:
+    """The verbs and handles, loaded on first use (PEP 562)."""
+    if name in _VERBS:
+        return getattr(import_module("modelnook.api"), name)
+    if name in _HANDLES:
+        return getattr(import_module(_HANDLES[name]), name)
+    raise AttributeError(f"module 'modelnook' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from modelnook.api import __all__ as verbs
-
-    return sorted({*globals(), *_HANDLES, *verbs})
+    return sorted({*globals(), *__all__})
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from modelnook import settings
 from modelnook.domain.errors import NotFoundError, StoreError, UsageError, near
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
+from modelnook.settings import home as default_home
 from modelnook.store.files import folder, put_if_absent, read_json, remove
 from modelnook.store.index import Index
 from modelnook.store.models import LocalModels
@@ -33,7 +33,7 @@ class Store:
     """
 
     def __init__(self, home: Path | None = None) -> None:
-        self.home = home or settings.home()
+        self.home = home or default_home()
         said = read_json(self.home / "store.json")
         if said is None:
             folder(self.home)

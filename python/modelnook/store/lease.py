@@ -117,7 +117,7 @@ class Lease:
         return holder if holder and holder.alive(self.heartbeat()) else None
 
     def take(self, seen: int) -> Holder | None:
-        """Take the epoch after ``seen``; None where another was faster. The caller checks that the old holder is dead."""
+        """Take the epoch after ``seen``; None where another was faster. The caller has seen the old holder dead."""
         mine = me()
         mine = Holder(mine.host, mine.boot, mine.pid, mine.start, seen + 1)
         done = put_if_absent(self._file(seen + 1), json.dumps(asdict(mine)).encode())
