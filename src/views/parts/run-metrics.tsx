@@ -1,0 +1,99 @@
+import * as React from 'react';
+
+import type { Run } from '../../data/types';
+import { figure } from '../format';
+import { useHost } from '../host';
+
+/** Each metric with its 95% interval, beside what simple means reach. */
+export function RunMetrics({ run }: { run: Run }): React.ReactElement {
+  const { t } = useHost();
+  const names = Object.keys(run.metrics).sort(
+    (a, b) =>
+      Number(b === run.primary_metric) - Number(a === run.primary_metric)
+  );
+  return (
+    <ul className="mn-metrics" data-testid="mn-metrics">
+      {names.map(name => {
+        const value = run.metrics[name];
+        const [low, high] = run.intervals[name] ?? [null, null];
+        const bases = Object.entries(run.baselines).flatMap(
+          ([base, metrics]): [string, number][] => {
+            const reached = metrics[name];
+            return reached === null || reached === undefined
+              ? []
+              : [[base, reached]];
+          }
+        );
+        return (
+          <li
+            key={name}
+            className={
+              name === run.primary_metric
+                ? 'mn-metric mn-metric-primary'
+                : 'mn-metric'
+            }
+          >
+            <span className="mn-metric-name">{name}</span>
+            <span className="mn-num mn-metric-value">{figure(value, t)}</span>
+            {low !== null && high !== null && (
+              <span
+                className="mn-num mn-metric-interval"
+                title={t('ui.run.interval')}
+              >
+                {figure(low, t)}–{figure(high, t)}
+              </span>
+            )}
+            {!/loss|perplexity|wer/.test(name) && (
+              <Track value={value} low={low} high={high} bases={bases} />
+            )}
+            {bases.length > 0 && (
+              <span className="mn-metric-bases">
+                {bases.map(([base, reached]) => (
+                  <span key={base}>
+                    {t.has(`ui.baseline.${base}`)
+                      ? t(`ui.baseline.${base}`)
+                      : base}{' '}
+                    <span className="mn-num">{figure(reached, t)}</span>
+                  </span>
+                ))}
+              </span>
+            )}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** Where a share stands between 0 and 1; nothing for a metric that isn't one. */
+function Track(props: {
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  bases: [string, number][];
+}): React.ReactElement | null {
+  const { value, low, high, bases } = props;
+  const all = [value, low, high, ...bases.map(([, reached]) => reached)];
+  if (value === null || all.some(one => one !== null && (one < 0 || one > 1))) {
+    return null;
+  }
+  const at = (share: number) => `${100 * share}%`;
+  return (
+    <span className="mn-track" aria-hidden="true">
+      {bases.map(([base, reached]) => (
+        <span
+          key={base}
+          className="mn-track-base"
+          style={{ left: at(reached) }}
+        />
+      ))}
+      {low !== null && high !== null && (
+        <span
+          className="mn-track-interval"
+          style={{ left: at(low), width: at(high - low) }}
+        />
+      )}
+      <span className="mn-track-value" style={{ left: at(value) }} />
+    </span>
+  );
+}

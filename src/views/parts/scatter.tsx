@@ -1,0 +1,138 @@
+import * as React from 'react';
+
+import { bytes, figure } from '../format';
+import { useHost } from '../host';
+import { placed } from './labels';
+import { extent, linear, ticks, useWidth } from './scale';
+
+export interface IMark {
+  name: string;
+
+  /** Latency: p50 in ms. */
+  x: number;
+
+  /** Quality. */
+  y: number;
+
+  /** Size: the area of the circle. */
+  bytes: number | null;
+
+  /** Whether no other is better in everything. */
+  front: boolean;
+}
+
+const HEIGHT = 200;
+const MARGIN = { top: 14, right: 14, bottom: 34, left: 48 };
+
+/** Quality over latency, the size as area; the Pareto front is filled and joined. */
+export function Scatter(props: {
+  marks: IMark[];
+  quality: string;
+}): React.ReactElement {
+  const { t } = useHost();
+  const { marks, quality } = props;
+  const [ref, width] = useWidth(280);
+  const xRange = extent([0, ...marks.map(mark => mark.x)], 0.1);
+  const yRange = extent(
+    marks.map(mark => mark.y),
+    0.25
+  );
+  const x = linear([0, xRange[1]], [MARGIN.left, width - MARGIN.right]);
+  const y = linear(yRange, [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  const most = Math.max(...marks.map(mark => mark.bytes ?? 0), 1);
+  const radius = (mark: IMark) =>
+    mark.bytes ? 4 + 12 * Math.sqrt(mark.bytes / most) : 6;
+  const front = marks.filter(mark => mark.front).sort((a, b) => a.x - b.x);
+  const labels = placed(
+    marks.map(mark => ({
+      name: mark.name,
+      x: x(mark.x),
+      y: y(mark.y),
+      r: radius(mark)
+    })),
+    width,
+    HEIGHT - MARGIN.bottom
+  );
+  const said = (mark: IMark) =>
+    t('ui.compare.mark', {
+      name: mark.name,
+      quality,
+      value: figure(mark.y, t),
+      ms: figure(mark.x, t),
+      size: bytes(mark.bytes, t)
+    });
+  return (
+    <div ref={ref} className="mn-chart-area" data-testid="mn-scatter">
+      <svg
+        width={width}
+        height={HEIGHT}
+        role="img"
+        aria-label={marks.map(said).join('; ')}
+      >
+        {ticks(...yRange, 3).map(tick => (
+          <g key={tick}>
+            <path
+              className="mn-grid"
+              d={`M${MARGIN.left} ${y(tick)}H${width - MARGIN.right}`}
+            />
+            <text
+              className="mn-tick"
+              x={MARGIN.left - 6}
+              y={y(tick)}
+              dy="0.32em"
+              textAnchor="end"
+            >
+              {tick}
+            </text>
+          </g>
+        ))}
+        {ticks(0, xRange[1], width < 360 ? 2 : 4).map(tick => (
+          <text
+            key={tick}
+            className="mn-tick"
+            x={x(tick)}
+            y={HEIGHT - MARGIN.bottom + 14}
+            textAnchor="middle"
+          >
+            {tick}
+          </text>
+        ))}
+        <text
+          className="mn-tick"
+          x={width - MARGIN.right}
+          y={HEIGHT - 4}
+          textAnchor="end"
+        >
+          {t('ui.compare.latency')}
+        </text>
+        <path
+          className="mn-front"
+          d={front
+            .map((mark, i) => `${i ? 'L' : 'M'}${x(mark.x)} ${y(mark.y)}`)
+            .join('')}
+        />
+        {marks.map((mark, i) => (
+          <g key={mark.name}>
+            <circle
+              className={mark.front ? 'mn-mark mn-mark-front' : 'mn-mark'}
+              cx={x(mark.x)}
+              cy={y(mark.y)}
+              r={radius(mark)}
+            >
+              <title>{said(mark)}</title>
+            </circle>
+            <text
+              className="mn-mark-name"
+              x={labels[i].x}
+              y={labels[i].y}
+              dy="0.35em"
+              textAnchor={labels[i].anchor}
+            >
+              {mark.name}
+            </text>
+          </g>
+        ))}
+      </svg>
+    </div>
+  );
+}

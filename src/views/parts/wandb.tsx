@@ -1,0 +1,35 @@
+import * as React from 'react';
+
+import type { Run } from '../../data/types';
+import { useHost } from '../host';
+
+/** Where a run is logged: a link where it is online, the offline folder where it isn't. */
+export function WandbLine({ run }: { run: Run }): React.ReactElement | null {
+  const { t, actions } = useHost();
+  const { wandb } = run;
+  if (!wandb || (!wandb.url && !wandb.path)) {
+    return null;
+  }
+  const url = wandb.url && /^https?:\/\//.test(wandb.url) ? wandb.url : null;
+  return (
+    <p className="mn-wandb" data-testid="mn-wandb">
+      {url ? (
+        <a
+          className="mn-link"
+          href={url}
+          rel="noreferrer"
+          onClick={event => {
+            event.preventDefault();
+            actions.openExternal(url);
+          }}
+        >
+          {t('ui.wandb.open')}
+        </a>
+      ) : (
+        <>
+          <span>{t('ui.wandb.offline')}</span> <code>{wandb.path}</code>
+        </>
+      )}
+    </p>
+  );
+}

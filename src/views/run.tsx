@@ -1,0 +1,277 @@
+import * as React from 'react';
+
+import type { History, Run } from '../data/types';
+import {
+  ago,
+  anything,
+  compact,
+  count,
+  duration,
+  figure,
+  moment,
+  plain
+} from './format';
+import type { IViewProps } from './host';
+import { useHost } from './host';
+import { useIsLive, useLive } from './live';
+import { Jump } from './parts/jump';
+import { ErrorNotice, Facts, Section } from './parts/notice';
+import { DeleteRun, RunActions } from './parts/run-actions';
+import { RunCharts } from './parts/run-charts';
+import { RunLog } from './parts/run-log';
+import { RunMetrics } from './parts/run-metrics';
+import { RunProgress } from './parts/run-progress';
+import { RunReport } from './parts/run-report';
+import { StateIcon, isLive, useKindName } from './parts/run-state';
+import { WandbLine } from './parts/wandb';
+
+const POINTS = 500;
+
+/**
+ * One run, live. Params: `run` (its id), `compact` (what a cell shows while it waits; the default there).
+ */
+export function RunView({ params }: IViewProps): React.ReactElement {
+  const { t, place } = useHost();
+  const id = String(params.run ?? '');
+  const brief = (params.compact ?? place === 'cell') === true;
+  const topics = [`run:${id}`];
+  const { value: run, error, reload } = useLive('run', { run: id }, topics);
+  const series = useLive(
+    'history',
+    run ? { run: id, points: POINTS } : null,
+    topics
+  );
+  if (!run) {
+    return error ? (
+      <ErrorNotice error={error} retry={reload} />
+    ) : (
+      <p className="mn-status" role="status">
+        {t('ui.loading')}
+      </p>
+    );
+  }
+  return (
+    <article
+      className={brief ? 'mn-run-card mn-brief' : 'mn-run-card'}
+      data-testid="mn-run"
+      data-state={run.state}
+    >
+      <Head run={run} onDone={reload} />
+      {error && <ErrorNotice error={error} retry={reload} />}
+      <RunProgress run={run} />
+      {run.state === 'running' && <Now run={run} history={series.value} />}
+      <Busy run={run} />
+      {run.error && <ErrorNotice error={run.error} />}
+      <Warnings warnings={run.warnings} folded={brief} />
+      <Charts run={run} history={series.value} brief={brief} />
+      {Object.keys(run.metrics).length > 0 && (
+        <Section title={t('ui.run.metrics')}>
+          <RunMetrics run={run} />
+        </Section>
+      )}
+      {run.report && (
+        <Section title={t('ui.run.report')}>
+          <RunReport report={run.report} />
+        </Section>
+      )}
+      {brief ? (
+        <WandbLine run={run} />
+      ) : (
+        <Details run={run} onDeleted={() => undefined} />
+      )}
+    </article>
+  );
+}
+
+function Head(props: { run: Run; onDone(): void }): React.ReactElement {
+  const { t } = useHost();
+  const kindName = useKindName();
+  const { run, onDone } = props;
+  const took =
+    run.started && run.ended
+      ? (Date.parse(run.ended) - Date.parse(run.started)) / 1000
+      : null;
+  return (
+    <header className="mn-run-head">
+      <StateIcon state={run.state} />
+      <div className="mn-run-headline">
+        <h2 className="mn-title">{run.name}</h2>
+        <p className="mn-row-meta">
+          <span className={`mn-word-${run.state}`}>
+            {t(`ui.state.${run.state}`)}
+          </span>
+          <span>{kindName(run.kind)}</span>
+          {took !== null ? (
+            <span>{t('ui.run.took', { time: duration(took, t) })}</span>
+          ) : (
+            <span>{ago(run.started ?? run.created, t)}</span>
+          )}
+          {run.origin !== 'local' && (
+            <span className="mn-badge">{t('ui.run.from_wandb')}</span>
+          )}
+        </p>
+      </div>
+      <RunActions run={run} onDone={onDone} />
+    </header>
+  );
+}
+
+/** The figures of this moment. */
+function Now(props: { run: Run; history?: History }): React.ReactElement {
+  const { t } = useHost();
+  const { run, history } = props;
+  const name = run.primary_metric;
+  const seen =
+    history &&
+    name &&
+    (history.series[`eval_${name}`] ?? history.series[name])?.value;
+  const figures: [string, string][] = [
+    [t('ui.now.loss'), figure(run.progress?.loss, t)],
+    [
+      name ?? t('ui.now.metric'),
+      figure(seen ? seen[seen.length - 1] : undefined, t)
+    ],
+    [t('ui.now.rows'), compact(run.progress?.rows_per_s)],
+    [
+      t('ui.now.epoch'),
+      run.progress?.epochs
+        ? `${plain(round(run.progress.epoch), t)}/${run.progress.epochs}`
+        : plain(round(run.progress?.epoch), t)
+    ]
+  ];
+  return (
+    <dl className="mn-now">
+      {figures.map(([label, value]) => (
+        <div key={label}>
+          <dt>{label}</dt>
+          <dd className="mn-num">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function round(value: number | null | undefined): number | null {
+  return value === null || value === undefined
+    ? null
+    : Number(value.toFixed(1));
+}
+
+/** Where the kernel is busy with the cell, its Stop button can't be heard. */
+function Busy({ run }: { run: Run }): React.ReactElement | null {
+  const { t } = useHost();
+  const live = useIsLive();
+  return live || !isLive(run) ? null : (
+    <p className="mn-notice mn-notice-note" data-testid="mn-interrupt">
+      {t('ui.run.interrupt')}
+    </p>
+  );
+}
+
+function Warnings(props: {
+  warnings: string[];
+  folded: boolean;
+}): React.ReactElement | null {
+  const { t } = useHost();
+  const { warnings, folded } = props;
+  if (!warnings.length) {
+    return null;
+  }
+  const list = (
+    <ul className="mn-warnings">
+      {warnings.map(warning => (
+        <li key={warning} className="mn-notice mn-notice-warn">
+          {warning}
+        </li>
+      ))}
+    </ul>
+  );
+  return folded ? (
+    <details className="mn-details">
+      <summary>{t('ui.run.warnings', { n: warnings.length })}</summary>
+      {list}
+    </details>
+  ) : (
+    list
+  );
+}
+
+function Charts(props: {
+  run: Run;
+  history?: History;
+  brief: boolean;
+}): React.ReactElement | null {
+  const { t } = useHost();
+  const { history, brief } = props;
+  const [table, setTable] = React.useState(false);
+  if (!history || !Object.keys(history.series).length) {
+    return null;
+  }
+  return (
+    <Section
+      title={t('ui.run.course')}
+      extra={
+        <button
+          className="mn-link"
+          aria-pressed={table}
+          onClick={() => setTable(!table)}
+          data-testid="mn-as-table"
+        >
+          {table ? t('ui.action.as_chart') : t('ui.action.as_table')}
+        </button>
+      }
+    >
+      <RunCharts history={history} height={brief ? 120 : 150} table={table} />
+    </Section>
+  );
+}
+
+function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
+  const { t, open } = useHost();
+  const { run } = props;
+  const model = (ref: string | null) =>
+    ref && <Jump id={ref} to={open && (id => open('model-card', id))} />;
+  const columns = run.data && Object.values(run.data.columns ?? {}).join(', ');
+  const params = Object.entries(run.params);
+  return (
+    <>
+      <Section title={t('ui.run.about')}>
+        <Facts
+          rows={[
+            [t('ui.run.model'), model(run.model)],
+            [t('ui.run.base'), model(run.base)],
+            [t('ui.run.task'), run.task],
+            [t('ui.run.method'), run.method],
+            [t('ui.run.data'), run.data?.name],
+            [t('ui.run.rows'), run.data && count(run.data.rows, t)],
+            [t('ui.run.columns'), columns],
+            [
+              t('ui.run.fingerprint'),
+              run.data?.fingerprint && (
+                <code title={run.data.fingerprint}>
+                  {run.data.fingerprint.slice(0, 12)}
+                </code>
+              )
+            ],
+            [t('ui.run.device'), run.device],
+            [t('ui.run.host'), run.host],
+            [t('ui.run.notebook'), run.notebook],
+            [t('ui.run.started'), run.started && moment(run.started, t)],
+            [t('ui.run.id'), <code key="id">{run.id}</code>],
+            ['W&B', run.wandb && <WandbLine key="wandb" run={run} />]
+          ]}
+        />
+      </Section>
+      {params.length > 0 && (
+        <details className="mn-details">
+          <summary>{t('ui.run.params', { n: params.length })}</summary>
+          <Facts
+            rows={params.map(([name, value]) => [name, anything(value, t)])}
+          />
+        </details>
+      )}
+      {run.origin === 'local' && <RunLog run={run} />}
+      <DeleteRun run={run} onDone={props.onDeleted} />
+    </>
+  );
+}

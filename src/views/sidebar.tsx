@@ -1,0 +1,106 @@
+import * as React from 'react';
+
+import { Catalog } from './catalog';
+import type { IViewProps } from './host';
+import { HostContext, useHost } from './host';
+import { Runs } from './runs';
+
+type Tab = 'models' | 'runs';
+
+const TABS: Tab[] = ['models', 'runs'];
+
+/**
+ * The two tabs of the sidebar; a reference in one opens its page in the other. Params: `tab` (with a `nonce` that
+ * makes the same tab be shown again), `pageSize`.
+ */
+export function Sidebar({ params }: IViewProps): React.ReactElement {
+  const host = useHost();
+  const { t } = host;
+  const id = React.useId();
+  const [tab, setTab] = React.useState<Tab>(tabOf(params.tab));
+  const [opened, setOpened] = React.useState<Record<string, unknown>>({});
+
+  React.useEffect(() => setTab(tabOf(params.tab)), [params.tab, params.nonce]);
+
+  const value = React.useMemo(
+    () => ({
+      ...host,
+      open: (view: 'model-card' | 'run', ref: string) => {
+        const nonce = Date.now();
+        setOpened(view === 'run' ? { run: ref, nonce } : { ref, nonce });
+        setTab(view === 'run' ? 'runs' : 'models');
+      }
+    }),
+    [host]
+  );
+
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
+      event.preventDefault();
+      const other = TABS[1 - TABS.indexOf(tab)];
+      setTab(other);
+      document.getElementById(`${id}${other}`)?.focus();
+    }
+  };
+
+  return (
+    <HostContext.Provider value={value}>
+      <div className="mn-sidebar" data-testid="mn-sidebar">
+        <div
+          className="mn-tabs"
+          role="tablist"
+          aria-label="modelnook"
+          onKeyDown={onKeyDown}
+        >
+          {TABS.map(one => (
+            <button
+              key={one}
+              id={`${id}${one}`}
+              role="tab"
+              className="mn-tab"
+              aria-selected={one === tab}
+              aria-controls={`${id}${one}-panel`}
+              tabIndex={one === tab ? 0 : -1}
+              onClick={() => setTab(one)}
+              data-testid={`mn-tab-${one}`}
+            >
+              {t(`ui.tab.${one}`)}
+            </button>
+          ))}
+        </div>
+        {TABS.map(one => (
+          <div
+            key={one}
+            id={`${id}${one}-panel`}
+            role="tabpanel"
+            className="mn-tabpanel"
+            aria-labelledby={`${id}${one}`}
+            hidden={one !== tab}
+          >
+            {one === 'models' ? (
+              <Catalog
+                params={{
+                  pageSize: params.pageSize,
+                  ref: opened.ref,
+                  nonce: opened.nonce
+                }}
+              />
+            ) : (
+              <Runs
+                params={{
+                  pageSize: params.pageSize,
+                  run: opened.run,
+                  nonce: opened.nonce
+                }}
+              />
+            )}
+          </div>
+        ))}
+      </div>
+    </HostContext.Provider>
+  );
+}
+
+function tabOf(value: unknown): Tab {
+  return value === 'runs' ? 'runs' : 'models';
+}
