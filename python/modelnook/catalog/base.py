@@ -29,7 +29,9 @@ class Query:
     def matches(self, info: ModelInfo) -> bool:
         """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters."""
         words = self.text.lower().split()
-        hay = " ".join((info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags)).lower()
+        hay = " ".join(
+            (info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags)
+        ).lower()
         return (
             all(w in hay for w in words)
             and (self.task is None or info.task in (self.task, None))

@@ -57,19 +57,24 @@ class ModelnookError(Exception):
         self.message, self.hint = pair(code, **values)
         super().__init__(self.message)
 
+    @classmethod
+    def told(cls, said: dict[str, str]) -> ModelnookError:
+        """The error that another process told in :meth:`to_dict`'s form; of the root class, its texts as told."""
+        error = cls.__new__(cls)
+        error.code, error.values = said.get("code", ""), {}
+        error.message, error.hint = said.get("message", ""), said.get("hint", "")
+        Exception.__init__(error, error.message)
+        return error
+
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.code, {k: str(v) for k, v in self.values.items()}))
+        return type(self).told, (self.to_dict(),)
 
     def to_dict(self) -> dict[str, str]:
         """``{code, message, hint}``, the form that crosses RPC and that a run's record keeps."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
-
-
-def _rebuild(kind: type[ModelnookError], code: str, values: dict[str, str]) -> ModelnookError:
-    return kind(code, **values)
 
 
 class UsageError(ModelnookError):

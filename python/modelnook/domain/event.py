@@ -8,7 +8,18 @@ from typing import Any
 
 from modelnook.domain.table import jsonable
 
-__all__ = ["Emit", "Event", "Failed", "Finished", "MetricLogged", "Progress", "Started", "Warned", "event_from_dict", "event_to_dict"]
+__all__ = [
+    "Emit",
+    "Event",
+    "Failed",
+    "Finished",
+    "MetricLogged",
+    "Progress",
+    "Started",
+    "Warned",
+    "event_from_dict",
+    "event_to_dict",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ class Store:
         """The folder of a run by its exact id."""
         return RunFolder(self.home / "runs" / id)
 
-    def create_run(self, recipe: Recipe, record: RunRecord) -> RunFolder:
+    def create_run(self, recipe: Recipe, record: RunRecord, split: dict[str, list[int]] | None = None) -> RunFolder:
         """Publish a new queued run."""
-        run = RunFolder.create(self.home / "runs", recipe, record)
+        run = RunFolder.create(self.home / "runs", recipe, record, split)
         self.list_again([record])
         return run
 

@@ -79,9 +79,9 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
             raise
 
 
-def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = False, indent: int | None = 1) -> None:
     """Replace a JSON file in one step. See :func:`write_bytes`."""
-    write_bytes(path, json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n", durable=durable)
+    write_bytes(path, json.dumps(value, ensure_ascii=False, indent=indent).encode() + b"\n", durable=durable)
 
 
 def read_json(path: Path) -> Any:

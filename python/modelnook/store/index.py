@@ -169,6 +169,12 @@ class Index:
             rows = db.execute(sql, (*values, limit)).fetchall()
         return [ModelInfo.from_dict(json.loads(r["info"])) for r in rows]
 
+    def counts(self) -> dict[str, int]:
+        """Source -> entries known here."""
+        with self._db() as db:
+            rows = db.execute("SELECT source, count(*) AS n FROM models GROUP BY source").fetchall()
+        return {r["source"]: r["n"] for r in rows}
+
     def touch(self, topic: str, id: str) -> None:
         """Tell the listeners of a topic that something changed that isn't a row."""
         with self._db() as db:

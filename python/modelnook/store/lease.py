@@ -131,6 +131,13 @@ class Lease:
         """Say that the holder of ``epoch`` is done."""
         put_if_absent(self._given_back(epoch), b"")
 
+    def tidy(self) -> None:
+        """Remove what epochs before the newest left behind."""
+        newest = self.epoch()
+        for name in os.listdir(self.path):
+            if name[:6].isdigit() and int(name[:6]) < newest:
+                (self.path / name).unlink(missing_ok=True)
+
     def beat(self) -> None:
         """A sign of life for other machines."""
         beat = self.path / "heartbeat"

@@ -66,12 +66,16 @@ class RunFolder:
         return self.path / "log"
 
     @classmethod
-    def create(cls, runs: Path, recipe: Recipe, record: RunRecord) -> RunFolder:
-        """Publish a new run whole: recipe and state appear together."""
+    def create(
+        cls, runs: Path, recipe: Recipe, record: RunRecord, split: dict[str, list[int]] | None = None
+    ) -> RunFolder:
+        """Publish a new run whole: recipe, state and split appear together."""
         target = runs / record.id
         with staging(target) as temp:
             write_json(temp / "recipe.json", recipe.to_dict())
             write_json(temp / "state.json", record.to_dict())
+            if split is not None:
+                write_json(temp / "split.json", split, indent=None)
             os.rename(temp, target)
         return cls(target)
 
@@ -79,6 +83,11 @@ class RunFolder:
         """What it does; None where the file is damaged."""
         data = read_json(self.path / "recipe.json")
         return Recipe.from_dict(data) if isinstance(data, dict) else None
+
+    def split(self) -> dict[str, list[int]]:
+        """Which rows of its snapshot are for what: ``train`` and ``validation`` -> positions."""
+        data = read_json(self.path / "split.json")
+        return data if isinstance(data, dict) else {}
 
     def record(self) -> RunRecord | None:
         """Its state as last written; None where the file is damaged or the folder gone."""
@@ -94,7 +103,9 @@ class RunFolder:
         return self.judge(record) if record else None
 
     def judge(self, record: RunRecord) -> RunRecord:
-        """``record`` with ``crashed`` where its worker is gone, and whether it can go on."""
+        """``record`` as it is: ``crashed`` where its worker is gone, ``queued`` where one is being started."""
+        if self._starting():
+            return replace(record, state="queued", error=None, ended=None, resumable=False)
         if record.live and not self._worked_on(record):
             record = replace(record, state="crashed", pid=None)
         ended = record.state in ("crashed", "stopped", "failed")
@@ -103,12 +114,29 @@ class RunFolder:
     def _worked_on(self, record: RunRecord) -> bool:
         if self.lease.live():
             return True
-        if self.lease.epoch() > record.epoch:
-            # A resume has raised the epoch and its worker is about to write.
-            return self._fresh(self.lease.path)
-        if record.state == "queued" and self.lease.holder() is None:
-            return self._fresh(self.path / "state.json")
-        return False
+        return record.state == "queued" and self.lease.epoch() == 0 and self._fresh(self.path / "state.json")
+
+    def _starting(self) -> bool:
+        return self._fresh(self._ticket(self.lease.epoch()))
+
+    def _ticket(self, epoch: int) -> Path:
+        return self.path / "lease" / f"resume-{epoch:06d}"
+
+    def claim_resume(self) -> int:
+        """Be the one that starts the next worker; the epoch it must follow.
+
+        Raises:
+            ConflictError: a worker is alive, or another resume was faster.
+        """
+        epoch = self.lease.epoch()
+        ticket = self._ticket(epoch)
+        if ticket.exists() and not self._fresh(ticket):
+            # The worker that it stood for never came.
+            ticket.unlink(missing_ok=True)
+        if self.lease.live() or not put_if_absent(ticket, now().encode()):
+            raise ConflictError("jobs.resumed_elsewhere", run=self.id)
+        self.clear_stop()
+        return epoch
 
     def _fresh(self, path: Path) -> bool:
         try:

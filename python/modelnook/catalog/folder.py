@@ -1,0 +1,205 @@
+"""What a model folder says of itself: headers and small files only, no weights, no code, nothing imported."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.model import ModelInfo, Risk
+from modelnook.messages import t
+
+__all__ = ["Tensor", "describe", "layer_tree", "safetensors_header", "task_of"]
+
+Tensor = tuple[str, str, tuple[int, ...]]
+"""``(name, dtype, shape)``."""
+
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
+
+# Which task a transformers class serves; the suffix is the library's own convention.
+_TASKS = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
+    "ForConditionalGeneration": "text2text-generation",
+    "ForMaskedLM": "fill-mask",
+    "ForImageClassification": "image-classification",
+    "ForAudioClassification": "audio-classification",
+    "ForCTC": "automatic-speech-recognition",
+}
+
+
+def task_of(architectures: Iterable[str]) -> str | None:
+    """The task of a config's ``architectures``; a bare encoder embeds.
+
+    >>> task_of(["BertForSequenceClassification"]), task_of(["BertModel"]), task_of([])
+    ('text-classification', 'feature-extraction', None)
+    """
+    for name in architectures:
+        for suffix, task in _TASKS.items():
+            if name.endswith(suffix):
+                return task
+        if name.endswith("Model"):
+            return "feature-extraction"
+    return None
+
+
+def safetensors_header(path: Path) -> list[Tensor]:
+    """The tensors of a safetensors file, from its header (8 bytes of length, then JSON); empty where it is damaged."""
+    try:
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            if size > 100_000_000:
+                return []
+            header = json.loads(file.read(size))
+    except (OSError, ValueError, struct.error):
+        return []
+    return [(n, e["dtype"], tuple(e["shape"])) for n, e in header.items() if n != "__metadata__"]
+
+
+def parameters_of(tensors: Iterable[Tensor]) -> int:
+    """How many numbers the tensors hold; position ids and the like, which are integers, don't count.
+
+    >>> parameters_of([("w", "F32", (2, 3)), ("ids", "I64", (512,))])
+    6
+    """
+    return sum(math.prod(shape) for _, dtype, shape in tensors if not dtype.startswith(("I64", "I32", "BOOL")))
+
+
+def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> ModelInfo:
+    """A folder's catalogue entry; ``more`` wins over what the files say."""
+    config = _json(path / "config.json")
+    tensors = [t for f in sorted(path.glob("*.safetensors")) for t in safetensors_header(f)]
+    files = [f for f in path.rglob("*") if f.is_file()]
+    card = front_matter(path / "README.md")
+    language = card.get("language") or ()
+    said: dict[str, Any] = {
+        "name": path.name,
+        "task": task_of(config.get("architectures") or ()),
+        "license": card.get("license"),
+        "language": (language,) if isinstance(language, str) else tuple(language),
+        "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,
+        "parameters": parameters_of(tensors) or None,
+        "bytes": sum(f.stat().st_size for f in files),
+        "formats": formats_of(f.name for f in files),
+        "architecture": next(iter(config.get("architectures") or ()), None) or config.get("model_type"),
+        "labels": tuple((config.get("id2label") or {}).values()),
+        "risks": risks_of(files, config),
+        "layers": layer_tree(tensors) or None,
+        "path": str(path),
+    }
+    return ModelInfo(ref=ref, id=id, source=source, **{**said, **{k: v for k, v in more.items() if v is not None}})
+
+
+def formats_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The weight formats among file names, in the order in which a runtime would prefer them."""
+    endings = {"safetensors": ".safetensors", "onnx": ".onnx", "gguf": ".gguf", "openvino": ".xml"}
+    names = list(names)
+    found = [kind for kind, ending in endings.items() if any(n.endswith(ending) for n in names)]
+    if any(n.endswith(_PICKLES) for n in names):
+        found.append("pickle")
+    return tuple(found)
+
+
+def risks_of(files: Iterable[Path], config: dict[str, Any]) -> tuple[Risk, ...]:
+    """Pickled weights, and code that the model would have run."""
+    risks = []
+    pickles = sorted(f.name for f in files if f.name.endswith(_PICKLES))
+    if pickles:
+        risks.append(Risk("pickle", t("catalog.risk_pickle", files=", ".join(pickles[:3]))))
+    if config.get("auto_map"):
+        risks.append(Risk("remote_code", t("catalog.risk_remote_code")))
+    return tuple(risks)
+
+
+def front_matter(path: Path) -> dict[str, Any]:
+    """The simple keys of a model card's YAML head: ``key: value`` and lists of scalars, which is all that is needed."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    if not text.startswith("---"):
+        return {}
+    head: dict[str, Any] = {}
+    key = ""
+    for line in text[3:].partition("\n---")[0].splitlines():
+        if line.startswith(("- ", "  - ")) and key:
+            if not isinstance(head.get(key), list):
+                head[key] = []
+            head[key].append(line.strip()[2:].strip(" '\""))
+        elif ":" in line and not line.startswith((" ", "#")):
+            key, _, value = line.partition(":")
+            head[key.strip()] = value.strip(" '\"") or None
+            key = key.strip()
+    return head
+
+
+def layer_tree(tensors: Iterable[Tensor]) -> str:
+    """The modules that a file's tensor names spell, with parameter counts; numbered repeats are folded into one.
+
+    >>> print(layer_tree([("enc.layer.0.w", "F32", (4, 2)), ("enc.layer.1.w", "F32", (4, 2)), ("head.b", "F32", (3,))]))
+    model  19
+    ├── enc  16
+    │   └── layer  2 ×  16
+    │       └── w  4×2
+    └── head  3
+        └── b  3
+    """
+    root: dict[str, Any] = {}
+    for name, _, shape in tensors:
+        node = root
+        *path, leaf = name.split(".")
+        for part in path:
+            node = node.setdefault(part, {})
+        node[leaf] = shape
+    if not root:
+        return ""
+    lines = [f"model  {_count(_sum(root))}"]
+    _draw(root, "", lines)
+    return "\n".join(lines)
+
+
+def _draw(node: dict[str, Any], indent: str, lines: list[str]) -> None:
+    items = list(node.items())
+    for at, (name, child) in enumerate(items):
+        last = at == len(items) - 1
+        head = f"{indent}{'└── ' if last else '├── '}{name}"
+        below = indent + ("    " if last else "│   ")
+        if not isinstance(child, dict):
+            lines.append(f"{head}  {'×'.join(map(str, child)) or '1'}")
+            continue
+        total, repeats = _count(_sum(child)), [k for k in child if k.isdigit()]
+        if len(repeats) == len(child) > 1 and len({_shape(child[k]) for k in repeats}) == 1:
+            lines.append(f"{head}  {len(repeats)} ×  {total}")
+            child = child[repeats[0]] if isinstance(child[repeats[0]], dict) else {}
+        else:
+            lines.append(f"{head}  {total}")
+        _draw(child, below, lines)
+
+
+def _shape(node: Any) -> str:
+    return json.dumps(node, sort_keys=True)
+
+
+def _sum(node: Any) -> int:
+    return sum(map(_sum, node.values())) if isinstance(node, dict) else math.prod(node)
+
+
+def _count(number: int) -> str:
+    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}

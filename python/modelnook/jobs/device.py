@@ -1,0 +1,59 @@
+"""Which device a job takes, without importing torch; and the queue for it: a lease a device, oldest run first."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from modelnook.store import Store
+from modelnook.store.lease import Holder, Lease
+from modelnook.store.runs import RunFolder
+
+__all__ = ["device_lease", "pick", "wait_for"]
+
+
+def pick(wanted: str = "auto") -> str:
+    """``cuda`` where there is a card that this process may see, ``mps`` on Apple silicon, else ``cpu``."""
+    if wanted != "auto":
+        return wanted
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible not in ("", "-1") and (Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()):
+        return "cuda"
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        return "mps"
+    return "cpu"
+
+
+def device_lease(store: Store, device: str) -> Lease:
+    """The lease of a device of this machine."""
+    name = "".join(c if c.isalnum() else "-" for c in f"{platform.node()}-{device}")
+    return Lease(store.home / "devices" / name)
+
+
+def wait_for(store: Store, run: RunFolder, device: str, stop: Callable[[], bool]) -> Holder | None:
+    """Wait until the device is free and no older run waits for it; None where the run was stopped meanwhile."""
+    lease = device_lease(store, device)
+    while not stop():
+        if lease.live() is None and _first(store, run):
+            holder = lease.take(lease.epoch())
+            if holder:
+                lease.tidy()
+                return holder
+        time.sleep(0.2)
+    return None
+
+
+def _first(store: Store, run: RunFolder) -> bool:
+    """Whether no older queued run of this machine has a live worker."""
+    mine = run.record()
+    if mine is None:
+        return True
+    for other in store.index.live():
+        older = (other.created or "", other.id) < (mine.created or "", mine.id)
+        if other.state == "queued" and older and other.id != run.id and store.run(other.id).lease.live():
+            return False
+    return True

@@ -1,0 +1,100 @@
+"""Every child process that modelnook starts: the workers of jobs, and the probes that measure in a clean process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.store import Store
+from modelnook.store.files import PRIVATE_FILE, disk_errors
+from modelnook.store.runs import RunFolder
+
+__all__ = ["call", "start"]
+
+# Kept so that ended children are reaped; a zombie would look like a worker that never goes.
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def reap() -> None:
+    """Collect children that have ended."""
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def environment(store: Store) -> dict[str, str]:
+    """What a child sees: this environment and the store it belongs to."""
+    return {**os.environ, "MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
+    """Start a run's worker in a session of its own, so that it outlives this process; gives its pid.
+
+    Args:
+        python: the interpreter that the run recorded.
+        seen: the lease's epoch that the caller saw dead; a worker that finds a higher one ends.
+
+    Raises:
+        UnsupportedError: the interpreter is gone.
+        StoreError: no room for the log.
+    """
+    reap()
+    # -P: a file beside the notebook that is called like a package must not be imported in its place.
+    command = [python or sys.executable, "-P", "-m", "modelnook.jobs.worker", run.id, str(seen)]
+    with disk_errors(run.path):
+        log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment(store),
+            cwd=store.home,
+            start_new_session=True,
+            close_fds=True,
+        )
+    except FileNotFoundError as error:
+        raise UnsupportedError("jobs.no_python", python=command[0]) from error
+    except OSError as error:
+        raise StoreError("jobs.no_process", error=error.strerror or error) from error
+    finally:
+        os.close(log)
+    _children.append(child)
+    return child.pid
+
+
+def call(
+    arguments: Sequence[str], store: Store, log: Path, *, stop: Callable[[], bool] = lambda: False, timeout: float = 900
+) -> int:
+    """Run ``python -m ARGUMENTS`` to its end with output to ``log``; its exit code, or -2 where ``stop`` ended it."""
+    command = [sys.executable, "-P", "-m", *arguments]
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(store), cwd=store.home
+        )
+    deadline = time.monotonic() + timeout
+    try:
+        while child.poll() is None:
+            if stop() or time.monotonic() > deadline:
+                end(child)
+                return -2
+            time.sleep(0.05)
+    except BaseException:
+        end(child)
+        raise
+    return child.returncode
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child to end, then make it."""
+    child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(5)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

