@@ -6,7 +6,7 @@ export type Language = 'en' | 'zh';
 const CATALOGUE: Record<Language, Record<string, string>> = { en, zh };
 
 /**
- * The text of a key of the message catalogue (`ui.ROOM.NAME`), with its `{placeholders}` filled.
+ * The text of a key of the message catalogue (ui.WHERE.WHAT), with its `{placeholders}` filled.
  */
 export interface IText {
   (key: string, values?: Record<string, string | number>): string;

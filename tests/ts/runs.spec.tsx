@@ -1,0 +1,210 @@
+import { act, fireEvent, waitFor, within } from '@testing-library/react';
+
+import { RpcError } from '../../src/data/provider';
+import type { Run } from '../../src/data/types';
+import { RUNS, recorded, stage } from './stage';
+
+const RUNNING = RUNS.find(run => run.state === 'running') as Run;
+
+function changing(run: Run) {
+  const provider = recorded();
+  const now = { run };
+  provider.recording.run = () => now.run;
+  provider.recording.runs = () => ({ items: [now.run], cursor: 1 });
+  return { provider, now };
+}
+
+describe('a run', () => {
+  it('follows what happens to it', async () => {
+    const { provider, now } = changing(RUNNING);
+    const { findByTestId, getByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const progress = await findByTestId('mn-progress');
+    expect(progress.textContent).toContain('64 / 112');
+    now.run = {
+      ...RUNNING,
+      progress: { ...RUNNING.progress!, step: 90 }
+    };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(
+      () =>
+        expect(getByTestId('mn-progress').textContent).toContain('90 / 112'),
+      { timeout: 3000 }
+    );
+    now.run = {
+      ...RUNNING,
+      state: 'finished',
+      metrics: { accuracy: 0.97 }
+    };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(
+      () => expect(getByTestId('mn-run').dataset.state).toBe('finished'),
+      { timeout: 3000 }
+    );
+    expect(getByTestId('mn-metrics').textContent).toContain('0.970');
+  });
+
+  it('is stopped without a question, and says so until it has ended', async () => {
+    const { provider, now } = changing(RUNNING);
+    provider.recording.stop = () => RUNNING;
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    const stop = (await findByTestId('mn-stop')) as HTMLButtonElement;
+    fireEvent.click(stop);
+    await waitFor(() => expect(stop.textContent).toBe('Stopping…'));
+    expect(stop.disabled).toBe(true);
+    expect(provider.calls).toContainEqual(
+      expect.objectContaining({ method: 'stop', params: { run: RUNNING.id } })
+    );
+    now.run = { ...RUNNING, state: 'stopped' };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(() => expect(queryByTestId('mn-stop')).toBeNull(), {
+      timeout: 3000
+    });
+  });
+
+  it('gives the button back where the stop was refused', async () => {
+    const { provider } = changing(RUNNING);
+    provider.recording.stop = () => {
+      throw new RpcError('jobs.gone', 'It is gone.', 'Look at the list.');
+    };
+    const { findByTestId, findByRole } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    fireEvent.click(await findByTestId('mn-stop'));
+    expect((await findByRole('alert')).textContent).toContain(
+      'Look at the list.'
+    );
+    expect((await findByTestId('mn-stop')).textContent).toBe('Stop');
+  });
+
+  it('says that Kernel > Interrupt stops it while the kernel is busy', async () => {
+    const { provider } = changing(RUNNING);
+    provider.live = false;
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    expect((await findByTestId('mn-interrupt')).textContent).toContain(
+      'Kernel > Interrupt'
+    );
+    provider.live = true;
+    act(() => provider.emit({ topic: 'live', id: '*' }));
+    expect(queryByTestId('mn-interrupt')).toBeNull();
+  });
+
+  it('has a table of what the chart shows', async () => {
+    const { findAllByTestId, getByTestId } = stage('run', {
+      run: RUNNING.id
+    });
+    expect(await findAllByTestId('mn-chart')).toHaveLength(2);
+    fireEvent.click(getByTestId('mn-as-table'));
+    expect(
+      within(getByTestId('mn-history')).getByText('eval_accuracy')
+    ).toBeTruthy();
+  });
+
+  it('reads values out under the arrow keys', async () => {
+    const { findAllByTestId } = stage('run', { run: RUNNING.id });
+    const [chart] = await findAllByTestId('mn-chart');
+    fireEvent.keyDown(within(chart).getByRole('img'), { key: 'Home' });
+    expect(within(chart).getByRole('status').textContent).toBe('step 2');
+  });
+
+  it('is deleted only when asked twice', async () => {
+    const provider = recorded();
+    provider.recording.delete = ({ run }) =>
+      RUNS.find(one => one.id === run) as Run;
+    const { findByTestId } = stage('run', { run: 'r7f3a9c2' }, { provider });
+    const button = await findByTestId('mn-delete');
+    const deletes = () =>
+      provider.calls.filter(call => call.method === 'delete').length;
+    fireEvent.click(button);
+    expect(deletes()).toBe(0);
+    fireEvent.click(button);
+    expect(deletes()).toBe(1);
+    await waitFor(() =>
+      expect((button as HTMLButtonElement).disabled).toBe(false)
+    );
+  });
+});
+
+describe('the run history', () => {
+  it('shows what each run came to, and reads nothing of a foreign one but its record', async () => {
+    const { findAllByTestId } = stage('runs');
+    const rows = await findAllByTestId('mn-run-row');
+    const row = (id: string) =>
+      rows.find(one => one.dataset.run === id) as HTMLElement;
+    expect(row('r7f3a9c2').textContent).toContain('0.973');
+    expect(within(row('r9aa21c0')).getByTestId('mn-stop')).toBeTruthy();
+    expect(within(row('r60crash')).getByTestId('mn-resume')).toBeTruthy();
+    expect(row('wb_colleague').textContent).toContain('from W&B');
+    expect(
+      within(row('wb_colleague')).queryByRole('button', { name: /Stop|Resume/ })
+    ).toBeNull();
+  });
+
+  it('is walked with the arrow keys', async () => {
+    const { findAllByTestId, container } = stage('runs');
+    await findAllByTestId('mn-run-row');
+    const rows = container.querySelectorAll<HTMLElement>('.mn-run-open');
+    rows[0].focus();
+    fireEvent.keyDown(rows[0], { key: 'ArrowDown' });
+    expect(document.activeElement).toBe(rows[1]);
+  });
+
+  it('opens a run and comes back', async () => {
+    const { findAllByTestId, findByTestId, getByTestId, container } =
+      stage('runs');
+    await findAllByTestId('mn-run-row');
+    const row = container.querySelector('[data-run="r7f3a9c2"] .mn-run-open');
+    fireEvent.click(row as Element);
+    expect((await findByTestId('mn-run')).textContent).toContain('topics');
+    fireEvent.click(getByTestId('mn-back'));
+    await waitFor(() => expect(document.activeElement).toBe(row));
+  });
+
+  it('compares the chosen ones', async () => {
+    const {
+      findAllByTestId,
+      findByTestId,
+      getByTestId,
+      getByLabelText,
+      provider
+    } = stage('runs');
+    await findAllByTestId('mn-run-row');
+    fireEvent.click(getByTestId('mn-choose'));
+    fireEvent.click(getByLabelText('Compare topics'));
+    fireEvent.click(getByLabelText('Compare topics-int8'));
+    fireEvent.click(getByTestId('mn-compare-chosen'));
+    await findByTestId('mn-compare');
+    expect(provider.calls).toContainEqual(
+      expect.objectContaining({
+        method: 'compare',
+        params: { refs: ['local:topics@1', 'local:topics-int8@1'] }
+      })
+    );
+  });
+
+  it('leads from a model to its run and back in the sidebar', async () => {
+    const { findAllByTestId, findByTestId, findByText, getByTestId } =
+      stage('sidebar');
+    await findAllByTestId('mn-model');
+    fireEvent.click(getByTestId('mn-tab-models'));
+    fireEvent.click((await findAllByTestId('mn-model'))[1]);
+    fireEvent.click(await findByText('r7f3a9c2'));
+    expect((await findByTestId('mn-run')).textContent).toContain('topics');
+    expect(getByTestId('mn-tab-runs').getAttribute('aria-selected')).toBe(
+      'true'
+    );
+  });
+});

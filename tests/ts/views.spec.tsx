@@ -1,0 +1,45 @@
+import { waitFor } from '@testing-library/react';
+
+import { FakeProvider } from '../../src/data/fake';
+import type { ViewName } from '../../src/views';
+import { VIEWS } from '../../src/views';
+import { stage } from './stage';
+
+const PARAMS: Record<ViewName, Record<string, unknown>> = {
+  catalog: {},
+  compare: { refs: ['local:topics@1', 'local:topics-int8@1'] },
+  'model-card': { ref: 'local:topics@1' },
+  run: { run: 'r7f3a9c2' },
+  runs: {},
+  sidebar: { tab: 'runs' }
+};
+
+const NAMES = Object.keys(VIEWS) as ViewName[];
+
+describe.each(NAMES)('the view %s', name => {
+  it.each(['panel', 'cell'] as const)('mounts in a %s', async place => {
+    const { container, queryAllByRole, provider, unmount } = stage(
+      name,
+      PARAMS[name],
+      { place }
+    );
+    await waitFor(() => expect(container.textContent).toMatch(/topics/));
+    expect(queryAllByRole('alert')).toHaveLength(0);
+    unmount();
+    expect(provider.watchers.empty).toBe(true);
+  });
+
+  it('speaks Chinese', async () => {
+    const { container } = stage(name, PARAMS[name], { language: 'zh' });
+    await waitFor(() => expect(container.textContent).toMatch(/topics/));
+    expect(container.textContent).toMatch(/[\u4e00-\u9fff]{2}/);
+    expect(container.textContent).not.toMatch(/\bui\.[a-z]/);
+  });
+
+  it('says what went wrong', async () => {
+    const provider = new FakeProvider({});
+    const { findAllByRole } = stage(name, PARAMS[name], { provider });
+    const alerts = await findAllByRole('alert');
+    expect(alerts[0].textContent).toMatch(/Nothing recorded/);
+  });
+});
