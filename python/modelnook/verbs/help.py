@@ -57,10 +57,7 @@ def _example(verb: Verb, door: str) -> str:
 
 
 def _shape(args: Iterable[Arg]) -> list[str]:
-    shape = []
-    for arg in args:
-        if arg.positional:
-            shape.append(_word(arg) if arg.required else f"[{_word(arg)}]")
+    shape = [_word(a) if a.required else f"[{_word(a)}]" for a in args if a.positional]
     return [*shape, "[--…]"] if any(not a.positional for a in args) else shape
 
 
@@ -73,6 +70,10 @@ def _word(arg: Arg) -> str:
     if arg.kind == "data":
         return f"{arg.flag} ROWS"
     return arg.name.upper() + (" …" if arg.many else "")
+
+
+def _common(flag: str) -> str:
+    return f"{flag} NAME" if flag == "-o" else flag
 
 
 def _option(arg: Arg) -> str:

@@ -1,0 +1,91 @@
+"""What every card is made of, whatever it is rendered to: a title, a few pieces, one line of warnings, a next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Facts", "Fold", "Grid", "Line", "Piece"]
+
+MAX_LINES = 12
+"""No card is longer than this, warnings and all (promise 3 of the contract)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of plain text. ``tone`` is ``plain``, ``quiet`` or ``bad``; ``href`` makes it a link."""
+
+    text: str
+    tone: str = "plain"
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Pairs of a label and a value on one line; pairs without a value are left out."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def said(self) -> tuple[tuple[str, str], ...]:
+        """The pairs that have something to say."""
+        return tuple((label, value) for label, value in self.pairs if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A small table of texts. Columns in ``right`` are numbers; rows in ``strong`` stand out.
+
+    ``more`` is said below where not all rows fit, with ``{n}`` for how many are left.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: tuple[int, ...] = ()
+    strong: tuple[int, ...] = ()
+    caption: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How far something is: ``part`` between 0 and 1, or None where nobody knows."""
+
+    part: float | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines over steps: name -> (steps, values). Text cards leave it out: its last values are said elsewhere."""
+
+    title: str
+    series: dict[str, tuple[Sequence[float], Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Preformatted text under a heading: folded in HTML, cut to what fits in text."""
+
+    title: str
+    text: str
+
+
+Piece = Line | Facts | Grid | Bar | Chart | Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One value as a person reads it.
+
+    ``tone`` colours the badge: ``plain good busy warn bad``. ``whole`` is for help pages, which are no results: all
+    their lines are shown.
+    """
+
+    title: str
+    badge: str = ""
+    tone: str = "plain"
+    pieces: tuple[Piece, ...] = ()
+    warnings: tuple[str, ...] = ()
+    hint: str = ""
+    whole: bool = False

@@ -1,0 +1,89 @@
+"""A small line chart as inline SVG, with a folded table of the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import isfinite
+
+from modelnook.cards.card import Chart
+from modelnook.cards.figures import count, metric
+from modelnook.messages import t
+
+__all__ = ["svg"]
+
+_W, _H, _LEFT, _BOTTOM, _TOP = 420, 110, 42, 16, 6
+_COLOURS = ("var(--jp-brand-color1,#1976d2)", "var(--jp-warn-color0,#b26a00)", "var(--jp-success-color0,#2e7d32)")
+_DASHES = ("", "5 3", "2 2")
+_POINTS, _ROWS = 200, 10
+
+Points = list[tuple[float, float]]
+
+
+def svg(chart: Chart) -> str:
+    """The chart, or nothing where no line has two points."""
+    lines = {name: _points(*pair) for name, pair in chart.series.items()}
+    lines = {name: points for name, points in lines.items() if len(points) > 1}
+    if not lines:
+        return ""
+    every = [p for points in lines.values() for p in points]
+    x0, x1 = min(x for x, _ in every), max(x for x, _ in every)
+    y0, y1 = min(y for _, y in every), max(y for _, y in every)
+    label = ", ".join(f"{name}: {metric(points[0][1])} → {metric(points[-1][1])}" for name, points in lines.items())
+    drawn = "".join(_line(points, i, (x0, x1), (y0, y1)) for i, points in enumerate(lines.values()))
+    return (
+        f'<svg role="img" viewBox="0 0 {_W} {_H}" width="{_W}" height="{_H}" style="max-width:100%;display:block" '
+        f'fill="none" font-size="10" font-family="sans-serif"><title>{escape(f"{chart.title}. {label}")}</title>'
+        f"{_axes((x0, x1), (y0, y1))}{drawn}</svg>{_legend(lines)}{_table(chart, lines)}"
+    )
+
+
+def _points(steps: Sequence[float], values: Sequence[float]) -> Points:
+    points = [(x, y) for x, y in zip(steps, values, strict=False) if y is not None and isfinite(y)]
+    every = max(1, -(-len(points) // _POINTS))
+    return points[::every] if points[::every][-1:] == points[-1:] else [*points[::every], points[-1]]
+
+
+def _at(point: tuple[float, float], xs: tuple[float, float], ys: tuple[float, float]) -> str:
+    x = _LEFT + (point[0] - xs[0]) / ((xs[1] - xs[0]) or 1) * (_W - _LEFT - 4)
+    y = _TOP + (ys[1] - point[1]) / ((ys[1] - ys[0]) or 1) * (_H - _BOTTOM - _TOP)
+    return f"{x:.1f},{y:.1f}"
+
+
+def _line(points: Points, i: int, xs: tuple[float, float], ys: tuple[float, float]) -> str:
+    dash = f' stroke-dasharray="{_DASHES[i % 3]}"' if _DASHES[i % 3] else ""
+    path = " ".join(_at(p, xs, ys) for p in points)
+    return f'<polyline points="{path}" stroke="{_COLOURS[i % 3]}" stroke-width="1.6"{dash}/>'
+
+
+def _axes(xs: tuple[float, float], ys: tuple[float, float]) -> str:
+    text = 'fill="var(--jp-ui-font-color2,#757575)"'
+    base = _H - _BOTTOM
+    return (
+        f'<path d="M{_LEFT} {_TOP}V{base}H{_W - 4}" stroke="var(--jp-border-color1,#9e9e9e)"/>'
+        f'<text {text} x="{_LEFT - 4}" y="{_TOP + 8}" text-anchor="end">{metric(ys[1])}</text>'
+        f'<text {text} x="{_LEFT - 4}" y="{base}" text-anchor="end">{metric(ys[0])}</text>'
+        f'<text {text} x="{_LEFT}" y="{_H - 3}">{count(xs[0])}</text>'
+        f'<text {text} x="{_W - 4}" y="{_H - 3}" text-anchor="end">{t("cards.step")} {count(xs[1])}</text>'
+    )
+
+
+def _legend(lines: dict[str, Points]) -> str:
+    marks = ("─", "╌", "┄")
+    names = (
+        f'<span style="color:{_COLOURS[i % 3]}">{marks[i % 3]} {escape(name)}</span>' for i, name in enumerate(lines)
+    )
+    return f"<div>{' &nbsp; '.join(names)}</div>"
+
+
+def _table(chart: Chart, lines: dict[str, Points]) -> str:
+    rows = []
+    for name, points in lines.items():
+        every = max(1, -(-len(points) // _ROWS))
+        cells = "".join(f"<td>{count(x)}: {metric(y)}</td>" for x, y in points[::every])
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
+    title = escape(t("cards.chart_table", title=chart.title))
+    return (
+        f'<details><summary style="cursor:pointer;opacity:.8">{title}</summary>'
+        f'<table style="font-size:inherit"><tbody>{"".join(rows)}</tbody></table></details>'
+    )

@@ -1,0 +1,51 @@
+"""Cards of what was measured: an evaluation, a comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelnook.cards.card import Card, Facts, Line, Piece
+from modelnook.cards.figures import count
+from modelnook.cards.scores import scores
+from modelnook.cards.table import grid
+from modelnook.domain.run import Comparison, Evaluation
+from modelnook.messages import t
+
+__all__ = ["comparison", "evaluation"]
+
+
+def _rows(data: dict[str, Any]) -> str:
+    rows = data.get("rows")
+    return t("cards.on_rows", n=count(rows)) if rows else ""
+
+
+def evaluation(value: Evaluation) -> Card:
+    """Metrics beside baselines; the classes that do worst."""
+    where = " · ".join(filter(None, (_rows(value.data), value.note)))
+    pieces: list[Piece] = [scores(value.metrics, value.intervals, value.baselines, value.primary_metric)]
+    worst = _worst(value)
+    if worst:
+        pieces.append(Facts(((t("cards.worst"), worst),)))
+    pieces.append(Facts(((t("cards.run"), value.run),)))
+    return Card(value.model, where, "warn" if value.note else "good", tuple(pieces))
+
+
+def _worst(value: Evaluation, most: int = 3) -> str:
+    table = value.per_class
+    if table is None or not {"label", "f1"} <= set(table.columns) or len(table) < 2:
+        return ""
+    label, f1 = table.columns.index("label"), table.columns.index("f1")
+    rows = sorted((row for row in table.rows if row[f1] is not None), key=lambda row: row[f1])[:most]
+    return ", ".join(f"{row[label]} {row[f1]:.3f}" for row in rows)
+
+
+def comparison(value: Comparison) -> Card:
+    """One table; what nothing else beats stands out."""
+    names = value.table.columns
+    key = next((i for i, n in enumerate(names) if n in ("model", "ref")), 0)
+    strong = tuple(n for n, row in enumerate(value.table.rows) if row[key] in value.front)
+    front = ", ".join(value.front)
+    pieces: tuple[Piece, ...] = (grid(value.table, strong=strong),)
+    if front:
+        pieces += (Line(t("cards.front", models=front), "quiet"),)
+    return Card(t("cards.comparison", n=len(value.table)), _rows(value.data), "good", pieces)

@@ -1,0 +1,114 @@
+"""Cards of models: one entry, a list of entries, a loaded one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelnook.cards.card import Card, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.figures import count, metric, moment, size
+from modelnook.domain.model import ModelInfo, SearchResult
+from modelnook.messages import t
+
+__all__ = ["found", "loaded", "model"]
+
+
+def model(info: ModelInfo) -> Card:
+    """Size, licence in plain words, memory against what is free, risks, the layer tree."""
+    pieces: list[Piece] = []
+    if info.summary:
+        pieces.append(Line(info.summary, "quiet"))
+    pieces += [
+        Facts(
+            (
+                (t("cards.task"), info.task or ""),
+                (t("cards.parameters"), count(info.parameters)),
+                (t("cards.size"), size(info.bytes)),
+                (t("cards.formats"), ", ".join(info.formats)),
+                (t("cards.language"), ", ".join(info.language[:6])),
+            )
+        ),
+        Facts(((t("cards.licence"), info.license or "–"), ("", t(f"cards.licence.{info.license_kind}")))),
+        _memory(info),
+        _origin(info),
+        Facts(tuple((name, metric(value)) for name, value in info.metrics.items())[:5]),
+    ]
+    if info.labels:
+        shown = ", ".join(info.labels[:8]) + (" …" if len(info.labels) > 8 else "")
+        pieces.append(Facts(((t("cards.labels"), f"{len(info.labels)}: {shown}"),)))
+    if info.layers:
+        pieces.append(Fold(t("cards.layers"), info.layers))
+    told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
+    risks = tuple(r.message for r in info.risks)
+    return Card(info.ref, info.architecture or "", "warn" if risks else "plain", told, risks)
+
+
+def _memory(info: ModelInfo) -> Facts:
+    wanted = (("run", info.memory_run), ("lora", info.memory_lora), ("full", info.memory_full))
+    parts = []
+    for name, need in wanted:
+        if need is not None:
+            over = info.memory_free is not None and need > info.memory_free
+            parts.append((t(f"cards.memory.{name}"), size(need) + (f" ({t('cards.memory.over')})" if over else "")))
+    if not parts:
+        return Facts(())
+    return Facts((*parts, (t("cards.memory.free"), size(info.memory_free))))
+
+
+def _origin(info: ModelInfo) -> Facts:
+    return Facts(
+        (
+            (t("cards.base"), info.base_model or ""),
+            (t("cards.run"), info.run or ""),
+            (t("cards.downloads"), count(info.downloads)),
+            (t("cards.updated"), moment(info.updated)),
+            (t("cards.gated"), t("cards.yes") if info.gated else ""),
+        )
+    )
+
+
+def found(result: SearchResult) -> Card:
+    """A list of entries; what a source couldn't answer is folded below."""
+    total = max(result.total, len(result))
+    title = t("cards.found", n=total, query=result.query) if result.query else t("cards.models", n=total)
+    if not result.items:
+        hint = t("cards.found_none") if result.query else t("cards.models_none")
+        return Card(title, warnings=result.notes, hint=hint)
+    columns = ("model", "task", "parameters", "size", "licence", "language", "risks")
+    cells = [
+        (
+            m.ref,
+            m.task or "",
+            count(m.parameters),
+            size(m.bytes),
+            m.license or "–",
+            ", ".join(m.language[:3]) + (" …" if len(m.language) > 3 else ""),
+            ", ".join(r.code for r in m.risks),
+        )
+        for m in result.items
+    ]
+    used = [i for i in range(len(columns)) if any(row[i] not in ("", "–") for row in cells)]
+    rows = tuple(tuple(row[i] for i in used) for row in cells)
+    heads = tuple(t(f"cards.{columns[i]}") for i in used)
+    right = tuple(n for n, i in enumerate(used) if columns[i] in ("parameters", "size"))
+    hint = t("cards.found_next", ref=result.items[0].ref)
+    return Card(
+        title, pieces=(Grid(heads, rows, right, more=t("cards.more_models")),), warnings=result.notes, hint=hint
+    )
+
+
+def loaded(value: Any) -> Card:
+    """A model in this process's memory."""
+    said = value.to_dict()
+    facts = Facts(
+        (
+            (t("cards.task"), said.get("task") or ""),
+            (t("cards.runtime"), said.get("runtime") or ""),
+            (t("cards.device"), said.get("device") or ""),
+            (t("cards.size"), size(said.get("bytes"))),
+        )
+    )
+    labels = said.get("labels") or []
+    more = (
+        (Facts(((t("cards.labels"), ", ".join(labels[:12]) + (" …" if len(labels) > 12 else "")),)),) if labels else ()
+    )
+    return Card(value.ref, t("cards.loaded"), "good", (facts, *more))

@@ -1,0 +1,129 @@
+"""A card as HTML that stands alone: semantic tags, inline styles from JupyterLab's variables with fall-backs.
+
+Where styles are stripped (GitHub) the tables, lists and details still read; colours follow light and dark where the
+variables exist (Lab), and the surrounding text colour where they don't (VS Code, Colab).
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.chart import svg
+from modelnook.messages import t
+from modelnook.settings import language
+
+__all__ = ["page"]
+
+_QUIET = "color:var(--jp-ui-font-color2,inherit);opacity:.9"
+_EDGE = "var(--jp-border-color2,rgba(128,128,128,.4))"
+_TONES = {
+    "plain": "var(--jp-ui-font-color2,#616161)",
+    "good": "var(--jp-success-color0,#2e7d32)",
+    "busy": "var(--jp-brand-color1,#1976d2)",
+    "warn": "var(--jp-warn-color0,#b26a00)",
+    "bad": "var(--jp-error-color0,#c62828)",
+}
+_CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:top"
+
+
+def page(card: Card) -> str:
+    """The card as one ``<div>``."""
+    tone = _TONES[card.tone]
+    badge = f' <span style="color:{tone};font-weight:600">{escape(card.badge)}</span>' if card.badge else ""
+    head = f'<div style="margin-bottom:2px"><strong>{escape(card.title)}</strong>{badge}</div>'
+    body = "".join(_grid(p, card.whole) if isinstance(p, Grid) else _piece(p) for p in card.pieces)
+    hint = f'<div style="{_QUIET}">{escape(card.hint)}</div>' if card.hint else ""
+    style = (
+        "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:var(--jp-ui-font-size1,13px);"
+        f"line-height:1.5;color:var(--jp-ui-font-color1,inherit);border-left:3px solid {tone};"
+        "padding:2px 0 2px 10px;margin:2px 0;max-width:100%;overflow-x:auto"
+    )
+    lang = "zh-CN" if language() == "zh" else "en"
+    return f'<div lang="{lang}" style="{style}">{head}{body}{_warnings(card.warnings)}{hint}</div>'
+
+
+def _warnings(warnings: tuple[str, ...]) -> str:
+    if not warnings:
+        return ""
+    title = t("cards.warning_title", n=len(warnings))
+    items = "".join(f"<li>{escape(w)}</li>" for w in warnings)
+    return (
+        f'<details><summary style="color:{_TONES["warn"]};cursor:pointer">{escape(title)}</summary>'
+        f'<ul style="margin:2px 0 2px 18px;padding:0">{items}</ul></details>'
+    )
+
+
+def _piece(piece: Piece) -> str:
+    if isinstance(piece, Line):
+        return _line(piece)
+    if isinstance(piece, Facts):
+        pairs = (f'<span style="{_QUIET}">{escape(k)}</span> {escape(v)}'.strip() for k, v in piece.said)
+        return f"<div>{' · '.join(pairs)}</div>"
+    if isinstance(piece, Bar):
+        return _bar(piece)
+    if isinstance(piece, Grid):
+        return _grid(piece, False)
+    if isinstance(piece, Chart):
+        return svg(piece)
+    return _fold(piece)
+
+
+def _line(line: Line) -> str:
+    text = escape(line.text)
+    if line.href.startswith(("https://", "http://")):
+        text = f'<a href="{escape(line.href)}" target="_blank" rel="noopener">{text}</a>'
+    style = {"quiet": _QUIET, "bad": f"color:{_TONES['bad']}"}.get(line.tone, "")
+    return f'<div style="{style}">{text}</div>' if style else f"<div>{text}</div>"
+
+
+def _bar(bar: Bar) -> str:
+    value = "" if bar.part is None else f' value="{min(max(bar.part, 0.0), 1.0):.3f}"'
+    label = escape(bar.label)
+    return (
+        f'<div><progress max="1"{value} aria-label="{label}" style="width:180px;vertical-align:middle"></progress> '
+        f"{label}</div>"
+    )
+
+
+def _grid(grid: Grid, whole: bool) -> str:
+    shown = grid.rows if whole else grid.rows[: MAX_LINES - 3]
+    rest = grid.rows[len(shown) :]
+    table = _table(grid, shown, 0)
+    if not rest:
+        return table
+    title = escape((grid.more or t("cards.more")).format(n=len(rest)))
+    folded = _table(grid, rest, len(shown))
+    return f'{table}<details><summary style="{_QUIET};cursor:pointer">{title}</summary>{folded}</details>'
+
+
+def _table(grid: Grid, rows: tuple[tuple[str, ...], ...], offset: int) -> str:
+    def cell(tag: str, i: int, text: str, extra: str = "") -> str:
+        align = "right" if i in grid.right else "left"
+        scope = {"th": ' scope="col"'}.get(tag, "")
+        return f'<{tag}{scope} style="{_CELL};text-align:{align}{extra}">{text}</{tag}>'
+
+    caption = (
+        f'<caption style="text-align:left;font-weight:600;padding:4px 0 0">{escape(grid.caption)}</caption>'
+        if grid.caption
+        else ""
+    )
+    head = ""
+    if any(grid.columns):
+        edge = f";border-bottom:1px solid {_EDGE};font-weight:600"
+        cells = "".join(cell("th", i, escape(c), edge) for i, c in enumerate(grid.columns))
+        head = f"<thead><tr>{cells}</tr></thead>"
+    lines = []
+    for n, row in enumerate(rows):
+        strong = ";font-weight:600" if n + offset in grid.strong else ""
+        lines.append("<tr>" + "".join(cell("td", i, escape(c), strong) for i, c in enumerate(row)) + "</tr>")
+    style = "border-collapse:collapse;margin:2px 0;width:auto;font-size:inherit"
+    return f'<table style="{style}">{caption}{head}<tbody>{"".join(lines)}</tbody></table>'
+
+
+def _fold(fold: Fold) -> str:
+    return (
+        f'<details><summary style="{_QUIET};cursor:pointer">{escape(fold.title)}</summary>'
+        f'<pre style="margin:2px 0;font-size:var(--jp-code-font-size,12px);overflow-x:auto">{escape(fold.text)}</pre>'
+        "</details>"
+    )

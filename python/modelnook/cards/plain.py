@@ -1,0 +1,98 @@
+"""A card as text: at most twelve lines, columns aligned, Chinese counted as wide."""
+
+from __future__ import annotations
+
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.figures import width
+from modelnook.messages import t
+
+__all__ = ["WIDTH", "plain"]
+
+WIDTH = 118
+
+
+def plain(card: Card) -> str:
+    """The card's lines. Where they don't fit, the longest tables and folds give way, and say so."""
+    head = " · ".join(filter(None, (card.title, card.badge)))
+    tail = [*_warnings(card.warnings), *([card.hint] if card.hint else [])]
+    pieces = [p for p in card.pieces if not isinstance(p, Chart)]
+    if card.whole:
+        return "\n".join([head, *(line for p in pieces for line in _lines(p, 10_000)), "", *tail])
+    room = MAX_LINES - 1 - len(tail)
+    fixed = sum(1 for p in pieces if not isinstance(p, Grid | Fold))
+    growing = [p for p in pieces if isinstance(p, Grid | Fold)]
+    left = room - fixed
+    body: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, Grid | Fold):
+            growing.pop(0)
+            lines = _lines(piece, max(2, left - 2 * len(growing)))
+            left -= len(lines)
+            body += lines
+        else:
+            body += _lines(piece, 1)
+    return "\n".join(_cut(line) for line in [head, *body[:room], *tail])
+
+
+def _warnings(warnings: tuple[str, ...]) -> list[str]:
+    if not warnings:
+        return []
+    return [
+        f"! {warnings[0]}" if len(warnings) == 1 else t("cards.warnings", n=len(warnings), said="; ".join(warnings))
+    ]
+
+
+def _lines(piece: Piece, room: int) -> list[str]:
+    if isinstance(piece, Line):
+        return [f"{piece.text} {piece.href}".strip() if piece.href not in piece.text else piece.text]
+    if isinstance(piece, Facts):
+        return ["  " + " · ".join(f"{label} {value}".strip() for label, value in piece.said)]
+    if isinstance(piece, Bar):
+        return ["  " + " ".join(filter(None, (_bar(piece.part), piece.label)))]
+    if isinstance(piece, Grid):
+        return _grid(piece, room)
+    if isinstance(piece, Fold):
+        lines = [f"  {piece.title}", *("    " + line for line in piece.text.splitlines())]
+        return lines if len(lines) <= room else [*lines[: room - 1], t("cards.cut", n=len(lines) - room + 1)]
+    return []
+
+
+def _bar(part: float | None, cells: int = 24) -> str:
+    if part is None:
+        return ""
+    full = round(min(max(part, 0.0), 1.0) * cells)
+    return "█" * full + "░" * (cells - full) + f" {part:4.0%}"
+
+
+def _grid(grid: Grid, room: int) -> list[str]:
+    has_head = any(grid.columns)
+    fits = room - has_head
+    rows = grid.rows if len(grid.rows) <= fits else grid.rows[: max(1, fits - 1)]
+    table = [grid.columns, *rows] if has_head else list(rows)
+    widths = [max(width(row[i]) for row in table) for i in range(len(grid.columns))]
+    lines = ["", grid.caption] if grid.caption else []
+    lines += ["  " + _row(row, widths, grid.right) for row in table]
+    left = len(grid.rows) - len(rows)
+    if left:
+        lines.append("  " + (grid.more or t("cards.more")).format(n=left))
+    return lines
+
+
+def _row(cells: tuple[str, ...], widths: list[int], right: tuple[int, ...]) -> str:
+    parts = []
+    for i, (cell, wide) in enumerate(zip(cells, widths, strict=True)):
+        pad = " " * (wide - width(cell))
+        parts.append(pad + cell if i in right else cell + pad)
+    return "  ".join(parts).rstrip()
+
+
+def _cut(line: str) -> str:
+    if width(line) <= WIDTH:
+        return line
+    kept, used = "", 0
+    for c in line:
+        used += width(c)
+        if used > WIDTH - 1:
+            break
+        kept += c
+    return kept.rstrip() + "…"

@@ -1,0 +1,194 @@
+"""Cards of runs: one in each of its states, and the list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
+from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
+from modelnook.cards.scores import scores
+from modelnook.domain.run import RunRecord
+from modelnook.messages import has, t
+
+__all__ = ["kind_of", "progress_line", "run", "runs"]
+
+TONES = {"queued": "warn", "running": "busy", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad"}
+
+Series = dict[str, dict[str, list[Any]]]
+
+
+def run(value: Any, series: Series | None = None) -> Card:
+    """A run, by its handle or its record. ``series`` (metric -> step, time, value) draws its chart."""
+    record: RunRecord = value if isinstance(value, RunRecord) else value.record
+    note = getattr(value, "note", "")
+    pieces: list[Piece] = [Line(note, "quiet")] if note else []
+    pieces.append(_way(record))
+    if record.live:
+        pieces.append(_progress(record))
+    if record.error:
+        pieces.append(Line(record.error.get("message", ""), "bad"))
+    if record.report and "before" in record.report:
+        pieces.append(_report(record))
+    elif record.metrics:
+        pieces.append(scores(record.metrics, record.intervals, record.baselines, record.primary_metric))
+    pieces += _charts(record, series or {})
+    pieces += [_facts(record), _wandb(record)]
+    told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
+    badge = " · ".join((kind_of(record.kind), t(f"state.{record.state}")))
+    return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
+
+
+def kind_of(kind: str) -> str:
+    """What a run does, in words."""
+    key = f"cards.kind.{kind}"
+    return t(key) if has(key) else kind
+
+
+def _way(record: RunRecord) -> Facts:
+    base = record.base or ""
+    way = f"{base} → {record.model}" if record.model and base else record.model or base
+    rows = (record.data or {}).get("rows")
+    return Facts((("", way), (t("cards.rows"), count(rows)), (t("cards.run"), record.id)))
+
+
+def progress_line(record: RunRecord) -> str:
+    """Where a live run stands, in one line: phase, steps, loss, speed, time left."""
+    if record.state == "queued":
+        return t("cards.queued")
+    p = record.progress or {}
+    phase = p.get("phase") or "starting"
+    parts = [t(f"cards.phase.{phase}") if has(f"cards.phase.{phase}") else phase]
+    if p.get("total"):
+        measure = size if phase == "downloading" else count
+        parts.append(f"{measure(p.get('step'))}/{measure(p['total'])}")
+    if p.get("epochs"):
+        parts.append(t("cards.epoch", epoch=f"{p.get('epoch') or 0:.1f}", epochs=f"{p['epochs']:g}"))
+    if p.get("loss") is not None:
+        parts.append(t("cards.loss", value=metric(p["loss"])))
+    if p.get("rows_per_s"):
+        parts.append(rate(p["rows_per_s"]))
+    if p.get("eta_s") is not None:
+        parts.append(t("cards.left", time=duration(p["eta_s"])))
+    return " · ".join(parts)
+
+
+def part_of(record: RunRecord) -> float | None:
+    """How far a live run is, between 0 and 1; None where that isn't known."""
+    p = record.progress or {}
+    return (p.get("step") or 0) / p["total"] if p.get("total") else None
+
+
+def _progress(record: RunRecord) -> Bar:
+    return Bar(part_of(record), progress_line(record))
+
+
+def _charts(record: RunRecord, series: Series) -> list[Chart]:
+    """Loss, and the validation metric that chooses."""
+    losses = {name: series[key] for name, key in (("loss", "loss"), ("eval_loss", "eval_loss")) if key in series}
+    charts = [Chart(t("cards.chart.loss"), {n: (s["step"], s["value"]) for n, s in losses.items()})] if losses else []
+    chosen = f"eval_{record.primary_metric}"
+    if chosen in series:
+        s = series[chosen]
+        charts.append(Chart(t("cards.chart.metric"), {record.primary_metric or "": (s["step"], s["value"])}))
+    return charts
+
+
+_MEASURES = (
+    ("bytes", size),
+    ("p50_ms", millis),
+    ("p95_ms", millis),
+    ("rows_per_s", count),
+    ("peak_memory_bytes", size),
+)
+
+
+def _report(record: RunRecord) -> Grid:
+    """Before and after, as one table."""
+    report = record.report or {}
+    before, after = report.get("before") or {}, report.get("after") or {}
+    rows = [
+        (
+            t(f"cards.column.{name}"),
+            say(before.get(name)),
+            say(after.get(name)),
+            _change(before.get(name), after.get(name)),
+        )
+        for name, say in _MEASURES
+        if before.get(name) is not None or after.get(name) is not None
+    ]
+    name = record.primary_metric or ""
+    old, new = (before.get("metrics") or {}).get(name), (after.get("metrics") or {}).get(name)
+    if old is not None and new is not None:
+        rows.append((name, metric(old), metric(new), f"{new - old:+.3f}"))
+    heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
+    return Grid(heads, tuple(rows), (1, 2, 3), (len(rows) - 1,) if new is not None else ())
+
+
+def _change(before: float | None, after: float | None) -> str:
+    if not before or after is None:
+        return ""
+    share = after / before
+    return f"×{share:.1f}" if share >= 2 else f"{share - 1:+.0%}"
+
+
+def _facts(record: RunRecord) -> Facts:
+    took = seconds_between(record.started, record.ended) if record.started else None
+    params = record.params
+    return Facts(
+        (
+            (t("cards.time"), duration(took)),
+            (t("cards.method"), str(params.get("method") or record.method or "")),
+            (t("cards.backend"), str(params.get("backend") or "")),
+            (t("cards.epochs"), f"{params['epochs']:g}" if params.get("epochs") else ""),
+            (t("cards.batch"), str(params.get("batch_size") or "")),
+            (t("cards.device"), record.device or ""),
+        )
+    )
+
+
+def _wandb(record: RunRecord) -> Piece:
+    said = record.wandb or {}
+    if said.get("url"):
+        return Line(f"W&B {said['url']}", "quiet", said["url"])
+    return Facts((("W&B", said["path"]), ("", t("cards.unsynced")))) if said.get("path") else Facts(())
+
+
+def _next(record: RunRecord) -> str:
+    """The one thing to do next, where there is one that everybody would."""
+    if record.state == "running":
+        return t("cards.next.stop", run=record.name or record.id)
+    if record.resumable:
+        return t("cards.next.resume", run=record.id)
+    if record.state == "failed":
+        return (record.error or {}).get("hint", "")
+    if record.state in ("finished", "stopped") and record.model and record.kind == "finetune":
+        return t("cards.next.trained", ref=record.name)
+    return ""
+
+
+def runs(value: Any) -> Card:
+    """The list of runs, newest first."""
+    records: tuple[RunRecord, ...] = value.items
+    total = max(getattr(value, "total", 0), len(records))
+    if not records:
+        return Card(t("cards.runs", n=0), hint=t("cards.runs_none"))
+    rows = tuple(
+        (
+            r.id,
+            r.name,
+            kind_of(r.kind),
+            t(f"state.{r.state}"),
+            f"{r.primary_metric} {metric(r.primary)}" if r.primary is not None else "",
+            duration(seconds_between(r.started, r.ended)) if r.started else "",
+            moment(r.started or r.created),
+            r.model or "",
+            (r.wandb or {}).get("url") or (t("cards.offline") if (r.wandb or {}).get("path") else ""),
+        )
+        for r in records
+    )
+    names = ("run", "name", "what", "state", "metric", "time", "when", "model")
+    heads = (*(t(f"cards.column.{n}") for n in names), "W&B")
+    used = [i for i in range(len(heads)) if any(row[i] for row in rows)]
+    cells = tuple(tuple(row[i] for i in used) for row in rows)
+    grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"))
+    return Card(t("cards.runs", n=total), pieces=(grid,))

@@ -1,0 +1,80 @@
+"""The card of a bare table (``ps``, ``sources``): cells said by the name of their column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modelnook.cards import figures
+from modelnook.cards.card import Card, Grid, Line
+from modelnook.domain.table import Table
+from modelnook.messages import has, t
+
+__all__ = ["cell", "grid", "heading", "table"]
+
+# The tables that verbs give are known by their first columns.
+_TITLES = {"state name what": "ps", "name kind url": "sources"}
+
+_CELLS: dict[str, Callable[[Any], str]] = {
+    "bytes": figures.size,
+    "memory": figures.size,
+    "peak_memory_bytes": figures.size,
+    "parameters": figures.count,
+    "downloads": figures.count,
+    "models": figures.count,
+    "rows": figures.count,
+    "p50_ms": figures.millis,
+    "p95_ms": figures.millis,
+    "rows_per_s": lambda n: figures.rate(n).split("/")[0].split(" ")[0],
+    "started": figures.moment,
+    "ended": figures.moment,
+    "updated": figures.moment,
+}
+_WORDS = {"state": "state", "what": "cards.kind", "kind": "cards.kind"}
+
+
+def cell(column: str, value: Any) -> str:
+    """A value as its column says it."""
+    if value is None or value == "":
+        return ""
+    if column in _CELLS and isinstance(value, int | float | str):
+        return _CELLS[column](value)
+    if isinstance(value, bool):
+        return t("cards.yes") if value else ""
+    if isinstance(value, float):
+        return figures.metric(value)
+    if isinstance(value, tuple | list):
+        if len(value) == 2 and all(isinstance(v, int | float) for v in value):
+            return figures.interval((value[0], value[1]))
+        return ", ".join(map(str, value))
+    key = f"{_WORDS.get(column, '')}.{value}"
+    return t(key) if column in _WORDS and has(key) else str(value)
+
+
+def heading(column: str) -> str:
+    """A column's heading; metrics keep their own names."""
+    key = f"cards.column.{column}"
+    return t(key) if has(key) else column.replace("_", " ")
+
+
+def grid(table: Table, *, strong: tuple[int, ...] = (), more: str = "") -> Grid:
+    """A table's cells as texts; columns that nobody fills are left out."""
+    used = [i for i, _ in enumerate(table.columns) if any(row[i] not in (None, "", ()) for row in table.rows)]
+    columns = [table.columns[i] for i in used]
+    rows = tuple(tuple(cell(c, row[i]) for c, i in zip(columns, used, strict=True)) for row in table.rows)
+    right = tuple(n for n, i in enumerate(used) if _numeric(table, i))
+    return Grid(tuple(heading(c) for c in columns), rows, right, strong, more=more)
+
+
+def _numeric(table: Table, i: int) -> bool:
+    values = [row[i] for row in table.rows if row[i] is not None]
+    return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def table(value: Table) -> Card:
+    """A titled table, or one line that says that it is empty."""
+    name = _TITLES.get(" ".join(value.columns[:3]), "")
+    title = t(f"cards.title.{name}") if name else t("cards.title.table", n=len(value))
+    if not value.rows:
+        return Card(title, pieces=(Line(t(f"cards.empty.{name}") if name else t("cards.empty.table")),))
+    return Card(title, pieces=(grid(value),))
