@@ -87,17 +87,27 @@ export function Runs({ params }: IViewProps): React.ReactElement {
       )}
       <div className="mn-page" hidden={away}>
         <div className="mn-toolbar">
-          <input
-            className="mn-input"
-            type="search"
-            value={query}
-            aria-label={t('ui.runs.search')}
-            placeholder={t('ui.runs.search')}
-            data-testid="mn-runs-search"
-            onChange={event => setQuery(event.target.value)}
-            onKeyDown={event => event.key === 'Escape' && setQuery('')}
-          />
-          <div className="mn-filters mn-filters-runs">
+          <div className="mn-searchbar">
+            <input
+              className="mn-input"
+              type="search"
+              value={query}
+              aria-label={t('ui.runs.search')}
+              placeholder={t('ui.runs.search')}
+              data-testid="mn-runs-search"
+              onChange={event => setQuery(event.target.value)}
+              onKeyDown={event => event.key === 'Escape' && setQuery('')}
+            />
+            <button
+              className={chosen ? 'mn-toggle mn-picked' : 'mn-toggle'}
+              aria-pressed={chosen !== null}
+              onClick={() => setChosen(chosen ? null : [])}
+              data-testid="mn-choose"
+            >
+              {t('ui.runs.choose_mode')}
+            </button>
+          </div>
+          <div className="mn-filters">
             <Pick
               label={t('ui.filter.state')}
               value={state}
@@ -110,14 +120,6 @@ export function Runs({ params }: IViewProps): React.ReactElement {
               options={KINDS.map(one => [one, kindName(one)])}
               onPick={setKind}
             />
-            <button
-              className={chosen ? 'mn-toggle mn-picked' : 'mn-toggle'}
-              aria-pressed={chosen !== null}
-              onClick={() => setChosen(chosen ? null : [])}
-              data-testid="mn-choose"
-            >
-              {t('ui.runs.choose_mode')}
-            </button>
           </div>
         </div>
         {chosen && (
@@ -232,7 +234,10 @@ function RunRow(props: {
         <StateIcon state={run.state} />
         <span className="mn-row-name">{run.name}</span>
         <RunSpark run={run} />
-        <span className="mn-num mn-run-value">
+        <span
+          className="mn-num mn-run-value"
+          title={run.primary_metric ?? undefined}
+        >
           {value !== null && figure(value, t)}
         </span>
         <span className="mn-row-meta">
@@ -241,13 +246,10 @@ function RunRow(props: {
           </span>
           <span>{kindName(run.kind)}</span>
           <span>{ago(run.started ?? run.created, t)}</span>
+          {run.origin !== 'local' && <span>{t('ui.run.from_wandb')}</span>}
         </span>
         <span className="mn-run-metric">
-          {run.origin !== 'local' ? (
-            <span className="mn-badge">{t('ui.run.from_wandb')}</span>
-          ) : (
-            value !== null && run.primary_metric
-          )}
+          {value !== null && run.primary_metric}
         </span>
       </button>
       <div className="mn-row-more">

@@ -3,7 +3,7 @@ import * as React from 'react';
 import { useHost } from '../host';
 import { extent, linear } from './scale';
 
-const WIDTH = 56;
+const WIDTH = 46;
 const HEIGHT = 20;
 
 /** A line without axes, as small as a word. */
