@@ -1,0 +1,83 @@
+"""From a method's name to its answer: on a thread, in a child, or from the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from modelnook.domain.errors import NotFoundError, StoreError, unknown
+from modelnook.server.ask import Question
+from modelnook.server.calls import ACTIONS, call
+from modelnook.server.catalogue import Catalogue
+from modelnook.server.children import Children
+from modelnook.server.feed import Feed, Wish
+from modelnook.server.opened import OpenedStore
+
+__all__ = ["Answers"]
+
+_QUESTIONS = 4
+
+
+class Answers:
+    """What the handler is handed."""
+
+    def __init__(
+        self, opened: OpenedStore, children: Children, feed: Feed, *, threads: int = 4, ask_seconds: float = 8.0
+    ) -> None:
+        self._opened, self._children, self._feed = opened, children, feed
+        self._ask_seconds = ask_seconds
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="modelnook")
+        # Threads of their own: those that wait for a network must not hold up those that read the disk.
+        self._askers = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="modelnook-ask")
+        self.catalogue = Catalogue(opened, self._here, self._ask)
+
+    def action(self, method: str) -> str:
+        """What an authorizer is asked for: ``read``, ``write`` or ``execute``.
+
+        Raises:
+            NotFoundError: no such method.
+        """
+        if method not in ACTIONS:
+            raise unknown("verb", method, ACTIONS, NotFoundError)
+        return ACTIONS[method]
+
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+        """The method's result as JSON-able values.
+
+        Raises:
+            ModelnookError: as the method says; StoreError where the person's folder can't be used.
+        """
+        try:
+            if method == "events":
+                return await self._feed.events(Wish.read(params))
+            if method == "search":
+                return await self.catalogue.search(params)
+            if method == "info":
+                return await self.catalogue.info(params)
+            return await self._here(lambda given: call(method, given), params)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError("server.store", error=error) from error
+
+    async def close(self) -> None:
+        """End the children that still answer, and the threads."""
+        await asyncio.to_thread(self._children.close)
+        for pool in (self._threads, self._askers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _here(self, function: Callable[[dict[str, Any]], Any], params: dict[str, Any]) -> Any:
+        def work() -> Any:
+            self._opened()
+            return function(params)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _ask(self, method: str, params: dict[str, Any]) -> Any:
+        question = Question(self._opened, self._children, method, params, self._ask_seconds)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._askers, question)
+        except asyncio.CancelledError:
+            question.cancel()
+            raise

@@ -1,0 +1,118 @@
+"""Searching from the server: the index answers here, what needs a network or an environment's packages in a child."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from modelnook.catalog.base import Query
+from modelnook.catalog.search import configured, params_range, search, source
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError
+from modelnook.domain.model import ModelRef
+from modelnook.server.calls import call, checked
+from modelnook.server.opened import OpenedStore
+from modelnook.settings import current
+
+__all__ = ["Catalogue"]
+
+_HERE = ("local", "path")
+# Packages are looked through anew after this time, so that a `pip install` shows.
+_PACKAGES_EVERY = 300.0
+# A source that didn't answer isn't asked again at once: every search would wait for it.
+_QUIET = 60.0
+
+Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
+Here = Callable[[Callable[[dict[str, Any]], Any], dict[str, Any]], Awaitable[Any]]
+
+
+class Catalogue:
+    """``search`` and ``info``.
+
+    Args:
+        here: carries a function out on a thread of this process.
+        ask: answers a method in a child.
+    """
+
+    def __init__(self, opened: OpenedStore, here: Here, ask: Ask) -> None:
+        self._opened, self._here, self._ask = opened, here, ask
+        self._packages = float("-inf")
+        self._quiet_until = float("-inf")
+        self._quiet_notes: list[str] = []
+
+    async def search(self, params: dict[str, Any]) -> Any:
+        """Everything that matches, from every source that can be asked."""
+        if _asks_network(params):
+            if time.monotonic() >= self._quiet_until:
+                return await self._asked(params)
+            notes = self._quiet_notes
+        else:
+            notes = []
+        await self._look_through_packages()
+        found = await self._here(remembered, params)
+        return {**found, "notes": [*found["notes"], *notes]}
+
+    async def _asked(self, params: dict[str, Any]) -> Any:
+        try:
+            found = await self._ask("search", params)
+        except OfflineError as error:
+            self._be_quiet([error.message])
+            return await self.search(params)
+        self._packages = time.monotonic()
+        if found["notes"]:
+            self._be_quiet(found["notes"])
+        return found
+
+    async def _look_through_packages(self) -> None:
+        if time.monotonic() - self._packages > _PACKAGES_EVERY:
+            self._packages = time.monotonic()
+            try:
+                await self._ask("search", {"source": "pip", "limit": 1})
+            except ModelnookError:
+                # What was found before is still in the index.
+                return
+
+    def _be_quiet(self, notes: list[str]) -> None:
+        self._quiet_until = time.monotonic() + _QUIET
+        self._quiet_notes = notes
+
+    async def info(self, params: dict[str, Any]) -> Any:
+        """Everything known of one model."""
+        ref = params.get("ref")
+        if not isinstance(ref, str) or self._is_here(ModelRef.parse(ref)):
+            return await self._here(lambda given: call("info", given), params)
+        try:
+            return await self._ask("info", params)
+        except ModelnookError as error:
+            if not isinstance(error, OfflineError | NotFoundError) and error.status not in (404, 503):
+                raise
+            # Of a package of another environment, or read from the hub before.
+            known = [i for i in self._opened().index.models(text=ModelRef.parse(ref).id) if i.ref == ref]
+            if not known:
+                raise
+            return known[0].to_dict()
+
+    def _is_here(self, ref: ModelRef) -> bool:
+        return ref.source in _HERE or (ref.source is None and (ref.id == "last" or ref.id in source("local").names()))
+
+
+def remembered(params: dict[str, Any]) -> Any:
+    """A search that asks no source: local models, and what the index holds of the others."""
+    checked("search", params)
+    given = dict(params)
+    ranged, only = params_range(given.pop("params", None)), given.pop("source", None)
+    fits, limit = given.pop("fits", None), given.pop("limit", 20)
+    query = Query(given.pop("query", ""), params=ranged, limit=1000 if fits else limit, **given)
+    return search(query, only, live=()).to_dict()
+
+
+def _networked() -> list[str]:
+    return [name for name, kind in configured().items() if kind not in (*_HERE, "pip")]
+
+
+def _asks_network(params: dict[str, Any]) -> bool:
+    """Whether somebody typed something that is for a source elsewhere: opening a list asks nobody."""
+    if current().hub_offline:
+        return False
+    only = params.get("source")
+    return only in _networked() if only else bool(str(params.get("query") or "").strip())

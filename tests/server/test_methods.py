@@ -1,0 +1,98 @@
+"""Every method's happy path, over HTTP, on a real store."""
+
+from __future__ import annotations
+
+import pytest
+from modelnook.domain.model import ModelInfo
+
+from tests.server.conftest import make_run
+
+
+async def test_search_answers_from_the_index(call, store):
+    store.index.put_models("pip", [ModelInfo("pip:tiny", "tiny", "pip", name="tiny", parameters=5000)], env="other")
+    found = await call("search", query="tiny")
+    assert [item["ref"] for item in found["items"]] == ["pip:tiny"]
+    assert found["total"] == 1
+    assert isinstance(found["notes"], list)
+
+
+async def test_runs_lists_newest_first_and_filters(call, store):
+    make_run(store, "aaaa1111", created="2026-01-01T00:00:00.000Z")
+    make_run(store, "bbbb2222", "failed", created="2026-01-02T00:00:00.000Z", name="spam")
+    listed = await call("runs")
+    assert [run["id"] for run in listed["items"]] == ["bbbb2222", "aaaa1111"]
+    assert isinstance(listed["cursor"], int)
+    assert [run["id"] for run in (await call("runs", state="failed"))["items"]] == ["bbbb2222"]
+    assert [run["id"] for run in (await call("runs", query="topi", limit=5))["items"]] == ["aaaa1111"]
+
+
+async def test_run_by_id_prefix_and_name(call, store):
+    make_run(store, metrics={"accuracy": float("nan")})
+    for text in ("abcd1234", "abcd", "topics", "last"):
+        run = await call("run", run=text)
+        assert run["id"] == "abcd1234"
+        assert run["metrics"] == {"accuracy": None}
+
+
+async def test_history_is_sampled(call, store):
+    run = make_run(store)
+    for step in range(300):
+        run.series.append(step, step / 10, {"loss": 1 / (step + 1)})
+    drawn = await call("history", run="topics", points=50)
+    assert drawn["total"] == 300
+    assert 40 <= len(drawn["series"]["loss"]["value"]) <= 50
+    assert set(drawn["series"]["loss"]) == {"step", "time", "value"}
+
+
+async def test_log_goes_on_from_an_offset(call, store):
+    run = make_run(store)
+    run.log.write_text("first\n", encoding="utf-8")
+    one = await call("log", run="topics")
+    assert (one["text"], one["end"]) == ("first\n", True)
+    run.log.write_text("first\nsecond 二\n", encoding="utf-8")
+    two = await call("log", run="topics", offset=one["offset"])
+    assert two["text"] == "second 二\n"
+
+
+async def test_stop_asks_the_worker(call, worker):
+    _, run = worker
+    said = await call("stop", run=run.id)
+    assert said["state"] == "running"
+    assert run.stop_requested()
+
+
+async def test_delete_removes_the_run(call, refused, store):
+    run = make_run(store)
+    await call("delete", run="abcd1234")
+    assert not run.path.exists()
+    assert (await refused("run", run="abcd1234"))[0] == 404
+
+
+async def test_settings_are_kept(call):
+    assert (await call("settings", language="zh"))["language"] == "zh"
+
+
+async def test_sources_are_listed(call):
+    names = {item["name"] for item in (await call("sources"))["items"]}
+    assert {"local", "pip", "hub"} <= names
+
+
+@pytest.mark.parametrize("method", ["run", "history", "log", "stop", "resume", "delete"])
+async def test_a_run_that_is_not_there(refused, store, method):
+    make_run(store, name="topics")
+    status, error = await refused(method, run="topisc")
+    assert status == 404
+    assert "topics" in error["hint"]
+
+
+async def test_a_finished_run_cannot_be_stopped_or_resumed(refused, store):
+    make_run(store)
+    for method in ("stop", "resume"):
+        status, error = await refused(method, run="topics")
+        assert (status, error["code"].split(".")[0]) == (409, "jobs")
+
+
+async def test_a_live_run_cannot_be_deleted(refused, worker):
+    _, run = worker
+    status, error = await refused("delete", run=run.id)
+    assert (status, error["code"]) == (409, "jobs.live")
