@@ -1,0 +1,144 @@
+"""What a person should know of their rows before training: copies, leaks, contradictions, lengths, languages.
+
+Only warnings, from a look of under a second at 100,000 rows. What makes training impossible is the task's to say
+(:meth:`modelnook.tasks.base.Spec.check`): missing labels, one class, no text; so are uneven and rare classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelnook.domain.dataset import Columns
+from modelnook.domain.event import Warned
+from modelnook.messages import t
+
+if TYPE_CHECKING:
+    from modelnook.data.frame import Rows
+
+__all__ = ["checks", "cjk_share", "leaks"]
+
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_LETTER = re.compile(r"[^\W\d_]")
+_SAMPLE = 2_000
+_LONG = 4_000  # characters: beyond what an encoder of 512 tokens reads of English
+
+
+def checks(
+    rows: Rows, columns: Columns, train_ids: Sequence[int] | None = None, eval_ids: Sequence[int] | None = None
+) -> list[Warned]:
+    """Everything worth a warning, most important first: what was read how, leaks, contradictions, copies, the rest.
+
+    >>> from modelnook.data.read import read
+    >>> rows = read({"text": ["Good food", "good  food", "bad"], "label": [1, 0, 0]})
+    >>> [w.code for w in checks(rows, Columns.of(text="text", label="label"), [0, 2], [1])]
+    ['data.leak', 'data.conflict']
+    """
+    warned = list(rows.notes)
+    name = columns.get("text")
+    for column in columns.to_dict().values():
+        rows.arrow(column)
+        if column in rows.mixed:
+            warned.append(_warned("data.mixed", column=column, row=rows.mixed[column]))
+    if name is None:
+        return warned
+    texts = [v if isinstance(v, str) else "" if v is None else str(v) for v in rows.column(name)]
+    plain = [_normal(text) for text in texts]
+    label = columns.get("label")
+    labels = rows.column(label) if label else None
+    place = {row: i for i, row in enumerate(rows.ids.tolist())}
+    train = [place[i] for i in train_ids] if train_ids is not None else None
+    held_out = [place[i] for i in eval_ids] if eval_ids is not None else []
+    if train is not None and held_out:
+        warned += leaks([plain[i] for i in train], [plain[i] for i in held_out], normal=True)
+    warned += _conflicts(plain, labels, rows) if labels else []
+    warned += _copies(plain, train)
+    warned += _lengths(texts)
+    warned += _languages(texts)
+    return warned
+
+
+def leaks(train: Sequence[Any], held_out: Sequence[Any], *, normal: bool = False) -> list[Warned]:
+    """A warning where texts to validate or test on are among the training texts, up to case and blanks.
+
+    Args:
+        normal: both are normalised already.
+
+    >>> leaks(["Good food", "bad"], ["good food ", "fine"])[0].message
+    '1 of 2 validation texts (50%) are in the training rows as well: the metrics will look better than they are.'
+    """
+    if not normal:
+        train, held_out = [_normal(str(v or "")) for v in train], [_normal(str(v or "")) for v in held_out]
+    known = set(train)
+    known.discard("")
+    count = sum(1 for text in held_out if text in known)
+    if not count:
+        return []
+    percent = _percent(count, len(held_out))
+    return [_warned("data.leak", count=count, rows=len(held_out), percent=percent)]
+
+
+def cjk_share(texts: Sequence[Any], sample: int = _SAMPLE) -> float:
+    """Which part of the letters is Chinese, Japanese or Korean, in an even sample of the texts.
+
+    >>> cjk_share(["酒店很好", "good"])
+    0.5
+    """
+    step = max(1, len(texts) // sample)
+    joined = "".join(str(v)[:500] for v in texts[::step] if v is not None)
+    letters = len(_LETTER.findall(joined))
+    return len(_CJK.findall(joined)) / letters if letters else 0.0
+
+
+def _warned(code: str, **values: object) -> Warned:
+    return Warned(code, t(code, lang=None, **values))
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _conflicts(plain: Sequence[str], labels: Sequence[Any], rows: Rows) -> list[Warned]:
+    first: dict[str, int] = {}
+    odd: set[str] = set()
+    example: tuple[int, int] | None = None
+    for i, text in enumerate(plain):
+        before = first.setdefault(text, i)
+        if text and before != i and labels[before] != labels[i]:
+            odd.add(text)
+            example = example or (int(rows.ids[before]), int(rows.ids[i]))
+    if example is None:
+        return []
+    return [_warned("data.conflict", count=len(odd), one=example[0], two=example[1])]
+
+
+def _copies(plain: Sequence[str], train: Sequence[int] | None) -> list[Warned]:
+    seen = [plain[i] for i in train] if train is not None else list(plain)
+    copies = len(seen) - len(set(seen))
+    if not copies or copies < 0.01 * len(seen):
+        return []
+    return [_warned("data.copies", count=copies, rows=len(seen), percent=_percent(copies, len(seen)))]
+
+
+def _lengths(texts: Sequence[str]) -> list[Warned]:
+    long = sum(1 for text in texts if len(text) > _LONG)
+    if long < 0.01 * len(texts) or not long:
+        return []
+    return [_warned("data.long", count=long, percent=_percent(long, len(texts)), characters=_LONG)]
+
+
+def _languages(texts: Sequence[str]) -> list[Warned]:
+    """Rows in Chinese and rows in another script: few models read both well."""
+    step = max(1, len(texts) // _SAMPLE)
+    shares = [cjk_share([text]) for text in texts[::step] if text.strip()]
+    chinese = sum(1 for s in shares if s > 0.5)
+    other = sum(1 for s in shares if s < 0.1)
+    if not shares or min(chinese, other) < 0.05 * len(shares):
+        return []
+    return [_warned("data.languages", percent=_percent(chinese, len(shares)))]
+
+
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / whole
+    return f"{share:.0f}" if share >= 1 else "<1"

@@ -1,0 +1,164 @@
+"""Which column plays which part: by the names that people give them, in English and Chinese, or as they say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from modelnook.domain.dataset import Columns
+from modelnook.domain.errors import DataError, NotFoundError, unknown
+from modelnook.messages import t
+
+if TYPE_CHECKING:
+    from modelnook.data.frame import Rows
+
+__all__ = ["NAMES", "find", "taken"]
+
+# Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
+NAMES: dict[str, tuple[str, ...]] = {
+    "text": tuple(
+        "text 文本 sentence content body review comment message tweet post utterance query document article texts "
+        "sentences reviews comments review_text text_review reviewtext comment_text review_body clean_text "
+        "内容 评论 正文 句子 评价 评论内容 文本内容 评价内容 原文 语句 "
+        "短信 消息 短信内容 邮件 微博 新闻 问题 文章".split()
+    ),
+    "label": tuple(
+        "label 标签 labels target class category sentiment topic intent polarity rating stars score y classes tag "
+        "label_text class_label emotion is_spam spam "
+        "类别 分类 评分 情感 情感倾向 情感标签 类型 主题 意图 星级 极性 打分 情绪".split()
+    ),
+    "tokens": ("tokens", "分词", "words", "token", "字符", "词语", "characters"),
+    "ner_tags": ("ner_tags", "实体标注", "tags", "ner", "labels", "entities", "label", "实体", "标注", "标签"),
+    "source": ("source", "原文", "src", "source_text", "en", "源语言", "源文", "english", "英文"),
+    "target": ("target", "译文", "tgt", "target_text", "zh", "目标语言", "translation", "翻译", "chinese", "中文"),
+    "prompt": ("prompt", "提示", "instruction", "question", "input", "query", "指令", "问题", "提问"),
+    "completion": ("completion", "回答", "response", "output", "answer", "回复", "输出", "答案"),
+    "messages": ("messages", "对话", "conversations", "conversation", "dialogue", "消息"),
+    "image": ("image", "图片", "img", "images", "图像", "picture", "photo"),
+    "audio": ("audio", "音频", "speech", "wav", "录音", "语音"),
+    "question": ("question", "问题", "query", "提问"),
+    "context": ("context", "上下文", "passage", "paragraph", "document", "段落", "篇章", "文章"),
+    "answers": ("answers", "答案", "answer", "回答"),
+    "text_pair": ("text_pair", "文本对", "sentence2", "text2", "text_b", "hypothesis", "假设", "句子2", "文本2"),
+}
+_ROW_NUMBERS = frozenset("id idx index row row_id rowid uid uuid guid key no number 编号 序号 索引 行号 主键".split())
+_SAMPLE = 20_000
+
+
+def find(rows: Rows, roles: Sequence[str], given: Mapping[str, str | None] | None = None) -> Columns:
+    """The column of each role: as given, else by its name, else the only one that it can be.
+
+    Args:
+        rows: the table.
+        roles: the roles that a task needs, e.g. ``("text", "label")``.
+        given: role -> column as the person said; further roles are kept.
+
+    Raises:
+        NotFoundError: a given column isn't there (near miss suggested).
+        DataError: no column, or several, could play a role; both name the candidates.
+
+    >>> from modelnook.data.read import read
+    >>> rows = read([{"评论": "很好", "标签": 1, "id": 7}, {"评论": "很差", "标签": 0, "id": 8}])
+    >>> find(rows, ("text", "label")).to_dict()
+    {'label': '标签', 'text': '评论'}
+    """
+    chosen = {role: name for role, name in (given or {}).items() if name}
+    for name in chosen.values():
+        if name not in rows:
+            raise unknown("column", name, rows.names, kind=NotFoundError)
+    for role in roles:
+        if role not in chosen:
+            named = _by_name(rows, role, set(chosen.values()))
+            chosen |= {role: named} if named else {}
+    missing = [role for role in roles if role not in chosen]
+    chosen |= _by_elimination(rows, missing, chosen)
+    for role in roles:
+        if role not in chosen:
+            say = _say(role)
+            raise DataError("data.no_column", role=_label(role), known=_listed(rows.names), say=say)
+    return Columns(tuple(sorted(chosen.items())))
+
+
+def taken(columns: Columns) -> str:
+    """One sentence that says which columns are used.
+
+    >>> taken(Columns.of(text="body", label="is_spam"))
+    'Columns: label = is_spam, text = body.'
+    """
+    return t("data.taken", columns=", ".join(f"{role} = {name}" for role, name in columns.roles))
+
+
+def _by_name(rows: Rows, role: str, used: set[str]) -> str | None:
+    known = NAMES.get(role, (role,))
+    plain = {_plain(n): place for place, n in reversed(list(enumerate(known)))}
+    found = [(plain[_plain(n)], n) for n in rows.names if n not in used and _plain(n) in plain]
+    if not found:
+        return None
+    found.sort()
+    # "text" beside "title" and "body" is the text; "body" beside "comment" may be either.
+    if len(found) == 1 or found[0][0] < 2:
+        return found[0][1]
+    candidates = [name for _, name in found]
+    raise DataError("data.ambiguous", role=_label(role), known=_listed(candidates), say=_say(role, candidates[0]))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "_", name.strip()).casefold()
+
+
+def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Text and label of a table that has nothing else: the one column of texts, the one of few values."""
+    if not missing or not set(missing) <= {"text", "label"}:
+        return {}
+    left = [n for n in rows.names if n not in chosen.values() and _plain(n) not in _ROW_NUMBERS]
+    left = [n for n in left if not re.fullmatch(r"Unnamed: \d+", n)]
+    if len(left) != len(missing):
+        return {}
+    made = {}
+    if "text" in missing:
+        texts = [n for n in left if _is_text(rows, n)]
+        if len(texts) > 1:
+            texts = [n for n in texts if not _is_label(rows, n)]
+        if len(texts) != 1:
+            return {}
+        made["text"] = texts[0]
+        left.remove(texts[0])
+    if "label" in missing:
+        if not _is_label(rows, left[0]):
+            return {}
+        made["label"] = left[0]
+    return made
+
+
+def _is_text(rows: Rows, name: str) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_large_string(rows.arrow(name).type))
+
+
+def _is_label(rows: Rows, name: str) -> bool:
+    """Few values, each several times: at most half as many as rows."""
+    import pyarrow as pa
+
+    array = rows.arrow(name).slice(0, _SAMPLE)
+    if pa.types.is_nested(array.type) or pa.types.is_floating(array.type):
+        return False
+    distinct = len(array.drop_null().unique())
+    return 2 <= distinct <= max(2, min(1000, len(array) // 2))
+
+
+def _label(role: str) -> str:
+    key = f"data.role_{role}"
+    text = t(key)
+    return role if text == key else text
+
+
+def _say(role: str, column: str = "NAME") -> str:
+    if role in ("text", "label"):
+        return f'{role}="{column}" (--{role} {column})'
+    return f'columns={{"{role}": "{column}"}} (--columns {role}={column})'
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:20]) + (" …" if len(names) > 20 else "")

@@ -1,0 +1,204 @@
+"""Files and URLs as rows: csv, tsv, json, jsonl, parquet, arrow, xlsx, each also compressed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, OfflineError
+from modelnook.domain.event import Warned
+from modelnook.messages import t
+from modelnook.settings import current
+
+if TYPE_CHECKING:
+    from modelnook.data.frame import Rows
+
+__all__ = ["ENDINGS", "is_url", "looks_like_file", "read_file"]
+
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".xlsx": "xlsx",
+}
+_PACKED = (".gz", ".bz2", ".xz", ".zip")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://|[a-z0-9]{2,}::", re.IGNORECASE)
+_ON_THIS_MACHINE = ("file", "local", "memory", "zip", "tar", "filecache", "simplecache", "blockcache")
+
+
+def is_url(text: str) -> bool:
+    """Whether it is for fsspec: ``s3://…``, ``https://…``, ``zip://member::archive.zip``."""
+    return bool(_URL.match(text))
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether a word can only be meant as a file or URL: one line, no blank, one of our endings.
+
+    >>> looks_like_file("reviews.csv.gz"), looks_like_file("see reviews.csv")
+    (True, False)
+    """
+    return len(text) < 4096 and not re.search(r"\s", text) and _endings(text)[0] in ENDINGS
+
+
+def read_file(data: str | Path, part: str = "train") -> Rows:
+    """Rows of a file or URL. ``part`` chooses where a json file holds several splits.
+
+    Raises:
+        NotFoundError: not there (a near miss in its folder is suggested).
+        DataError: an ending or a content that isn't a table's, or an empty one.
+        OfflineError: a URL while offline.
+    """
+    from modelnook.data import parse
+
+    text = str(data)
+    shown = _shown(text)
+    ending, packing = _endings(text)
+    if ending not in ENDINGS and not (packing == ".zip" and not ending):
+        _refuse(text, shown, ending)
+    blob = _fetch(text, shown) if is_url(text) else _load(Path(text).expanduser(), shown)
+    notes: list[Warned] = []
+    if packing:
+        blob, ending = _unpack(blob, packing, ending, shown)
+    if not blob:
+        raise DataError("data.empty", data=shown)
+    kind = ENDINGS[ending]
+    name = re.split(r"[\\/]", shown.rstrip("/"))[-1].split(".")[0]
+    if kind in ("csv", "tsv", "json"):
+        from modelnook.data.encoding import to_utf8
+
+        blob, encoding = to_utf8(blob, shown)
+        if encoding != "utf-8":
+            note = t("data.read_as", path=shown, encoding=encoding.upper())
+            notes.append(Warned("data.read_as", note))
+    about: dict[str, Any] = {"name": name, "notes": notes}
+    if kind == "json":
+        return parse.json_rows(blob, shown, part, **about)
+    if kind == "xlsx":
+        return parse.xlsx_rows(blob, shown, **about)
+    if kind in ("csv", "tsv"):
+        return parse.csv_rows(blob, shown, tabs=kind == "tsv", **about)
+    return parse.binary_rows(blob, kind, shown, **about)
+
+
+def _shown(text: str) -> str:
+    """A path or URL as it may be printed and recorded: no user, password, token or signature."""
+    if not is_url(text) or "::" in text:
+        return text
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _endings(text: str) -> tuple[str, str]:
+    """``(".csv", ".gz")``; the second is empty where it isn't packed."""
+    if is_url(text):
+        text = urlsplit(text.split("::")[0]).path or text.split("::")[0]
+    name = re.split(r"[\\/]", text)[-1].lower()
+    packing = next((p for p in _PACKED if name.endswith(p)), "")
+    stem = name.removesuffix(packing)
+    dot = stem.rfind(".")
+    return (stem[dot:] if dot >= 0 else ""), packing
+
+
+def _refuse(text: str, shown: str, ending: str) -> None:
+    if not is_url(text):
+        path = Path(text).expanduser()
+        if not path.exists():
+            _missing(path, shown)
+        if path.is_dir():
+            raise DataError("data.folder", path=shown, known=", ".join(_tables(path)) or "-")
+    known = "csv tsv json jsonl parquet arrow xlsx"
+    raise DataError("data.ending", path=shown, ending=ending or "-", known=known.replace(" ", ", "))
+
+
+def _load(path: Path, shown: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        _missing(path, shown)
+    except IsADirectoryError:
+        raise DataError("data.folder", path=shown, known=", ".join(_tables(path)) or "-") from None
+    except OSError as error:
+        raise DataError("data.unreadable", path=shown, error=error.strerror or error) from error
+    raise AssertionError  # _missing always raises
+
+
+def _missing(path: Path, shown: str) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise NotFoundError("data.no_folder", path=shown, folder=folder)
+    names = _tables(folder)
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    if close:
+        near = shown[: len(shown) - len(path.name)] + close[0]
+        raise NotFoundError("data.no_file_near", path=shown, near=near)
+    known = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
+    raise NotFoundError("data.no_file", path=shown, folder=folder.absolute(), known=known or "-")
+
+
+def _tables(folder: Path) -> list[str]:
+    try:
+        return sorted(f.name for f in folder.iterdir() if _endings(f.name)[0] in ENDINGS or f.suffix == ".zip")
+    except OSError:
+        return []
+
+
+def _fetch(url: str, shown: str) -> bytes:
+    scheme = re.split(r"://|::", url)[0].lower()
+    outermost = re.split(r"://", url.split("::")[-1])[0].lower() if "::" in url else scheme
+    outside = outermost not in _ON_THIS_MACHINE and "://" in url.split("::")[-1]
+    if current().offline and outside:
+        raise OfflineError("data.offline", path=shown)
+    try:
+        import fsspec
+    except ModuleNotFoundError:
+        raise _package("fsspec", shown) from None
+    try:
+        with fsspec.open(url, "rb") as file:
+            content: bytes = file.read()
+            return content
+    except FileNotFoundError:
+        raise NotFoundError("data.no_url", path=shown) from None
+    except ImportError as error:  # a protocol whose own package is missing: fsspec's sentence names it
+        raise DataError("data.unreadable", path=shown, error=error) from error
+    except Exception as error:
+        # Each protocol has its own errors, and their texts may hold the signed URL: only the kind is told.
+        raise OfflineError("data.unreachable", path=shown, error=type(error).__name__) from error
+
+
+def _unpack(blob: bytes, packing: str, ending: str, shown: str) -> tuple[bytes, str]:
+    import bz2
+    import gzip
+    import lzma
+    import zipfile
+
+    try:
+        if packing != ".zip":
+            opened: dict[str, Any] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+            return opened[packing](blob), ending
+        import io
+
+        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
+            members = [n for n in archive.namelist() if _endings(n)[0] in ENDINGS and "__MACOSX" not in n]
+            if len(members) != 1:
+                known = ", ".join(members[:10]) or "-"
+                example = f"zip://{members[0] if members else 'rows.csv'}::{shown}"
+                raise DataError("data.zip", path=shown, known=known, example=example)
+            return archive.read(members[0]), _endings(members[0])[0]
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError) as error:
+        raise DataError("data.unreadable", path=shown, error=error) from error
+
+
+def _package(package: str, shown: str) -> MissingPackage:
+    return MissingPackage("core.missing_package", family=t("what.file"), name=shown, package=package, extra="data")

@@ -1,0 +1,64 @@
+"""``inputs``: what ``predict`` is given, one text or many in any form, as a list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelnook.data.columns import find
+from modelnook.data.files import is_url, looks_like_file
+from modelnook.data.read import kind_of, read
+from modelnook.domain.errors import DataError
+from modelnook.messages import t
+
+__all__ = ["inputs"]
+
+
+def inputs(
+    data: Any, roles: Sequence[str] = ("text",), columns: Mapping[str, str | None] | None = None
+) -> tuple[list[Any], Any]:
+    """``(inputs, index)``: one input a row, and what to put beside the answers (a DataFrame's or Series' index).
+
+    An input is the value of the one role, or with several roles a dict of role -> value. A missing text is an empty
+    one: every row gets its answer.
+
+    Raises:
+        NotFoundError, DataError: as :func:`modelnook.data.read.read` and :func:`modelnook.data.columns.find` say.
+
+    >>> inputs("a fine film"), inputs(["one", None])
+    ((['a fine film'], None), (['one', ''], None))
+    >>> inputs([{"review": "good", "stars": 5}])
+    (['good'], None)
+    """
+    if isinstance(data, str) and not (data.startswith("hub:") or is_url(data) or looks_like_file(data)):
+        return [data], None
+    kind = kind_of(data)
+    if kind == "series" and len(roles) == 1:
+        return _texts(data.tolist()), data.index
+    if kind in ("records", "other") and _is_plain(data) and len(roles) == 1:
+        return _texts(list(data)), None
+    if isinstance(data, Mapping) and all(isinstance(v, str) for v in data.values()):
+        data = [data]  # one row
+    rows = read(data, part="test")
+    found = find(rows, roles, columns)
+    if len(roles) == 1:
+        return _texts(rows.column(found[roles[0]])), rows.index
+    values = {role: rows.column(found[role]) for role in roles}
+    return [{role: values[role][i] for role in roles} for i in range(len(rows))], rows.index
+
+
+def _is_plain(data: Any) -> bool:
+    """A list, tuple, array or generator of texts, also an empty one."""
+    if isinstance(data, (Mapping, bytes, os.PathLike)) or not hasattr(data, "__iter__"):
+        return False
+    return not hasattr(data, "__len__") or not any(isinstance(v, Mapping) for v in data)
+
+
+def _texts(values: list[Any]) -> list[str]:
+    odd = next((i for i, v in enumerate(values) if isinstance(v, (Mapping, list, tuple, bytes))), None)
+    if odd is not None:
+        raise DataError("data.record", data=t("data.a_list"), row=odd, kind=type(values[odd]).__name__)
+    # NaN is not equal to itself, and None, NaT and NA print as words that no person wrote.
+    empty = ("NoneType", "NAType", "NaTType")
+    return ["" if type(v).__name__ in empty or (isinstance(v, float) and v != v) else str(v) for v in values]
