@@ -12,7 +12,7 @@ __all__ = ["Quantizer"]
 
 
 class Quantizer(ABC):
-    """``schemes`` are the names that ``to=`` takes; ``attempts`` are the options tried in turn while the drop is too big."""
+    """``schemes`` are the names that ``to=`` takes; ``attempts`` are the options tried while the drop is too big."""
 
     name: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]]

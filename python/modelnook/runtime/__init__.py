@@ -1,1 +1,64 @@
+"""What a model folder runs on. ``pick`` answers from the folder's files alone; nothing heavy is imported by it."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelnook.domain.errors import NotFoundError, UnsupportedError
+from modelnook.registry import Entry, Registry
+from modelnook.runtime.base import Runtime
+from modelnook.runtime.folder import formats
+
+__all__ = ["RUNTIMES", "pick", "runtime"]
+
+RUNTIMES: Registry[type[Runtime]] = Registry(
+    "runtime",
+    {
+        "onnx": Entry(
+            "modelnook.runtime.onnx:OnnxRuntime",
+            "ONNX Runtime: quick on a CPU, needs no PyTorch",
+            requires=("numpy", "onnxruntime", "tokenizers"),
+            extra="onnx",
+        ),
+        "transformers": Entry(
+            "modelnook.runtime.transformers:TransformersRuntime",
+            "PyTorch: every safetensors model, on a CPU or a GPU",
+            requires=("torch", "transformers"),
+            extra="train",
+        ),
+    },
+)
+
+# Format of the weights -> the runtime that runs it, the quickest first.
+_RUNS = {"onnx": "onnx", "torchao": "transformers", "safetensors": "transformers"}
+
+
+def pick(path: Path) -> str:
+    """The name of the runtime for a model folder, from its files.
+
+    Raises:
+        NotFoundError: no folder, or no ``config.json`` in it.
+        UnsupportedError: no weights that run here; weights that are only there as a pickle are named as that.
+    """
+    if not (path / "config.json").is_file():
+        raise NotFoundError("runtime.no_config", path=path)
+    found = formats(path)
+    for form, name in _RUNS.items():
+        if form in found:
+            return name
+    if "pickle" in found:
+        raise UnsupportedError("runtime.pickle", path=path)
+    raise UnsupportedError("runtime.no_weights", path=path, found=", ".join(found) or "-")
+
+
+def runtime(
+    path: Path, *, name: str = "auto", task: str | None = None, device: str = "auto", threads: int | None = None
+) -> Runtime:
+    """Load a model folder on a runtime, ``auto`` being :func:`pick`'s.
+
+    Raises:
+        NotFoundError, UnsupportedError: see :func:`pick`.
+        MissingPackage: the runtime's package isn't installed.
+    """
+    chosen = pick(path) if name == "auto" else name
+    return RUNTIMES.load(chosen)(path, task=task, device=device, threads=threads)

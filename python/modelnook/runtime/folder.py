@@ -1,0 +1,128 @@
+"""What the files of a model folder say before any weight is read: formats, labels, task, longest text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["config", "folder_bytes", "formats", "labels", "max_length", "pad_id", "quantized", "task_of"]
+
+FALLBACK_LENGTH = 512
+_QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"MatMulNBits")
+# Tokenizers without a limit write a number like 1e30; whatever is above this means "none said".
+_NO_LIMIT = 1_000_000
+# These reserve the positions up to and with the pad token's (RoBERTa's 514 positions hold 512 tokens).
+_OFFSET_POSITIONS = frozenset("roberta xlm-roberta camembert xlm-roberta-xl data2vec-text longformer mpnet".split())
+_HEADS = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "ForCausalLM": "text-generation",
+    "ForConditionalGeneration": "text2text-generation",
+    "ForMaskedLM": "fill-mask",
+}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where the file isn't there or isn't one."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def config(path: Path) -> dict[str, Any]:
+    """``config.json`` of a model folder."""
+    return read_json(path / "config.json")
+
+
+def formats(path: Path) -> tuple[str, ...]:
+    """The formats of a folder's weights: ``onnx``, ``torchao``, ``safetensors``, ``gguf``, ``pickle``, sorted."""
+    found = set()
+    names = {p.name for p in path.iterdir()} if path.is_dir() else set()
+    if "model.onnx" in names:
+        found.add("onnx")
+    if any(n.endswith(".safetensors") for n in names):
+        method = (config(path).get("quantization_config") or {}).get("quant_method")
+        found.add("torchao" if method == "torchao" else "safetensors")
+    if any(n.endswith(".gguf") for n in names):
+        found.add("gguf")
+    if any(n.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")) for n in names):
+        found.add("pickle")
+    return tuple(sorted(found))
+
+
+def quantized(path: Path) -> str | None:
+    """How a folder's weights were quantized (``torchao``, ``onnx-int8`` …), or None where they weren't.
+
+    An ONNX folder says it in ``modelnook_quantization`` of its config; a foreign one is read by the names of its ops.
+    """
+    said = config(path)
+    own = said.get("modelnook_quantization")
+    if own:
+        return f"{own.get('backend')}-{own.get('scheme')}"
+    other = said.get("quantization_config")
+    if other:
+        return str(other.get("quant_method") or "unknown")
+    program = path / "model.onnx"
+    if program.is_file() and _mentions(program, _QUANTIZED_OPS):
+        return "onnx"
+    return "gguf" if formats(path) == ("gguf",) else None
+
+
+def _mentions(path: Path, words: tuple[bytes, ...]) -> bool:
+    # Op names stand in the graph, which protobuf writes before or after the weights: read it all, piece by piece.
+    keep = max(map(len, words)) - 1
+    with path.open("rb") as file:
+        tail = b""
+        while piece := file.read(1 << 20):
+            window = tail + piece
+            if any(w in window for w in words):
+                return True
+            tail = window[-keep:]
+    return False
+
+
+def labels(said: dict[str, Any]) -> list[str]:
+    """The label names of a config in the order of the model's outputs; empty where it has none."""
+    names = said.get("id2label") or {}
+    if names:
+        return [str(names[k]) for k in sorted(names, key=int)]
+    count = said.get("num_labels")
+    return [f"LABEL_{i}" for i in range(int(count))] if count else []
+
+
+def task_of(said: dict[str, Any]) -> str | None:
+    """The task that a config's architecture serves, or None for a bare encoder."""
+    for architecture in said.get("architectures") or ():
+        for head, task in _HEADS.items():
+            if str(architecture).endswith(head):
+                return task
+    return None
+
+
+def max_length(path: Path) -> int:
+    """The longest text in tokens: the least of what config and tokenizer say, 512 where neither does."""
+    said = config(path)
+    limits = []
+    positions = said.get("max_position_embeddings") or said.get("n_positions") or said.get("max_seq_len")
+    if isinstance(positions, int) and positions > 0:
+        offset = int(said.get("pad_token_id") or 0) + 1 if said.get("model_type") in _OFFSET_POSITIONS else 0
+        limits.append(positions - offset)
+    length = read_json(path / "tokenizer_config.json").get("model_max_length")
+    if isinstance(length, int | float) and 0 < length < _NO_LIMIT:
+        limits.append(int(length))
+    return min(limits) if limits else FALLBACK_LENGTH
+
+
+def pad_id(path: Path) -> int:
+    """The id that fills short rows of a batch, 0 where nothing says one."""
+    said = config(path).get("pad_token_id")
+    return said if isinstance(said, int) and said >= 0 else 0
+
+
+def folder_bytes(path: Path) -> int:
+    """The size of every file below a model's folder, tokenizer included; links are followed."""
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

@@ -1,0 +1,41 @@
+"""Engines print nothing: what libraries would write while a model is loaded, converted or saved is held back."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["first_line", "silence"]
+
+_LOUD = ("torchao", "torch.utils._pytree", "torch.onnx", "onnxscript", "onnx_ir", "torch.export", "torch.fx", "root")
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No progress bars, warnings or logs of transformers, torch.onnx and torchao inside the block."""
+    from transformers.utils import logging as theirs
+
+    bars = theirs.is_progress_bar_enabled()
+    level = theirs.get_verbosity()
+    levels = {name: logging.getLogger(None if name == "root" else name).level for name in _LOUD}
+    theirs.disable_progress_bar()
+    theirs.set_verbosity_error()
+    for name in _LOUD:
+        logging.getLogger(None if name == "root" else name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, was in levels.items():
+            logging.getLogger(None if name == "root" else name).setLevel(was)
+        theirs.set_verbosity(level)
+        if bars:
+            theirs.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, cut to one line of at most 300 characters, without a full stop at its end."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -1,0 +1,128 @@
+"""PyTorch through transformers: any folder with ``config.json``, safetensors and a tokenizer.
+
+How texts become batches and batches become outputs is the task's heavy half, the same as in training. Nothing of a
+folder is executed, no pickle is read and the network is never asked (see :mod:`modelnook.tasks.pretrained_heavy`).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from modelnook.domain.errors import ModelnookError, UnsupportedError
+from modelnook.runtime import folder
+from modelnook.runtime.answers import answers
+from modelnook.runtime.base import Runtime
+from modelnook.runtime.batches import plan
+from modelnook.runtime.layers import module_tree
+from modelnook.runtime.silence import first_line, silence
+from modelnook.settings import current
+from modelnook.tasks import TASKS
+
+__all__ = ["TransformersRuntime", "load_trained"]
+
+CHUNK = 8192
+
+
+def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
+    """``(task, model, tokenizer)`` of a folder whose head was trained for the task; the model in eval mode, on the CPU.
+
+    Raises:
+        UnsupportedError: an unknown task, a folder whose head is another's or missing, files that can't be read.
+    """
+    if name is None or name not in TASKS:
+        raise UnsupportedError("runtime.no_task", task=name or "-", known=", ".join(TASKS))
+    said = folder.config(path)
+    if folder.task_of(said) != name:
+        architecture = ", ".join(said.get("architectures") or ()) or "-"
+        raise UnsupportedError("runtime.untrained_head", path=path, task=name, architecture=architecture)
+    task = TASKS.load(name)()
+    with silence():
+        try:
+            model, tokenizer = task.load(str(path))
+        except ModelnookError:
+            raise
+        except Exception as error:
+            raise UnsupportedError("runtime.cant_load", path=path, error=first_line(error)) from error
+    return task, model.eval(), tokenizer
+
+
+class TransformersRuntime(Runtime):
+    """See :class:`~modelnook.runtime.base.Runtime`."""
+
+    name = "transformers"
+    formats = ("safetensors", "torchao")
+
+    def __init__(
+        self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
+    ) -> None:
+        super().__init__(path, task=task or folder.task_of(folder.config(path)))
+        self.threads = threads or current().threads
+        torch.set_num_threads(self.threads)
+        self.device = _device(device)
+        self.max_length = folder.max_length(path)
+        self._task, model, self._tokenizer = load_trained(path, self.task)
+        self._model: Any = model.to(self.device)
+        self.labels: list[str] = self._task.labels
+
+    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> NDArray[np.float32]:
+        """Logits, float32 of shape (rows, classes)."""
+        model = self._loaded
+        found: NDArray[np.float32] = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(rows), CHUNK):
+                texts = rows[start : start + CHUNK]
+                encoded = self._task.encode(self._tokenizer, {"text": texts}, self.max_length)["input_ids"]
+                for batch in plan(list(map(len, encoded)), batch_size=batch_size, sort=sort):
+                    feed = self._task.collate(self._tokenizer, {"input_ids": [encoded[i] for i in batch]})
+                    feed = {name: values.to(self.device) for name, values in feed.items()}
+                    found[[start + i for i in batch]] = self._task.outputs(model, feed).cpu().numpy()
+        return found
+
+    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto") -> list[dict[str, Any]]:
+        """See :meth:`Runtime.predict`."""
+        return answers(self.task, self.outputs(rows, batch_size=batch_size), self.labels)
+
+    def layers(self) -> str:
+        """See :func:`~modelnook.runtime.layers.module_tree`."""
+        return module_tree(self._loaded)
+
+    def to(self, device: str) -> None:
+        """Move the weights, e.g. off the accelerator while a job uses it."""
+        self.device = _device(device)
+        self._model = self._loaded.to(self.device)
+        _free()
+
+    def close(self) -> None:
+        """See :meth:`Runtime.close`."""
+        self._model = None
+        _free()
+
+    @property
+    def _loaded(self) -> Any:
+        if self._model is None:
+            raise UnsupportedError("runtime.closed", path=self.path.name)
+        return self._model
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(asked.split(":")[0], False):
+        raise UnsupportedError("runtime.device", runtime="transformers", device=asked)
+    return asked
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
