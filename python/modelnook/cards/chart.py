@@ -12,7 +12,7 @@ from modelnook.messages import t
 
 __all__ = ["svg"]
 
-_W, _H, _LEFT, _BOTTOM, _TOP = 420, 110, 42, 16, 6
+_W, _H, _LEFT, _BOTTOM, _TOP = 320, 100, 42, 16, 6
 _COLOURS = ("var(--jp-brand-color1,#1976d2)", "var(--jp-warn-color0,#b26a00)", "var(--jp-success-color0,#2e7d32)")
 _DASHES = ("", "5 3", "2 2")
 _POINTS, _ROWS = 200, 10

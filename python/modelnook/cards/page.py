@@ -65,7 +65,7 @@ def _piece(piece: Piece) -> str:
     if isinstance(piece, Grid):
         return _grid(piece, False)
     if isinstance(piece, Chart):
-        return svg(piece)
+        return f'<div style="display:inline-block;vertical-align:top;margin-right:16px">{svg(piece)}</div>'
     return _fold(piece)
 
 

@@ -92,8 +92,13 @@ def _data(arg: Arg, word: str, scope: Scope) -> Any:
 
 
 def _ref(arg: Arg, word: str, scope: Scope) -> Any:
-    """A reference, or the handle itself where ``{model}`` stands for one."""
-    return word.value if isinstance(word, Value) else str(word)
+    """A reference; ``{model}`` and ``{run}`` stand for the model loaded or made, or for the handle if that is wanted."""
+    if not isinstance(word, Value) or isinstance(word.value, str):
+        return str(word)
+    if arg.kind in ("run", "runs") or arg.name == "ref_or_model":
+        return word.value
+    named = (getattr(word.value, name, None) for name in ("ref", "model"))
+    return next((ref for ref in named if isinstance(ref, str)), str(word))
 
 
 _KINDS: dict[str, Callable[[Arg, str, Scope], Any]] = {

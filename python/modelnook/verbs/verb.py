@@ -74,7 +74,8 @@ class Verb:
     """One verb.
 
     ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``, ``options`` or nothing.
-    ``runs`` is ``here`` or ``job``; ``action`` is what the server's authorizer is asked for.
+    ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what the verb gives. ``action`` is what
+    the server's authorizer is asked for.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Verb:
     doors: tuple[str, ...] = DOORS
     body: str = ""
     example: str = ""
+    result: str = ""
 
     @property
     def key(self) -> str:
@@ -112,9 +114,17 @@ class Verb:
 
     def load(self) -> Callable[..., Any]:
         """The plain function; imports its module."""
-        module, _, name = self.function.partition(":")
-        function: Callable[..., Any] = getattr(import_module(module), name)
-        return function
+        return _function(self.function)
+
+    def finish(self, run: Any) -> Any:
+        """What the verb gives, from its finished run."""
+        return _function(self.result)(run) if self.result else run
+
+
+def _function(target: str) -> Callable[..., Any]:
+    module, _, name = target.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Verb, int]:

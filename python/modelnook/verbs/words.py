@@ -23,14 +23,21 @@ class Value(str):
 
 
 class Scope(Protocol):
-    """Where a door finds the data that a word names."""
+    """What a door knows of the words that are typed at it."""
+
+    def expand(self, word: str) -> str:
+        """``word`` with its ``{variables}`` replaced."""
 
     def data(self, word: str) -> Any:
         """The table that a word after ``--data`` stands for, or its path."""
 
 
 class Paths:
-    """The terminal's scope: every word is a path or an address."""
+    """The terminal's scope: every word is a path or an address, and the shell has expanded it."""
+
+    def expand(self, word: str) -> str:
+        """The word itself."""
+        return word
 
     def data(self, word: str) -> Any:
         """The word itself; the function that reads it says if it isn't there."""

@@ -1,1 +1,1 @@
-
+"""The cell widget: one anywidget class for every view. Imported only when a view is shown."""

@@ -1,0 +1,96 @@
+"""Watching a run while a caller waits for it: a widget, an updated card, a bar in a terminal, or plain lines.
+
+The faces share this room; which screen fits is decided here, and a screen is loaded only when a run is waited for.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from modelnook import cards
+
+__all__ = ["SCREENS", "Screen", "bundle", "in_kernel", "watch"]
+
+SCREENS = {
+    "bar": "modelnook.live.terminal:Bar",
+    "card": "modelnook.live.card:LiveCard",
+    "lines": "modelnook.live.terminal:Lines",
+    "widget": "modelnook.widgets.screen:WidgetScreen",
+}
+
+EVERY_S = 0.25
+
+
+class Screen(Protocol):
+    """Where a waiting person looks. A screen never fails the wait: what it can't show, it leaves out."""
+
+    def open(self, run: Any) -> None:
+        """Show the run as it starts."""
+
+    def update(self, run: Any) -> None:
+        """Something changed; called about four times a second at most."""
+
+    def close(self, result: Any) -> None:
+        """Leave the result where the run stood, readable without us; None leaves nothing to add."""
+
+
+def shell() -> Any:
+    """The IPython shell that this process is, or None."""
+    module = sys.modules.get("IPython")
+    return module.get_ipython() if module else None
+
+
+def in_kernel() -> bool:
+    """Whether outputs go to a notebook."""
+    return getattr(shell(), "kernel", None) is not None
+
+
+def choose() -> str:
+    """The name of the screen that fits where we are."""
+    if in_kernel():
+        built = Path(__file__).parents[1] / "static" / "widget.js"
+        return "widget" if find_spec("anywidget") and built.exists() else "card"
+    return "bar" if sys.stderr.isatty() else "lines"
+
+
+def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
+    """Wait for a run; ``finish`` makes the result of it.
+
+    Returns:
+        The result, and whether the screen shows it already. A run that has ended is only looked up.
+
+    Raises:
+        ModelnookError: the run failed or crashed.
+    """
+    if not run.record.live:
+        return finish(run.checked()), False
+    module, _, name = SCREENS[choose()].partition(":")
+    screen: Screen = getattr(import_module(module), name)()
+    screen.open(run)
+    try:
+        run.wait(on_update=screen.update, every=EVERY_S)
+        result = run if run.record.live else finish(run)
+    except BaseException:
+        screen.close(run)
+        raise
+    screen.close(result)
+    return result, in_kernel()
+
+
+def bundle(value: Any) -> dict[str, str]:
+    """A value's card as a mime bundle of text and static HTML, with the curves of a run that has some."""
+    more = {"series": curves(value)} if hasattr(value, "folder") and hasattr(value, "record") else {}
+    return {"text/plain": cards.text(value, **more), "text/html": cards.html(value, **more)}
+
+
+def curves(run: Any, points: int = 160) -> dict[str, dict[str, list[Any]]]:
+    """The curves that a run's card draws."""
+    series = run.folder.series
+    wanted = {"loss", "eval_loss", f"eval_{run.record.primary_metric}"}
+    found: dict[str, dict[str, list[Any]]] = series.sampled(points, sorted(wanted & set(series.names())))
+    return found

@@ -1,0 +1,71 @@
+"""``%model``: a line is parsed, its plain function called, its result returned for IPython to display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modelnook.domain.errors import InternalError, ModelnookError
+from modelnook.magics.scope import Namespace
+from modelnook.magics.show import Said, shown_already
+from modelnook.verbs import Call, overview, parse, split, usage
+
+__all__ = ["install"]
+
+
+def install(ipython: Any) -> None:
+    """Register ``%model`` and ``%%model``; IPython's own expansion of ``$`` and braces stays off."""
+    from IPython.core.magic import no_var_expand
+
+    def model(line: str, cell: str | None = None) -> Any:
+        return run(ipython, line, cell)
+
+    model.__doc__ = (
+        "%model VERB …: small language models. %model alone lists the verbs, %model VERB --help explains one."
+    )
+    ipython.register_magic_function(no_var_expand(model), "line_cell", "model")
+
+
+def run(ipython: Any, line: str, cell: str | None = None) -> Any:
+    """Do what a line, and the body below it, say.
+
+    Raises:
+        ModelnookError: as one sentence and a next step; ``--debug`` lets the whole traceback through.
+    """
+    words = split(line)
+    if not words or words[0] in ("-h", "--help", "help"):
+        return overview()
+    scope = Namespace(ipython.user_ns, getattr(ipython, "user_ns_hidden", ()))
+    call = parse(words, scope=scope, body=cell)
+    if call.help:
+        return usage(call.verb)
+    result = _guarded(call, lambda: _do(ipython, call))
+    if call.output:
+        ipython.push({call.output: result})
+    return Said.of(result, call.verb)
+
+
+def _guarded(call: Call, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except ModelnookError as error:
+        error.debug = call.debug  # type: ignore[attr-defined]
+        raise
+    except Exception as error:
+        if call.debug:
+            raise
+        raise InternalError("core.internal", error=f"{type(error).__name__}: {error}") from error
+
+
+def _do(ipython: Any, call: Call) -> Any:
+    if not call.waits:
+        return call()
+    handle = call(background=True)
+    if not hasattr(handle, "wait"):
+        return handle
+    from modelnook.live import watch
+
+    result, shown = watch(handle, call.verb.finish)
+    if shown:
+        shown_already(ipython, result)
+    return result

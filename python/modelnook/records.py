@@ -1,0 +1,62 @@
+"""What is done with a run that is named: its script, its log, its curves, deleting it, runs side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelnook.api import run_of
+from modelnook.domain.errors import UsageError
+from modelnook.domain.table import Table, jsonable
+from modelnook.run import Run
+from modelnook.store import Store
+
+__all__ = ["code", "compare", "delete", "history", "log", "reindex"]
+
+
+def code(run: str | Run = "last") -> str:
+    """The text of a plain script that does the same as a run."""
+    return run_of(run).code()
+
+
+def log(run: str | Run = "last") -> str:
+    """The last lines that a run's worker printed."""
+    return run_of(run).log()
+
+
+def history(run: str | Run = "last", *, points: int = 500) -> dict[str, Any]:
+    """A run's curves, down-sampled for drawing, and how many points there are."""
+    series = run_of(run).folder.series
+    return {"series": jsonable(series.sampled(max(3, points))), "total": series.total()}
+
+
+def delete(run: str | Run) -> Run:
+    """Delete a run's record, curves and checkpoints; its model stays. Gives the handle with its last record."""
+    handle = run_of(run)
+    handle.delete()
+    return handle
+
+
+def compare(*runs: str | Run) -> Table:
+    """Runs side by side: what they did, with what settings, and their metrics.
+
+    Raises:
+        UsageError: fewer than two.
+    """
+    if len(runs) < 2:
+        raise UsageError("faces.compare_runs", count=len(runs))
+    records = [run_of(run).record for run in runs]
+    params = sorted({k for r in records for k, v in r.params.items() if isinstance(v, int | float | str)})
+    differ = [k for k in params if len({r.params.get(k) for r in records}) > 1]
+    metrics = sorted({k for r in records for k in r.metrics})
+    rows = tuple(
+        (r.id, r.name, r.kind, *(r.params.get(k) for k in differ), *(r.metrics.get(k) for k in metrics))
+        for r in records
+    )
+    return Table(("run", "name", "kind", *differ, *metrics), rows)
+
+
+def reindex() -> str:
+    """Rebuild the list of runs from their folders."""
+    from modelnook.messages import t
+
+    return t("faces.reindexed", n=Store().reindex())
