@@ -87,7 +87,7 @@ class Model:
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto", held: bool = True) -> Model:
     """The loaded model of a reference; the same one where it is loaded already. See :func:`modelnook.load`."""
     from modelnook.catalog.search import fetch, resolve
-    from modelnook.runtime import load as load_runtime
+    from modelnook.runtime import runtime as load_runtime
 
     found = resolve(ref)
     key = (str(found.ref), task or "", f"{runtime}/{device}")

