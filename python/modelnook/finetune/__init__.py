@@ -1,1 +1,27 @@
+"""Fine-tuning: a plan, a method, and the engine that brings task, method and loop together."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelnook.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from modelnook.finetune.base import Method
+
+__all__ = ["METHODS"]
+
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    {
+        "full": Entry(
+            "modelnook.finetune.full:Full", "all weights are trained", requires=("torch", "transformers"), extra="train"
+        ),
+        "lora": Entry(
+            "modelnook.finetune.lora:Lora",
+            "small matrices beside the weights are trained, and merged at the end; needs less memory",
+            requires=("torch", "transformers", "peft"),
+            extra="train",
+        ),
+    },
+)

@@ -10,10 +10,16 @@ __all__ = ["Method"]
 
 
 class Method(ABC):
-    """``prepare`` before the loop, ``save`` after it. The loop itself is ``modelnook.training.loop`` for all of them."""
+    """``prepare`` before the loop, ``save`` after it. The loop itself is ``modelnook.training.loop`` for all of them.
+
+    Args:
+        knobs: the method's own settings, e.g. ``rank`` of LoRA; those of :attr:`options`.
+    """
 
     name: ClassVar[str]
     default_learning_rate: ClassVar[float]
+    options: ClassVar[tuple[str, ...]] = ()
+    """The names of the knobs that it takes."""
 
     def __init__(self, **knobs: Any) -> None:
         self.knobs = knobs
@@ -22,13 +28,15 @@ class Method(ABC):
     def prepare(self, model: Any) -> Any:
         """The model with what is trained marked (``requires_grad``), adapters added."""
 
-    @abstractmethod
     def trainable_state(self, model: Any) -> dict[str, Any]:
-        """What a checkpoint keeps: name -> tensor."""
+        """What a checkpoint keeps: name -> tensor. By default every parameter that is trained."""
+        return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
-    @abstractmethod
     def load_trainable(self, model: Any, state: dict[str, Any]) -> None:
-        """Put a checkpoint's tensors back."""
+        """Put a checkpoint's tensors back, in place."""
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                parameter.detach().copy_(state[name])
 
     @abstractmethod
     def save(self, model: Any, tokenizer: Any, folder: Path) -> None:

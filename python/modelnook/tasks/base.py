@@ -1,10 +1,12 @@
-"""A task: which columns it needs, what its metrics are, what ``predict`` answers; and, heavy half, how it meets a model."""
+"""A task: its columns, checks, metrics and what ``predict`` answers; and, heavy half, how it meets a model."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
+
+from modelnook.domain.event import Warned
 
 __all__ = ["Spec", "Task"]
 
@@ -18,12 +20,25 @@ class Spec(ABC):
     metrics: ClassVar[tuple[str, ...]]
     """Every metric name; the first is the primary metric."""
     greater_is_better: ClassVar[dict[str, bool]] = {}
+    """Metric -> whether more is better; a metric that isn't there: more is better."""
     predicts: ClassVar[tuple[str, ...]]
     """The columns of ``predict``."""
 
     @abstractmethod
-    def check(self, columns: dict[str, Sequence[Any]]) -> list[Any]:
-        """Problems of role -> values that make training impossible raise DataError; the rest are returned as Warned."""
+    def check(self, columns: dict[str, Sequence[Any]]) -> list[Warned]:
+        """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
+
+    @abstractmethod
+    def labels(self, columns: dict[str, Sequence[Any]]) -> list[str]:
+        """The label names of a training table, in the order of the model's outputs; empty where a task has none."""
+
+    @abstractmethod
+    def truth(self, columns: dict[str, Sequence[Any]], labels: Sequence[str]) -> Any:
+        """The encoded targets, e.g. int64 of shape (rows,).
+
+        Raises:
+            DataError: a value that isn't among ``labels``, or a missing one; the row is named.
+        """
 
     @abstractmethod
     def score(self, truth: Any, outputs: Any, labels: Sequence[str]) -> dict[str, float]:
@@ -32,7 +47,12 @@ class Spec(ABC):
         Args:
             truth: shape (rows,), the encoded targets.
             outputs: the model's outputs, shape (rows, …), e.g. logits (rows, classes).
+            labels: the names of the outputs' columns.
         """
+
+    def better(self, metric: str, new: float, old: float) -> bool:
+        """Whether ``new`` beats ``old`` in ``metric``."""
+        return new > old if self.greater_is_better.get(metric, True) else new < old
 
 
 class Task(ABC):
@@ -49,7 +69,12 @@ class Task(ABC):
 
     @abstractmethod
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
-        """``(model, tokenizer)`` with the task's head, from a local folder."""
+        """``(model, tokenizer)`` with the task's head, from a local folder. Nothing of the folder is executed.
+
+        Raises:
+            NotFoundError: no ``config.json`` there.
+            UnsupportedError: an architecture without this head, or weights that are only there as a pickle.
+        """
 
     @abstractmethod
     def encode(self, tokenizer: Any, columns: dict[str, Sequence[Any]], max_length: int) -> dict[str, list[Any]]:
@@ -57,7 +82,15 @@ class Task(ABC):
 
     @abstractmethod
     def collate(self, tokenizer: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
-        """One padded batch of tensors."""
+        """One batch of CPU tensors, padded to its own longest row."""
+
+    @abstractmethod
+    def loss(self, model: Any, batch: dict[str, Any]) -> Any:
+        """The mean loss over the batch's rows: a scalar float32 tensor to call ``backward`` on."""
+
+    @abstractmethod
+    def outputs(self, model: Any, batch: dict[str, Any]) -> Any:
+        """The model's raw outputs, a float32 tensor of shape (rows, …); called without gradients."""
 
     @abstractmethod
     def predict_rows(self, outputs: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,40 @@
+"""Full fine-tuning: every weight is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelnook.finetune.base import Method
+
+__all__ = ["Full", "save_pretrained"]
+
+
+class Full(Method):
+    """The method to take where memory holds four times the weights: gradients and two moments beside them."""
+
+    name = "full"
+    default_learning_rate = 5e-5
+
+    def prepare(self, model: Any) -> Any:
+        """All parameters need gradients."""
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        return model
+
+    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        """See :meth:`Method.save`."""
+        save_pretrained(model, tokenizer, folder)
+
+
+def save_pretrained(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Model and tokenizer as transformers writes them, without the path that they were loaded from."""
+    from modelnook.tasks.pretrained_heavy import quiet
+
+    model.config._name_or_path = ""
+    tokenizer.name_or_path = ""
+    for name in ("name_or_path", "local_files_only", "is_local"):
+        tokenizer.init_kwargs.pop(name, None)
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

@@ -1,0 +1,74 @@
+"""LoRA: two thin matrices beside each linear layer are trained, the head in full; merged at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.finetune.base import Method
+from modelnook.finetune.full import save_pretrained
+
+__all__ = ["Lora"]
+
+
+class Lora(Method):
+    """Knobs: ``rank`` (default 16), ``alpha`` (twice the rank), ``dropout`` (0.05).
+
+    Rates are ten times those of full fine-tuning: the matrices start at zero.
+    """
+
+    name = "lora"
+    default_learning_rate = 1e-3
+    options = ("rank", "alpha", "dropout")
+
+    def prepare(self, model: Any) -> Any:
+        """Adapters on every linear layer of the body; what lies outside of it, and a pooler, is trained in full.
+
+        Raises:
+            UnsupportedError: no linear layer in the body.
+        """
+        from peft import LoraConfig, get_peft_model
+
+        targets, heads = _split(model)
+        if not targets:
+            raise UnsupportedError("train.lora_no_layers", architecture=type(model).__name__)
+        rank = int(self.knobs.get("rank", 16))
+        config = LoraConfig(
+            r=rank,
+            lora_alpha=int(self.knobs.get("alpha", 2 * rank)),
+            lora_dropout=float(self.knobs.get("dropout", 0.05)),
+            target_modules=targets,
+            modules_to_save=heads,
+            fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
+            bias="none",
+        )
+        return get_peft_model(model, config)
+
+    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        """See :meth:`Method.save`; the adapters are merged, so that nothing of peft is needed to load it."""
+        save_pretrained(model.merge_and_unload(), tokenizer, folder)
+
+
+def _split(model: nn.Module) -> tuple[list[str], list[str]]:
+    """(linear layers of the body, modules trained in full), by their full names."""
+    prefix = str(getattr(model, "base_model_prefix", ""))
+    targets, heads = [], []
+    for name, child in model.named_children():
+        if name != prefix and any(True for _ in child.parameters()):
+            heads.append(name)
+    body = model.get_submodule(prefix) if hasattr(model, prefix) else model
+    for name, child in body.named_children():
+        if name == "pooler" and any(True for _ in child.parameters()):
+            heads.append(f"{prefix}.{name}")
+            continue
+        full = f"{prefix}.{name}" if body is not model else name
+        targets += [
+            f"{full}.{inner}" if inner else full
+            for inner, module in child.named_modules()
+            if isinstance(module, (nn.Linear, Conv1D))
+        ]
+    return targets, heads

@@ -1,0 +1,269 @@
+"""The plan before the start: what is left open is decided from rows, lengths, parameters and memory. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import DataError, UsageError
+from modelnook.domain.event import Warned
+from modelnook.messages import t
+from modelnook.tasks.text import as_text
+
+__all__ = ["SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "plan"]
+
+SIZES = ("quick", "balanced", "best")
+
+SAMPLE = 2000
+"""Texts that are tokenised to learn the lengths."""
+
+CHARS = 20_000
+"""Characters of a text that count towards its length: a 1 MB row says nothing more."""
+
+UNKNOWN_WARN, UNKNOWN_STOP = 0.05, 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK]."""
+
+    counts: tuple[int, ...]
+    unknown: float
+    limit: int
+
+    def at(self, share: float) -> int:
+        """The length that this share of the texts doesn't exceed."""
+        return self.counts[min(len(self.counts) - 1, math.ceil(share * len(self.counts)) - 1)]
+
+    def lost(self, max_length: int) -> float:
+        """The share of all tokens that truncation cuts off."""
+        return sum(max(0, n - max_length) for n in self.counts) / max(1, sum(self.counts))
+
+    def mean(self, max_length: int) -> float:
+        """Tokens of a row after truncation."""
+        return sum(min(n, max_length) for n in self.counts) / len(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, all of it decided. ``reason`` says why this method, ``warnings`` what a person should know.
+
+    ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak.
+    """
+
+    method: str
+    reason: str
+    epochs: float
+    learning_rate: float
+    batch_size: int
+    max_length: int
+    warmup: float
+    weight_decay: float
+    patience: int
+    rows: int
+    steps: int
+    tokens_lost: float
+    memory: int
+    memory_free: int | None
+    warnings: tuple[Warned, ...] = ()
+
+    def knobs(self) -> dict[str, Any]:
+        """The part that goes into the recipe."""
+        names = ("epochs", "learning_rate", "batch_size", "max_length", "warmup", "weight_decay", "patience")
+        return {name: getattr(self, name) for name in names}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
+    """How long texts are in this model's tokens, by up to 2,000 of them spread over the table.
+
+    Reads the folder's tokenizer.json with the package ``tokenizers``; without either it counts a token every four
+    characters (one a CJK character).
+    """
+    step = max(1, len(texts) // SAMPLE)
+    sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
+    limit = _limit(model_path)
+    file = model_path / "tokenizer.json"
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        return _guess(sample, limit)
+    if not file.is_file():
+        return _guess(sample, limit)
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return _count(tokenizer.encode_batch(sample), _unknown_id(tokenizer, file), limit)
+
+
+def check_unknown(unknown: float) -> list[Warned]:
+    """A warning where over 5% of the tokens are unknown to the vocabulary.
+
+    Raises:
+        DataError: over half are.
+    """
+    percent = round(100 * unknown)
+    if unknown > UNKNOWN_STOP:
+        raise DataError("train.unknown_tokens", percent=percent)
+    if unknown > UNKNOWN_WARN:
+        return [Warned("train.some_unknown", t("train.some_unknown", percent=percent))]
+    return []
+
+
+def choose_method(*, rows: int, parameters: int, memory_free: int | None, wanted: str = "auto") -> tuple[str, str]:
+    """``(method, the reason in one sentence)``. ``parameters`` are the model's, ``memory_free`` is bytes."""
+    if wanted != "auto":
+        return wanted, t("train.reason_asked", method=wanted)
+    need = memory_need(parameters, "full")
+    values = {"need": _gigabytes(need), "free": _gigabytes(memory_free or 0)}
+    if memory_free is not None and need > 0.8 * memory_free:
+        return "lora", t("train.reason_memory", **values)
+    if parameters > 1_000_000_000:
+        return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")
+    return "full", t("train.reason_full", **values)
+
+
+def memory_need(parameters: int, method: str, *, batch_tokens: int = 2048, width: int = 768, layers: int = 12) -> int:
+    """Bytes that training needs at its peak: weights, gradients, two moments, activations."""
+    activations = batch_tokens * width * layers * 34 * 2
+    states = 16 if method == "full" else 4.6
+    return int(parameters * states + activations)
+
+
+def plan(
+    *,
+    lengths: Lengths,
+    rows: int,
+    classes: int,
+    parameters: int,
+    memory_free: int | None = None,
+    method: str = "auto",
+    size: str = "balanced",
+    epochs: float | str | None = None,
+    learning_rate: float | str | None = None,
+    batch_size: int | str = "auto",
+    max_length: int | str = "auto",
+) -> Plan:
+    """Fill in what a person left open. What they gave is checked and kept.
+
+    Raises:
+        UsageError: a value out of its range, an unknown size.
+        DataError: texts that the vocabulary can't read.
+    """
+    if size not in SIZES:
+        raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
+    chosen, reason = choose_method(rows=rows, parameters=parameters, memory_free=memory_free, wanted=method)
+    batch = _given("batch_size", batch_size, 1) or _batch_size(rows)
+    longest = int(_given("max_length", max_length, 2) or _max_length(lengths, size))
+    passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size)
+    rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen)
+    warnings = check_unknown(lengths.unknown)
+    lost = lengths.lost(longest)
+    if lost >= 0.01:
+        said = t("train.truncated", percent=round(100 * lost), max_length=longest)
+        warnings.append(Warned("train.truncated", said))
+    return Plan(
+        method=chosen,
+        reason=reason,
+        epochs=passes,
+        learning_rate=rate,
+        batch_size=int(batch),
+        max_length=longest,
+        warmup=0.1,
+        weight_decay=0.0,
+        patience=3 if size == "best" else 0,
+        rows=rows,
+        steps=max(1, round(passes * math.ceil(rows / batch))),
+        tokens_lost=lost,
+        memory=memory_need(parameters, chosen, batch_tokens=int(batch * lengths.mean(longest))),
+        memory_free=memory_free,
+        warnings=tuple(warnings),
+    )
+
+
+def _given(name: str, value: float | str | None, above: float) -> float | None:
+    """A person's own value, checked; None where it is left open."""
+    if value is None or value == "auto":
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not number >= above or number == 0 or not math.isfinite(number):
+        raise UsageError("train.bad_number", name=name, value=value)
+    return number
+
+
+def _batch_size(rows: int) -> int:
+    return 16 if rows >= 256 else 8
+
+
+def _max_length(lengths: Lengths, size: str) -> int:
+    """All but the longest texts fit whole, up to a ceiling: time grows with it, what a text's end says doesn't."""
+    ceiling = {"quick": 128, "balanced": 256, "best": 512}[size]
+    wanted = lengths.at(0.99) if lengths.at(0.99) <= ceiling else lengths.at(0.95)
+    return min(ceiling, lengths.limit, max(16, 8 * math.ceil(wanted / 8)))
+
+
+def _epochs(rows: int, batch: int, classes: int, size: str) -> float:
+    """Enough steps to learn every class, fewer passes over more rows."""
+    steps = {"quick": 150, "balanced": 300, "best": 900}[size] * (1 + math.log10(max(2, classes) / 2))
+    most = {"quick": 5, "balanced": 10, "best": 20}[size]
+    least = {"quick": 1, "balanced": 2, "best": 3}[size]
+    return float(min(most, max(least, round(steps / math.ceil(rows / batch)))))
+
+
+def _learning_rate(parameters: int, method: str) -> float:
+    """Small encoders take, and need, larger steps than base-sized ones."""
+    full = 1.5e-4 if parameters < 40e6 else 8e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
+    return full * 10 if method != "full" else full
+
+
+def _limit(model_path: Path) -> int:
+    """The most tokens that the model takes."""
+    try:
+        config = json.loads((model_path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 512
+    most = config.get("max_position_embeddings") or config.get("n_positions") or 512
+    # RoBERTa and its kin number positions from the padding id on.
+    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
+    return int(most) - offset if int(most) > 8 else 512
+
+
+def _unknown_id(tokenizer: Any, file: Path) -> int | None:
+    model = json.loads(file.read_text(encoding="utf-8")).get("model", {})
+    token = model.get("unk_token")
+    if token is None:
+        found = model.get("unk_id")
+        return int(found) if found is not None else None
+    found = tokenizer.token_to_id(token)
+    return int(found) if found is not None else None
+
+
+def _count(encodings: list[Any], unknown_id: int | None, limit: int) -> Lengths:
+    counts = sorted(len(e.ids) for e in encodings)
+    if unknown_id is None:
+        return Lengths(tuple(counts), 0.0, limit)
+    special = sum(sum(e.special_tokens_mask) for e in encodings)
+    unknown = sum(e.ids.count(unknown_id) for e in encodings)
+    return Lengths(tuple(counts), unknown / max(1, sum(counts) - special), limit)
+
+
+def _guess(sample: list[str], limit: int) -> Lengths:
+    def tokens(text: str) -> int:
+        wide = sum(ord(c) > 0x2E80 for c in text)
+        return 2 + wide + (len(text) - wide) // 4
+
+    return Lengths(tuple(sorted(map(tokens, sample))), 0.0, limit)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f}"

@@ -1,0 +1,115 @@
+"""Models and tokenizers from a local folder, the safe way for every task: safetensors only, no code, no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
+
+__all__ = ["load_config", "load_model", "load_tokenizer", "parameter_count", "quiet"]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """transformers' progress bars and load reports off: a run says what matters in events of its own."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_config(path: str) -> Any:
+    """The folder's configuration.
+
+    Raises:
+        NotFoundError: no ``config.json`` there.
+        UnsupportedError: one that transformers doesn't know.
+    """
+    from transformers import AutoConfig
+
+    if not (Path(path) / "config.json").is_file():
+        raise NotFoundError("task.no_config", path=path)
+    try:
+        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise UnsupportedError("task.bad_config", path=path, error=_first_line(error)) from None
+
+
+def load_model(path: str, config: Any, auto: str, task: str) -> Any:
+    """The model in float32 with the head that the class ``auto`` of transformers gives it.
+
+    Raises:
+        UnsupportedError: an architecture without such a head, or weights that are no safetensors.
+    """
+    import transformers
+
+    kind = getattr(transformers, auto)
+    if type(config) not in kind._model_mapping:
+        names = getattr(config, "architectures", None) or [config.model_type]
+        raise UnsupportedError("task.no_head", architecture=names[0], task=task)
+    _require_safetensors(Path(path))
+    with quiet():
+        return kind.from_pretrained(
+            path,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+        )
+
+
+def load_tokenizer(path: str) -> Any:
+    """The folder's fast tokenizer, with a padding token.
+
+    Raises:
+        DataError: none that can be read.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise DataError("task.slow_tokenizer", path=path, error=_first_line(error)) from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def _require_safetensors(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(f.name for f in folder.iterdir() if f.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"))
+    if pickles:
+        raise UnsupportedError("task.pickle", path=folder, file=pickles[0])
+    raise UnsupportedError("task.no_weights", path=folder)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:200].rstrip(".")
+
+
+def parameter_count(folder: Path) -> int:
+    """How many numbers the weights hold, read from the safetensors headers alone; 0 where there are none."""
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="pt") as tensors:
+            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return total

@@ -1,0 +1,58 @@
+"""Texts to token ids, quickly: long texts are cut before they are tokenised where that can't change the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["as_text", "encode_texts"]
+
+CHARS_A_TOKEN = 12
+"""So many characters a token are read at first; texts of longer tokens are read again as a whole."""
+
+SLACK = 256
+"""Characters before a prefix's cut end whose tokens are not trusted."""
+
+
+def as_text(value: Any) -> str:
+    """A cell as text: empty where it is missing."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or value != value else str(value)
+
+
+def encode_texts(tokenizer: Any, texts: Sequence[Any], max_length: int) -> list[list[int]]:
+    """Token ids of each text with special tokens, at most ``max_length`` long, unpadded.
+
+    A fast tokenizer reads a whole text before it truncates: of a 1 MB mail, 99% of the work is thrown away. So a
+    prefix is read, and the whole text only where the last token kept comes near the prefix's end.
+    """
+    whole = [as_text(text) for text in texts]
+    if not whole:
+        return []
+    if not tokenizer.is_fast:
+        return _encode(tokenizer, whole, max_length)["input_ids"]  # type: ignore[no-any-return]
+    cut = CHARS_A_TOKEN * max_length + SLACK
+    found = _encode(tokenizer, [text[:cut] for text in whole], max_length)
+    ids: list[list[int]] = found["input_ids"]
+    again = [i for i, text in enumerate(whole) if len(text) > cut and _end(found.encodings[i]) > cut - SLACK]
+    if again:
+        for i, row in zip(again, _encode(tokenizer, [whole[i] for i in again], max_length)["input_ids"], strict=True):
+            ids[i] = row
+    return ids
+
+
+def _end(encoding: Any) -> int:
+    """Where in its text an encoding's last token ends, in characters."""
+    return max((end for _, end in encoding.offsets), default=0)
+
+
+def _encode(tokenizer: Any, texts: list[str], max_length: int) -> Any:
+    return tokenizer(
+        texts,
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )

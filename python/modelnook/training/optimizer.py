@@ -1,0 +1,90 @@
+"""AdamW as it should be: fused, no decay for biases and norms, linear warm-up and decay, state by parameter name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from modelnook.training.base import TrainConfig
+
+__all__ = ["Optimizer", "decay_left", "rate"]
+
+
+def rate(step: int, total: int, warmup: float) -> float:
+    """The share of the peak learning rate at a step (0-based): up over ``warmup``'s steps, then down to zero.
+
+    >>> [round(rate(s, 10, 0.2), 2) for s in (0, 1, 2, 9)]
+    [0.5, 1.0, 1.0, 0.12]
+    """
+    up = round(total * warmup)
+    if step < up:
+        return (step + 1) / up
+    return (total - step) / max(1, total - up)
+
+
+def decay_left(config: TrainConfig, total: int, steps: int) -> float:
+    """What weight decay leaves of a weight that has no gradient after some steps."""
+    if not config.weight_decay:
+        return 1.0
+    rates = (config.learning_rate * rate(step, total, config.warmup) for step in range(steps))
+    return math.prod(1 - r * config.weight_decay for r in rates)
+
+
+class Optimizer:
+    """AdamW over the parameters that need gradients.
+
+    Args:
+        total: optimizer steps of the whole run; ``warmup`` is a share of them.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, learning_rate: float, weight_decay: float, warmup: float, clip: float, total: int
+    ) -> None:
+        self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.params = list(self.named.values())
+        self.peak, self.warmup, self.clip, self.total = learning_rate, warmup, clip, total
+        matrices = [p for p in self.params if p.ndim > 1]
+        rest = [p for p in self.params if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+        fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in self.params)
+        self.adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, fused=fused)
+
+    def learning_rate(self, step: int) -> float:
+        """The rate of a step (0-based)."""
+        return self.peak * rate(step, self.total, self.warmup)
+
+    def update(self, step: int) -> None:
+        """Clip the gradients, take the step (0-based), forget the gradients."""
+        if self.clip > 0:
+            nn.utils.clip_grad_norm_(self.params, self.clip)
+        for group in self.adamw.param_groups:
+            group["lr"] = self.learning_rate(step)
+        self.adamw.step()
+        self.adamw.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Moments and step counts: ``NAME|exp_avg`` and so on -> tensor."""
+        found = {}
+        for name, param in self.named.items():
+            for key, value in self.adamw.state.get(param, {}).items():
+                found[f"{name}|{key}"] = value
+        return found
+
+    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Put :meth:`state`'s tensors back."""
+        by_name: dict[str, dict[str, Any]] = {}
+        for key, value in tensors.items():
+            name, _, what = key.rpartition("|")
+            by_name.setdefault(name, {})[what] = value
+        for name, param in self.named.items():
+            if name in by_name:
+                self.adamw.state[param] = {
+                    what: value if what == "step" and param.device.type == "cpu" else value.to(param.device)
+                    for what, value in by_name[name].items()
+                }
