@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from modelnook.domain.errors import ModelnookError
 from modelnook.magics.scope import Namespace
 from modelnook.verbs import VERBS, Arg, Verb
 from modelnook.verbs.parse import COMMON
@@ -30,10 +29,14 @@ def install(ipython: Any) -> None:
 
     @context_matcher(identifier="modelnook")  # type: ignore[untyped-decorator]
     def modelnook_matcher(context: Any) -> dict[str, Any]:
-        line = _command(context.full_text, context.cursor_line, context.text_until_cursor)
+        typed = context.text_until_cursor
+        line = _command(context.full_text, context.cursor_line, typed)
         if line is None:
             return {"completions": [], "suppress": False}
         fragment, words = candidates(line, _namespace(ipython))
+        if not typed.endswith(fragment):
+            # A body's line of options, typed without the dashes.
+            fragment, words = fragment.lstrip("-"), [word.lstrip("-") for word in words]
         return {
             "completions": [SimpleCompletion(text=word, type="magic") for word in words],
             "matched_fragment": fragment,
@@ -88,7 +91,8 @@ def candidates(line: str, scope: Namespace) -> tuple[str, list[str]]:
     before = [token.text for token in typed]
     try:
         words = _words(before, word, scope)
-    except ModelnookError:
+    except Exception:
+        # Whatever is wrong is told when the line is run; a Tab says nothing.
         words = []
     lowered = word.lower()
     return word, [w for w in dict.fromkeys(words) if w.lower().startswith(lowered)]
@@ -155,9 +159,13 @@ def _columns(rest: list[str], scope: Namespace) -> list[str]:
     if "--data" not in rest[:-1]:
         return []
     held = scope.value(rest[rest.index("--data") + 1])
+    if isinstance(held, list) and held:
+        held = held[0]
+    if isinstance(held, dict):
+        return [str(name) for name in held]
     # A DataFrame has columns; a Dataset has column_names.
     names = getattr(held, "column_names", getattr(held, "columns", ()))
-    return [] if isinstance(names, dict) else [str(name) for name in names]
+    return [] if isinstance(names, dict) else [str(name) for name in names or ()]
 
 
 def _known(kind: str, prefix: str) -> list[str]:

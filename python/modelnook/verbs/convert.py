@@ -92,7 +92,7 @@ def _data(arg: Arg, word: str, scope: Scope) -> Any:
 
 
 def _ref(arg: Arg, word: str, scope: Scope) -> Any:
-    """A reference; ``{model}`` and ``{run}`` stand for the model loaded or made, or for the handle if that is wanted."""
+    """A reference; ``{model}`` and ``{run}`` stand for the model loaded or made, or for the handle where it may be."""
     if not isinstance(word, Value) or isinstance(word.value, str):
         return str(word)
     if arg.kind in ("run", "runs") or arg.name == "ref_or_model":
