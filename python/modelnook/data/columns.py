@@ -124,9 +124,7 @@ def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str
             return {}
         made["text"] = texts[0]
         left.remove(texts[0])
-    if "label" in missing:
-        if not _is_label(rows, left[0]):
-            return {}
+    if "label" in missing and _is_label(rows, left[0]):
         made["label"] = left[0]
     return made
 

@@ -21,6 +21,7 @@ _SAMPLE = 1 << 20
 _FREQUENT = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过好很"
 )
+_ACCENTS = frozenset("éèêëàâäáãåæçíìîïñóòôöõøœßúùûüýÿÉÈÊËÀÂÄÁÃÅÆÇÍÎÏÑÓÔÖÕØŒÚÙÛÜ’‘“”„–—…€£°«»·¡¿§©®™•\xa0")
 
 
 def to_utf8(blob: bytes, shown: str = "") -> tuple[bytes, str]:
@@ -102,16 +103,22 @@ def _in_gb2312(character: str) -> bool:
         return False
 
 
+def _western(sample: bytes) -> bool:
+    """Whether it reads as cp1252, which Windows writes: few accents, among ASCII letters, and the usual ones."""
+    text = sample.decode("cp1252", errors="replace")
+    wide = [c for c in text if c > "\x7f"]
+    letters = sum(1 for c in text if c.isalpha())
+    accents = sum(1 for c in wide if c.isalpha())
+    # Russian read as cp1252 is accents throughout; Polish or Czech has signs like ³ and ¹ inside its words.
+    return accents <= 0.3 * letters and sum(1 for c in wide if c in _ACCENTS) >= 0.95 * len(wide)
+
+
 def _guess(blob: bytes) -> str | None:
+    if _western(blob[:_SAMPLE]) and _decodes(blob, "cp1252"):
+        return "cp1252"
     try:
         from charset_normalizer import from_bytes
     except ModuleNotFoundError:
-        return "cp1252" if _decodes(blob, "cp1252") else None
+        return None
     best = from_bytes(blob[: _SAMPLE // 2]).best()
-    name = best.encoding if best is not None else None
-    if name is None or name.startswith(("cp125", "latin", "iso8859", "mac", "cp437", "cp85", "cp775", "hp_roman")):
-        # The single-byte Western ones differ in a few marks, and cp1252 is what Windows writes.
-        western = name is None or name in ("cp1252", "latin_1", "cp1250", "iso8859_15", "mac_roman", "hp_roman8")
-        if western and _decodes(blob, "cp1252"):
-            return "cp1252"
-    return name if name and _decodes(blob, name) else None
+    return best.encoding if best is not None and _decodes(blob, best.encoding) else None

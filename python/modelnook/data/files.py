@@ -35,6 +35,7 @@ ENDINGS = {
 }
 _PACKED = (".gz", ".bz2", ".xz", ".zip")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|[a-z0-9]{2,}::", re.IGNORECASE)
+_CACHES = ("filecache", "simplecache", "blockcache")  # fsspec's; they wrap an address and have no name of their own
 _ON_THIS_MACHINE = ("file", "local", "memory", "zip", "tar", "filecache", "simplecache", "blockcache")
 
 
@@ -103,7 +104,8 @@ def _shown(text: str) -> str:
 def _endings(text: str) -> tuple[str, str]:
     """``(".csv", ".gz")``; the second is empty where it isn't packed."""
     if is_url(text):
-        text = urlsplit(text.split("::")[0]).path or text.split("::")[0]
+        first = next((p for p in text.split("::") if p.lower() not in _CACHES), text)
+        text = urlsplit(first).path or urlsplit(first).netloc
     name = re.split(r"[\\/]", text)[-1].lower()
     packing = next((p for p in _PACKED if name.endswith(p)), "")
     stem = name.removesuffix(packing)
@@ -155,9 +157,8 @@ def _tables(folder: Path) -> list[str]:
 
 
 def _fetch(url: str, shown: str) -> bytes:
-    scheme = re.split(r"://|::", url)[0].lower()
-    outermost = re.split(r"://", url.split("::")[-1])[0].lower() if "::" in url else scheme
-    outside = outermost not in _ON_THIS_MACHINE and "://" in url.split("::")[-1]
+    last = url.split("::")[-1]  # of a chain, the part that is really opened; a plain path is a file here
+    outside = "://" in last and last.partition("://")[0].lower() not in _ON_THIS_MACHINE
     if current().offline and outside:
         raise OfflineError("data.offline", path=shown)
     try:
@@ -168,7 +169,10 @@ def _fetch(url: str, shown: str) -> bytes:
         with fsspec.open(url, "rb") as file:
             content: bytes = file.read()
             return content
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        cause = error.__cause__  # fsspec says "not found" also where it couldn't connect
+        if type(cause).__module__.startswith("aiohttp") and not hasattr(cause, "status"):
+            raise OfflineError("data.unreachable", path=shown, error=type(cause).__name__) from None
         raise NotFoundError("data.no_url", path=shown) from None
     except ImportError as error:  # a protocol whose own package is missing: fsspec's sentence names it
         raise DataError("data.unreadable", path=shown, error=error) from error

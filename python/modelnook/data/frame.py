@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -218,10 +217,8 @@ def _array(values: Any, name: str) -> tuple[pa.Array, int | None]:
     """The canonical array of a column, and the first row of another kind where text and numbers were mixed."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
         return canonical(values), None
-    # pyarrow imports pandas to look for its missing values: only where somebody else has imported it already.
-    with_pandas = "pandas" in sys.modules
     try:
-        return canonical(pa.array(values, from_pandas=with_pandas)), None
+        return canonical(pa.array(values, from_pandas=True)), None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         pass
     cells = [None if _missing(v) else v for v in values]
@@ -272,7 +269,7 @@ def _named(column: pa.ChunkedArray, feature: Any) -> pa.ChunkedArray | pa.Array:
     if feature.get("_type") == "ClassLabel" and pa.types.is_integer(kind) and feature.get("names"):
         names = pa.array(feature["names"], pa.large_string())
         # datasets writes -1 where a label is unknown.
-        known = pc.if_else(pc.less(column, 0), pa.scalar(None, kind), column)
+        known = pc.if_else(pc.less(column, pa.scalar(0, kind)), pa.scalar(None, kind), column)
         return pc.take(names, known)
     inner = feature.get("feature")
     if isinstance(inner, dict) and inner.get("_type") == "ClassLabel" and pa.types.is_list(kind):

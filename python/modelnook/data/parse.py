@@ -115,7 +115,7 @@ def _reason(blob: bytes, delimiter: str, error: Exception) -> str:
         found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(counted))
         if found:
             row, expected, got = found.groups()
-            return t("data.ragged", row=int(row) - 1, expected=expected, got=got)
+            return t("data.ragged", row=row, expected=expected, got=got)
     return str(error).split("\n")[0][:200]
 
 
@@ -125,7 +125,7 @@ def _blank_is_missing(column: Any) -> Any:
 
     if not pa.types.is_string(column.type):
         return column
-    blank = pc.equal(column, "")
+    blank = pc.equal(column, pa.scalar("", column.type))
     return pc.if_else(blank, pa.scalar(None, column.type), column) if pc.any(blank).as_py() else column
 
 

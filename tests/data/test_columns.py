@@ -1,0 +1,84 @@
+"""Columns by themselves where names make it plain, by name otherwise, and never by chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelnook.data.columns import NAMES, find, taken
+from modelnook.data.frame import Rows
+from modelnook.domain.errors import DataError, NotFoundError
+
+ROLES = ("text", "label")
+PLAIN: dict[str, tuple[dict[str, list[Any]], str, str]] = {
+    "same names": ({"text": ["a", "b"], "label": [0, 1]}, "text", "label"),
+    "case and blanks": ({"Review Text": ["a", "b"], "Sentiment": [0, 1]}, "Review Text", "Sentiment"),
+    "chinese": ({"评论内容": ["好", "差"], "情感": [0, 1]}, "评论内容", "情感"),
+    "mixed": ({"id": [1, 2], "内容": ["好", "差"], "label": [0, 1], "city": ["x", "y"]}, "内容", "label"),
+    "text beside body": ({"body": ["a"], "text": ["b"], "title": ["c"], "class": [1]}, "text", "class"),
+    "label beside rating": ({"review": ["a"], "rating": [3], "label": [1]}, "review", "label"),
+    "two odd names": ({"utter": [f"say {i}" for i in range(9)], "act": [0, 1, 2] * 3}, "utter", "act"),
+    "ids ignored": (
+        {
+            "Unnamed: 0": [*range(9)],
+            "id": [*range(9)],
+            "phrase": [f"p {i}" for i in range(9)],
+            "kind": ["x", "y", "z"] * 3,
+        },
+        "phrase",
+        "kind",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain(name: str) -> None:
+    columns, text, label = PLAIN[name]
+    assert find(Rows(columns), ROLES).to_dict() == {"text": text, "label": label}
+
+
+def test_given_wins_and_rarer_roles_are_kept() -> None:
+    rows = Rows({"text": ["a"], "body": ["b"], "label": [1], "when": ["2026"]})
+    found = find(rows, ROLES, {"text": "body", "label": None, "time": "when"})
+    assert found.to_dict() == {"label": "label", "text": "body", "time": "when"}
+    assert taken(found) == "Columns: label = label, text = body, time = when."
+
+
+def test_unknown_column_has_a_near_miss() -> None:
+    with pytest.raises(NotFoundError, match=r"no column 'lable'\. Did you mean 'label'"):
+        find(Rows({"text": ["a"], "label": [1]}), ROLES, {"label": "lable"})
+
+
+def test_several_candidates_are_named() -> None:
+    rows = Rows({"body": ["a"], "comment": ["b"], "label": [1]})
+    with pytest.raises(DataError, match=r'could be the text: body, comment\. Name one: text="body" \(--text body\)'):
+        find(rows, ROLES)
+
+
+def test_none_is_guessed_among_many() -> None:
+    rows = Rows({n: ["x", "y"] * 5 for n in ("one", "two", "three")})
+    with pytest.raises(DataError, match="No column is plainly the text; the columns are: one, two, three"):
+        find(rows, ROLES)
+
+
+def test_a_number_to_predict_is_not_taken_for_a_class() -> None:
+    rows = Rows({"phrase": [f"p {i}" for i in range(9)], "value": [i / 7 for i in range(9)]})
+    with pytest.raises(DataError, match="plainly the label"):
+        find(rows, ROLES)
+
+
+def test_predict_needs_the_text_alone() -> None:
+    assert find(Rows({"utter": ["a", "b"], "id": [1, 2]}), ("text",)).to_dict() == {"text": "utter"}
+
+
+def test_one_column_never_plays_two_parts() -> None:
+    rows = Rows({"问题": ["a", "b"], "回答": ["c", "d"]})
+    assert find(rows, ("prompt", "completion")).to_dict() == {"prompt": "问题", "completion": "回答"}
+    assert find(Rows({"en": ["a"], "zh": ["b"]}), ("source", "target")).to_dict() == {"source": "en", "target": "zh"}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_role_goes_by_its_own_name(role: str) -> None:
+    assert NAMES[role][0] == role
+    assert len(set(NAMES[role])) == len(NAMES[role])

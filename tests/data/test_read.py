@@ -1,0 +1,277 @@
+"""Every form of data gives the same rows; every mistake gives one sentence and a next step."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import feather, parquet
+
+from modelnook.data.columns import find
+from modelnook.data.read import kind_of, read, validation_part
+from modelnook.data.snapshot import fingerprint
+from modelnook.domain.errors import DataError, NotFoundError, OfflineError, UsageError
+
+RECORDS = [
+    {"text": 'He said "no", twice,\nand left.', "label": 1},
+    {"text": "早餐太差，\t无论去多少人", "label": 0},
+    {"text": "NA", "label": 1},
+    {"text": "plain", "label": 0},
+]
+FRAME = pd.DataFrame(RECORDS)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    made = {name: folder / f"rows.{name}" for name in "csv tsv json jsonl parquet arrow feather xlsx".split()}
+    FRAME.to_csv(made["csv"], index=False)
+    FRAME.to_csv(made["tsv"], index=False, sep="\t")
+    FRAME.to_json(made["json"], orient="records", force_ascii=False)
+    FRAME.to_json(made["jsonl"], orient="records", lines=True)
+    table = pa.table(FRAME)
+    parquet.write_table(table, made["parquet"])
+    with pa.ipc.new_stream(made["arrow"], table.schema) as writer:
+        writer.write_table(table)
+    feather.write_feather(table, made["feather"])
+    FRAME.to_excel(made["xlsx"], index=False)
+    made["gz"] = folder / "packed.csv.gz"
+    made["gz"].write_bytes(gzip.compress(made["csv"].read_bytes()))
+    made["zip"] = folder / "packed.zip"
+    with zipfile.ZipFile(made["zip"], "w") as archive:
+        archive.write(made["csv"], "rows.csv")
+        archive.writestr("readme.txt", "about")
+    made["by-column"] = folder / "columns.json"
+    made["by-column"].write_text(json.dumps({name: list(FRAME[name]) for name in FRAME}, default=int))
+    made["in-data"] = folder / "data.json"
+    made["in-data"].write_text(json.dumps({"version": 1, "data": RECORDS}))
+    made["lines-in-json"] = folder / "lines.json"
+    made["lines-in-json"].write_bytes(made["jsonl"].read_bytes())
+    made["semicolon"] = folder / "semicolon.csv"
+    FRAME.to_csv(made["semicolon"], index=False, sep=";")
+    return made
+
+
+def _forms() -> dict[str, Any]:
+    text, label = [r["text"] for r in RECORDS], [r["label"] for r in RECORDS]
+    return {
+        "frame": FRAME,
+        "records": RECORDS,
+        "columns": {"text": text, "label": label},
+        "numpy": {"text": np.array(text), "label": np.array(label, dtype=np.int8)},
+        "table": pa.table(FRAME),
+        "batch": pa.RecordBatch.from_pandas(FRAME),
+        "string": FRAME.astype({"text": "string", "label": "Int64"}),
+        "object": FRAME.astype({"text": object, "label": object}),
+        "category": FRAME.astype({"text": "category", "label": "category"}),
+        "scalars": [{"text": r["text"], "label": np.int64(r["label"])} for r in RECORDS],
+        "reordered": FRAME.set_index(pd.Index([9, 7, 5, 3])),
+    }
+
+
+def test_every_form_and_file_is_the_same_rows(tmp_path: Path) -> None:
+    forms = {**_forms(), **_files(tmp_path)}
+    forms["text path"] = str(forms["csv"])
+    forms["url"] = f"file://{forms['csv']}"
+    forms["member"] = f"zip://rows.csv::{forms['zip']}"
+    prints = {}
+    for name, data in forms.items():
+        rows = read(data)
+        assert rows.column("text") == [r["text"] for r in RECORDS], name
+        assert rows.column("label") == [1, 0, 1, 0], name
+        assert rows.ids.tolist() == [0, 1, 2, 3]
+        prints[name] = fingerprint(rows, find(rows, ("text", "label"))).sha256
+    assert len(set(prints.values())) == 1, prints
+
+
+def test_a_dataset_is_read_with_its_class_names() -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
+    whole = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [0, 1, -1]}, features=features)
+    assert read(whole).column("label") == ["neg", "pos", None]
+    assert read(whole.select([1, 0])).column("text") == ["b", "a"]
+    both = datasets.DatasetDict({"train": whole, "test": whole.select([0]), "validation": whole.select([1])})
+    assert len(read(both)) == 3
+    assert len(read(both, part="test")) == 1
+    assert read(validation_part(both)).column("text") == ["b"]
+    tags = datasets.Features(
+        {
+            "tokens": datasets.Sequence(datasets.Value("string")),
+            "ner_tags": datasets.Sequence(datasets.ClassLabel(names=["O", "B-PER"])),
+        }
+    )
+    words = datasets.Dataset.from_dict({"tokens": [["a"], ["b", "c"]], "ner_tags": [[1], [0, 1]]}, features=tags)
+    assert read(words.select([1, 0])).column("ner_tags") == [["O", "B-PER"], ["B-PER"]]
+    with pytest.raises(DataError, match="has no end"):
+        read(whole.to_iterable_dataset())
+
+
+def test_missing_values_are_none_in_every_form() -> None:
+    frame = pd.DataFrame({"text": ["a", None, "c"], "label": [1.0, np.nan, 0.0]})
+    for data in (frame, frame.convert_dtypes(), frame.astype(object), frame.to_dict("records"), pa.table(frame)):
+        rows = read(data)
+        assert rows.column("text") == ["a", None, "c"]
+        assert rows.column("label") == [1, None, 0]
+
+
+def test_words_for_nothing_stay_labels_in_a_csv(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("text,label,size\na,None,1.5\nb,NA,NA\nc,,2\n")
+    rows = read(path)
+    assert rows.column("label") == ["None", "NA", None]
+    assert rows.column("size") == [1.5, None, 2.0]
+
+
+def test_text_and_numbers_in_one_column_become_text() -> None:
+    rows = read([{"x": "a"}, {"x": 2.0}, {"x": None}, {"x": float("nan")}])
+    assert rows.column("x") == ["a", "2", None, None]
+    assert rows.mixed == {"x": 1}
+
+
+def test_columns_that_nobody_uses_may_hold_anything() -> None:
+    rows = read(pd.DataFrame({"text": ["a", "b"], "model": [object(), object()]}))
+    assert rows.column("text") == ["a", "b"]
+    with pytest.raises(DataError, match="holds a object in row 0"):
+        rows.column("model")
+
+
+def test_headers_are_trimmed_and_made_unique(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("\ufeff text ,,text\na,b,c\n".encode())
+    assert read(path).names == ["text", "Unnamed: 1", "text_2"]
+    frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    assert read(frame).names == ["a", "a_2"]
+
+
+def test_one_column_of_texts_with_commas(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("text\nHello, world\nyes, no, maybe\n")
+    assert read(path).column("text") == ["Hello, world", "yes, no, maybe"]
+
+
+def test_quotes_that_quote_nothing_in_a_tsv(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    path.write_text('text\tlabel\n"Oh\t1\nno" he\t0\nfine\t1\n')
+    assert read(path).column("text") == ['"Oh', 'no" he', "fine"]
+
+
+def test_a_text_longer_than_a_block(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    long = "word " * 1_500_000
+    path.write_text(f'text,label\n"{long}",1\nb,0\n')
+    assert [len(v) for v in read(path).column("text")] == [len(long), 1]
+
+
+def test_real_files(real: Callable[[str], Path]) -> None:
+    hotel = read(real("chnsenticorp-htl/ChnSentiCorp_htl_all.csv"))
+    assert (len(hotel), sum(hotel.column("label"))) == (7766, 5322)
+    mails = read(real("spam-assassin/spam_assassin_subject_body.jsonl.gz"))
+    assert len(mails) == 6046
+    assert find(mails, ("text", "label")).to_dict() == {"text": "body", "label": "label"}
+    archive = real("drugreview/drugsCom.zip")
+    with pytest.raises(DataError, match=r"zip://drugsComTest\.tsv::"):
+        read(archive)
+    drugs = read(f"zip://drugsComTrain.tsv::{archive}")
+    assert len(drugs) == 600
+    assert find(drugs, ("text", "label")).to_dict() == {"text": "review", "label": "rating"}
+    assert read(real("fewclue-tnews/dev_few_all.json")).names[2] == "sentence"
+
+
+BAD: dict[str, tuple[Any, type[Exception], str]] = {
+    "number": (3, DataError, "A int can't be read as a table. Give a DataFrame"),
+    "texts": (["a", "b"], DataError, "Item 0 of the list is a str, not a row"),
+    "no rows": ([], DataError, "There are no rows in the table"),
+    "empty frame": (pd.DataFrame({"text": []}), DataError, "There are no rows"),
+    "lengths": ({"a": [1], "b": [1, 2]}, DataError, "different lengths: a 1, b 2"),
+    "scalar": ({"a": "text"}, DataError, "Column 'a' is a str, not a list"),
+    "word": ("reviews", NotFoundError, "'reviews' is neither a table nor a path"),
+    "hub name": ("hub:name", UsageError, "doesn't name a data set"),
+    "parts": ({"a": [{"x": 1}], "b": [{"x": 1}]}, DataError, r"several splits \(a, b\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_table(name: str) -> None:
+    data, kind, says = BAD[name]
+    with pytest.raises(kind, match=says):
+        read(data)
+
+
+FILES: dict[str, tuple[str, bytes, str]] = {
+    "empty": ("x.csv", b"", "There are no rows in"),
+    "header only": ("x.csv", b"text,label\n", "There are no rows in"),
+    "blank json": ("x.json", b" \n", "There are no rows in"),
+    "ragged": ("x.csv", b"text,label\na,1\nb, c,0\n", r"row 3 \(the header is row 1\) has 3 columns instead of 2"),
+    "broken json": ("x.jsonl", b'{"a": 1}\n{"a": \n', "not JSON .line 2"),
+    "other json": ("x.json", b'{"train": [["a", "b"]], "test": []}', "is not a table"),
+    "list of lists": ("x.json", b'[["a", 1]]', "Item 0 of"),
+    "broken parquet": ("x.parquet", b"PAR1nothing", "can't be read"),
+    "broken arrow": ("x.arrow", b"ARROW1nothing", "can't be read"),
+    "broken xlsx": ("x.xlsx", b"PKnothing", "can't be read"),
+    "broken gz": ("x.csv.gz", b"text,label", "can't be read"),
+    "cut gz": ("x.csv.gz", gzip.compress(b"text,label\n" * 99)[:-9], "can't be read"),
+    "ending": ("x.docx", b"text", r"ending \.docx.*Save it as one of: csv"),
+    "no encoding": ("x.csv", b"text\n" + b"a\0" * 40 + b"\xdc\xdc\xdc\xdc\0", "in no known encoding. Save it as UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_are_no_table(name: str, tmp_path: Path) -> None:
+    file, content, says = FILES[name]
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        read(tmp_path / file)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "reviews.csv").write_text("text\na\n")
+    with pytest.raises(NotFoundError, match=r"Did you mean '.*reviews\.csv'"):
+        read(tmp_path / "revews.csv")
+    with pytest.raises(NotFoundError, match=r"has: reviews\.csv"):
+        read(str(tmp_path / "zzz.parquet"))
+    with pytest.raises(NotFoundError, match="doesn't exist"):
+        read(tmp_path / "no" / "x.csv")
+    with pytest.raises(DataError, match=r"is a folder\. Name the file in it: reviews\.csv"):
+        read(tmp_path)
+
+
+def test_offline_nothing_outside_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    for data in ("hub:owner/name", "https://example.org/x.csv", "simplecache::s3://bucket/x.csv"):
+        with pytest.raises(OfflineError, match="switched off"):
+            read(data)
+    (tmp_path / "x.csv").write_text("text\na\n")
+    assert len(read(f"file://{tmp_path}/x.csv")) == 1
+
+
+def test_a_signed_url_is_never_shown() -> None:
+    with pytest.raises(OfflineError) as caught:
+        read("http://user:secret@127.0.0.1:9/x.csv?sig=canary")
+    assert "secret" not in str(caught.value.to_dict())
+    assert "canary" not in str(caught.value.to_dict())
+
+
+def test_every_kind_is_told_without_importing_it() -> None:
+    code = (
+        "import sys, modelnook.data.read as r\n"
+        "assert not {'pandas', 'pyarrow', 'numpy', 'datasets'} & set(sys.modules), sys.modules\n"
+        "rows = r.read([{'text': 'a', 'label': 1}])\n"
+        "assert not {'torch', 'datasets', 'transformers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert kind_of(FRAME) == "frame"
+    assert kind_of(FRAME["text"]) == "series"
+
+
+def test_in_chinese(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    with pytest.raises(NotFoundError, match="没有文件"):
+        read(tmp_path / "评论.csv")
