@@ -15,6 +15,7 @@ __all__ = ["MAKERS", "card", "html", "knows", "text"]
 
 # module.Type -> module:function
 MAKERS: dict[str, str] = {
+    "builtins.dict": "modelnook.cards.table:settings",
     "modelnook.domain.errors.ModelnookError": "modelnook.cards.error:error",
     "modelnook.domain.model.ModelInfo": "modelnook.cards.model:model",
     "modelnook.domain.model.SearchResult": "modelnook.cards.model:found",

@@ -10,7 +10,7 @@ from modelnook.cards.card import Card, Grid, Line
 from modelnook.domain.table import Table
 from modelnook.messages import has, t
 
-__all__ = ["cell", "grid", "heading", "table"]
+__all__ = ["cell", "grid", "heading", "settings", "table"]
 
 # The tables that verbs give are known by their first columns.
 _TITLES = {"state name what": "ps", "name kind url": "sources"}
@@ -69,6 +69,14 @@ def grid(table: Table, *, strong: tuple[int, ...] = (), more: str = "") -> Grid:
 def _numeric(table: Table, i: int) -> bool:
     values = [row[i] for row in table.rows if row[i] is not None]
     return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def settings(value: dict[str, Any]) -> Card:
+    """Names and values as they are in force."""
+    rows = tuple(
+        (name, t("cards.yes") if said is True else "–" if said is False else str(said)) for name, said in value.items()
+    )
+    return Card(t("cards.title.settings"), pieces=(Grid(("", ""), rows),), hint=t("cards.setting_next"))
 
 
 def table(value: Table) -> Card:

@@ -15,6 +15,8 @@ def install(ipython: Any) -> None:
     formatters = ipython.display_formatter.formatters
     for target in MAKERS:
         module, _, name = target.rpartition(".")
+        if module == "builtins":
+            continue
         formatters["text/plain"].for_type_by_name(module, name, _pretty)
         formatters["text/html"].for_type_by_name(module, name, _html)
 
@@ -45,11 +47,23 @@ class Said(str):
         """A plain Python result as it is to be shown; domain values and frames as they are."""
         if isinstance(result, str):
             return cls(result)
+        if verb.name == "settings":
+            return SaidDict(result)
         if verb.name == "offline":
             return cls(t("faces.offline_on" if result else "faces.offline_off"))
         if verb.name == "unload":
             return cls(t("faces.unloaded", refs=", ".join(result)) if result else t("faces.nothing_loaded"))
         return result
+
+
+class SaidDict(dict[str, Any]):
+    """A dict that shows itself as a card; in all else a dict."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(_bundle(dict(self))["text/plain"])
+
+    def _repr_html_(self) -> str:
+        return _html(dict(self))
 
 
 def shown_already(ipython: Any, value: Any) -> None:

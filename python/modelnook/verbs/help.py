@@ -39,8 +39,10 @@ def usage(verb: Verb, door: str = "magic") -> Page:
     args = verb.at(door)
     line = " ".join([command(verb, door), *_shape(args)])
     sections = []
-    bare = tuple((_word(a), verb.about(a)) for a in args if a.positional and a.kind != "data")
-    options = tuple((_option(a), _about(verb, a)) for a in args if not a.positional or a.kind in ("data", "inputs"))
+    bare = tuple((_word(a), verb.about(a, door)) for a in args if a.positional and a.kind != "data")
+    options = tuple(
+        (_option(a, door), _about(verb, a, door)) for a in args if not a.positional or a.kind in ("data", "inputs")
+    )
     options += tuple(
         (f"{n} NAME" if c == "output" else n, t(f"verbs.common.{c}")) for n, c in COMMON[door].items() if n != "-h"
     )
@@ -48,12 +50,7 @@ def usage(verb: Verb, door: str = "magic") -> Page:
     for key, rows in (("words", bare), ("options", options), ("subs", subs)):
         if rows:
             sections.append((t(f"verbs.section.{key}"), rows))
-    return Page(line, verb.summary, tuple(sections), t("verbs.example", example=_example(verb, door)))
-
-
-def _example(verb: Verb, door: str) -> str:
-    example = verb.example if door == "magic" else verb.example.split(" -o ")[0]
-    return example.replace("%model", command(None, door), 1)
+    return Page(line, verb.summary, tuple(sections), t("verbs.example", example=verb.example_at(door)))
 
 
 def _shape(args: Iterable[Arg]) -> list[str]:
@@ -76,12 +73,15 @@ def _common(flag: str) -> str:
     return f"{flag} NAME" if flag == "-o" else flag
 
 
-def _option(arg: Arg) -> str:
-    return arg.flag if arg.kind == "flag" else f"{arg.flag} {arg.example or arg.name.upper()}"
+def _option(arg: Arg, door: str) -> str:
+    if arg.kind == "flag":
+        return arg.flag
+    file = ".csv" if door == "terminal" and arg.kind in ("data", "inputs") else ""
+    return f"{arg.flag} {arg.example or arg.name.upper()}{file}"
 
 
-def _about(verb: Verb, arg: Arg) -> str:
-    said = [verb.about(arg)]
+def _about(verb: Verb, arg: Arg, door: str) -> str:
+    said = [verb.about(arg, door)]
     allowed = arg.words()
     if allowed and arg.kind not in ("int", "float"):
         said.append(t("verbs.choices", known=", ".join(allowed)))

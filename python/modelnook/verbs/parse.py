@@ -182,9 +182,8 @@ class _Reading:
         return UsageError("verbs.left_over", word=word, verb=self.verb.name, help=usage)
 
     def _missing(self, arg: Arg) -> UsageError:
-        example = self.verb.example if self.door == "magic" else self.verb.example.replace("%model", "modelnook", 1)
         word = arg.name.upper() if arg.positional and arg.kind not in ("data", "inputs") else arg.flag
-        return UsageError("verbs.missing", verb=self.verb.name, word=word, example=example)
+        return UsageError("verbs.missing", verb=self.verb.name, word=word, example=self.verb.example_at(self.door))
 
 
 def _texts(bare: list[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -99,10 +100,17 @@ class Verb:
         """One sentence: what it does."""
         return t(f"verbs.{self.key}")
 
-    def about(self, arg: Arg) -> str:
-        """One sentence on an argument: the verb's own, or that of all verbs that have it."""
-        own = f"verbs.{self.key}.{arg.name}"
-        return t(own if has(own) else f"verbs.arg.{arg.name}")
+    def about(self, arg: Arg, door: str = "magic") -> str:
+        """One sentence on an argument: the verb's own, the door's own, or that of all verbs that have it."""
+        keys = (f"verbs.{self.key}.{arg.name}", f"verbs.{door}.{arg.name}", f"verbs.arg.{arg.name}")
+        return t(next((key for key in keys if has(key)), keys[-1]))
+
+    def example_at(self, door: str) -> str:
+        """The example as it is typed at a door: a terminal has no variables."""
+        if door == "magic":
+            return self.example
+        words = self.example.replace("%model", "modelnook", 1).split(" -o ")[0]
+        return re.sub(r"--data (\w+)", r"--data \1.csv", words)
 
     def arg(self, name: str) -> Arg | None:
         """The argument with this Python name."""

@@ -1,0 +1,107 @@
+"""One command: words, a call, its card on stdout; progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from modelnook import __version__, cards
+from modelnook.domain.errors import InternalError, ModelnookError, UsageError
+from modelnook.domain.table import jsonable
+from modelnook.messages import t
+from modelnook.settings import current
+from modelnook.verbs import Call, overview, parse, usage
+
+__all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Do what the words say; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words or current().debug
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print(t("faces.interrupted"), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as head, has had enough; Python's own flush at the end must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if debug:
+            raise
+        return _tell(error)
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        say(cards.text(overview("terminal")))
+        return 0
+    if words[0] in ("-V", "--version"):
+        say(f"modelnook {__version__}")
+        return 0
+    call = parse(words, door="terminal")
+    if call.help:
+        say(cards.text(usage(call.verb, "terminal")))
+        return 0
+    result, stopped = _result(call)
+    say(_json(result) if call.json else _text(call, result))
+    return INTERRUPTED if stopped else 0
+
+
+def _result(call: Call) -> tuple[Any, bool]:
+    """What the verb gives, and whether an interrupt ended the run that it waited for."""
+    if not call.waits:
+        return call(), False
+    handle = call(background=True)
+    if not hasattr(handle, "wait"):
+        return handle, False
+    from modelnook.live import watch
+
+    result, _ = watch(handle, call.verb.finish)
+    return result, handle.record.state in ("queued", "running", "stopped")
+
+
+def _text(call: Call, result: Any) -> str:
+    if call.verb.name == "offline":
+        return t("faces.offline_on" if result else "faces.offline_off")
+    if hasattr(result, "to_string"):
+        text: str = result.to_string()
+        return text
+    return cards.text(result)
+
+
+def _json(result: Any) -> str:
+    if hasattr(result, "to_dict"):
+        # A DataFrame's own to_dict is by column; ours is columns and rows.
+        frame = hasattr(result, "to_string")
+        result = json.loads(result.to_json(orient="split", index=False)) if frame else result.to_dict()
+        if frame:
+            result = {"columns": result["columns"], "rows": result["data"]}
+    return json.dumps(jsonable(result), ensure_ascii=False, default=str)
+
+
+def _tell(error: Exception) -> int:
+    """An error as one sentence and a next step, and its exit code."""
+    if not isinstance(error, ModelnookError):
+        error = InternalError("core.internal", error=f"{type(error).__name__}: {error}")
+    for line in filter(None, (error.message, error.hint)):
+        print(_here(line), file=sys.stderr)
+    return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def say(text: str) -> None:
+    """Print on stdout; where the terminal can't write a character, it is replaced rather than fatal."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(_here(text).encode(encoding, "replace").decode(encoding), flush=True)
+
+
+def _here(text: str) -> str:
+    """Hints are written for the notebook; here the command has another name."""
+    return text.replace("%model", "modelnook")
