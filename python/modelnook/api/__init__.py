@@ -1,0 +1,43 @@
+"""One plain function a verb: domain values in, domain values out. The only door for the faces.
+
+Nothing heavy is imported here; each function imports its engine when it is called.
+"""
+
+from __future__ import annotations
+
+from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
+from modelnook.api.models import info, list, load, predict, ps, pull, rename, rm, search, unload
+from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
+from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
+from modelnook.api.training import finetune
+
+__all__ = [
+    "add_source",
+    "compare",
+    "comparison",
+    "complete",
+    "evaluate",
+    "evaluation",
+    "finetune",
+    "info",
+    "list",
+    "load",
+    "offline",
+    "predict",
+    "ps",
+    "pull",
+    "quantize",
+    "remove_source",
+    "rename",
+    "rerun",
+    "resume",
+    "rm",
+    "run_of",
+    "runs",
+    "search",
+    "settings",
+    "sources",
+    "stop",
+    "sync",
+    "unload",
+]

@@ -1,0 +1,143 @@
+"""Verbs that measure, and make smaller what they measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from modelnook.api.rows import default_name, given_columns, on_rows
+from modelnook.api.training import trackers
+from modelnook.domain.errors import ConflictError, UsageError, unknown
+from modelnook.domain.model import ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import Comparison, Evaluation
+from modelnook.domain.table import Table
+from modelnook.messages import t
+from modelnook.run import Run
+from modelnook.store import Store
+
+__all__ = ["compare", "comparison", "evaluate", "evaluation", "quantize"]
+
+
+def evaluate(
+    ref: str,
+    data: Any = None,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    background: bool = False,
+) -> Any:
+    """Score a model: metrics with 95% intervals, beside baselines.
+
+    Args:
+        data: rows with labels; without them the validation rows of the run that made it, marked as used before.
+
+    Returns:
+        An :class:`~modelnook.domain.run.Evaluation`; its ``run`` is the stored run. With ``background=True`` the Run.
+    """
+    store = Store()
+    recipe, split, primary = on_rows("evaluate", store, ref, data, given_columns(text, label, columns), part="test")
+    from modelnook.jobs.submit import submit
+
+    run = submit(store, recipe, split=split, primary_metric=primary)
+    return run if background else evaluation(run.wait())
+
+
+def evaluation(run: Run) -> Evaluation:
+    """A finished evaluating run as an Evaluation."""
+    record = run.record
+    report = record.report or {}
+    measured = (run.folder.recipe() or Recipe("evaluate", "")).knobs.get("measured_on")
+    tables = {n: Table(tuple(d["columns"]), tuple(map(tuple, d["rows"]))) for n, d in report.items() if d}
+    return Evaluation(
+        run=record.id,
+        model=record.base or "",
+        metrics=record.metrics,
+        intervals=record.intervals,
+        baselines=record.baselines,
+        primary_metric=record.primary_metric or "",
+        data=record.data or {},
+        note=t("jobs.used_while_choosing") if measured == "validation" else "",
+        per_class=tables.get("per_class"),
+        confusion=tables.get("confusion"),
+    )
+
+
+def quantize(
+    ref: str,
+    *,
+    to: str = "int8",
+    backend: str = "auto",
+    data: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    max_drop: float = 0.01,
+    name: str | None = None,
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Make a model smaller and faster, measured before and after on the same rows.
+
+    Args:
+        to: a scheme: ``int8``.
+        backend: ``auto`` measures those that run here; or ``onnx``, ``torchao``.
+        data: rows to measure on; without them the validation rows of the run that made the model.
+        max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
+        name: default ``NAME-int8``.
+
+    Returns:
+        A finished Run with ``.model`` and ``.report``.
+
+    Raises:
+        RefusedError: every attempt fell further than ``max_drop``; the numbers are told.
+    """
+    from modelnook.jobs.submit import submit
+    from modelnook.quantize import QUANTIZERS, SCHEMES
+
+    store = Store()
+    if to not in SCHEMES:
+        raise unknown("scheme", to, SCHEMES)
+    if backend != "auto":
+        QUANTIZERS.load(backend)
+    if not 0 <= max_drop <= 1:
+        raise UsageError("api.share", name="max_drop", value=max_drop)
+    recipe, split, primary = on_rows("quantize", store, ref, data, given_columns(text, label, columns))
+    source = ModelRef.parse(recipe.model)
+    made = name or default_name(source, to)
+    store.models.check(made, recipe.task)
+    if made == source.id and source.source == "local":
+        raise ConflictError("store.name_taken", name=made)
+    knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop}
+    recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
+    run = submit(store, recipe, split=split, primary_metric=primary, again=again)
+    return run if background else run.wait()
+
+
+def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:
+    """Models side by side on the same rows: quality, size, latency, and which of them nothing else beats.
+
+    Returns:
+        A :class:`~modelnook.domain.run.Comparison`. With ``background=True`` the Run.
+    """
+    from modelnook.catalog.search import resolve
+    from modelnook.jobs.submit import submit
+
+    if len(refs) < 2:
+        raise UsageError("api.compare_two", count=len(refs))
+    store = Store()
+    recipe, split, primary = on_rows("compare", store, refs[0], data, dict(columns or {}), part="test")
+    models = tuple(str(resolve(ref).ref) for ref in refs)
+    recipe = replace(recipe, models=models, name=" ".join(r.rpartition(":")[2] for r in models))
+    run = submit(store, recipe, split=split, primary_metric=primary)
+    return run if background else comparison(run.wait())
+
+
+def comparison(run: Run) -> Comparison:
+    """A finished comparing run as a Comparison."""
+    from modelnook.evaluate.compare import table_of
+
+    record = run.record
+    table, front = table_of((record.report or {}).get("models") or [], record.primary_metric or "")
+    return Comparison(table, front, record.primary_metric or "", record.data or {}, record.id)

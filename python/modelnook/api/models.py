@@ -1,0 +1,183 @@
+"""Verbs over models: find, look at, load, use, tidy up."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.api.rows import spec_of
+from modelnook.domain.errors import UsageError
+from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
+from modelnook.domain.table import Table
+from modelnook.model import Model
+from modelnook.store import Store
+
+__all__ = ["info", "list", "load", "predict", "ps", "pull", "rename", "rm", "search", "unload"]
+
+
+def search(
+    query: str = "",
+    *,
+    task: str | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    params: str | None = None,
+    fits: str | None = None,
+    source: str | None = None,
+    sort: str = "relevance",
+    limit: int = 20,
+) -> SearchResult:
+    """Find models in all sources at once.
+
+    Args:
+        params: a range of parameter counts, ``"10M-500M"``, ``"<1B"``.
+        fits: only what this machine has memory for: to ``run``, for ``lora``, for ``full`` fine-tuning.
+        sort: ``relevance``, ``downloads``, ``likes``, ``updated`` or ``size``.
+
+    Raises:
+        UsageError: a filter that can't be read.
+    """
+    from modelnook.catalog.base import Query
+    from modelnook.catalog.search import params_range
+    from modelnook.catalog.search import search as find
+
+    if fits and fits not in ("run", "lora", "full"):
+        raise UsageError("core.bad_value", name="fits", value=fits, allowed="run, lora, full")
+    if limit < 1:
+        raise UsageError("api.positive", name="limit", value=limit)
+    asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
+    found = find(asked, source)
+    items = tuple(_with_memory(i) for i in found.items)
+    if fits:
+        items = tuple(i for i in items if _fits(i, fits))[:limit]
+    return replace(found, items=items)
+
+
+def _with_memory(info: ModelInfo) -> ModelInfo:
+    from modelnook.measure.memory import free, need
+
+    if not info.parameters:
+        return replace(info, memory_free=free())
+    wants = need(info.parameters, bytes_on_disk=info.bytes)
+    return replace(info, memory_run=wants.run, memory_lora=wants.lora, memory_full=wants.full, memory_free=free())
+
+
+def _fits(info: ModelInfo, what: str) -> bool:
+    wanted = getattr(info, f"memory_{what}")
+    return wanted is not None and info.memory_free is not None and wanted <= info.memory_free
+
+
+def info(ref: str) -> ModelInfo:
+    """What is known of a model before a byte of weights is taken: size, licence, memory need, risks, layers.
+
+    Raises:
+        NotFoundError: no source has it (a near miss is suggested).
+    """
+    from modelnook.catalog.search import info as look
+
+    found, note = look(ref)
+    return replace(_with_memory(found), summary=" ".join(p for p in (found.summary, note) if p))
+
+
+def pull(ref: str) -> Path:
+    """The local folder of a model, downloaded and verified first where it isn't here."""
+    from modelnook.catalog.search import fetch, resolve
+
+    return fetch(resolve(ref).ref, lambda event: None)
+
+
+def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto") -> Model:
+    """Load a model into this process.
+
+    Raises:
+        NotFoundError: no such model.
+        UnsupportedError: no runtime here runs its format, or it can't do the task.
+    """
+    from modelnook.model import load as load_model
+
+    return load_model(ref, task=task, runtime=runtime, device=device)
+
+
+def predict(
+    ref_or_model: str | Model,
+    inputs: Any,
+    *,
+    batch_size: int | str = "auto",
+    text: str | None = None,
+) -> Any:
+    """Run a model on a text, a list of texts, a column, a table or a file.
+
+    Returns:
+        A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
+    """
+    import pandas
+
+    from modelnook.data.inputs import inputs as read_inputs
+    from modelnook.model import load as load_model
+
+    model = ref_or_model if isinstance(ref_or_model, Model) else load_model(ref_or_model, held=False)
+    rows, index = read_inputs(inputs, spec_of(model.task).roles[:1], {"text": text} if text else {})
+    answers = model.runtime.predict(rows, batch_size=batch_size)
+    columns = None if answers else builtins.list(spec_of(model.task).predicts)
+    return pandas.DataFrame(answers, index=index if answers else None, columns=columns)
+
+
+def list() -> SearchResult:
+    """The models made or imported here."""
+    items = tuple(Store().models.all())
+    return SearchResult(items, "", (), len(items))
+
+
+def rm(ref: str) -> str:
+    """Remove a local model, or one revision of it (``name@2``); gives what was removed."""
+    parsed = _local(ref)
+    store = Store()
+    store.models.remove(parsed.id, parsed.revision)
+    store.index.put_models("local", store.models.all(), replace=True)
+    return str(ModelRef("local", parsed.id, parsed.revision))
+
+
+def rename(ref: str, name: str) -> str:
+    """Give a local model another name; gives its new reference."""
+    parsed = _local(ref)
+    store = Store()
+    store.models.rename(parsed.id, name)
+    store.index.put_models("local", store.models.all(), replace=True)
+    return f"local:{name}"
+
+
+def _local(ref: str) -> ModelRef:
+    parsed = ModelRef.parse(ref)
+    if parsed.source not in (None, "local"):
+        raise UsageError("api.only_local", ref=ref)
+    return parsed
+
+
+def ps() -> Table:
+    """What is loaded in this process, and what trains or waits on this machine."""
+    from modelnook.model import loaded
+
+    store = Store()
+    here = [("loaded", m.ref, m.runtime.name, m.runtime.device, m.info.bytes, os.getpid()) for m in loaded()]
+    live = store.runs(state="running", limit=50) + store.runs(state="queued", limit=50)
+    jobs = [(r.state, r.name, r.kind, r.device, _resident(r.pid), r.pid) for r in live]
+    return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *jobs))
+
+
+def _resident(pid: int | None) -> int | None:
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss) if pid else None
+    except psutil.Error:
+        return None
+
+
+def unload(ref: str | None = None) -> builtins.list[str]:
+    """Give back the memory of a loaded model, or of all."""
+    from modelnook.model import unload as drop
+
+    return drop(ref)

@@ -1,0 +1,85 @@
+"""Verbs over what surrounds the models: settings, sources, the names for completion."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from modelnook.domain.errors import ConflictError, UsageError, unknown
+from modelnook.domain.table import Table
+from modelnook.settings import current
+from modelnook.store import Store
+
+__all__ = ["add_source", "complete", "offline", "remove_source", "settings", "sources"]
+
+
+def offline(switch: str | None = None) -> bool:
+    """Turn the network off (``on``) or back on (``off``); gives whether modelnook is offline."""
+    if switch is not None:
+        settings(offline=switch)
+    return current().offline
+
+
+def settings(**values: str) -> dict[str, Any]:
+    """Show the settings, or keep some: ``settings(wandb="online")``."""
+    from modelnook.settings import SAVED, save
+
+    now = save(**values) if values else current()
+    shown: dict[str, Any] = {name: now.get(name) for name in SAVED}
+    return {**shown, "offline": now.offline, "wandb": now.wandb_mode, "home": str(now.home), "threads": now.threads}
+
+
+def sources() -> Table:
+    """The configured sources: name, kind, address, whether they can be asked, entries known here."""
+    from modelnook.catalog import SOURCES
+    from modelnook.catalog.search import configured
+
+    addresses = {s["name"]: s.get("url", "") for s in current().sources}
+    known = Store().index.counts()
+    rows = []
+    for name, kind in configured().items():
+        missing = SOURCES[kind].missing
+        state = f"needs {missing[0]}" if missing else "offline" if kind == "hub" and current().hub_offline else "ready"
+        rows.append((name, kind, addresses.get(name, ""), state, known.get(name, 0)))
+    return Table(("name", "kind", "url", "state", "models"), tuple(rows))
+
+
+def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:
+    """Add a catalogue source under a name; its token stays in the environment variable ``token_env``."""
+    from modelnook.catalog import SOURCES
+    from modelnook.catalog.search import configured
+    from modelnook.settings import save
+
+    if not re.fullmatch(r"[a-z0-9-]{2,}", name):
+        raise UsageError("api.source_name", name=name)
+    if name in configured():
+        raise ConflictError("api.source_taken", name=name)
+    if kind not in SOURCES or kind in ("local", "pip", "path"):
+        raise unknown("source", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
+    save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
+    return sources()
+
+
+def remove_source(name: str) -> Table:
+    """Forget a source that was added."""
+    from modelnook.settings import save
+
+    held = current().sources
+    if name not in {s["name"] for s in held}:
+        raise unknown("source", name, [s["name"] for s in held])
+    save(sources=[s for s in held if s["name"] != name] or None)
+    return sources()
+
+
+def complete(kind: str, prefix: str = "") -> list[str]:
+    """Names for tab completion: ``ref``, ``run``, ``source`` … known without a network."""
+    from modelnook.catalog.search import configured, source
+
+    store = Store()
+    if kind == "run":
+        names = [n for pair in store.index.names(50) for n in pair] + ["last"]
+    elif kind == "source":
+        names = list(configured())
+    else:
+        names = store.models.names() + [f"pip:{n}" for n in source("pip").names()] + ["last"]
+    return sorted({n for n in names if n and n.startswith(prefix)})

@@ -1,0 +1,91 @@
+"""What the verbs that work on rows share: reading a person's table, and the rows that a made model was chosen on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelnook.domain.dataset import Columns, DatasetRef
+from modelnook.domain.errors import NotFoundError, UnsupportedError
+from modelnook.domain.model import ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.settings import current
+from modelnook.store import Store
+
+__all__ = ["Read", "default_name", "given_columns", "on_rows", "read_table", "spec_of"]
+
+
+def spec_of(task: str | None) -> Any:
+    from modelnook.tasks import TASKS
+
+    return TASKS.load(task or "", light=True)()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A person's data, read: rows, the roles of its columns, and its snapshot."""
+
+    rows: Any
+    columns: Columns
+    ref: DatasetRef
+
+
+def read_table(store: Store, data: Any, roles: Sequence[str], given: dict[str, str], *, part: str = "train") -> Read:
+    from modelnook.data.columns import find
+    from modelnook.data.read import read
+    from modelnook.data.snapshot import snapshot
+
+    rows = read(data, part=part)
+    columns = find(rows, roles, given)
+    return Read(rows, columns, snapshot(rows, columns, store.home))
+
+
+def given_columns(text: str | None, label: str | None, columns: Any) -> dict[str, str]:
+    given = dict(columns or {})
+    given |= {role: name for role, name in (("text", text), ("label", label)) if name}
+    return given
+
+
+def on_rows(
+    verb: str, store: Store, ref: str, data: Any, given: dict[str, str], *, part: str = "train", roles: Any = None
+) -> tuple[Recipe, dict[str, list[int]] | None, str]:
+    """The recipe of a verb that works on a made model and rows: given ones, or its run's validation rows."""
+    from modelnook.catalog.search import resolve
+    from modelnook.jobs.lineage import training_run
+
+    found = resolve(ref)
+    entry = found.source.info(found.ref)
+    if entry.task is None:
+        raise UnsupportedError("api.no_task", ref=ref)
+    spec = spec_of(entry.task)
+    recipe = Recipe(verb, str(found.ref), task=entry.task, name=entry.name, threads=current().threads)
+    trained = training_run(store, str(found.ref))
+    record = trained.record() if trained else None
+    primary = (record.primary_metric if record else None) or spec.metrics[0]
+    if data is not None:
+        if not given and trained:
+            given = _columns_of(trained, data)
+        table = read_table(store, data, roles or spec.roles, given, part=part)
+        return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
+    made = trained.recipe() if trained else None
+    if trained is None or made is None:
+        raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
+    rows, split = (made.eval_data, None) if made.eval_data else (made.data, trained.split())
+    held = {"validation": split["validation"]} if split else None
+    return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary
+
+
+def _columns_of(trained: Any, data: Any) -> dict[str, str]:
+    """The column names of the training run, where the new rows have them too."""
+    from modelnook.data.read import read
+
+    recipe = trained.recipe()
+    names = set(read(data, part="test").names)
+    return {role: c for role, c in (recipe.data.columns if recipe and recipe.data else {}).items() if c in names}
+
+
+def default_name(ref: ModelRef, ending: str) -> str:
+    base = re.sub(r"[^\w.-]+", "-", ref.id.rpartition("/")[2]).strip("-._")
+    return f"{base}-{ending}"

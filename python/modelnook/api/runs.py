@@ -1,0 +1,73 @@
+"""Verbs over runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelnook.domain.errors import ConflictError, NotFoundError, unknown
+from modelnook.run import Run, RunList
+from modelnook.store import Store
+
+__all__ = ["rerun", "resume", "run_of", "runs", "stop", "sync"]
+
+
+def runs(
+    *,
+    state: str | None = None,
+    kind: str | None = None,
+    model: str | None = None,
+    query: str | None = None,
+    limit: int = 100,
+) -> RunList:
+    """The runs of this machine and, where W&B is online, of the W&B project; newest first."""
+    from modelnook.domain.run import STATES
+
+    if state is not None and state not in STATES:
+        raise unknown("state", state, STATES)
+    store = Store()
+    found = store.runs(state=state, kind=kind, model=model, query=query, limit=limit)
+    return RunList(tuple(found), store, store.index.count())
+
+
+def run_of(run: str | Run = "last") -> Run:
+    """The handle of a run by id, prefix, name or ``last``."""
+    if isinstance(run, Run):
+        return run
+    store = Store()
+    return Run(store, store.find(run).id)
+
+
+def stop(run: str | Run | None = None) -> Run:
+    """Ask a run to stop after its step, evaluate and keep the model; the newest live one by default."""
+    if run is None:
+        store = Store()
+        live = store.runs(state="running", limit=1) or store.runs(state="queued", limit=1)
+        if not live:
+            raise ConflictError("api.nothing_runs")
+        run = Run(store, live[0].id)
+    return run_of(run).stop()
+
+
+def resume(run: str | Run = "last", *, background: bool = False) -> Run:
+    """Go on with a stopped, failed or crashed run from its last checkpoint."""
+    return run_of(run).resume(background=background)
+
+
+def sync(run: str | Run = "last") -> Run:
+    """Upload a run that was logged offline to W&B."""
+    from modelnook.jobs.sync import sync as upload
+
+    return upload(run_of(run))
+
+
+def rerun(run: str | Run = "last", *, background: bool = False) -> Run:
+    """Do a run's recipe anew, as a run of its own."""
+    from modelnook.jobs.submit import submit
+
+    handle = run_of(run)
+    recipe = handle.folder.recipe()
+    if recipe is None:
+        raise NotFoundError("store.no_run", run=handle.id)
+    split = handle.folder.split() or None
+    new = submit(Store(), replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)
+    return new if background else new.wait()

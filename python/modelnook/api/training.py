@@ -1,0 +1,185 @@
+"""The verb that trains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from modelnook.api.rows import Read, default_name, given_columns, read_table, spec_of
+from modelnook.domain.dataset import Split
+from modelnook.domain.errors import UsageError, unknown
+from modelnook.domain.recipe import Recipe
+from modelnook.settings import current
+from modelnook.store import Store
+
+__all__ = ["finetune", "seconds", "trackers"]
+
+WHERE = ("process", "kernel")
+
+
+def finetune(
+    ref: str,
+    data: Any,
+    *,
+    eval_data: Any = None,
+    split: str = "random",
+    task: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    metric: str | None = None,
+    method: str = "auto",
+    size: str = "balanced",
+    epochs: float | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | str = "auto",
+    max_length: int | str = "auto",
+    seed: int = 0,
+    name: str | None = None,
+    budget: str | None = None,
+    track: str | Sequence[str] = "auto",
+    dry_run: bool = False,
+    again: bool = False,
+    background: bool = False,
+    on: str = "process",
+) -> Any:
+    """Train a model on a table of examples, in a job of its own.
+
+    Args:
+        ref: the model to start from.
+        data: DataFrame, Dataset, list of dicts, path or URL.
+        eval_data: validation rows; without them a part is split off as ``split`` says.
+        method: ``auto``, ``full``, ``lora`` …
+        size: ``quick``, ``balanced`` or ``best``: how much time it may take.
+        budget: the most time for training, ``"10m"``.
+        track: ``auto``, ``offline``, ``none`` or a list of trackers.
+        again: train anew where the same recipe on the same data has been run.
+        on: ``process`` (default) or ``kernel``.
+
+    Returns:
+        A finished :class:`~modelnook.run.Run`; with ``background=True`` at once; with ``dry_run=True`` the
+        :class:`~modelnook.finetune.plan.Plan`.
+
+    Raises:
+        ModelnookError: each says what was asked, why not, and the next step.
+    """
+    from modelnook.catalog.search import resolve
+    from modelnook.data.split import split as divide
+    from modelnook.finetune import METHODS
+    from modelnook.jobs.submit import submit
+
+    store = Store()
+    task = task or "text-classification"
+    spec = spec_of(task)
+    if method != "auto":
+        METHODS[method]
+    if on not in WHERE:
+        raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
+    knobs = _knobs(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    found = resolve(ref)
+    made = name or default_name(found.ref, "ft")
+    store.models.check(made, task)
+    given = given_columns(text, label, columns)
+    table = read_table(store, data, spec.roles, given)
+    values = {role: table.rows.column(column) for role, column in table.columns.to_dict().items()}
+    spec.check(values)
+    held = read_table(store, eval_data, spec.roles, given, part="test") if eval_data is not None else None
+    parts = None
+    if held is None:
+        train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
+        parts = {"train": train, "validation": validation}
+        knobs |= {"split": split}
+    if dry_run:
+        return _plan(found, table, parts, knobs, method)
+    recipe = Recipe(
+        "finetune",
+        str(found.ref),
+        data=table.ref,
+        eval_data=held.ref if held else None,
+        task=task,
+        method=method,
+        knobs=knobs,
+        seed=seed,
+        name=made,
+        track=trackers(track),
+        threads=current().threads,
+    )
+    run = submit(store, recipe, split=parts, primary_metric=metric or spec.metrics[0], again=again, on=on)
+    return run if background else run.wait()
+
+
+def _knobs(
+    size: str,
+    epochs: float | None,
+    learning_rate: float | None,
+    batch_size: int | str,
+    max_length: int | str,
+    budget: str | None,
+    metric: str | None,
+    spec: Any,
+) -> dict[str, Any]:
+    for name, value in (("epochs", epochs), ("learning_rate", learning_rate)):
+        if value is not None and not value > 0:
+            raise UsageError("api.positive", name=name, value=value)
+    for name, whole in (("batch_size", batch_size), ("max_length", max_length)):
+        if whole != "auto" and (not isinstance(whole, int) or whole < 1):
+            raise UsageError("api.positive", name=name, value=whole)
+    if metric is not None and metric not in spec.metrics:
+        raise unknown("metric", metric, spec.metrics)
+    knobs: dict[str, Any] = {"size": size, "epochs": epochs, "learning_rate": learning_rate}
+    knobs |= {"batch_size": batch_size, "max_length": max_length, "metric": metric}
+    if budget is not None:
+        knobs["max_seconds"] = seconds(budget)
+    return knobs
+
+
+def seconds(text: str) -> float:
+    """Read a time as people write it.
+
+    >>> seconds("90s"), seconds("1h30m"), seconds("10")
+    (90.0, 5400.0, 600.0)
+    """
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text) * 60
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    total = sum(float(p or 0) * scale for p, scale in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
+    if not total:
+        raise UsageError("api.bad_time", value=text)
+    return total
+
+
+def _plan(found: Any, table: Read, parts: dict[str, Any] | None, knobs: dict[str, Any], method: str) -> Any:
+    from modelnook.catalog.search import fetch
+    from modelnook.finetune.plan import measure_lengths, plan
+    from modelnook.measure.memory import free
+
+    path = fetch(found.ref, lambda event: None)
+    texts = table.rows.column(table.columns["text"])
+    names = ("size", "epochs", "learning_rate", "batch_size", "max_length")
+    return plan(
+        lengths=measure_lengths(path, texts),
+        rows=len(parts["train"]) if parts else len(texts),
+        classes=len(set(table.rows.column(table.columns["label"]))),
+        parameters=found.source.info(found.ref).parameters or 0,
+        memory_free=free(),
+        method=method,
+        **{n: knobs[n] for n in names if knobs[n] is not None},
+    )
+
+
+def trackers(track: str | Sequence[str]) -> tuple[str, ...]:
+    """Rows of TRACKERS that this run goes to."""
+    from modelnook.tracking import TRACKERS
+
+    if isinstance(track, str):
+        if track == "none":
+            return ()
+        if track in ("auto", "offline"):
+            wanted = ["wandb"] if current().wandb_mode != "none" else []
+            names = [n for n in wanted if n in TRACKERS.available()]
+            return tuple(f"{n}:offline" if track == "offline" else n for n in names)
+        track = track.split(",")
+    for name in track:
+        TRACKERS[name.partition(":")[0]]
+    return tuple(track)
