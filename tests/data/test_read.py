@@ -6,8 +6,10 @@ import gzip
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +277,32 @@ def test_in_chinese(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     with pytest.raises(NotFoundError, match="没有文件"):
         read(tmp_path / "评论.csv")
+
+
+def test_a_url_with_a_query_is_read(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.answer()
+
+        def do_GET(self) -> None:
+            self.wfile.write(self.answer())
+
+        def answer(self) -> bytes:
+            found = self.path.startswith("/reviews.csv?sig=")
+            body = b"text,label\nfine,1\n" if found else b""
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return body
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        rows = read(f"{base}/reviews.csv?sig=canary")
+        assert (rows.name, rows.column("text")) == ("reviews", ["fine"])
+        with pytest.raises(NotFoundError, match="There is nothing at"):
+            read(f"{base}/other.csv?sig=canary")
+        server.shutdown()

@@ -166,12 +166,14 @@ def _fetch(url: str, shown: str) -> bytes:
     except ModuleNotFoundError:
         raise _package("fsspec", shown) from None
     try:
-        with fsspec.open(url, "rb") as file:
+        with fsspec.open(url, "rb", expand=False) as file:  # a "?" is a query here, and no pattern
             content: bytes = file.read()
             return content
     except FileNotFoundError as error:
-        cause = error.__cause__  # fsspec says "not found" also where it couldn't connect
-        if type(cause).__module__.startswith("aiohttp") and not hasattr(cause, "status"):
+        cause: BaseException | None = error  # fsspec says "not found" also where it couldn't connect
+        while cause is not None and not type(cause).__module__.startswith("aiohttp"):
+            cause = cause.__cause__
+        if cause is not None and not hasattr(cause, "status"):
             raise OfflineError("data.unreachable", path=shown, error=type(cause).__name__) from None
         raise NotFoundError("data.no_url", path=shown) from None
     except ImportError as error:  # a protocol whose own package is missing: fsspec's sentence names it
