@@ -35,7 +35,8 @@ def encode_texts(tokenizer: Any, texts: Sequence[Any], max_length: int) -> list[
     cut = CHARS_A_TOKEN * max_length + SLACK
     found = _encode(tokenizer, [text[:cut] for text in whole], max_length)
     ids: list[list[int]] = found["input_ids"]
-    again = [i for i, text in enumerate(whole) if len(text) > cut and _end(found.encodings[i]) > cut - SLACK]
+    long = [i for i, text in enumerate(whole) if len(text) > cut]
+    again = [i for i in long if len(ids[i]) < max_length or _end(found.encodings[i]) > cut - SLACK]
     if again:
         for i, row in zip(again, _encode(tokenizer, [whole[i] for i in again], max_length)["input_ids"], strict=True):
             ids[i] = row
