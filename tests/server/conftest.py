@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_jupyter.jupyter_core import *  # noqa: F403
+from pytest_jupyter.jupyter_server import *  # noqa: F403
+from tornado.httpclient import HTTPClientError
+
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder, now
-from pytest_jupyter.jupyter_core import *  # noqa: F403
-from pytest_jupyter.jupyter_server import *  # noqa: F403
-from tornado.httpclient import HTTPClientError
 
 Call = Callable[..., Awaitable[Any]]
 

@@ -10,9 +10,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from tornado.httpclient import HTTPClientError
-
 from tests.server.conftest import make_run, told
+from tornado.httpclient import HTTPClientError
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from modelnook.domain.model import ModelInfo
-
 from tests.server.conftest import make_run
+
+from modelnook.domain.model import ModelInfo
 
 
 async def test_search_answers_from_the_index(call, store):

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from modelnook.domain.errors import NotFoundError, StoreError, unknown
-from modelnook.server.ask import Question
-from modelnook.server.calls import ACTIONS, call
+from modelnook.rpc import METHODS
+from modelnook.server.arguments import checked
+from modelnook.server.ask import Question, call
 from modelnook.server.catalogue import Catalogue
 from modelnook.server.children import Children
 from modelnook.server.feed import Feed, Wish
@@ -34,15 +35,18 @@ class Answers:
         self._askers = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="modelnook-ask")
         self.catalogue = Catalogue(opened, self._here, self._ask)
 
-    def action(self, method: str) -> str:
+    def action(self, method: str, params: dict[str, Any]) -> str:
         """What an authorizer is asked for: ``read``, ``write`` or ``execute``.
 
         Raises:
             NotFoundError: no such method.
         """
-        if method not in ACTIONS:
-            raise unknown("verb", method, ACTIONS, NotFoundError)
-        return ACTIONS[method]
+        if method == "events":
+            return "read"
+        if method not in METHODS:
+            raise unknown("method_rpc", method, [*METHODS, "events"], NotFoundError)
+        # Settings without a value are shown, not changed.
+        return "read" if method == "settings" and not params else METHODS[method].action
 
     async def answer(self, method: str, params: dict[str, Any]) -> Any:
         """The method's result as JSON-able values.
@@ -52,7 +56,7 @@ class Answers:
         """
         try:
             if method == "events":
-                return await self._feed.events(Wish.read(params))
+                return await self._feed.events(Wish.read(**checked(Wish.read, params)))
             if method == "search":
                 return await self.catalogue.search(params)
             if method == "info":

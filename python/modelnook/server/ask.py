@@ -9,13 +9,17 @@ import json
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from importlib import import_module
 from typing import Any
 
+from modelnook import rpc
 from modelnook.domain.errors import InternalError, ModelnookError, OfflineError
+from modelnook.rpc import METHODS
+from modelnook.server.arguments import checked
 from modelnook.server.children import Children
 from modelnook.server.opened import OpenedStore
 
-__all__ = ["Question", "main"]
+__all__ = ["Question", "call", "main"]
 
 
 class Question:
@@ -69,10 +73,18 @@ def _read(out: bytes, code: int) -> Any:
     return answer["result"]
 
 
+def call(method: str, params: dict[str, Any]) -> Any:
+    """One method of :mod:`modelnook.rpc`, its arguments' types looked at first: they come from outside.
+
+    Raises:
+        ModelnookError: as the method says.
+    """
+    module, _, name = METHODS[method].function.partition(":")
+    return rpc.call(method, checked(getattr(import_module(module), name), params))
+
+
 def main() -> int:
     """The child's program."""
-    from modelnook.server.calls import call
-
     asked = json.load(sys.stdin)
     answer: dict[str, Any]
     # A library that prints must not spoil the answer.

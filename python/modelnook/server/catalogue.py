@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from modelnook import api
 from modelnook.catalog.base import Query
 from modelnook.catalog.search import configured, params_range, search, source
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError
 from modelnook.domain.model import ModelRef
-from modelnook.server.calls import call, checked
+from modelnook.server.arguments import checked
+from modelnook.server.ask import call
 from modelnook.server.opened import OpenedStore
 from modelnook.settings import current
 
@@ -49,7 +52,7 @@ class Catalogue:
         else:
             notes = []
         await self._look_through_packages()
-        found = await self._here(remembered, params)
+        found = await self._here(lambda given: remembered(**checked(remembered, given)), params)
         return {**found, "notes": [*found["notes"], *notes]}
 
     async def _asked(self, params: dict[str, Any]) -> Any:
@@ -96,14 +99,28 @@ class Catalogue:
         return ref.source in _HERE or (ref.source is None and (ref.id == "last" or ref.id in source("local").names()))
 
 
-def remembered(params: dict[str, Any]) -> Any:
-    """A search that asks no source: local models, and what the index holds of the others."""
-    checked("search", params)
-    given = dict(params)
-    ranged, only = params_range(given.pop("params", None)), given.pop("source", None)
-    fits, limit = given.pop("fits", None), given.pop("limit", 20)
-    query = Query(given.pop("query", ""), params=ranged, limit=1000 if fits else limit, **given)
-    return search(query, only, live=()).to_dict()
+def remembered(
+    query: str = "",
+    *,
+    task: str | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    params: str | None = None,
+    fits: str | None = None,
+    source: str | None = None,
+    sort: str = "relevance",
+    limit: int = 20,
+) -> Any:
+    """:func:`modelnook.api.search` that asks no source: local models, and what the index holds of the others."""
+    if fits and fits not in ("run", "lora", "full"):
+        raise UsageError("core.bad_value", name="fits", value=fits, allowed="run, lora, full")
+    if limit < 1:
+        raise UsageError("api.positive", name="limit", value=limit)
+    asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
+    found = search(asked, source, live=())
+    items = [api._with_memory(info) for info in found.items]
+    kept = [info for info in items if not fits or api._fits(info, fits)][:limit]
+    return replace(found, items=tuple(kept)).to_dict()
 
 
 def _networked() -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from modelnook.jobs.process import end, environment
@@ -21,21 +24,21 @@ class Children:
         self._lock = threading.Lock()
         self._closed = False
 
-    def start(self, store: Store, module: str, *arguments: str, log: Path | None = None) -> subprocess.Popen[bytes]:
-        """Start ``python -m MODULE ARGUMENTS``.
+    def start(self, store: Store, module: str, *, log: Path | None = None) -> subprocess.Popen[bytes]:
+        """Start ``python -m MODULE``; its output can be read, or goes to ``log``.
 
         Raises:
             OSError: no process could be started.
         """
-        command = [sys.executable, "-P", "-m", module, *arguments]
-        with self._lock:
+        with ExitStack() as stack, self._lock:
             if self._closed:
-                raise OSError("closed")
+                raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+            out = stack.enter_context(log.open("wb")) if log else None
             child = subprocess.Popen(
-                command,
+                [sys.executable, "-P", "-m", module],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if log is None else subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=out or subprocess.PIPE,
+                stderr=out or subprocess.DEVNULL,
                 env=environment(store),
                 cwd=store.home,
             )

@@ -43,26 +43,21 @@ class Wish:
     wait: float
 
     @classmethod
-    def read(cls, params: dict[str, Any]) -> Wish:
-        """Check them.
+    def read(cls, topics: list[str] | None = None, cursor: int | None = None, wait: float = 0.0) -> Wish:
+        """Check the values.
 
         Raises:
-            UsageError: a topic that isn't one, a cursor or a time that is no number.
+            UsageError: a topic that isn't one, a cursor or a time below zero.
         """
-        for name in params:
-            if name not in cls.__dataclass_fields__:
-                raise unknown("option", name, cls.__dataclass_fields__)
-        topics, cursor, wait = params.get("topics", TOPICS), params.get("cursor"), params.get("wait", 0)
-        if not isinstance(topics, list | tuple) or not all(isinstance(topic, str) for topic in topics):
-            raise UsageError("server.bad_argument", name="topics", value=topics)
+        topics = list(TOPICS) if topics is None else topics
         for topic in topics:
             if topic not in TOPICS:
-                raise unknown("topic", topic, TOPICS)
-        if cursor is not None and (not isinstance(cursor, int) or isinstance(cursor, bool) or cursor < 0):
+                raise unknown("topic", str(topic), TOPICS)
+        if cursor is not None and cursor < 0:
             raise UsageError("server.bad_argument", name="cursor", value=cursor)
-        if not isinstance(wait, int | float) or isinstance(wait, bool) or not wait >= 0:
+        if not wait >= 0:
             raise UsageError("server.bad_argument", name="wait", value=wait)
-        return cls(set(topics), cursor, min(float(wait), LONGEST_WAIT))
+        return cls(set(topics), cursor, min(wait, LONGEST_WAIT))
 
 
 class Feed:

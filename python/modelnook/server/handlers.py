@@ -38,13 +38,14 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
     @web.authenticated
     async def post(self, method: str) -> None:
         """Answer one call. The work ends when the client goes away."""
-        action = self.answers.action(method)
+        params = self._arguments()
+        action = self.answers.action(method, params)
         if not await self._may(action):
             self._refuse(403, "server.forbidden", action=action, method=method)
             return
         # A waiting client is no sign that somebody works here: the server may still end itself when idle.
         self._track_activity = method != "events"
-        self._work = asyncio.ensure_future(self.answers.answer(method, self._arguments()))
+        self._work = asyncio.ensure_future(self.answers.answer(method, params))
         try:
             result = await self._work
         except asyncio.CancelledError:

@@ -79,7 +79,8 @@ class Reader:
     def _start(self) -> None:
         try:
             store = self._opened()
-            lease = Lease(store.home / "devices" / "wandb-reader")
+            place = store.home / "wandb-reader"
+            lease = Lease(place)
             if self._holder is None:
                 self._holder = None if lease.live() else lease.take(lease.epoch())
                 if self._holder is None:
@@ -87,7 +88,7 @@ class Reader:
                 self._lease = lease
                 lease.tidy()
             self._started = time.monotonic()
-            self._child = self._children.start(store, self._module, log=store.home / "wandb-reader.log")
+            self._child = self._children.start(store, self._module, log=place / "log")
         except Exception as error:
             self._log.warning("modelnook: the W&B reader could not be started: %s", error)
 
