@@ -36,6 +36,8 @@ FLOORS = {
     "rpc": 5,
     "verbs": 5,
     "cards": 5,
+    "live": 5,
+    "records": 5,
     "magics": 6,
     "cli": 6,
     "widgets": 6,
