@@ -14,6 +14,9 @@ export interface IHost {
   place: Place;
   actions: IHostActions;
 
+  /** Whether nobody can see it now, so that nothing is asked or watched for it. */
+  idle?: boolean;
+
   /** Show another view beside this one, where the host has room for it. */
   open?(view: 'model-card' | 'run', id: string): void;
 }

@@ -32,21 +32,22 @@ export function shown(error: unknown): RpcError | undefined {
 
 /**
  * Calls a method now, when its arguments change and when one of the topics does (at most twice a second). A call
- * whose answer nobody waits for any more is aborted. `params` null: don't call.
+ * whose answer nobody waits for any more is aborted. `params` null: don't
+ * call; nor is anything asked while the host is idle.
  */
 export function useLive<M extends Method>(
   method: M,
   params: Params<M> | null,
   topics: string[] = []
 ): ILive<Result<M>> {
-  const { provider } = useHost();
+  const { provider, idle } = useHost();
   const [answer, setAnswer] = React.useState<IAnswer<Result<M>>>({ key: '' });
   const again = React.useRef<() => void>(() => undefined);
   const key = JSON.stringify([method, params]);
   const watched = topics.join('\n');
 
   React.useEffect(() => {
-    if (params === null) {
+    if (params === null || idle) {
       return;
     }
     const end = new AbortController();
@@ -93,7 +94,7 @@ export function useLive<M extends Method>(
       clearTimeout(timer);
       stops.forEach(stop => stop());
     };
-  }, [provider, key, watched]);
+  }, [provider, key, watched, idle]);
 
   const reload = React.useCallback(() => again.current(), []);
   return {

@@ -30,7 +30,10 @@ const POINTS = 500;
 /**
  * One run, live. Params: `run` (its id), `compact` (what a cell shows while it waits; the default there).
  */
-export function RunView({ params }: IViewProps): React.ReactElement {
+export function RunView({
+  params,
+  onGone
+}: IViewProps & { onGone?(): void }): React.ReactElement {
   const { t, place } = useHost();
   const id = String(params.run ?? '');
   const brief = (params.compact ?? place === 'cell') === true;
@@ -77,7 +80,7 @@ export function RunView({ params }: IViewProps): React.ReactElement {
       {brief ? (
         <WandbLine run={run} />
       ) : (
-        <Details run={run} onDeleted={() => undefined} />
+        <Details run={run} onDeleted={() => onGone?.()} />
       )}
     </article>
   );

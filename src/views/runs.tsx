@@ -79,7 +79,7 @@ export function Runs({ params }: IViewProps): React.ReactElement {
         <div className="mn-page">
           <Back label={t('ui.runs.back')} onBack={close} />
           {opened ? (
-            <RunView params={{ run: opened, compact: false }} />
+            <RunView params={{ run: opened, compact: false }} onGone={close} />
           ) : (
             <Compare params={{ refs: chosen ?? [] }} />
           )}

@@ -10,7 +10,7 @@ type Tab = 'models' | 'runs';
 const TABS: Tab[] = ['models', 'runs'];
 
 /**
- * The two tabs of the sidebar; a reference in one opens its page in the other. Params: `tab` (with a `nonce` that
+ * The two tabs of the sidebar: the one behind rests; a reference in one opens its page in the other. Params: `tab` (with a `nonce` that
  * makes the same tab be shown again), `pageSize`.
  */
 export function Sidebar({ params }: IViewProps): React.ReactElement {
@@ -22,17 +22,17 @@ export function Sidebar({ params }: IViewProps): React.ReactElement {
 
   React.useEffect(() => setTab(tabOf(params.tab)), [params.tab, params.nonce]);
 
-  const value = React.useMemo(
-    () => ({
-      ...host,
-      open: (view: 'model-card' | 'run', ref: string) => {
-        const nonce = Date.now();
-        setOpened(view === 'run' ? { run: ref, nonce } : { ref, nonce });
-        setTab(view === 'run' ? 'runs' : 'models');
-      }
-    }),
-    [host]
-  );
+  const [seen, unseen] = React.useMemo(() => {
+    const open = (view: 'model-card' | 'run', ref: string) => {
+      const nonce = Date.now();
+      setOpened(view === 'run' ? { run: ref, nonce } : { ref, nonce });
+      setTab(view === 'run' ? 'runs' : 'models');
+    };
+    return [
+      { ...host, open },
+      { ...host, open, idle: true }
+    ];
+  }, [host]);
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.key === 'ArrowLeft' || event.key === 'ArrowRight') {
@@ -44,39 +44,39 @@ export function Sidebar({ params }: IViewProps): React.ReactElement {
   };
 
   return (
-    <HostContext.Provider value={value}>
-      <div className="mn-sidebar" data-testid="mn-sidebar">
-        <div
-          className="mn-tabs"
-          role="tablist"
-          aria-label="modelnook"
-          onKeyDown={onKeyDown}
-        >
-          {TABS.map(one => (
-            <button
-              key={one}
-              id={`${id}${one}`}
-              role="tab"
-              className="mn-tab"
-              aria-selected={one === tab}
-              aria-controls={`${id}${one}-panel`}
-              tabIndex={one === tab ? 0 : -1}
-              onClick={() => setTab(one)}
-              data-testid={`mn-tab-${one}`}
-            >
-              {t(`ui.tab.${one}`)}
-            </button>
-          ))}
-        </div>
+    <div className="mn-sidebar" data-testid="mn-sidebar">
+      <div
+        className="mn-tabs"
+        role="tablist"
+        aria-label="modelnook"
+        onKeyDown={onKeyDown}
+      >
         {TABS.map(one => (
-          <div
+          <button
             key={one}
-            id={`${id}${one}-panel`}
-            role="tabpanel"
-            className="mn-tabpanel"
-            aria-labelledby={`${id}${one}`}
-            hidden={one !== tab}
+            id={`${id}${one}`}
+            role="tab"
+            className="mn-tab"
+            aria-selected={one === tab}
+            aria-controls={`${id}${one}-panel`}
+            tabIndex={one === tab ? 0 : -1}
+            onClick={() => setTab(one)}
+            data-testid={`mn-tab-${one}`}
           >
+            {t(`ui.tab.${one}`)}
+          </button>
+        ))}
+      </div>
+      {TABS.map(one => (
+        <div
+          key={one}
+          id={`${id}${one}-panel`}
+          role="tabpanel"
+          className="mn-tabpanel"
+          aria-labelledby={`${id}${one}`}
+          hidden={one !== tab}
+        >
+          <HostContext.Provider value={one === tab ? seen : unseen}>
             {one === 'models' ? (
               <Catalog
                 params={{
@@ -94,10 +94,10 @@ export function Sidebar({ params }: IViewProps): React.ReactElement {
                 }}
               />
             )}
-          </div>
-        ))}
-      </div>
-    </HostContext.Provider>
+          </HostContext.Provider>
+        </div>
+      ))}
+    </div>
   );
 }
 

@@ -195,6 +195,47 @@ describe('the run history', () => {
     );
   });
 
+  it('reads the log from its end, and leads back when the run is deleted', async () => {
+    const provider = recorded();
+    provider.recording.delete = ({ run }) =>
+      RUNS.find(one => one.id === run) as Run;
+    const { findAllByTestId, findByTestId, container, queryByTestId } = stage(
+      'runs',
+      {},
+      { provider }
+    );
+    await findAllByTestId('mn-run-row');
+    fireEvent.click(
+      container.querySelector('[data-run="r7f3a9c2"] .mn-run-open') as Element
+    );
+    const remove = await findByTestId('mn-delete');
+    const log = [...container.querySelectorAll('details')].pop() as HTMLElement;
+    (log as HTMLDetailsElement).open = true;
+    fireEvent(log, new Event('toggle'));
+    const text = await findByTestId('mn-log');
+    await waitFor(() => expect(text.textContent).toContain('step  64/112'));
+    const logs = provider.calls.filter(call => call.method === 'log');
+    expect(logs[0].params).toEqual({ run: 'r7f3a9c2', offset: -20000 });
+    fireEvent.click(remove);
+    fireEvent.click(remove);
+    await waitFor(() => expect(queryByTestId('mn-run')).toBeNull());
+  });
+
+  it('rests while its tab is behind: nothing is asked or watched', async () => {
+    const { findAllByTestId, getByTestId, provider } = stage('sidebar');
+    await findAllByTestId('mn-model');
+    const asked = () => provider.calls.filter(call => call.method === 'runs');
+    expect(asked()).toHaveLength(0);
+    expect(provider.watchers.feeds).toEqual(['models', 'sources']);
+    fireEvent.click(getByTestId('mn-tab-runs'));
+    await findAllByTestId('mn-run-row');
+    expect(provider.watchers.feeds).toEqual(['runs']);
+    fireEvent.click(getByTestId('mn-tab-models'));
+    expect(provider.watchers.feeds).toEqual(['models', 'sources']);
+    fireEvent.click(getByTestId('mn-tab-runs'));
+    await waitFor(() => expect(asked()).toHaveLength(2));
+  });
+
   it('leads from a model to its run and back in the sidebar', async () => {
     const { findAllByTestId, findByTestId, findByText, getByTestId } =
       stage('sidebar');

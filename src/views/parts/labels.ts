@@ -21,8 +21,7 @@ const GAP = 4;
  */
 export function placed(
   circles: { name: string; x: number; y: number; r: number }[],
-  width: number,
-  height: number
+  room: IBox
 ): ILabel[] {
   const taken: IBox[] = circles.map(({ x, y, r }) => ({
     x: x - r,
@@ -44,10 +43,10 @@ export function placed(
     ];
     const inside = choices.filter(
       ([, box]) =>
-        box.x >= 0 &&
-        box.x + box.width <= width &&
-        box.y >= 0 &&
-        box.y + box.height <= height
+        box.x >= room.x &&
+        box.x + box.width <= room.x + room.width &&
+        box.y >= room.y &&
+        box.y + box.height <= room.y + room.height
     );
     const [label, box] =
       inside.find(([, one]) => !taken.some(other => overlap(one, other))) ??

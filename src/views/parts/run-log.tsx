@@ -25,7 +25,7 @@ export function RunLog({ run }: { run: Run }): React.ReactElement {
 }
 
 function LogText({ run }: { run: Run }): React.ReactElement {
-  const { provider, t } = useHost();
+  const { provider, t, idle } = useHost();
   const [text, setText] = React.useState('');
   const [error, setError] = React.useState<ReturnType<typeof shown>>();
   const pre = React.useRef<HTMLPreElement>(null);
@@ -33,7 +33,7 @@ function LogText({ run }: { run: Run }): React.ReactElement {
 
   React.useEffect(() => {
     const end = new AbortController();
-    let offset = 0;
+    let offset = -KEPT; // from the end
     let busy = false;
     const readOn = async () => {
       if (busy) {
@@ -52,7 +52,7 @@ function LogText({ run }: { run: Run }): React.ReactElement {
           if (log.text) {
             setText(old => (old + log.text).slice(-KEPT));
           }
-          if (log.end || !moved) {
+          if (!moved) {
             break;
           }
         }
@@ -61,6 +61,9 @@ function LogText({ run }: { run: Run }): React.ReactElement {
       }
       busy = false;
     };
+    if (idle) {
+      return;
+    }
     setText('');
     void readOn();
     const stop = live
@@ -70,7 +73,7 @@ function LogText({ run }: { run: Run }): React.ReactElement {
       end.abort();
       stop?.();
     };
-  }, [provider, run.id, live]);
+  }, [provider, run.id, live, idle]);
 
   React.useEffect(() => {
     if (pre.current) {

@@ -50,8 +50,12 @@ export function Scatter(props: {
       y: y(mark.y),
       r: radius(mark)
     })),
-    width,
-    HEIGHT - MARGIN.bottom
+    {
+      x: MARGIN.left,
+      y: 0,
+      width: width - MARGIN.left,
+      height: HEIGHT - MARGIN.bottom
+    }
   );
   const said = (mark: IMark) =>
     t('ui.compare.mark', {
