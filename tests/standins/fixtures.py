@@ -1,0 +1,156 @@
+"""Fixtures over the stand-ins; `from tests.standins.fixtures import *` in a conftest brings them in."""
+
+import contextlib
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+from tests.standins.hub import HubStandIn
+from tests.standins.wandb import WandbStandIn
+
+__all__ = ["hub_server", "isolated_home", "no_network", "wandb_server"]
+
+CLEARED = ("HF_", "WANDB_", "MODELNOOK_", "HUGGING_FACE_", "TRANSFORMERS_", "HUGGINGFACE_")
+LOCAL_NAMES = ("localhost", "ip6-localhost", "")
+
+
+class NetworkUse(AssertionError):
+    """A test, or what it tests, reached for something beyond this machine."""
+
+
+@pytest.fixture
+def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home below tmp_path for the person, the hub's cache, W&B and modelnook; no setting leaks in."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in list(os.environ):
+        if name.startswith(CLEARED):
+            monkeypatch.delenv(name)
+    folders = {
+        "HOME": home,
+        "USERPROFILE": home,
+        "XDG_CACHE_HOME": home / ".cache",
+        "XDG_CONFIG_HOME": home / ".config",
+        "XDG_DATA_HOME": home / ".local" / "share",
+        "HF_HOME": home / "hf",
+        "WANDB_DIR": home / "wandb",
+        "WANDB_CONFIG_DIR": home / "wandb-config",
+        "WANDB_CACHE_DIR": home / "wandb-cache",
+        "WANDB_DATA_DIR": home / "wandb-data",
+        "NETRC": home / ".netrc",
+        "MODELNOOK_HOME": home / "modelnook",
+    }
+    for name, folder in folders.items():
+        monkeypatch.setenv(name, str(folder))
+        if name.startswith("WANDB"):
+            folder.mkdir(parents=True)
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("MODELNOOK_LANG", "en")
+    _move_hub_client(home, monkeypatch)
+    yield home
+    if "wandb" in sys.modules:
+        _end_wandb(sys.modules["wandb"])
+
+
+def _end_wandb(wandb: Any) -> None:
+    """Forget the environment of wandb's first use, and end its service process.
+
+    Ended first: torn down properly it would wait for a server that the test has stopped.
+    """
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if "wandb-core" in child.name():
+                child.kill()
+    with contextlib.suppress(Exception, SystemExit):
+        wandb.teardown()
+
+
+def _move_hub_client(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point an already imported huggingface_hub to the home: it reads its environment once, on import."""
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is None:
+        return
+    moved = {
+        "HF_HOME": home / "hf",
+        "HF_HUB_CACHE": home / "hf" / "hub",
+        "HUGGINGFACE_HUB_CACHE": home / "hf" / "hub",
+        "HF_XET_CACHE": home / "hf" / "xet",
+        "HF_ASSETS_CACHE": home / "hf" / "assets",
+        "HF_TOKEN_PATH": home / "hf" / "token",
+        "HF_STORED_TOKENS_PATH": home / "hf" / "stored_tokens",
+    }
+    for name, folder in moved.items():
+        monkeypatch.setattr(constants, name, str(folder), raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+
+
+@pytest.fixture
+def hub_server() -> Iterator[HubStandIn]:
+    """An empty hub on loopback."""
+    with HubStandIn() as hub:
+        yield hub
+
+
+@pytest.fixture
+def wandb_server() -> Iterator[WandbStandIn]:
+    """An empty W&B server on loopback."""
+    with WandbStandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fail on any connection or name look-up beyond loopback, in this process.
+
+    It guards the socket layer and notes every try, since a library may well swallow the error. Yields the notes.
+    """
+    tried: list[str] = []
+
+    def refuse(what: str) -> NoReturn:
+        tried.append(what)
+        raise NetworkUse(f"a test reached for {what}")
+
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded(real: Any) -> Any:
+        def call(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
+                refuse(f"{address[0]}:{address[1]}")
+            return real(self, address)
+
+        return call
+
+    def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not is_local(name):
+            refuse(name)
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded(connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield tried
+    if tried:
+        pytest.fail(f"tried to leave this machine: {', '.join(tried)}")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine: a loopback address, its own name, or the wildcard to listen on."""
+    if host in LOCAL_NAMES or host == socket.gethostname():
+        return True
+    try:
+        address = ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
