@@ -1,0 +1,113 @@
+"""What a GGUF file says of itself: its header's keys and its tensor list. Standard library; no weights are read."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Header", "read_header"]
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_KEPT = 64
+"""Longer lists (a vocabulary has tens of thousands of words) are walked over and not kept."""
+
+# ggml's numbers of the types that files are made of.
+_DTYPES = {
+    0: "F32",
+    1: "F16",
+    2: "Q4_0",
+    3: "Q4_1",
+    6: "Q5_0",
+    7: "Q5_1",
+    8: "Q8_0",
+    10: "Q2_K",
+    11: "Q3_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    15: "Q8_K",
+    20: "IQ4_NL",
+    23: "IQ4_XS",
+    30: "BF16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """``keys``: metadata such as ``general.architecture``; ``tensors``: (name, dtype, shape) with rows first."""
+
+    keys: dict[str, Any] = field(default_factory=dict)
+    tensors: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
+
+    def text(self, key: str) -> str | None:
+        """A key's value where it is a text."""
+        value = self.keys.get(key)
+        return value if isinstance(value, str) and value else None
+
+
+class _Cursor:
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, form: str) -> Any:
+        (value,) = struct.unpack_from("<" + form, self.data, self.at)
+        self.at += struct.calcsize("<" + form)
+        return value
+
+    def skip(self, count: int) -> None:
+        self.at += count
+        if self.at > len(self.data):
+            raise ValueError("cut off")
+
+    def string(self) -> str:
+        size = self.take("Q")
+        start = self.at
+        self.skip(size)
+        return self.data[start : self.at].decode("utf-8", "replace")
+
+    def value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self.string()
+        if kind != _ARRAY:
+            return self.take(_SCALARS[kind])
+        inner, count = self.take("I"), self.take("Q")
+        if count <= _KEPT:
+            return [self.value(inner) for _ in range(count)]
+        if inner in _SCALARS:
+            self.skip(count * struct.calcsize("<" + _SCALARS[inner]))
+        elif inner == _STRING:
+            for _ in range(count):
+                self.skip(self.take("Q"))
+        else:
+            raise ValueError("a long list of lists")
+        return None
+
+
+def read_header(path: Path) -> Header:
+    """A file's header; empty where it is damaged, cut off or of version 1."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[:4] != b"GGUF":
+                return Header()
+            cursor = _Cursor(data)
+            cursor.skip(4)
+            if cursor.take("I") < 2:  # version 1 has lengths of another size
+                return Header()
+            tensors, keys = cursor.take("Q"), cursor.take("Q")
+            header = Header()
+            for _ in range(keys):
+                name = cursor.string()
+                header.keys[name] = cursor.value(cursor.take("I"))
+            for _ in range(tensors):
+                name = cursor.string()
+                shape = tuple(cursor.take("Q") for _ in range(cursor.take("I")))
+                kind = cursor.take("I")
+                cursor.skip(8)
+                header.tensors.append((name, _DTYPES.get(kind, str(kind)), shape[::-1]))
+            return header
+    except (OSError, ValueError, KeyError, struct.error, RecursionError):
+        return Header()
