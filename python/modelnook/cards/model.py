@@ -88,7 +88,7 @@ def found(result: SearchResult) -> Card:
     ]
     used = [i for i in range(len(columns)) if any(row[i] not in ("", "–") for row in cells)]
     rows = tuple(tuple(row[i] for i in used) for row in cells)
-    heads = tuple(t(f"cards.{columns[i]}") for i in used)
+    heads = tuple(t(f"cards.column.{columns[i]}") for i in used)
     right = tuple(n for n, i in enumerate(used) if columns[i] in ("parameters", "size"))
     hint = t("cards.found_next", ref=result.items[0].ref)
     return Card(

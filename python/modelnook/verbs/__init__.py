@@ -9,7 +9,21 @@ from __future__ import annotations
 from modelnook.verbs.help import overview, usage
 from modelnook.verbs.parse import Call, parse
 from modelnook.verbs.table import GROUPS, VERBS
-from modelnook.verbs.verb import Arg, Verb, find
+from modelnook.verbs.verb import DOORS, Arg, Verb, find
 from modelnook.verbs.words import Scope, Value, split
 
-__all__ = ["GROUPS", "VERBS", "Arg", "Call", "Scope", "Value", "Verb", "find", "overview", "parse", "split", "usage"]
+__all__ = [
+    "DOORS",
+    "GROUPS",
+    "VERBS",
+    "Arg",
+    "Call",
+    "Scope",
+    "Value",
+    "Verb",
+    "find",
+    "overview",
+    "parse",
+    "split",
+    "usage",
+]

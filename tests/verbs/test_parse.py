@@ -1,0 +1,163 @@
+"""Words into calls: one reading for the magic and the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import UsageError
+from modelnook.verbs import VERBS, Value, Verb, overview, parse, split, usage
+from modelnook.verbs.verb import Arg
+
+
+def kwargs(line: str, **more: Any) -> dict[str, Any]:
+    return parse(split(line), **more).kwargs
+
+
+@pytest.mark.parametrize("spelling", ["--max-length 128", "--max-length=128", "--max_length 128"])
+def test_an_option_is_spelled_in_any_of_its_ways(spelling: str) -> None:
+    assert kwargs(f"finetune pip:x --data t.csv {spelling}")["max_length"] == 128
+
+
+def test_values_have_the_types_of_their_arguments() -> None:
+    line = "finetune pip:x --data t.csv --epochs 2.5 --learning-rate 5e-5 --batch-size auto --seed 3 --again"
+    assert kwargs(line) == {
+        "ref": "pip:x",
+        "data": "t.csv",
+        "epochs": 2.5,
+        "learning_rate": 5e-5,
+        "batch_size": "auto",
+        "seed": 3,
+        "again": True,
+    }
+
+
+def test_a_list_and_pairs() -> None:
+    said = kwargs("finetune pip:x --data t.csv --track wandb,tensorboard --columns text=body,label=spam")
+    assert said["track"] == ["wandb", "tensorboard"]
+    assert said["columns"] == {"text": "body", "label": "spam"}
+    assert kwargs("finetune pip:x --data t.csv --track none")["track"] == "none"
+
+
+def test_the_words_that_are_left_are_a_text() -> None:
+    assert kwargs("predict spam it's quite good") == {"ref_or_model": "spam", "inputs": ["it's quite good"]}
+    assert kwargs("search chinese sentiment --limit 5") == {"query": "chinese sentiment", "limit": 5}
+    assert kwargs("predict spam -- --free money")["inputs"] == ["--free money"]
+
+
+def test_an_object_in_a_word_stays_one() -> None:
+    class Made:
+        model = "local:topics@1"
+
+    assert parse(["evaluate", Value(Made()), "--data", Value([1, 2])]).kwargs == {
+        "ref": "local:topics@1",
+        "data": [1, 2],
+    }
+    assert isinstance(parse(["stop", Value(Made())]).kwargs["run"], Made)
+
+
+def test_output_and_debug_belong_to_the_magic() -> None:
+    call = parse(split("load topics -o m --debug"))
+    assert (call.output, call.debug) == ("m", True)
+    with pytest.raises(UsageError):
+        parse(split("info topics -o m"), door="terminal")
+    assert parse(split("info topics --json"), door="terminal").json
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("finetun x", "no verb 'finetun'", "'finetune'"),
+        ("finetune --dat x", "no option '--dat'", "'--data'"),
+        ("finetune x --data t.csv --epochs -1", "--epochs must be more than 0, not -1", "--epochs 3"),
+        ("finetune x --data t.csv --epochs x", "--epochs takes a number, not 'x'", "--epochs 3"),
+        ("finetune x --data t.csv --epochs nan", "--epochs takes a number, not 'nan'", "--epochs 3"),
+        ("finetune x --data t.csv --seed 1.5", "--seed takes a whole number, not '1.5'", "--seed 1"),
+        ("finetune x --data t.csv --max-length 0", "--max-length must be at least 1, not 0", "--max-length 128"),
+        ("finetune x --data t.csv --method lroa", "--method does not take 'lroa'", "'lora'"),
+        ("finetune x --data", "--data needs a value", "--data train"),
+        ("finetune x --data --text b", "--data needs a value", "--data train"),
+        ("finetune x --data t.csv --again=perhaps", "--again is a switch", "--again alone"),
+        ("finetune x t.csv text", "'text' is not understood", "--text"),
+        ("finetune x t.csv more", "can't use the word 'more'", "%model finetune --help"),
+        ("finetune --data t.csv", "'finetune' needs REF", "%model finetune pip:"),
+        ("runs shw", "no sub-command 'shw'", "'show'"),
+        ("runs --state finishd", "--state does not take 'finishd'", "'finished'"),
+        ("settings wandb", "'wandb' sets nothing", "wandb=online"),
+        ("finetune x --data t.csv --columns text", "--columns can't read 'text'", "part=column"),
+        ("info x -o 1a", "'-o 1a' is not the name of a variable", "-o run"),
+        ('predict x "open', 'quote " is not closed', "%%model"),
+        ("compare", "'compare' needs REFS", "%model compare"),
+    ],
+)
+def test_what_is_off_is_one_sentence_and_a_next_step(line: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(split(line))
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_hints_speak_the_language_of_their_door() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(["finetune", "pip:x"], door="terminal")
+    assert "modelnook finetune pip:" in caught.value.hint
+    assert "--data train.csv" in caught.value.hint
+    with pytest.raises(UsageError, match="no verb 'load'"):
+        parse(["load", "x"], door="terminal")
+
+
+def test_a_body_is_inputs_or_options() -> None:
+    assert kwargs("predict spam", body="it is\n\n  well \n")["inputs"] == ["it is", "well"]
+    body = "epochs 3\n--seed=4\n# a remark\nname = my spam\nagain\ntrack none"
+    said = kwargs("finetune pip:x --data t.csv", body=body)
+    assert said == {
+        "ref": "pip:x",
+        "data": "t.csv",
+        "epochs": 3,
+        "seed": 4,
+        "name": "my spam",
+        "again": True,
+        "track": "none",
+    }
+    with pytest.raises(UsageError, match="takes nothing in the body"):
+        kwargs("info x", body="epochs 3")
+    with pytest.raises(UsageError, match="Did you mean '--epochs'"):
+        kwargs("finetune pip:x --data t.csv", body="epoch 3")
+
+
+def test_help_asks_for_nothing_else() -> None:
+    assert parse(["finetune", "--help"]).help
+    assert parse(["finetune", "x", "-h"], door="terminal").help
+
+
+def test_a_call_spreads_references_and_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+
+    def note(*args: Any, **kwargs: Any) -> None:
+        said.append((args, kwargs))
+
+    monkeypatch.setattr(sys.modules[__name__], "note", note, raising=False)
+    many = Verb("many", f"{__name__}:note", (Arg("refs", "refs", positional=True), Arg("data", "data")))
+    pairs = Verb("pairs", f"{__name__}:note", (Arg("values", "assign", positional=True),))
+    verbs = {"many": many, "pairs": pairs}
+    parse(["many", "a", "b", "--data", "t.csv"], verbs=verbs)()
+    parse(["pairs", "wandb=online"], verbs=verbs)(more=1)
+    assert said == [(("a", "b"), {"data": "t.csv"}), ((), {"wandb": "online", "more": 1})]
+
+
+@pytest.mark.parametrize("door", ["magic", "terminal"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_help_of_every_verb(door: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    for name, verb in VERBS.items():
+        if door in verb.doors:
+            page = usage(verb, door)
+            assert name in page.title
+            assert "verbs." not in repr(page), name
+            if door == "terminal":
+                assert "%model" not in page.title + page.foot
+    listed = [name for _, rows in overview(door).sections for name, _ in rows]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {n for n, v in VERBS.items() if " " not in n and door in v.doors}
