@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import absent
 
 from modelnook.catalog.base import Query
 from modelnook.catalog.gguf import read_header
@@ -75,7 +75,6 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("MODELNOOK_LANG", "en")
 
     def add(name: str, files: dict[str, bytes], *, release: str = "1.0", meta: str = "License: MIT\n") -> Path:
         info = site / f"{name.replace('-', '_')}-{release}.dist-info"
@@ -263,9 +262,7 @@ def _need(package: str) -> None:
     try:
         version(package)
     except PackageNotFoundError:
-        if os.environ.get("MODELNOOK_REQUIRE_REAL") == "1":
-            pytest.fail(f"the package {package} isn't installed")
-        pytest.skip(f"the package {package} isn't installed")
+        absent(f"needs the package {package}")
 
 
 @pytest.mark.real

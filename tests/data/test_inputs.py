@@ -15,6 +15,9 @@ from modelnook.domain.errors import DataError, NotFoundError
 def test_texts_in_every_form() -> None:
     frame = pd.DataFrame({"id": [1, 2], "body": ["a", "b"]}, index=["x", "y"])
     assert inputs("a fine day, s.csv") == (["a fine day, s.csv"], None)
+    for text in ("std::vector crashed", "hub: of the wheel", "https://example.org/ is down", "see /tmp/x.csv for more"):
+        assert inputs(text) == ([text], None)
+    assert inputs(frame.iloc[:0])[0] == []
     assert inputs(["a", "b"]) == (["a", "b"], None)
     assert inputs(("a", 3)) == (["a", "3"], None)
     assert inputs(np.array(["a", "b"])) == (["a", "b"], None)

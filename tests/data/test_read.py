@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
+from tests.standins.hub import HubStandIn
 
 from modelnook.data.columns import find
 from modelnook.data.read import kind_of, read, validation_part
@@ -306,3 +308,33 @@ def test_a_url_with_a_query_is_read(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError, match="There is nothing at"):
             read(f"{base}/other.csv?sig=canary")
         server.shutdown()
+
+
+HUB = """
+import json, os, sys
+from modelnook.data.read import read
+from modelnook.domain.errors import ModelnookError
+try:
+    rows = read(sys.argv[1], part=sys.argv[2])
+    print(json.dumps([rows.name, rows.column("text"), rows.column("label")]))
+except ModelnookError as error:
+    print(json.dumps(error.to_dict()))
+"""
+
+
+def _from_hub(hub: HubStandIn, name: str, part: str = "train") -> Any:
+    # A process of its own: huggingface_hub reads its environment once.
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-c", HUB, name, part]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_a_data_set_of_the_hub(hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    files = {"train.csv": b"text,label\nfine,1\npoor,0\n", "test.csv": b"text,label\nso so,1\n"}
+    hub_server.add_repo("alice/reviews", files, kind="datasets")
+    assert _from_hub(hub_server, "hub:alice/reviews") == ["reviews", ["fine", "poor"], [1, 0]]
+    assert _from_hub(hub_server, "hub:alice/reviews", "test")[1] == ["so so"]
+    assert _from_hub(hub_server, "hub:alice/nothing")["code"] == "data.no_hub"

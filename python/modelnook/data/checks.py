@@ -17,7 +17,7 @@ from modelnook.messages import t
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["checks", "cjk_share", "leaks"]
+__all__ = ["checks", "cjk_share", "leaks", "reading"]
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -35,12 +35,8 @@ def checks(
     >>> [w.code for w in checks(rows, Columns.of(text="text", label="label"), [0, 2], [1])]
     ['data.leak', 'data.conflict']
     """
-    warned = list(rows.notes)
+    warned = reading(rows, columns)
     name = columns.get("text")
-    for column in columns.to_dict().values():
-        rows.arrow(column)
-        if column in rows.mixed:
-            warned.append(_warned("data.mixed", column=column, row=rows.mixed[column]))
     if name is None:
         return warned
     texts = [v if isinstance(v, str) else "" if v is None else str(v) for v in rows.column(name)]
@@ -56,6 +52,19 @@ def checks(
     warned += _copies(plain, train)
     warned += _lengths(texts)
     warned += _languages(texts)
+    return warned
+
+
+def reading(rows: Rows, columns: Columns) -> list[Warned]:
+    """What happened while the rows were read: an encoding that was told by its bytes, a column made text.
+
+    A snapshot of the rows no longer knows it.
+    """
+    warned = list(rows.notes)
+    for column in columns.to_dict().values():
+        rows.arrow(column)
+        if column in rows.mixed:
+            warned.append(_warned("data.mixed", column=column, row=rows.mixed[column]))
     return warned
 
 

@@ -147,9 +147,9 @@ def _is_label(rows: Rows, name: str) -> bool:
 
 
 def _label(role: str) -> str:
-    key = f"data.role_{role}"
-    text = t(key)
-    return role if text == key else text
+    if role == "text":
+        return t("data.role_text")
+    return t("data.role_label") if role == "label" else role
 
 
 def _say(role: str, column: str = "NAME") -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelnook.data.columns import find
-from modelnook.data.files import is_url, looks_like_file
+from modelnook.data.files import looks_like_file
 from modelnook.data.read import kind_of, read
 from modelnook.domain.errors import DataError
 from modelnook.messages import t
@@ -31,9 +32,12 @@ def inputs(
     >>> inputs([{"review": "good", "stars": 5}])
     (['good'], None)
     """
-    if isinstance(data, str) and not (data.startswith("hub:") or is_url(data) or looks_like_file(data)):
+    # A text may well begin with "hub:" or hold an address: only what can be nothing else is looked up.
+    if isinstance(data, str) and not (looks_like_file(data) or re.fullmatch(r"hub:[^\s/]+/\S+", data)):
         return [data], None
     kind = kind_of(data)
+    if kind == "frame" and not len(data):
+        return [], data.index
     if kind == "series" and len(roles) == 1:
         return _texts(data.tolist()), data.index
     if kind in ("records", "other") and _is_plain(data) and len(roles) == 1:
