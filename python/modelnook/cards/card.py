@@ -36,7 +36,8 @@ class Facts:
 class Grid:
     """A small table of texts. Columns in ``right`` are numbers; rows in ``strong`` stand out.
 
-    ``more`` is said below where not all rows fit, with ``{n}`` for how many are left.
+    ``more`` is said below where not all rows fit, with ``{n}`` for how many are left; ``total`` counts those that the
+    value itself left out as well.
     """
 
     columns: tuple[str, ...]
@@ -45,6 +46,11 @@ class Grid:
     strong: tuple[int, ...] = ()
     caption: str = ""
     more: str = ""
+    total: int = 0
+
+    def left(self, shown: int) -> int:
+        """How many rows there are beside the ``shown`` ones."""
+        return max(self.total, len(self.rows)) - shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _origin(info: ModelInfo) -> Facts:
 def found(result: SearchResult) -> Card:
     """A list of entries; what a source couldn't answer is folded below."""
     total = max(result.total, len(result))
-    title = t("cards.found", n=total, query=result.query) if result.query else t("cards.models", n=total)
+    title = t("cards.found", n=count(total), query=result.query) if result.query else t("cards.models", n=count(total))
     if not result.items:
         hint = t("cards.found_none") if result.query else t("cards.models_none")
         return Card(title, warnings=result.notes, hint=hint)
@@ -92,7 +92,10 @@ def found(result: SearchResult) -> Card:
     right = tuple(n for n, i in enumerate(used) if columns[i] in ("parameters", "size"))
     hint = t("cards.found_next", ref=result.items[0].ref)
     return Card(
-        title, pieces=(Grid(heads, rows, right, more=t("cards.more_models")),), warnings=result.notes, hint=hint
+        title,
+        pieces=(Grid(heads, rows, right, more=t("cards.more_models"), total=total),),
+        warnings=result.notes,
+        hint=hint,
     )
 
 

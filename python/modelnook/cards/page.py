@@ -10,6 +10,7 @@ from html import escape
 
 from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
 from modelnook.cards.chart import svg
+from modelnook.cards.figures import count
 from modelnook.messages import t
 from modelnook.settings import language
 
@@ -90,9 +91,10 @@ def _grid(grid: Grid, whole: bool) -> str:
     shown = grid.rows if whole else grid.rows[: MAX_LINES - 3]
     rest = grid.rows[len(shown) :]
     table = _table(grid, shown, 0)
+    left = grid.left(len(shown))
+    title = escape((grid.more or t("cards.more")).format(n=count(left)))
     if not rest:
-        return table
-    title = escape((grid.more or t("cards.more")).format(n=len(rest)))
+        return table if not left else f'{table}<div style="{_QUIET}">{title}</div>'
     folded = _table(grid, rest, len(shown))
     return f'{table}<details><summary style="{_QUIET};cursor:pointer">{title}</summary>{folded}</details>'
 

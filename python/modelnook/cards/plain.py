@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
-from modelnook.cards.figures import width
+from modelnook.cards.figures import count, width
 from modelnook.messages import t
 
 __all__ = ["WIDTH", "plain"]
@@ -67,14 +67,14 @@ def _bar(part: float | None, cells: int = 24) -> str:
 def _grid(grid: Grid, room: int) -> list[str]:
     has_head = any(grid.columns)
     fits = room - has_head
-    rows = grid.rows if len(grid.rows) <= fits else grid.rows[: max(1, fits - 1)]
+    rows = grid.rows if len(grid.rows) + (grid.left(len(grid.rows)) > 0) <= fits else grid.rows[: max(1, fits - 1)]
     table = [grid.columns, *rows] if has_head else list(rows)
     widths = [max(width(row[i]) for row in table) for i in range(len(grid.columns))]
     lines = ["", grid.caption] if grid.caption else []
     lines += ["  " + _row(row, widths, grid.right) for row in table]
-    left = len(grid.rows) - len(rows)
+    left = grid.left(len(rows))
     if left:
-        lines.append("  " + (grid.more or t("cards.more")).format(n=left))
+        lines.append("  " + (grid.more or t("cards.more")).format(n=count(left)))
     return lines
 
 

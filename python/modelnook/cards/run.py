@@ -190,5 +190,5 @@ def runs(value: Any) -> Card:
     heads = (*(t(f"cards.column.{n}") for n in names), "W&B")
     used = [i for i in range(len(heads)) if any(row[i] for row in rows)]
     cells = tuple(tuple(row[i] for i in used) for row in rows)
-    grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"))
-    return Card(t("cards.runs", n=total), pieces=(grid,))
+    grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"), total=total)
+    return Card(t("cards.runs", n=count(total)), pieces=(grid,))

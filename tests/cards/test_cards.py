@@ -1,0 +1,181 @@
+"""Every value as text and as HTML: short, readable in both languages, safe, the same facts in both."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from tests.cards.conftest import FINISHED, INFO, RUNS, VALUES
+
+from modelnook import cards
+from modelnook.cards.card import MAX_LINES
+from modelnook.cards.figures import width
+from modelnook.cards.plain import WIDTH
+
+VOID = {"br", "hr", "img", "path", "polyline"}
+SERIES = {
+    "loss": {"step": list(range(1, 400)), "time": [0.0] * 399, "value": [1 / i for i in range(1, 400)]},
+    "eval_accuracy": {"step": [100, 200, 300], "time": [1, 2, 3], "value": [0.8, None, 0.95]},
+}
+
+
+class Reader(HTMLParser):
+    """Text, tags and whether every tag is closed."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(params=["en", "zh"])
+def lang(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("MODELNOOK_LANG", request.param)
+    return str(request.param)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_card_is_short(name: str, lang: str) -> None:
+    lines = cards.text(VALUES[name]).splitlines()
+    assert 1 <= len(lines) <= MAX_LINES
+    assert all(width(line) <= WIDTH for line in lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_no_key_and_no_field_is_left_over(name: str, lang: str) -> None:
+    for said in (cards.text(VALUES[name]), Reader(cards.html(VALUES[name])).text):
+        assert not re.search(r"\bcards\.|\bstate\.|\{\w+\}|None|nan", said)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_html_is_whole_and_static(name: str, lang: str) -> None:
+    source = cards.html(VALUES[name])
+    read = Reader(source)
+    assert read.open == []
+    assert {t for t, _ in read.tags}.isdisjoint({"script", "style", "iframe", "form"})
+    assert not [a for _, attributes in read.tags for a in attributes if a.startswith("on") or a in ("id", "class")]
+    assert read.tags[0][1]["lang"] == ("zh-CN" if lang == "zh" else "en")
+    # Colours come from variables that both themes of JupyterLab set.
+    for colour in re.findall(r"(?<![\w-])color:([^;\"]+)", source):
+        assert colour.startswith("var(--jp-")
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_text_and_html_say_the_same_numbers(name: str) -> None:
+    html = Reader(cards.html(VALUES[name])).text
+    shown = re.findall(r"\d+\.\d+", cards.text(VALUES[name]))
+    assert all(number in html for number in shown)
+
+
+def test_what_comes_from_outside_is_escaped() -> None:
+    assert "<b>" not in cards.html(INFO)
+    assert "&lt;b&gt;" in cards.html(INFO)
+
+
+def test_a_model_says_what_to_know_first() -> None:
+    said = cards.text(INFO)
+    assert "22.7M" in said
+    assert "90.9 MB" in said
+    assert "apache-2.0 · free to use" in said
+    assert "900.0 GB (too much)" in said
+    assert "BertModel 22.7M" in said
+    assert "more lines" in said
+    assert "! 2 warnings: The weights are a pickle" in said
+    assert "layer 29" in cards.html(INFO)
+
+
+def test_the_primary_metric_comes_first_beside_its_baselines() -> None:
+    lines = cards.text(FINISHED).splitlines()
+    head = next(i for i, line in enumerate(lines) if "95% interval" in line)
+    assert re.split(r"\s{2,}", lines[head + 1].strip()) == ["accuracy", "0.982", "0.971–0.990", "0.229", "0.957"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("running", "32% training · 120/375 · epoch 1.2 of 3 · loss 0.300 · 812 rows/s · 40 s left"),
+        ("queued", "waits until the device is free"),
+        ("failed", "It blew."),
+        ("crashed", "%model resume k3v9x2ab"),
+        ("quantize", "×3.6"),
+        ("uploaded", "https://wandb.ai/x/y/runs/k3v9x2ab"),
+        ("finished", "not uploaded"),
+        ("finished", "1 min 20 s"),
+    ],
+)
+def test_a_run_in_its_state(name: str, said: str) -> None:
+    assert said in cards.text(RUNS[name])
+
+
+def test_a_link_is_a_link_only_to_the_web() -> None:
+    links = [a["href"] for t, a in Reader(cards.html(RUNS["uploaded"])).tags if t == "a"]
+    assert links == ["https://wandb.ai/x/y/runs/k3v9x2ab"]
+
+
+def test_a_finished_run_draws_its_curves_with_a_table_of_them() -> None:
+    source = cards.html(FINISHED, series=SERIES)
+    read = Reader(source)
+    charts = [a for t, a in read.tags if t == "svg"]
+    assert len(charts) == 2
+    assert all(a["role"] == "img" for a in charts)
+    assert "<title>Loss over the steps. loss: 1.000 → 0.003</title>" in source
+    assert source.count("polyline") == 2
+    assert max(len(line.split()) for line in re.findall(r'points="([^"]+)"', source)) <= 201
+    assert "300: 0.950" in read.text
+    assert cards.text(FINISHED, series=SERIES) == cards.text(FINISHED)
+    assert len(source) < 20_000
+
+
+def test_a_chart_of_nothing_is_nothing() -> None:
+    empty: dict[str, dict[str, list[Any]]] = {"loss": {"step": [1], "time": [0.0], "value": [None]}}
+    assert "svg" not in cards.html(FINISHED, series=empty)
+
+
+def test_long_tables_say_what_is_left_out() -> None:
+    shown = cards.text(VALUES["runs"]).splitlines()
+    assert shown[0] == "Runs: 4,000"
+    assert shown[-1].strip() == f"… {4000 - (len(shown) - 3):,} more: .to_frame()"
+    # In HTML the rest is folded, with a heading of its own.
+    assert cards.html(VALUES["found"]).count("<tr>") == 20 + 2
+
+
+def test_every_row_of_the_table_of_cards_resolves() -> None:
+    for target, maker in cards.MAKERS.items():
+        module, _, kind = target.rpartition(".")
+        assert hasattr(importlib.import_module(module), kind)
+        module, _, name = maker.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_what_has_no_card_is_said_by_itself() -> None:
+    assert cards.text("plain") == "plain"
+    with pytest.raises(TypeError):
+        cards.html(object())
+
+
+def test_chinese_columns_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    lines = cards.text(RUNS["quantize"]).splitlines()
+    ends = {width(line) for line in lines[2:8]}
+    assert len(ends) == 1
