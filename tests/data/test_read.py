@@ -140,6 +140,22 @@ def test_text_and_numbers_in_one_column_become_text() -> None:
     assert rows.mixed == {"x": 1}
 
 
+def test_odd_cells_are_read_as_text() -> None:
+    frame = pd.DataFrame(
+        {"size": pd.cut([1, 9], 2, labels=None), "month": pd.period_range("2026-01", periods=2, freq="M")}
+    )
+    rows = read(frame)
+    assert rows.column("size")[0].startswith("(")
+    assert rows.column("month") == ["2026-01", "2026-02"]
+    assert rows.mixed == {}
+    half = [{"text": "ok \ud83d"}, {"text": "whole \ud83d\ude00"}]
+    assert read(half).column("text") == ["ok \ufffd", "whole 😀"]
+    assert read(pd.DataFrame([["a", 1]], columns=pd.MultiIndex.from_tuples([("text", ""), ("y", "z")]))).names == [
+        "text",
+        "y.z",
+    ]
+
+
 def test_columns_that_nobody_uses_may_hold_anything() -> None:
     rows = read(pd.DataFrame({"text": ["a", "b"], "model": [object(), object()]}))
     assert rows.column("text") == ["a", "b"]

@@ -17,6 +17,10 @@ from modelnook.domain.event import Warned
 __all__ = ["Rows", "canonical", "from_arrow", "from_records", "unique_names"]
 
 
+_PRINTED = ("Interval", "Period", "Timedelta", "UUID", "PosixPath", "WindowsPath", "date", "time")
+"""Kinds of single values that read well as text."""
+
+
 class Rows:
     """Columns of equal length and, for each row, its position in the table that it was read from (``ids``).
 
@@ -156,7 +160,7 @@ def unique_names(names: Iterable[Any]) -> list[str]:
     """
     made: list[str] = []
     for position, name in enumerate(names):
-        text = ".".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        text = ".".join(str(n) for n in name if n != "") if isinstance(name, tuple) else str(name)
         text = base = text.strip().removeprefix("\ufeff") or f"Unnamed: {position}"
         count = 1
         while text in made:
@@ -173,6 +177,8 @@ def canonical(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     with a gap, which pandas keeps as floats, are whole numbers again. Lists and structs stay as they are.
     """
     kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        raise pa.ArrowNotImplementedError(f"{kind} has no plain values")
     if pa.types.is_dictionary(kind):
         array = array.cast(kind.value_type)
         kind = kind.value_type
@@ -216,32 +222,39 @@ def _whole(array: pa.Array) -> pa.Array:
 def _array(values: Any, name: str) -> tuple[pa.Array, int | None]:
     """The canonical array of a column, and the first row of another kind where text and numbers were mixed."""
     if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        if isinstance(values.type, pa.BaseExtensionType):
+            values = values.cast(values.type.storage_type)
         return canonical(values), None
-    try:
-        return canonical(pa.array(values, from_pandas=True)), None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        pass
-    cells = [None if _missing(v) else v for v in values]
-    try:
-        return canonical(pa.array(cells)), None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        pass
+    cells: Any = values
+    for prepare in (None, _missing_as_none, _mended):
+        try:
+            cells = cells if prepare is None else [prepare(cell) for cell in cells]
+            return canonical(pa.array(cells, from_pandas=True)), None
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError):
+            continue
     odd = first = None
     for row, cell in enumerate(cells):
         if cell is None:
             continue
-        if not isinstance(cell, (str, bool, int, float, np.generic)):
+        if not isinstance(cell, (str, bool, int, float, np.generic)) and type(cell).__name__ not in _PRINTED:
             raise DataError("data.cells", column=name, row=row, kind=type(cell).__name__)
         first = isinstance(cell, str) if first is None else first
         if odd is None and isinstance(cell, str) != first:
             odd = row
-    return pa.array([None if c is None else _text(c) for c in cells], pa.large_string()), odd or 0
+    return pa.array([None if c is None else _text(c) for c in cells], pa.large_string()), odd
 
 
-def _missing(value: Any) -> bool:
+def _missing_as_none(value: Any) -> Any:
     if isinstance(value, (float, np.floating)):
-        return math.isnan(value)
-    return type(value).__name__ in ("NAType", "NaTType")
+        return None if math.isnan(value) else value
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
+
+
+def _mended(value: Any) -> Any:
+    """Halves of a character, as truncated emoji leave them, can't be stored: each becomes the replacement sign."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(value: Any) -> str:
