@@ -33,7 +33,8 @@ class Answers:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="modelnook")
         # Threads of their own: those that wait for a network must not hold up those that read the disk.
         self._askers = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="modelnook-ask")
-        self.catalogue = Catalogue(opened, self._here, self._ask)
+        catalogue = Catalogue(opened, self._here, self._ask)
+        self._far = {"search": catalogue.search, "info": catalogue.info, "compare": catalogue.compare}
 
     def action(self, method: str, params: dict[str, Any]) -> str:
         """What an authorizer is asked for: ``read``, ``write`` or ``execute``.
@@ -57,10 +58,8 @@ class Answers:
         try:
             if method == "events":
                 return await self._feed.events(Wish.read(**checked(Wish.read, params)))
-            if method == "search":
-                return await self.catalogue.search(params)
-            if method == "info":
-                return await self.catalogue.info(params)
+            if method in self._far:
+                return await self._far[method](params)
             return await self._here(lambda given: call(method, given), params)
         except (OSError, sqlite3.Error) as error:
             raise StoreError("server.store", error=error) from error

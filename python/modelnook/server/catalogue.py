@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from modelnook import api
+from modelnook.api import models
 from modelnook.catalog.base import Query
 from modelnook.catalog.search import configured, params_range, search, source
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError
+from modelnook.domain.errors import ModelnookError, OfflineError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.server.arguments import checked
 from modelnook.server.ask import call
@@ -30,7 +30,7 @@ Here = Callable[[Callable[[dict[str, Any]], Any], dict[str, Any]], Awaitable[Any
 
 
 class Catalogue:
-    """``search`` and ``info``.
+    """``search``, ``info`` and ``compare``.
 
     Args:
         here: carries a function out on a thread of this process.
@@ -45,14 +45,13 @@ class Catalogue:
 
     async def search(self, params: dict[str, Any]) -> Any:
         """Everything that matches, from every source that can be asked."""
-        if _asks_network(params):
+        notes: list[str] = []
+        if await self._here(_asks_network, params):
             if time.monotonic() >= self._quiet_until:
                 return await self._asked(params)
             notes = self._quiet_notes
-        else:
-            notes = []
         await self._look_through_packages()
-        found = await self._here(lambda given: remembered(**checked(remembered, given)), params)
+        found = await self._here(_remembered, params)
         return {**found, "notes": [*found["notes"], *notes]}
 
     async def _asked(self, params: dict[str, Any]) -> Any:
@@ -81,22 +80,27 @@ class Catalogue:
 
     async def info(self, params: dict[str, Any]) -> Any:
         """Everything known of one model."""
-        ref = params.get("ref")
-        if not isinstance(ref, str) or self._is_here(ModelRef.parse(ref)):
+        if await self._here(_all_here, params):
             return await self._here(lambda given: call("info", given), params)
         try:
             return await self._ask("info", params)
         except ModelnookError as error:
-            if not isinstance(error, OfflineError | NotFoundError) and error.status not in (404, 503):
+            # Of a package of another environment, or of a hub that can't be reached now.
+            known = await self._here(self._known, params) if error.status in (404, 503) else None
+            if known is None:
                 raise
-            # Of a package of another environment, or read from the hub before.
-            known = [i for i in self._opened().index.models(text=ModelRef.parse(ref).id) if i.ref == ref]
-            if not known:
-                raise
-            return known[0].to_dict()
+            return known
 
-    def _is_here(self, ref: ModelRef) -> bool:
-        return ref.source in _HERE or (ref.source is None and (ref.id == "last" or ref.id in source("local").names()))
+    async def compare(self, params: dict[str, Any]) -> Any:
+        """Models side by side; in a child as soon as one of them has to be looked up elsewhere."""
+        if await self._here(_all_here, params):
+            return await self._here(lambda given: call("compare", given), params)
+        return await self._ask("compare", params)
+
+    def _known(self, params: dict[str, Any]) -> Any:
+        ref = ModelRef.parse(params["ref"])
+        found = self._opened().index.models(text=ref.id)
+        return next((models._with_memory(i).to_dict() for i in found if i.ref == str(ref)), None)
 
 
 def remembered(
@@ -118,9 +122,23 @@ def remembered(
         raise UsageError("api.positive", name="limit", value=limit)
     asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
     found = search(asked, source, live=())
-    items = [api._with_memory(info) for info in found.items]
-    kept = [info for info in items if not fits or api._fits(info, fits)][:limit]
+    items = [models._with_memory(info) for info in found.items]
+    kept = [info for info in items if not fits or models._fits(info, fits)][:limit]
     return replace(found, items=tuple(kept)).to_dict()
+
+
+def _remembered(params: dict[str, Any]) -> Any:
+    return remembered(**checked(remembered, params))
+
+
+def _all_here(params: dict[str, Any]) -> bool:
+    """Whether the models asked for are folders of this machine; what can't be read is for the method to refuse."""
+    words = params.get("refs", [params.get("ref")])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return True
+    refs = [ModelRef.parse(word) for word in words]
+    named = set(source("local").names()) if any(ref.source is None for ref in refs) else set()
+    return all(ref.source in _HERE or (ref.source is None and (ref.id == "last" or ref.id in named)) for ref in refs)
 
 
 def _networked() -> list[str]:
