@@ -1,1 +1,1 @@
-
+"""Reports on a model's quality, and models side by side."""

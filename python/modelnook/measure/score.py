@@ -121,7 +121,7 @@ def _mcc(
     # Matthews' correlation for any number of classes (Gorodkin 2004), 0 where it isn't defined.
     cover = right * rows - (trues * guesses).sum(axis=1)
     spread = (rows**2 - (guesses**2).sum(axis=1)) * (rows**2 - (trues**2).sum(axis=1))
-    found = np.zeros_like(cover)
+    found: NDArray[np.float64] = np.zeros_like(cover)
     np.divide(cover, np.sqrt(np.maximum(spread, 0)), out=found, where=spread > 0)
     return found
 

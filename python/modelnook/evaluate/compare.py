@@ -1,0 +1,68 @@
+"""Models side by side: one row each, and which of them nothing else beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modelnook.domain.table import Table, jsonable
+from modelnook.measure.probe import Probe
+from modelnook.measure.score import score
+from modelnook.tasks.base import Spec
+
+__all__ = ["front", "row_of", "table_of"]
+
+
+def row_of(ref: str, spec: Spec, rows: dict[str, Sequence[Any]], measured: Probe) -> dict[str, Any]:
+    """One model's part of a comparison, as JSON: ``{model, metrics, intervals, bytes, p50_ms, …}``.
+
+    Raises:
+        DataError: a label among the rows that this model doesn't know.
+    """
+    truth = spec.truth(dict(rows), measured.labels)
+    metrics, intervals = score(spec, truth, measured.outputs, measured.labels)
+    lower = [name for name in metrics if not spec.greater_is_better.get(name, True)]
+    row = {"model": ref, **measured.figures(), "metrics": metrics, "intervals": intervals, "less_is_better": lower}
+    made: dict[str, Any] = jsonable(row)
+    return made
+
+
+def table_of(models: Sequence[dict[str, Any]], primary_metric: str) -> tuple[Table, tuple[str, ...]]:
+    """``(table, front)`` of :func:`row_of`'s rows: the primary metric with its interval first, then size and speed."""
+    if not models:
+        return Table(("model",), ()), ()
+    known = models[0]["metrics"]
+    metric = primary_metric if primary_metric in known else next(iter(known), primary_metric)
+    others = [name for name in known if name != metric]
+    figures = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "peak_memory_bytes")
+    columns = ("model", metric, "low", "high", *others, *figures)
+    rows = []
+    for one in models:
+        low, high = one["intervals"].get(metric) or (None, None)
+        values = one["metrics"]
+        rows.append(
+            (one["model"], values.get(metric), low, high, *(values.get(n) for n in others), *(one[f] for f in figures))
+        )
+    sign = -1.0 if metric in models[0].get("less_is_better", ()) else 1.0
+    points = [(m["model"], sign * (m["metrics"].get(metric) or 0.0), m["bytes"], m["p50_ms"]) for m in models]
+    return Table(columns, tuple(rows)), front(points)
+
+
+def front(points: Sequence[tuple[str, float, float, float]]) -> tuple[str, ...]:
+    """The names on the Pareto front of ``(name, quality, bytes, latency)``: more quality, fewer bytes, less latency.
+
+    One that another equals or beats in all three, and beats in one, isn't on it.
+
+    >>> front([("big", 0.9, 100, 10), ("small", 0.9, 25, 2), ("best", 0.95, 100, 10)])
+    ('small', 'best')
+    """
+
+    def beaten(mine: tuple[str, float, float, float]) -> bool:
+        key = (-mine[1], mine[2], mine[3])
+        for other in points:
+            theirs = (-other[1], other[2], other[3])
+            if theirs != key and all(a <= b for a, b in zip(theirs, key, strict=True)):
+                return True
+        return False
+
+    return tuple(point[0] for point in points if not beaten(point))

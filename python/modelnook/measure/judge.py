@@ -1,0 +1,114 @@
+"""Whether a changed model still does what the original does, on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelnook.domain.errors import unknown
+from modelnook.domain.event import Warned
+from modelnook.measure.probe import Probe
+from modelnook.measure.score import agreement, paired_drop, rows_needed, score
+from modelnook.messages import t
+from modelnook.tasks.base import Spec
+
+__all__ = ["Judge", "Verdict"]
+
+AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``drop`` is how much worse than the original (a fraction; negative: better), ``interval`` its 95% interval."""
+
+    value: float
+    drop: float
+    interval: tuple[float, float]
+    accepted: bool
+
+
+class Judge:
+    """Compares with one original, in one metric, on one set of rows.
+
+    Args:
+        spec: the task's light half.
+        rows: the texts that both models answer.
+        labels: the true labels by name; None: agreement with the original's answers is the metric.
+        before: the original, measured.
+        metric: what decides; the spec's primary metric where it is None.
+        max_drop: how far it may fall, as a fraction, on the point estimate.
+
+    Raises:
+        DataError: a label that the model doesn't know.
+        UsageError: a metric that the task doesn't have.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        rows: Sequence[str],
+        labels: Sequence[Any] | None,
+        before: Probe,
+        metric: str | None,
+        max_drop: float,
+    ) -> None:
+        self.spec = spec
+        self.rows = len(rows)
+        self.before = before
+        self.max_drop = max_drop
+        self.truth = None if labels is None else np.asarray(spec.truth({"label": labels}, before.labels))
+        self.metric = AGREEMENT if self.truth is None else (metric or spec.metrics[0])
+        if self.truth is not None and self.metric not in spec.metrics:
+            raise unknown("metric", self.metric, spec.metrics)
+        self.value = self.scores(before)["metrics"][self.metric]
+
+    def __call__(self, after: Probe) -> Verdict:
+        """Measure a changed model against the original. Outputs that aren't numbers never pass."""
+        if not np.isfinite(after.outputs).all():
+            return Verdict(0.0, 1.0, (1.0, 1.0), False)
+        if self.truth is None:
+            value, (low, high) = agreement(self.before.outputs, after.outputs)
+            drop, interval = 1 - value, (1 - high, 1 - low)
+        else:
+            value = self.spec.score(self.truth, after.outputs, self.before.labels)[self.metric]
+            drop, interval = paired_drop(
+                self.spec, self.metric, self.truth, self.before.outputs, after.outputs, self.before.labels
+            )
+        # Rounding must not refuse a drop that is just what was allowed.
+        return Verdict(value, drop, interval, bool(drop <= self.max_drop + 1e-9))
+
+    def scores(self, model: Probe) -> dict[str, Any]:
+        """``{"metrics": …, "intervals": …}`` of a measured model."""
+        if self.truth is None:
+            value, interval = agreement(self.before.outputs, model.outputs)
+            return {"metrics": {AGREEMENT: value}, "intervals": {AGREEMENT: interval}}
+        metrics, intervals = score(self.spec, self.truth, model.outputs, self.before.labels)
+        return {"metrics": metrics, "intervals": intervals}
+
+    def warnings(self, verdict: Verdict) -> list[Warned]:
+        """What a person should know of a verdict that passed: too few rows to tell, or an interval over the limit."""
+        needed = rows_needed(self.max_drop)
+        if self.rows < needed:
+            return [_warned("quantize.few_rows", rows=self.rows, needed=needed, points=_points(self.max_drop))]
+        if verdict.interval[1] > self.max_drop:
+            return [
+                _warned(
+                    "quantize.may_drop_more",
+                    metric=self.metric,
+                    points=_points(verdict.drop),
+                    most=_points(verdict.interval[1]),
+                    allowed=_points(self.max_drop),
+                )
+            ]
+        return []
+
+
+def _warned(code: str, **values: Any) -> Warned:
+    return Warned(code, t(code, **values))
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}"

@@ -1,0 +1,139 @@
+"""One model folder measured in a clean process: ``python -m modelnook.measure.probe PATH --rows FILE --out FOLDER``.
+
+``FILE`` is a JSON list of texts. ``FOLDER`` gets ``probe.json`` and ``outputs.npy`` (float32, one row a text, in their
+order). A process of its own makes the peak of memory the model's, and keeps PyTorch away from one that doesn't need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelnook.domain.errors import ModelnookError, UnsupportedError
+from modelnook.measure.memory import peak
+from modelnook.measure.speed import speed
+from modelnook.runtime import pick, runtime
+from modelnook.runtime.folder import folder_bytes
+
+__all__ = ["Probe", "main", "measure", "probe_args", "read_probe"]
+
+SECONDS = 8.0
+STOPPED = -2
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was measured of a folder; ``figures`` is the part that a report keeps.
+
+    Attributes:
+        bytes: every file of the folder, tokenizer included.
+        p50_ms, p95_ms: one text at a time, warm.
+        rows_per_s: at batch 32, sorted by length, warm.
+        load_s: from the folder to a model that answers, libraries already imported.
+        peak_memory_bytes: the process's most, libraries included; None where the system doesn't say.
+        outputs: raw outputs, float32 (rows, …), in the order of the texts.
+    """
+
+    bytes: int
+    p50_ms: float
+    p95_ms: float
+    rows_per_s: float
+    load_s: float
+    peak_memory_bytes: int | None
+    runtime: str
+    threads: int
+    labels: list[str]
+    outputs: Any = field(repr=False)
+
+    def figures(self) -> dict[str, Any]:
+        """JSON, without the outputs."""
+        return {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("outputs", "labels")}
+
+
+def measure(path: Path, rows: Sequence[str], *, task: str | None = None, seconds: float = SECONDS) -> Probe:
+    """Load, answer, time; in this process.
+
+    Raises:
+        NotFoundError, UnsupportedError: a folder that can't be loaded.
+    """
+    from modelnook.runtime import RUNTIMES
+
+    # Imported first: loading a library isn't loading a model.
+    name = pick(path)
+    RUNTIMES.load(name)
+    began = time.perf_counter()
+    model = runtime(path, name=name, task=task, device="cpu")
+    model.outputs(rows[:1], batch_size=1)
+    load_s = time.perf_counter() - began
+    outputs = model.outputs(rows, batch_size=32)
+    quick = speed(model, rows, seconds=seconds)
+    found = Probe(
+        bytes=folder_bytes(path),
+        load_s=load_s,
+        peak_memory_bytes=peak(),
+        runtime=model.name,
+        threads=int(getattr(model, "threads", 1)),
+        labels=list(model.labels),
+        outputs=outputs,
+        **asdict(quick),
+    )
+    model.close()
+    return found
+
+
+def probe_args(path: Path, rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS) -> list[str]:
+    """The program's arguments, to be put after ``python -m``."""
+    arguments = ["modelnook.measure.probe", str(path), "--rows", str(rows), "--out", str(out)]
+    return [*arguments, "--seconds", str(seconds), *(["--task", task] if task else [])]
+
+
+def read_probe(out: Path, code: int = 0) -> Probe:
+    """What the program left in ``out``; ``code`` is its exit code.
+
+    Raises:
+        UnsupportedError: it failed, was killed or stopped; the message says which.
+    """
+    try:
+        said = json.loads((out / "probe.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        key = "measure.stopped" if code == STOPPED else "measure.killed"
+        raise UnsupportedError(key, code=code) from None
+    if "error" in said:
+        raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"))
+    return Probe(**said, outputs=np.load(out / "outputs.npy", allow_pickle=False))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program. Errors that a person can mend go into ``probe.json`` as ``{"error": text}``; the exit code is 1."""
+    parser = argparse.ArgumentParser(prog="python -m modelnook.measure.probe")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--task")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    said = parser.parse_args(argv)
+    said.out.mkdir(parents=True, exist_ok=True)
+    rows = json.loads(said.rows.read_text(encoding="utf-8"))
+    try:
+        found = measure(said.path, rows, task=said.task, seconds=said.seconds)
+    except ModelnookError as error:
+        _write(said.out, {"error": str(error)})
+        return 1
+    np.save(said.out / "outputs.npy", np.asarray(found.outputs, dtype=np.float32))
+    _write(said.out, {**found.figures(), "labels": found.labels})
+    return 0
+
+
+def _write(out: Path, data: dict[str, Any]) -> None:
+    (out / "probe.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
