@@ -31,7 +31,8 @@ async def main():
         return answer.code
     codes = [await call("search", query="x"), await call("search"), await call("runs"), await call("info", ref="nope"),
              await call("history", run=sys.argv[1]), await call("run", run=sys.argv[1]), await call("sources"),
-             await call("log", run=sys.argv[1]), await call("settings"), await call("events", topics=["runs"])]
+             await call("log", run=sys.argv[1]), await call("settings"), await call("events", topics=["runs"]),
+             await call("stop", run=sys.argv[1]), await call("delete", run=sys.argv[1])]
     await app._cleanup()
     print(json.dumps({"codes": codes, "modules": sorted(sys.modules)}))
 
@@ -60,7 +61,7 @@ def after_answering(tmp_path_factory):
 
 
 def test_everything_answers(after_answering):
-    assert after_answering["codes"] == [200, 200, 200, 404, 200, 200, 200, 200, 200, 200]
+    assert after_answering["codes"] == [200, 200, 200, 404, 200, 200, 200, 200, 200, 200, 409, 200]
 
 
 @pytest.mark.parametrize("name", _HEAVY)

@@ -13,6 +13,9 @@ import pytest
 from tests.server.conftest import make_run, told
 from tornado.httpclient import HTTPClientError
 
+from modelnook.server.feed import Feed, Wish
+from modelnook.server.opened import OpenedStore
+
 
 @pytest.fixture
 def app(jp_serverapp):
@@ -117,11 +120,29 @@ async def test_an_index_that_a_worker_made_anew_alone_is_filled(call, store, hom
     assert {run["id"] for run in (await call("runs"))["items"]} == {"aaaa1111", "bbbb2222"}
 
 
-async def test_a_cursor_of_before_a_restart_starts_anew(call, store, app):
+async def test_a_cursor_of_before_a_restart_starts_anew(call, store):
     start = await call("events", topics=["runs"], cursor=None, wait=0)
-    app.opened.__init__()
-    said = await call("events", topics=["runs"], cursor=start["cursor"], wait=20)
+    restarted = Feed(OpenedStore())
+    said = await restarted.events(Wish.read(topics=["runs"], cursor=start["cursor"], wait=20))
     assert said["changes"] == [{"topic": "runs", "id": "*"}]
+    make_run(store)
+    said = await restarted.events(Wish.read(topics=["runs"], cursor=said["cursor"], wait=20))
+    assert said["changes"] == [{"topic": "runs", "id": "abcd1234"}]
+    await restarted.close()
+
+
+async def test_two_servers_over_one_store_both_tell(call, store):
+    other = Feed(OpenedStore())
+    starts = [await call("events", topics=["runs"]), await other.events(Wish.read(topics=["runs"]))]
+    waiting = [
+        asyncio.ensure_future(call("events", topics=["runs"], cursor=starts[0]["cursor"], wait=20)),
+        asyncio.ensure_future(other.events(Wish.read(topics=["runs"], cursor=starts[1]["cursor"], wait=20))),
+    ]
+    await asyncio.sleep(0.4)
+    make_run(store)
+    for said in await asyncio.gather(*waiting):
+        assert said["changes"] == [{"topic": "runs", "id": "abcd1234"}]
+    await other.close()
 
 
 async def test_a_client_that_goes_away_is_forgotten(jp_fetch, call, app):

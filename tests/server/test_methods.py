@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from dataclasses import replace
+
 import pytest
 from tests.server.conftest import make_run
 
 from modelnook.domain.model import ModelInfo
+from modelnook.store.files import write_json
 
 
 async def test_search_answers_from_the_index(call, store):
@@ -96,3 +102,45 @@ async def test_a_live_run_cannot_be_deleted(refused, worker):
     _, run = worker
     status, error = await refused("delete", run=run.id)
     assert (status, error["code"]) == (409, "jobs.live")
+
+
+@pytest.fixture
+def interpreter(tmp_path):
+    """An interpreter of another environment that only notes how it was called, and in which session."""
+    script = tmp_path / "python-of-the-run"
+    script.write_text(f'#!/bin/sh\necho "$@" $(cut -d" " -f6 /proc/$$/stat) $$ >> {tmp_path}/called\nsleep 60\n')
+    script.chmod(0o755)
+    yield script
+    for line in _called(tmp_path):
+        os.killpg(int(line[-1]), signal.SIGKILL)
+
+
+def _called(folder):
+    try:
+        return [line.split() for line in (folder / "called").read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="reads Linux's process table")
+async def test_resume_starts_the_runs_own_interpreter_in_its_own_session(call, refused, store, interpreter, tmp_path):
+    run = make_run(store, state="stopped")
+    write_json(run.path / "recipe.json", replace(run.recipe(), python=str(interpreter)).to_dict())
+    said = await call("resume", run="topics")
+    assert said["state"] == "queued"
+    # The second one comes too late: one resume, one worker.
+    status, error = await refused("resume", run="topics")
+    assert (status, error["code"].split(".")[0]) == (409, "jobs")
+    for _ in range(100):
+        if _called(tmp_path):
+            break
+        await asyncio.sleep(0.05)
+    ((*arguments, session, pid),) = _called(tmp_path)
+    assert arguments == ["-P", "-m", "modelnook.jobs.worker", run.id, "0"]
+    assert session == pid
+
+
+async def test_compare_puts_models_side_by_side(refused):
+    status, error = await refused("compare", refs=["local:none", "local:nothing"])
+    assert status == 404
+    assert "none" in error["message"]

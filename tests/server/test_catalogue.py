@@ -1,0 +1,105 @@
+"""Who is asked what: opening a list asks nobody, a source that is silent isn't asked again at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from modelnook.domain.errors import NotFoundError, OfflineError
+from modelnook.domain.model import ModelInfo
+from modelnook.server.catalogue import Catalogue
+from modelnook.server.opened import OpenedStore
+
+
+class Elsewhere:
+    """The child's part: notes what it is asked, answers what the test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict]] = []
+        self.answer: dict = {"items": [], "query": "", "notes": [], "total": 0}
+        self.error: Exception | None = None
+
+    async def __call__(self, method, params):
+        self.asked.append((method, params))
+        if self.error:
+            raise self.error
+        return {**self.answer}
+
+
+@pytest.fixture
+def elsewhere():
+    return Elsewhere()
+
+
+@pytest.fixture
+def catalogue(store, elsewhere):
+    async def here(function, params):
+        return await asyncio.to_thread(function, params)
+
+    entries = [ModelInfo("pip:tiny", "tiny", "pip", name="tiny"), ModelInfo("hub:a/tiny", "a/tiny", "hub", name="tiny")]
+    for entry in entries:
+        store.index.put_models(entry.source, [entry])
+    return Catalogue(OpenedStore(), here, elsewhere)
+
+
+@pytest.fixture
+def online(monkeypatch):
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "0")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+
+_PACKAGES = ("search", {"source": "pip", "limit": 1})
+
+
+async def test_offline_only_the_packages_are_looked_through_and_only_once(catalogue, elsewhere):
+    for _ in range(3):
+        found = await catalogue.search({"query": "tiny"})
+    assert elsewhere.asked == [_PACKAGES]
+    assert {item["ref"] for item in found["items"]} == {"pip:tiny", "hub:a/tiny"}
+
+
+async def test_what_was_typed_is_asked_elsewhere(online, catalogue, elsewhere):
+    elsewhere.answer["items"] = [{"ref": "hub:b/tiny"}]
+    found = await catalogue.search({"query": "tiny", "limit": 5})
+    assert elsewhere.asked == [("search", {"query": "tiny", "limit": 5})]
+    assert found["items"] == [{"ref": "hub:b/tiny"}]
+
+
+@pytest.mark.parametrize("params", [{}, {"query": "  "}, {"query": "tiny", "source": "local"}, {"sort": "size"}])
+async def test_opening_a_list_asks_nobody(online, catalogue, elsewhere, params):
+    await catalogue.search(params)
+    assert elsewhere.asked in ([], [_PACKAGES])
+
+
+async def test_a_silent_source_is_not_asked_again_at_once(online, catalogue, elsewhere, monkeypatch):
+    elsewhere.answer["notes"] = ["hub didn't answer"]
+    await catalogue.search({"query": "tiny"})
+    found = await catalogue.search({"query": "tin"})
+    assert len(elsewhere.asked) == 1
+    assert found["notes"] == ["hub didn't answer"]
+    assert found["total"] == 2
+    monkeypatch.setattr(catalogue, "_quiet_until", 0.0)
+    elsewhere.answer["notes"] = []
+    assert (await catalogue.search({"query": "tin"}))["notes"] == []
+
+
+async def test_too_slow_an_answer_is_replaced_by_what_is_known(online, catalogue, elsewhere):
+    elsewhere.error = OfflineError("server.too_slow", method="search", seconds=8)
+    found = await catalogue.search({"query": "tiny"})
+    assert {item["ref"] for item in found["items"]} == {"pip:tiny", "hub:a/tiny"}
+    assert "8 s" in found["notes"][0]
+
+
+@pytest.mark.parametrize("error", [OfflineError("server.too_slow", method="info", seconds=8), NotFoundError("x.y")])
+async def test_a_model_that_was_seen_before_is_still_shown(catalogue, elsewhere, error):
+    elsewhere.error = error
+    assert (await catalogue.info({"ref": "hub:a/tiny"}))["name"] == "tiny"
+    with pytest.raises(type(error)):
+        await catalogue.info({"ref": "hub:a/tin"})
+
+
+async def test_filters_hold_for_what_is_remembered(catalogue):
+    assert (await catalogue.search({"query": "tiny", "source": "pip"}))["total"] == 1
+    assert (await catalogue.search({"task": "token-classification", "params": ">1B"}))["total"] == 0
+    assert len((await catalogue.search({"query": "tiny", "limit": 1}))["items"]) == 1
