@@ -52,9 +52,29 @@ def _lines(piece: Piece, room: int) -> list[str]:
     if isinstance(piece, Grid):
         return _grid(piece, room)
     if isinstance(piece, Fold):
-        lines = [f"  {piece.title}", *("    " + line for line in piece.text.splitlines())]
-        return lines if len(lines) <= room else [*lines[: room - 1], t("cards.cut", n=len(lines) - room + 1)]
+        return _fold(piece, room)
     return []
+
+
+def _fold(fold: Fold, room: int) -> list[str]:
+    """The text where it fits; else its upper levels, as deep as they fit, and how many lines are left."""
+    lines = fold.text.splitlines()
+    shown = lines
+    if len(lines) + 1 > room:
+        levels = sorted({_indent(line) for line in lines}, reverse=True)
+        shown = next((s for s in (_above(lines, level) for level in levels) if len(s) + 2 <= room), lines[: room - 2])
+    left = len(lines) - len(shown)
+    more = [t("cards.cut", n=left)] if left else []
+    return [f"  {fold.title}", *("    " + line for line in shown), *more]
+
+
+def _above(lines: list[str], level: int) -> list[str]:
+    return [line for line in lines if _indent(line) < level]
+
+
+def _indent(line: str) -> int:
+    """Characters before the first letter or digit: the depth in a tree, however it is drawn."""
+    return next((i for i, c in enumerate(line) if c.isalnum()), 0)
 
 
 def _bar(part: float | None, cells: int = 24) -> str:

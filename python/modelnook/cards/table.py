@@ -54,7 +54,7 @@ def cell(column: str, value: Any) -> str:
 def heading(column: str) -> str:
     """A column's heading; metrics keep their own names."""
     key = f"cards.column.{column}"
-    return t(key) if has(key) else column.replace("_", " ")
+    return t(key) if has(key) else column
 
 
 def grid(table: Table, *, strong: tuple[int, ...] = (), more: str = "") -> Grid:

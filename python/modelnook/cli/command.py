@@ -72,7 +72,7 @@ def _text(call: Call, result: Any) -> str:
     if call.verb.name == "offline":
         return t("faces.offline_on" if result else "faces.offline_off")
     if hasattr(result, "to_string"):
-        text: str = result.to_string()
+        text: str = result.to_string(max_colwidth=60)
         return text
     return cards.text(result)
 
