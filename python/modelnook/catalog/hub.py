@@ -1,0 +1,274 @@
+"""Models on the Hugging Face hub, or at any endpoint that speaks its protocol.
+
+The default endpoint (``hub``) is the person's own: their cache, their token, ``HF_ENDPOINT``. An added one has a cache
+of its own, since the cache's keys don't say where a model came from, and sees only the token that it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from modelnook.catalog.base import Query, Source
+from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
+from modelnook.catalog.hub_cache import HubCache
+from modelnook.catalog.hub_download import Download, Repo
+from modelnook.catalog.hub_entry import asked, brings_code, entry, files_of, flagged
+from modelnook.catalog.hub_errors import Place, patiently, told
+from modelnook.catalog.hub_files import needed, risks
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
+from modelnook.domain.event import Emit
+from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.messages import t
+from modelnook.settings import Settings, current
+
+__all__ = ["HubSource"]
+
+_DEADLINE = 3.0
+_ASK_WITHIN = 10.0
+# Above this many weight files their headers aren't read: each is a request.
+_SHARDS = 8
+
+# What is known of a commit never changes: (endpoint, id, sha) -> entry.
+_KNOWN: dict[tuple[str, str, str], ModelInfo] = {}
+
+
+class HubSource(Source):
+    """``hub``, or a source that was added with ``--kind hub``."""
+
+    kind = "hub"
+    networked = True
+
+    def __init__(self, name: str = "hub") -> None:
+        super().__init__(name)
+        settings = current()
+        added = next((s for s in settings.sources if s["name"] == name), None)
+        self._added = added is not None
+        self.endpoint = ((added or {}).get("url") or _endpoint(settings)).rstrip("/")
+        self._token_env: str | None = (added or {}).get("token_env")
+        self.place = Place(name, self.endpoint, self._login())
+
+    def search(self, query: Query) -> list[ModelInfo]:
+        """What the endpoint finds for the words typed, within 3 s; filters are applied here once more.
+
+        Raises:
+            OfflineError: off, out of reach, or too slow.
+            UnsupportedError: the endpoint has no list of models, as mirrors have none.
+        """
+        if current().hub_offline:
+            raise self._offline(query.text)
+        rows = self._within_deadline(lambda: self._rows(query))
+        found = [info for row in rows if query.matches(info := entry(row, self.name))]
+        return found[: query.limit]
+
+    def info(self, ref: ModelRef) -> ModelInfo:
+        """Everything that the hub and the file headers say; no weights are taken.
+
+        Raises:
+            NotFoundError: no such model or revision, or a private one.
+            RefusedError: the token may not see it.
+            OfflineError: off or out of reach, and not here.
+        """
+        known = _KNOWN.get((self.endpoint, ref.id, ref.revision or ""))
+        if known is not None:
+            return replace(known, ref=self._shown(ref))
+        folder = None
+        if not current().hub_offline:
+            try:
+                return self._ask(ref)
+            except OfflineError:
+                folder = self._here.folder(ref.id, ref.revision)
+                if folder is None:
+                    raise
+        folder = folder or self._here.folder(ref.id, ref.revision)
+        if folder is None:
+            raise self._offline(self._shown(ref))
+        name = ref.id.rpartition("/")[2]
+        found = describe(folder, ref=self._shown(ref), id=ref.id, source=self.name, name=name)
+        return replace(found, revision=folder.name)
+
+    def fetch(
+        self, ref: ModelRef, emit: Emit, *, stop: Callable[[], bool] = lambda: False, allow_pickle: bool = False
+    ) -> Path:
+        """The commit's folder in the cache: safetensors, configuration, tokenizer; what is here isn't asked for.
+
+        Raises:
+            RefusedError: gated, forbidden, or pickled weights that weren't allowed.
+            OfflineError: off or out of reach, and not here whole.
+            ConflictError: stopped; the next call goes on.
+            StoreError: no room, or a damaged file.
+        """
+        offline = current().hub_offline
+        # A commit never changes: one that is here whole needs no question.
+        if offline or (ref.revision and re.fullmatch(r"[0-9a-f]{40}", ref.revision)):
+            folder = self._here.folder(ref.id, ref.revision, allow_pickle=allow_pickle)
+            if folder is not None:
+                return folder
+        if offline:
+            raise self._offline(self._shown(ref))
+        try:
+            found = self._look(ref)
+        except OfflineError:
+            folder = self._here.folder(ref.id, ref.revision, allow_pickle=allow_pickle)
+            if folder is None:
+                raise
+            return folder
+        files = {f.name: f for f in files_of(found)}
+        wanted = [files[name] for name in needed(files, self._shown(ref), allow_pickle=allow_pickle)]
+        repo = Repo(ref.id, str(found.sha), self.endpoint, self.cache, self._token())
+        with told(self.place, self._shown(ref)):
+            return Download(repo, self._shown(ref), wanted, emit, stop).run()
+
+    def names(self) -> list[str]:
+        """The ids that lie in this endpoint's cache."""
+        return self._here.names()
+
+    @property
+    def cache(self) -> Path:
+        """The person's own cache for ``hub``; one below MODELNOOK_HOME for each added endpoint."""
+        if not self._added:
+            from huggingface_hub import constants
+
+            return Path(constants.HF_HUB_CACHE)
+        host = re.sub(r"[^a-z0-9.]+", "-", urlsplit(self.endpoint).netloc.lower())
+        return current().home / "cache" / "hub" / f"{host}-{sha256(self.endpoint.encode()).hexdigest()[:8]}"
+
+    @property
+    def _here(self) -> HubCache:
+        return HubCache(self.cache)
+
+    def _token(self) -> str | bool | None:
+        """None lets the client find the person's own; an added endpoint never sees that one."""
+        if not self._added:
+            return None
+        return (os.environ.get(self._token_env) if self._token_env else None) or False
+
+    def _login(self) -> str:
+        if not self._added:
+            return t("hub.login_hub")
+        return t("hub.login_env", name=self._token_env) if self._token_env else t("hub.login_none")
+
+    def _shown(self, ref: ModelRef) -> str:
+        return str(ModelRef(self.name, ref.id, ref.revision))
+
+    def _offline(self, shown: str) -> OfflineError:
+        return OfflineError("hub.offline", ref=shown, source=self.name)
+
+    def _api(self) -> Any:
+        # Its reports of what runs where are off unless the person has imported it with them on.
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.endpoint, token=self._token(), library_name="modelnook")
+
+    def _rows(self, query: Query) -> list[Any]:
+        """One page of the list, asked once: the client's own ``list_models`` tries again for half a minute."""
+        from huggingface_hub import ModelInfo as Row
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
+
+        url, headers = f"{self.endpoint}/api/models", build_hf_headers(token=self._token(), library_name="modelnook")
+        answer = get_session().get(url, params=asked(query), headers=headers, timeout=_DEADLINE)
+        hf_raise_for_status(answer)
+        return [Row(**{"siblings": None, **row}) for row in answer.json()]
+
+    def _within_deadline(self, call: Callable[[], list[Any]]) -> list[Any]:
+        """Run on a thread that nobody waits for longer: an answer that trickles in has no end of its own."""
+        box: list[Any] = []
+
+        def work() -> None:
+            try:
+                with told(self.place):
+                    box.append(call())
+            except Exception as error:
+                box.append(error)
+
+        thread = threading.Thread(target=work, name="modelnook-hub-search", daemon=True)
+        thread.start()
+        thread.join(_DEADLINE)
+        values = {"source": self.name, "host": self.place.host}
+        if not box:
+            raise OfflineError("hub.too_slow", seconds=f"{_DEADLINE:g}", **values)
+        answer = box[0]
+        if isinstance(answer, NotFoundError):
+            raise UnsupportedError("hub.no_search", **values) from answer
+        if isinstance(answer, Exception):
+            raise answer
+        rows: list[Any] = answer
+        return rows
+
+    def _look(self, ref: ModelRef) -> Any:
+        """The repository's own answer at a revision, with its files' sizes and checksums."""
+        api = self._api()
+        more = {"files_metadata": True, "securityStatus": True, "timeout": _ASK_WITHIN}
+        with told(self.place, self._shown(ref)):
+            return patiently(lambda: api.model_info(ref.id, revision=ref.revision, **more))
+
+    def _ask(self, ref: ModelRef) -> ModelInfo:
+        found = self._look(ref)
+        info = entry(found, self.name)
+        files = files_of(found)
+        names = [f.name for f in files]
+        config, tensors = self._config(found, names), self._tensors(found, names)
+        architectures = config.get("architectures") or []
+        try:
+            wanted = needed(names, ref.id, allow_pickle=True)
+        except ModelnookError:
+            wanted = []
+        info = replace(
+            info,
+            ref=self._shown(ref),
+            task=info.task or task_of(architectures),
+            architecture=next(iter(architectures), info.architecture),
+            bytes=sum(f.size for f in files if f.name in wanted) or None,
+            formats=formats_of(names) or info.formats,
+            risks=risks(names, code=brings_code(found, config), flagged=flagged(found)),
+            labels=tuple(str(v) for v in (config.get("id2label") or {}).values()),
+            parameters=info.parameters or parameters_of(tensors) or None,
+            layers=layer_tree(tensors) or None,
+        )
+        _KNOWN[self.endpoint, ref.id, str(found.sha)] = info
+        return info
+
+    def _config(self, found: Any, names: list[str]) -> dict[str, Any]:
+        """config.json whole, where it may be read; else the few keys of it that the hub tells everybody."""
+        from huggingface_hub import hf_hub_download
+
+        anyway: dict[str, Any] = found.config or {}
+        if "config.json" not in names:
+            return anyway
+        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
+        try:
+            path = hf_hub_download(found.id, "config.json", revision=found.sha, **where)
+            config = json.loads(Path(path).read_bytes())
+        except (OSError, ValueError):
+            return anyway
+        return config if isinstance(config, dict) else anyway
+
+    def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
+        """The weights' headers, by a ranged request a file; none where they may not be read or are many."""
+        weights = [n for n in names if "/" not in n and n.endswith(".safetensors")]
+        if not 0 < len(weights) <= _SHARDS:
+            return []
+        try:
+            repo = self._api().get_safetensors_metadata(found.id, revision=found.sha, timeout=_ASK_WITHIN)
+        except Exception:
+            return []
+        parts = [tensor for file in repo.files_metadata.values() for tensor in file.tensors.items()]
+        return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in parts]
+
+
+def _endpoint(settings: Settings) -> str:
+    """``HF_ENDPOINT`` as it is now: the client reads it once, on import."""
+    if settings.environ.get("HF_ENDPOINT"):
+        return settings.environ["HF_ENDPOINT"]
+    from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)

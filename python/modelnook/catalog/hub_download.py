@@ -1,0 +1,229 @@
+"""Bringing a commit's files into a hub cache: large ones go on where they were cut, each is checked, progress is told.
+
+The client's own download starts a file anew when its process was killed; here a part lies in the cache under the
+file's checksum, and the finished blob is what the client then finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from modelnook.catalog.hub_files import RepoFile
+from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.event import Emit, Progress
+from modelnook.store.files import disk_errors
+
+__all__ = ["Download", "Repo"]
+
+_LARGE = 5_000_000
+_WORKERS = 4
+_TELL_EVERY = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A repository's commit at an endpoint, and the cache that it goes to."""
+
+    id: str
+    sha: str
+    endpoint: str
+    cache: Path
+    token: str | bool | None
+
+    @property
+    def storage(self) -> Path:
+        """Its folder in the cache."""
+        return self.cache / f"models--{self.id.replace('/', '--')}"
+
+    @property
+    def snapshot(self) -> Path:
+        """The commit's folder."""
+        return self.storage / "snapshots" / self.sha
+
+
+class Download:
+    """The files of one commit on their way. Ended by ``stop`` it leaves its parts for the next time."""
+
+    def __init__(self, repo: Repo, ref: str, files: Sequence[RepoFile], emit: Emit, stop: Callable[[], bool]) -> None:
+        self.repo, self.ref, self.emit, self.stop = repo, ref, emit, stop
+        self.files = [f for f in files if not (repo.snapshot / f.name).exists()]
+        self.total = sum(f.size for f in self.files)
+        self._done = 0
+        self._told = 0.0
+        self._lock = threading.Lock()
+
+    def run(self) -> Path:
+        """Bring them; gives the commit's folder.
+
+        Raises:
+            ConflictError: stopped.
+            StoreError: no room, or a file that isn't what the hub says it is.
+        """
+        large = [f for f in self.files if f.sha256 and f.size >= _LARGE and not self._blob(f).exists()]
+        with disk_errors(self.repo.cache):
+            self._need_room()
+            with ThreadPoolExecutor(_WORKERS, thread_name_prefix="modelnook-download") as pool:
+                for done in [pool.submit(self._bring, file) for file in large]:
+                    done.result()
+            folder = self._link({f.name for f in large})
+        for file in self.files:
+            if file not in large:
+                self._check(folder / file.name, file)
+        if self.files:
+            self._tell(force=True)
+        return folder
+
+    def _need_room(self) -> None:
+        self.repo.storage.mkdir(parents=True, exist_ok=True)
+        parts = sum(p.stat().st_size for f in self.files if (p := self._part(f)).exists())
+        if self.total - parts > shutil.disk_usage(self.repo.storage).free:
+            raise StoreError("store.disk_full", path=self.repo.cache)
+
+    def _blob(self, file: RepoFile) -> Path:
+        return self.repo.storage / "blobs" / (file.sha256 or file.git)
+
+    def _part(self, file: RepoFile) -> Path:
+        blob = self._blob(file)
+        # `hf cache prune` takes what ends so for the client's own leavings.
+        return blob.with_name(f"{blob.name}.modelnook.incomplete")
+
+    def _bring(self, file: RepoFile) -> None:
+        blob, part = self._blob(file), self._part(file)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        with self._alone(file):
+            if blob.exists():
+                self._count(file.size)
+                return
+            self._get(file, part)
+            with part.open("rb") as read:
+                found = hashlib.file_digest(read, "sha256").hexdigest()
+            if found != file.sha256:
+                part.unlink()
+                raise StoreError("hub.damaged", ref=self.ref, file=file.name)
+            os.replace(part, blob)
+
+    def _get(self, file: RepoFile, part: Path) -> None:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+        repo = self.repo
+        url = hf_hub_url(repo.id, file.name, revision=repo.sha, endpoint=repo.endpoint)
+        where = get_hf_file_metadata(url, token=repo.token).location
+        headers = build_hf_headers(token=repo.token)
+        if urlsplit(where).netloc != urlsplit(url).netloc:
+            headers.pop("authorization", None)
+        have = part.stat().st_size if part.exists() else 0
+        if have > file.size:
+            part.unlink()
+            have = 0
+        self._count(have)
+        with part.open("ab") as out:
+            http_get(
+                where,
+                out,
+                resume_size=have,
+                headers=headers,
+                expected_size=file.size,
+                displayed_filename=file.name,
+                tqdm_class=self._bar(),
+            )
+
+    @contextmanager
+    def _alone(self, file: RepoFile) -> Any:
+        """Hold the lock that the client takes for this blob; another's download is waited for, or stopped waiting."""
+        from filelock import FileLock, Timeout
+
+        path = self.repo.cache / ".locks" / self.repo.storage.name / f"{file.sha256}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        while not lock.is_locked:
+            self._stop_if_asked()
+            try:
+                lock.acquire(timeout=0.5)
+            except Timeout:
+                continue
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _link(self, brought: set[str]) -> Path:
+        """Let the client lay out the commit's folder: blobs that are here become links, small files are fetched."""
+        from glob import escape
+
+        from huggingface_hub import snapshot_download
+
+        repo = self.repo
+        snapshot_download(
+            repo.id,
+            revision=repo.sha,
+            endpoint=repo.endpoint,
+            cache_dir=repo.cache,
+            token=repo.token,
+            allow_patterns=[escape(f.name) for f in self.files],
+            max_workers=_WORKERS,
+            tqdm_class=self._bar(),
+        )
+        return repo.snapshot
+
+    def _check(self, path: Path, file: RepoFile) -> None:
+        """A small file against its checksum, which the client doesn't compare."""
+        data = path.read_bytes() if file.size < _LARGE or not file.sha256 else b""
+        if file.sha256:
+            good = not data or hashlib.sha256(data).hexdigest() == file.sha256
+        else:
+            good = not file.git or hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == file.git
+        if not good:
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+            raise StoreError("hub.damaged", ref=self.ref, file=file.name)
+
+    def _stop_if_asked(self) -> None:
+        if self.stop():
+            raise ConflictError("hub.stopped", ref=self.ref)
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+        self._tell()
+
+    def _tell(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._told >= _TELL_EVERY:
+            self._told = now
+            step = self.total if force else min(self._done, self.total)
+            self.emit(Progress("downloading", step=step, total=self.total))
+        self._stop_if_asked()
+
+    def _bar(self) -> type[Any]:
+        """A progress bar for the client that draws nothing and counts the bytes of one kind of bar."""
+        from tqdm.auto import tqdm
+
+        download = self
+
+        class Bar(tqdm):  # type: ignore[misc]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                kwargs.pop("name", None)
+                # The client shows received and written bytes; counting both would count each byte twice.
+                self._bytes = kwargs.get("unit") == "B" and kwargs.get("desc") != "Downloading bytes"
+                super().__init__(*args, **{**kwargs, "disable": True})
+
+            def update(self, n: float | None = 1) -> bool | None:
+                if self._bytes and n:
+                    download._count(int(n))
+                download._stop_if_asked()
+                return None
+
+        return Bar

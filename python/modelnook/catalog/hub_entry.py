@@ -1,0 +1,126 @@
+"""The hub's answers as catalogue entries, and a query as the hub wants it asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelnook.catalog.base import Query
+from modelnook.catalog.folder import task_of
+from modelnook.catalog.hub_files import RepoFile, risks
+from modelnook.domain.model import ModelInfo
+
+__all__ = ["asked", "brings_code", "entry", "files_of", "flagged"]
+
+_PAGE = 100
+_KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown")
+_SORTS = {"relevance": "downloads", "downloads": "downloads", "likes": "likes", "updated": "lastModified"}
+_ROW = (
+    "author cardData config createdAt downloads gated lastModified library_name likes pipeline_tag private safetensors "
+    "sha tags"
+).split()
+_TAGGED = {"safetensors": "safetensors", "onnx": "onnx", "gguf": "gguf", "openvino": "openvino", "pytorch": "pickle"}
+_NO_NUMBERS = ("I64", "I32", "BOOL")
+
+
+def asked(query: Query) -> dict[str, Any]:
+    """The parameters of a list of models: one page, since that is what a deadline of seconds allows."""
+    tags = [query.language.lower()] if query.language else []
+    if query.license and query.license not in _KINDS:
+        tags.append(f"license:{query.license.lower()}")
+    # What only we can filter or sort needs more rows to choose from.
+    ours_alone = query.license in _KINDS or query.sort == "size"
+    said = {
+        "search": query.text,
+        "pipeline_tag": query.task,
+        "filter": tags,
+        "num_parameters": _range(query.params),
+        "sort": _SORTS.get(query.sort) if query.text or query.sort != "relevance" else None,
+        "limit": _PAGE if ours_alone else min(_PAGE, max(query.limit, 20)),
+        "expand": _ROW,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def entry(found: Any, source: str) -> ModelInfo:
+    """A row of a list, or a repository's own answer, as a catalogue entry."""
+    card: dict[str, Any] = found.card_data.to_dict() if found.card_data else {}
+    tags: list[str] = list(found.tags or ())
+    config: dict[str, Any] = found.config or {}
+    architectures = config.get("architectures") or []
+    return ModelInfo(
+        ref=f"{source}:{found.id}",
+        id=found.id,
+        source=source,
+        revision=found.sha,
+        name=found.id.rpartition("/")[2],
+        task=found.pipeline_tag or task_of(architectures),
+        license=_licence(card, tags),
+        language=_many(card.get("language")),
+        parameters=_parameters(found.safetensors),
+        formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
+        architecture=next(iter(architectures), config.get("model_type")),
+        downloads=found.downloads,
+        likes=found.likes,
+        base_model=next(iter(_many(card.get("base_model"))), None),
+        risks=risks((), code=brings_code(found, config)),
+        updated=found.last_modified.isoformat() if found.last_modified else None,
+        tags=tuple(tags),
+        gated=bool(found.gated),
+    )
+
+
+def files_of(found: Any) -> list[RepoFile]:
+    """The files of a repository's answer."""
+    return [
+        RepoFile(s.rfilename, s.size or 0, s.blob_id or "", s.lfs.sha256 if s.lfs else "") for s in found.siblings or ()
+    ]
+
+
+def brings_code(found: Any, config: dict[str, Any]) -> bool:
+    """Whether transformers would ask to run code of the repository's."""
+    return bool(config.get("auto_map")) or "custom_code" in (found.tags or ())
+
+
+def flagged(found: Any) -> list[str]:
+    """The files that the hub's scanners have found something in."""
+    status = found.security_repo_status or {}
+    return [str(issue.get("path", "")) for issue in status.get("filesWithIssues") or ()]
+
+
+def _licence(card: dict[str, Any], tags: list[str]) -> str | None:
+    said = next(iter(_many(card.get("license"))), None)
+    if said == "other":
+        return str(card.get("license_name") or said)
+    return said or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None)
+
+
+def _many(value: Any) -> tuple[str, ...]:
+    return () if not value else tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+
+
+def _parameters(said: Any) -> int | None:
+    """What counts as a parameter: position ids and the like, which are integers, don't."""
+    if said is None:
+        return None
+    counted = sum(n for dtype, n in said.parameters.items() if dtype not in _NO_NUMBERS)
+    return counted or said.total or None
+
+
+def _range(params: tuple[float, float] | None) -> str | None:
+    """A range of parameter counts as the hub writes it.
+
+    >>> _range((1e7, 5e8)), _range((0.0, 1e9)), _range((1e9, float("inf")))
+    ('min:10M,max:500M', 'max:1B', 'min:1B')
+    """
+    if params is None:
+        return None
+
+    def short(number: float) -> str:
+        for unit, size in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
+            if number >= size:
+                return f"{number / size:g}{unit}"
+        return f"{number:g}"
+
+    low, high = params
+    said = [f"min:{short(low)}"] if low > 0 else []
+    return ",".join(said + ([f"max:{short(high)}"] if high < float("inf") else [])) or None
