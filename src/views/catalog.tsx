@@ -17,9 +17,12 @@ const TASKS = [
   'token-classification',
   'question-answering',
   'text-generation',
-  'seq2seq',
+  'text2text-generation',
+  'translation',
+  'summarization',
   'fill-mask',
-  'embedding'
+  'feature-extraction',
+  'sentence-similarity'
 ];
 const LICENCES = [
   'permissive',
