@@ -113,7 +113,8 @@ def _words(before: list[str], word: str, scope: Namespace) -> Iterable[str]:
     if rest and rest[-1] in flags and flags[rest[-1]].kind != "flag":
         return _values(flags[rest[-1]], word, rest, scope)
     if word.startswith("-"):
-        return [f for f in (*flags, *COMMON[_DOOR]) if f not in rest]
+        typed_bare = {arg.flag for arg in args if arg.positional and arg.kind not in ("data", "inputs")}
+        return [f for f in (*flags, *COMMON[_DOOR]) if f not in rest and f not in typed_bare]
     return [*_subs(verb, before, used), *_bare(args, flags, rest, word, scope)]
 
 
@@ -163,9 +164,9 @@ def _columns(rest: list[str], scope: Namespace) -> list[str]:
         held = held[0]
     if isinstance(held, dict):
         return [str(name) for name in held]
-    # A DataFrame has columns; a Dataset has column_names.
-    names = getattr(held, "column_names", getattr(held, "columns", ()))
-    return [] if isinstance(names, dict) else [str(name) for name in names or ()]
+    # A Dataset has column_names (a DatasetDict has them by split); a DataFrame has columns.
+    names = getattr(held, "column_names", getattr(held, "columns", None))
+    return [] if names is None or isinstance(names, dict) else [str(name) for name in names]
 
 
 def _known(kind: str, prefix: str) -> list[str]:

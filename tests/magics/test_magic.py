@@ -1,0 +1,165 @@
+"""%model in a shell: results, variables, errors that are one sentence and still fail the cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from modelnook.domain.errors import UsageError
+
+
+def text(shell: Any, value: Any) -> str:
+    return str(shell.display_formatter.format(value)[0]["text/plain"])
+
+
+def result(shell: Any, cell: str) -> Any:
+    with capture_output():
+        done = shell.run_cell(cell)
+    done.raise_error()
+    return done.result
+
+
+def failing(shell: Any, cell: str) -> tuple[BaseException, str]:
+    with capture_output() as out:
+        done = shell.run_cell(cell)
+    assert not done.success
+    assert done.error_in_exec is not None
+    return done.error_in_exec, out.stdout + out.stderr
+
+
+def test_alone_it_lists_the_verbs(shell: Any) -> None:
+    for line in ("%model", "%model --help", "%model help"):
+        page = text(shell, result(shell, line))
+        assert "finetune" in page
+        assert "Housekeeping" in page
+
+
+def test_help_of_a_verb(shell: Any) -> None:
+    page = text(shell, result(shell, "%model finetune --help"))
+    assert "--learning-rate" in page
+    assert "Example: %model finetune" in page
+
+
+def test_a_result_is_displayed_and_kept(shell: Any) -> None:
+    found = result(shell, "%model list -o mine")
+    assert shell.user_ns["mine"] is found
+    data, _ = shell.display_formatter.format(found)
+    assert set(data) == {"text/plain", "text/html"}
+    assert result(shell, "found = %model list\nfound") is not None
+
+
+def test_in_a_list_a_value_is_its_repr(shell: Any) -> None:
+    found = result(shell, "%model runs")
+    assert text(shell, [found]).startswith("[RunList(")
+
+
+def test_plain_results_read_as_text(shell: Any) -> None:
+    assert text(shell, result(shell, "%model offline on")).startswith("Offline")
+    assert text(shell, result(shell, "%model unload")) == "Nothing was loaded."
+    settings = result(shell, "%model settings")
+    assert settings["offline"] is True
+    assert "language" in text(shell, settings)
+    result(shell, "%model offline off -o now")
+    assert shell.user_ns["now"] is False
+
+
+def test_a_mistake_is_a_sentence_and_the_cell_fails(shell: Any) -> None:
+    error, out = failing(shell, "%model finetun x")
+    assert isinstance(error, UsageError)
+    assert "There is no verb 'finetun'." in out
+    assert "Did you mean 'finetune'?" in out
+    assert "Traceback" not in out
+
+
+def test_an_unknown_variable_is_a_near_miss(shell: Any) -> None:
+    result(shell, "train = [{'text': 'a', 'label': 'b'}]")
+    _, out = failing(shell, "%model finetune pip:x --data trian")
+    assert "no variable 'trian'" in out
+    assert "Did you mean 'train'?" in out
+
+
+def test_variables_are_replaced_in_a_line(shell: Any) -> None:
+    result(shell, "name = 'nosuchrun'")
+    _, out = failing(shell, "%model runs show {name}")
+    assert "'nosuchrun'" in out
+    _, out = failing(shell, "%model runs show $name")
+    assert "'$name'" in out
+    _, out = failing(shell, "%model runs show {nam}")
+    assert "no variable 'nam'" in out
+
+
+def test_debug_shows_it_all(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, out = failing(shell, "%model runs show nosuchrun --debug")
+    assert "NotFoundError" in out
+    assert "modelnook" in out
+    monkeypatch.setenv("MODELNOOK_DEBUG", "1")
+    _, out = failing(shell, "%model runs show nosuchrun")
+    assert "NotFoundError" in out
+
+
+def test_errors_of_the_python_door_read_the_same(shell: Any) -> None:
+    _, out = failing(shell, "import modelnook\nmodelnook.stop('nosuchrun')")
+    assert "Traceback" not in out
+    assert "nosuchrun" in out
+
+
+def test_a_bug_of_ours_says_so(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook import api
+
+    def broken(**_: Any) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(api, "runs", broken)
+    _, out = failing(shell, "%model runs")
+    assert "KeyError" in out
+    assert "--debug" in out
+    assert "Traceback" not in out
+    error, _ = failing(shell, "%model runs --debug")
+    assert isinstance(error, KeyError)
+
+
+def test_an_interrupt_is_an_interrupt(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook import api
+
+    def interrupted(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "runs", interrupted)
+    error, _ = failing(shell, "%model runs")
+    assert isinstance(error, KeyboardInterrupt)
+
+
+def test_other_errors_and_handlers_stay_as_they_were(shell: Any) -> None:
+    _, out = failing(shell, "1 / 0")
+    assert "ZeroDivisionError" in out
+
+    seen = []
+    shell.set_custom_exc((ZeroDivisionError,), lambda self, kind, error, tb, tb_offset=None: seen.append(kind))
+    shell.run_line_magic("reload_ext", "modelnook")
+    failing(shell, "1 / 0")
+    _, out = failing(shell, "%model finetun")
+    assert seen == [ZeroDivisionError]
+    assert "Did you mean 'finetune'?" in out
+
+
+def test_a_cells_body_of_inputs(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook import api
+
+    monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: [ref_or_model, *inputs])
+    assert result(shell, "%%model predict spam\nit is {x}\n\nwell $y\n") == ["spam", "it is {x}", "well $y"]
+
+
+def test_loading_twice_changes_nothing(shell: Any) -> None:
+    shell.run_line_magic("reload_ext", "modelnook")
+    shell.run_line_magic("reload_ext", "modelnook")
+    assert len([m for m in shell.Completer.custom_matchers if m.matcher_identifier == "modelnook"]) == 1
+    assert shell.custom_exceptions.count(shell.custom_exceptions[-1]) == 1
+
+
+def test_chinese(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    _, out = failing(shell, "%model finetun x")
+    assert "您是不是想用“finetune”？" in out
+    assert "运行记录" in text(shell, result(shell, "%model"))
