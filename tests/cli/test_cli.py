@@ -1,0 +1,155 @@
+"""The terminal's door: cards on stdout, progress and errors on stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from modelnook import __version__, api
+from modelnook.cli import main
+from modelnook.verbs import VERBS
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_alone_it_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ((), ("--help",), ("help",)):
+        code, out, err = said(capsys, *words)
+        assert code == 0
+        assert "modelnook VERB --help" in out
+        assert "%model" not in out
+        assert not err
+        assert "load " not in out.replace("unload", "")
+
+
+@pytest.mark.parametrize("verb", [v for v in VERBS.values() if "terminal" in v.doors], ids=lambda v: v.name)
+def test_every_verb_explains_itself(verb: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, *verb.name.split(), "--help")
+    assert code == 0
+    assert out.startswith(f"modelnook {verb.name}")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "--version") == (0, f"modelnook {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("finetun",), 2, "Did you mean 'finetune'?"),
+        (("finetune", "x", "--data", "t.csv", "--epochs", "-1"), 2, "--epochs must be more than 0"),
+        (("runs", "shw"), 2, "Did you mean 'show'?"),
+        (("runs", "show", "nosuchrun"), 1, "nosuchrun"),
+        (("stop",), 1, "modelnook runs lists what ran."),
+    ],
+)
+def test_errors_are_sentences_on_stderr(
+    words: tuple[str, ...], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    got, out, err = said(capsys, *words)
+    assert (got, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert "%model" not in err
+
+
+def test_json_is_to_dict(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, "runs", "--json")
+    assert code == 0
+    assert json.loads(out)["items"] == []
+    _, out, _ = said(capsys, "settings", "--json")
+    assert json.loads(out)["language"] == "auto"
+
+
+def test_a_frame_as_json_and_as_text(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"label": ["a", "b"], "score": [0.5, float("nan")]})
+    monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: frame)
+    _, out, _ = said(capsys, "predict", "x", "some", "text", "--json")
+    assert json.loads(out) == {"columns": ["label", "score"], "rows": [["a", 0.5], ["b", None]]}
+    _, out, _ = said(capsys, "predict", "x", "some", "text")
+    assert "label" in out
+
+
+def test_debug_lets_the_traceback_through() -> None:
+    with pytest.raises(Exception, match="nosuchrun"):
+        main(["runs", "show", "nosuchrun", "--debug"])
+
+
+def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "runs", interrupted)
+    assert said(capsys, "runs") == (130, "", "Interrupted.\n")
+
+
+class Waiting:
+    """A run that goes on for two looks."""
+
+    def __init__(self, state: str = "finished") -> None:
+        self.states = ["queued", "running", state]
+        self.note = ""
+
+    @property
+    def record(self) -> Any:
+        live = len(self.states) > 1
+        progress = {"phase": "training", "step": 3, "total": 9} if self.states[0] == "running" else None
+        return SimpleNamespace(live=live, state=self.states[0], name="topics", progress=progress)
+
+    def wait(self, on_update: Any, every: float) -> Waiting:
+        while len(self.states) > 1:
+            self.states.pop(0)
+            on_update(self)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"state": self.record.state}
+
+
+@pytest.mark.parametrize(("state", "code"), [("finished", 0), ("stopped", 130)])
+def test_a_waiting_run_tells_where_it_stands(
+    state: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "quantize", lambda ref, background: Waiting(state))
+    got, out, err = said(capsys, "quantize", "topics", "--json")
+    assert got == code
+    assert json.loads(out) == {"state": state}
+    assert err.splitlines() == ["topics · waits until the device is free", "topics · training · 3/9"]
+
+
+def test_in_the_background_nothing_waits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "quantize", lambda ref, background: Waiting())
+    code, out, err = said(capsys, "quantize", "topics", "--background", "--json")
+    assert (code, json.loads(out), err) == (0, {"state": "queued"}, "")
+
+
+def test_as_a_module_and_into_a_closed_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "modelnook", "runs", "--limit", "x"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "takes a whole number" in done.stderr
+    shell = f"{sys.executable} -m modelnook --help | head -1"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stdout == "modelnook VERB\n"
+    assert done.stderr == ""
+
+
+def test_the_terminal_is_light() -> None:
+    code = (
+        "import sys; from modelnook.cli import main; main(['runs']); "
+        "print([m for m in ('torch', 'pandas', 'IPython', 'transformers', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

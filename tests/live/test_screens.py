@@ -1,0 +1,128 @@
+"""The screens of a waiting run: which is chosen, what each shows, what it leaves."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.live.conftest import FakeRun
+
+from modelnook import live
+from modelnook.domain.errors import ConflictError
+from modelnook.live.terminal import Bar, Lines
+
+
+class Screen:
+    """Notes what it is told."""
+
+    told: list[tuple[str, Any]] = []
+
+    def open(self, run: Any) -> None:
+        self.told.append(("open", run.record.state))
+
+    def update(self, run: Any) -> None:
+        self.told.append(("update", run.record.state))
+
+    def close(self, result: Any) -> None:
+        self.told.append(("close", result))
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> type[Screen]:
+    Screen.told = []
+    monkeypatch.setitem(live.SCREENS, "lines", f"{__name__}:Screen")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    monkeypatch.setattr(live, "choose", lambda: "lines")
+    return Screen
+
+
+def test_a_screen_follows_a_run_to_its_result(screen: type[Screen]) -> None:
+    run = FakeRun("queued", "running", "finished")
+    result, shown = live.watch(run, lambda r: f"result of {r.id}")
+    assert (result, shown) == ("result of k3v9x2ab", False)
+    assert screen.told == [("open", "queued"), ("update", "running"), ("update", "finished"), ("close", result)]
+
+
+def test_a_run_that_has_ended_needs_no_screen(screen: type[Screen]) -> None:
+    assert live.watch(FakeRun("finished"), lambda r: "result") == ("result", False)
+    assert screen.told == []
+
+
+def test_a_failed_run_leaves_its_card_and_its_error(screen: type[Screen]) -> None:
+    run = FakeRun("running", "failed", error=ConflictError("jobs.crashed", run="k3v9x2ab"))
+    with pytest.raises(ConflictError):
+        live.watch(run, lambda r: "never")
+    assert screen.told[-1] == ("close", run)
+
+
+def test_who_stops_waiting_gets_the_run(screen: type[Screen]) -> None:
+    run = FakeRun("queued", "running")
+    assert live.watch(run, lambda r: "never")[0] is run
+
+
+@pytest.mark.parametrize(
+    ("kernel", "anywidget", "tty", "chosen"),
+    [
+        (True, True, False, "widget"),
+        (True, False, False, "card"),
+        (False, True, True, "bar"),
+        (False, True, False, "lines"),
+    ],
+)
+def test_which_screen(kernel: bool, anywidget: bool, tty: bool, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "in_kernel", lambda: kernel)
+    monkeypatch.setattr(live, "find_spec", lambda name: anywidget or None)
+    monkeypatch.setattr(live, "Path", lambda _: SimpleNamespace(parents=[None, _Built()]))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: tty, raising=False)
+    assert live.choose() == chosen
+
+
+class _Built:
+    def __truediv__(self, _: str) -> Any:
+        return self
+
+    def exists(self) -> bool:
+        return True
+
+
+def test_lines_say_what_is_news(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, run = Lines(), FakeRun("queued", "running", "finished")
+    lines.open(run)
+    lines.update(run)
+    run.step()
+    lines.update(run)
+    lines.update(run)
+    run.step()
+    lines.update(run)
+    lines.close(run)
+    assert capsys.readouterr().err.splitlines() == [
+        "topics · waits until the device is free",
+        "topics · training · 120/375 · loss 0.300",
+    ]
+
+
+def test_the_bar_writes_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", out)
+    monkeypatch.setenv("COLUMNS", "40")
+    run = FakeRun("running", "finished")
+    run.seen = replace(run.seen, name="模" * 30)
+    bar = Bar()
+    bar.open(run)
+    bar.close(run)
+    drawn = out.getvalue().split("\r\x1b[K")
+    assert drawn[1].startswith("██████░")
+    assert drawn[-1] == ""
+    from modelnook.cards.figures import width
+
+    assert all(width(line) <= 39 for line in drawn)
+
+
+def test_a_bundle_has_the_curves() -> None:
+    html = live.bundle(FakeRun("finished"))["text/html"]
+    assert "<svg" in html
+    assert "learning_rate" not in html
