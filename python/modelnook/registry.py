@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from modelnook.domain.errors import MissingPackage, unknown
+from modelnook.messages import t
 
 __all__ = ["Entry", "Registry"]
 
@@ -91,8 +92,8 @@ class Registry(Mapping[str, Entry], Generic[T]):
         """The names whose packages are installed."""
         return [name for name, entry in self._all.items() if not entry.missing]
 
-    def load(self, name: str, *, light: bool = False) -> T:
-        """Import and give what a row names.
+    def check(self, name: str) -> Entry:
+        """The row of a name that can be used; nothing is imported.
 
         Raises:
             UsageError: no such row (a near miss is suggested).
@@ -102,11 +103,16 @@ class Registry(Mapping[str, Entry], Generic[T]):
         if entry.missing:
             raise MissingPackage(
                 "core.missing_package",
-                family=self.family,
+                family=t(f"what.{self.family}"),
                 name=name,
                 package=", ".join(entry.missing),
                 extra=entry.extra or name,
             )
+        return entry
+
+    def load(self, name: str, *, light: bool = False) -> T:
+        """Import and give what a row names. Raises as :meth:`check` does."""
+        entry = self.check(name)
         module, _, attribute = ((light and entry.light) or entry.target).partition(":")
         found: Any = import_module(module)
         return getattr(found, attribute)  # type: ignore[no-any-return]

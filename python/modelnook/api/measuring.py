@@ -100,7 +100,7 @@ def quantize(
     if to not in SCHEMES:
         raise unknown("scheme", to, SCHEMES)
     if backend != "auto":
-        QUANTIZERS.load(backend)
+        QUANTIZERS.check(backend)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     recipe, split, primary = on_rows("quantize", store, ref, data, given_columns(text, label, columns))

@@ -65,6 +65,8 @@ def finetune(
         ModelnookError: each says what was asked, why not, and the next step.
     """
     from modelnook.catalog.search import resolve
+    from modelnook.data.checks import reading
+    from modelnook.data.read import validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import METHODS
     from modelnook.jobs.submit import submit
@@ -73,7 +75,7 @@ def finetune(
     task = task or "text-classification"
     spec = spec_of(task)
     if method != "auto":
-        METHODS[method]
+        METHODS.check(method)
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
     knobs = _knobs(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
@@ -81,6 +83,7 @@ def finetune(
     made = name or default_name(found.ref, "ft")
     store.models.check(made, task)
     given = given_columns(text, label, columns)
+    eval_data = validation_part(data) if eval_data is None else eval_data
     table = read_table(store, data, spec.roles, given)
     values = {role: table.rows.column(column) for role, column in table.columns.to_dict().items()}
     spec.check(values)
@@ -105,7 +108,9 @@ def finetune(
         track=trackers(track),
         threads=current().threads,
     )
-    run = submit(store, recipe, split=parts, primary_metric=metric or spec.metrics[0], again=again, on=on)
+    notes = tuple(w.message for w in reading(table.rows, table.columns))
+    primary = metric or spec.metrics[0]
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes)
     return run if background else run.wait()
 
 
@@ -181,5 +186,5 @@ def trackers(track: str | Sequence[str]) -> tuple[str, ...]:
             return tuple(f"{n}:offline" if track == "offline" else n for n in names)
         track = track.split(",")
     for name in track:
-        TRACKERS[name.partition(":")[0]]
+        TRACKERS.check(name.partition(":")[0])
     return tuple(track)

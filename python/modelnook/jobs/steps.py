@@ -153,7 +153,9 @@ def _check_data(context: Context) -> None:
         return
     split = context.run.split()
     rows = open_snapshot(data, context.store.home)
-    for warning in checks(rows, Columns.of(**{role: role for role in data.columns}), split.get("train"), split.get("validation")):
+    for warning in checks(
+        rows, Columns.of(**{role: role for role in data.columns}), split.get("train"), split.get("validation")
+    ):
         context.emit(warning)
 
 
@@ -178,6 +180,7 @@ def _language(context: Context, source: Path) -> tuple[str, ...]:
 
 def evaluate(context: Context) -> Finished:
     """Score a model on rows, beside the baselines of the run that made it."""
+    from modelnook.data.checks import leaks
     from modelnook.evaluate import report
     from modelnook.measure.baselines import baselines
     from modelnook.measure.score import score
@@ -192,11 +195,15 @@ def evaluate(context: Context) -> Finished:
     rows = take(rows, split["validation"]) if "validation" in split else rows
     spec = TASKS.load(recipe.task or "", light=True)()
     truth = spec.truth(rows, runtime.labels)
+    trained = _trained_on(context)
+    if trained and "validation" not in split:
+        for warning in leaks(trained["text"], rows["text"]):
+            context.emit(warning)
     context.phase("evaluating")
     outputs = runtime.outputs(rows[spec.roles[0]])
     metrics, intervals = score(spec, truth, outputs, runtime.labels)
     context.phase("scoring")
-    bases = baselines(spec, _trained_on(context), rows, runtime.labels)
+    bases = baselines(spec, trained, rows, runtime.labels)
     tables = report.tables(truth, outputs, runtime.labels)
     runtime.close()
     return Finished(metrics, intervals, bases, report=tables)
@@ -243,6 +250,8 @@ def quantize(context: Context) -> Finished:
         stop=context.stop,
         probe=_probe(context),
     )
+    if result.stopped:
+        return Finished(stopped=True)
     report = {**result.report, "data": recipe.knobs.get("measured_on")}
     base = _base(context)
     info = replace(
@@ -260,14 +269,14 @@ def quantize(context: Context) -> Finished:
 def _probe(context: Context) -> Callable[..., Any]:
     """Measures a model folder in a process of its own: its memory is its own, its caches are cold."""
     from modelnook.jobs import process
-    from modelnook.measure.probe import read_probe
+    from modelnook.measure.probe import probe_args, read_probe
 
     def probe(path: Path, rows: list[str]) -> Any:
         work = context.run.path / "probe"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
         (work / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
-        arguments = ["modelnook.measure.probe", str(path), "--rows", str(work / "rows.json"), "--out", str(work)]
+        arguments = probe_args(path, work / "rows.json", work, task=context.recipe.task)
         code = process.call(arguments, context.store, context.run.log, stop=context.stop)
         try:
             return read_probe(work, code)

@@ -1,0 +1,38 @@
+"""Jobs on a random two-layer model: real worker processes, one thread each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.testing.models import tiny_model, tiny_rows
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A path to a tiny encoder."""
+    return str(tiny_model(tmp_path_factory.mktemp("tiny") / "base"))
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    return table(96)
+
+
+def table(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    columns = tiny_rows(count, seed=seed)
+    return [{"text": x, "label": y} for x, y in zip(columns["text"], columns["label"], strict=True)]
+
+
+@pytest.fixture
+def store_home(_alone: None) -> Path:
+    from modelnook.settings import home
+
+    return home()

@@ -1,0 +1,243 @@
+"""Jobs that are stopped, killed, frozen, raced and starved. Every process here is real and really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelnook as mn
+from modelnook.domain.errors import ConflictError, ModelnookError
+from modelnook.run import Run
+from modelnook.store import Store
+
+from .conftest import table
+
+pytestmark = pytest.mark.slow
+
+LONG: dict[str, Any] = {"epochs": 400, "name": "long", "background": True}
+
+
+def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def training(run: Run) -> bool:
+    record = run.record
+    assert record.state in ("queued", "running"), run.log()
+    return (record.progress or {}).get("phase") == "training" and (record.progress or {}).get("step", 0) > 3
+
+
+def started(tiny: str, **more: Any) -> Run:
+    run = mn.finetune(tiny, table(256), **{**LONG, **more})
+    until(lambda: training(run))
+    return run
+
+
+def has_checkpoint(run: Run) -> bool:
+    return any(p.is_dir() and not p.name.startswith(".") for p in run.folder.checkpoints.glob("*"))
+
+
+def kill(run: Run) -> None:
+    pid = run.record.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: run.state == "crashed")
+
+
+def test_stop_keeps_a_usable_model(tiny: str) -> None:
+    run = started(tiny)
+    mn.stop(run.id)
+    run.wait(timeout=60)
+    assert run.state == "stopped"
+    assert run.metrics["accuracy"] >= 0
+    assert len(mn.predict(run.model, ["hello"])) == 1
+    with pytest.raises(ConflictError, match="not running"):
+        run.stop()
+
+
+def test_interrupting_the_wait_stops_and_gives_the_model(tiny: str) -> None:
+    run = started(tiny)
+    threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+    done = run.wait(timeout=90)
+    assert done.state == "stopped"
+    assert done.model
+
+
+def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
+    run = started(tiny, epochs=60, checkpoint_every=None) if False else started(tiny, epochs=60)
+    until(lambda: has_checkpoint(run) or not run.record.live)
+    kill(run)
+    with pytest.raises(ConflictError) as caught:
+        run.wait()
+    assert "resume" in caught.value.hint
+    assert run.resumable
+    before = int(run.history()["step"].max())
+    resumed = mn.resume(run.id)
+    assert resumed.state == "finished"
+    steps = resumed.history()["step"]
+    assert steps.is_unique
+    assert steps.max() > before
+    with pytest.raises(ConflictError, match="can't be resumed"):
+        mn.resume(run.id)
+
+
+def test_of_two_resumes_one_wins(tiny: str) -> None:
+    run = started(tiny, epochs=60)
+    kill(run)
+    outcomes: list[str] = []
+
+    def go() -> None:
+        try:
+            Run(Store(), run.id).resume(background=True)
+            outcomes.append("won")
+        except ConflictError:
+            outcomes.append("lost")
+
+    racers = [threading.Thread(target=go) for _ in range(2)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert sorted(outcomes) == ["lost", "won"]
+    run.stop()
+    run.wait(timeout=90)
+
+
+def test_a_frozen_job_still_runs(tiny: str) -> None:
+    run = started(tiny)
+    pid = run.record.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        # Two minutes of silence, said rather than waited for.
+        old = time.time() - 130
+        for file in (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat"):
+            if file.exists():
+                os.utime(file, (old, old))
+        assert run.state == "running"
+        with pytest.raises(ConflictError):
+            run.resume(background=True)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    run.stop()
+    run.wait(timeout=90)
+    assert run.state == "stopped"
+
+
+def test_the_job_outlives_the_kernel(tiny: str, tmp_path: Path) -> None:
+    code = (
+        "import modelnook as mn, os, signal, time\n"
+        "from tests.jobs.conftest import table\n"
+        f"run = mn.finetune({tiny!r}, table(256), epochs=30, name='orphan', background=True)\n"
+        "print(run.id, flush=True)\n"
+        "while (run.record.progress or {}).get('phase') != 'training': time.sleep(0.05)\n"
+        "os.killpg(os.getpgid(0), signal.SIGKILL)\n"
+    )
+    root = Path(__file__).parents[2]
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, cwd=root, text=True
+    )
+    out, _ = kernel.communicate(timeout=90)
+    assert kernel.returncode == -signal.SIGKILL
+    run = mn.runs(query="orphan")[0]
+    assert run.id == out.strip()
+    assert run.wait(timeout=120).state == "finished"
+
+
+def test_the_second_of_two_waits_for_the_device(tiny: str) -> None:
+    first = started(tiny)
+    second = mn.finetune(tiny, table(64, seed=5), name="second", epochs=1, background=True)
+    until(lambda: second.folder.lease.live())
+    time.sleep(1.0)
+    assert (first.state, second.state) == ("running", "queued")
+    first.stop()
+    assert second.wait(timeout=120).state == "finished"
+    assert first.state == "stopped"
+
+
+def test_a_queued_run_can_be_stopped(tiny: str) -> None:
+    first = started(tiny)
+    second = mn.finetune(tiny, table(64, seed=6), name="second", epochs=1, background=True)
+    until(lambda: second.folder.lease.live())
+    second.stop()
+    assert second.wait(timeout=60).state == "stopped"
+    assert second.model is None
+    first.stop()
+    first.wait(timeout=90)
+
+
+def test_the_same_recipe_while_it_runs_attaches(tiny: str) -> None:
+    first = started(tiny)
+    second = mn.finetune(tiny, table(256), **LONG)
+    assert second.id == first.id
+    assert first.id in second.note
+    first.stop()
+    first.wait(timeout=90)
+
+
+def test_rows_changed_after_the_start_do_not_reach_the_job(tiny: str) -> None:
+    rows = table(64)
+    run = mn.finetune(tiny, rows, name="frozen-rows", epochs=1, background=True)
+    for row in rows:
+        row["label"] = "changed"
+    del rows
+    done = run.wait(timeout=120)
+    assert set(mn.info(done.model or "").labels) == {"ham", "spam"}
+
+
+def test_who_was_taken_over_ends_without_writing(tiny: str) -> None:
+    run = started(tiny)
+    worker = run.record.pid
+    taken = run.folder.lease.take(run.folder.lease.epoch())
+    assert taken is not None
+    record = run.folder.record()
+    assert record is not None
+    run.folder.write(replace(record, state="failed", notebook="mine"), epoch=taken.epoch)
+    until(lambda: not _alive(worker))
+    last = run.folder.record()
+    assert last is not None
+    assert (last.state, last.notebook) == ("failed", "mine")
+
+
+def _alive(pid: int | None) -> bool:
+    from modelnook.jobs.process import reap
+
+    reap()
+    return pid is not None and Path(f"/proc/{pid}").exists()
+
+
+def test_an_interpreter_that_is_gone_is_told(tiny: str) -> None:
+    run = started(tiny)
+    kill(run)
+    recipe = run.folder.recipe()
+    assert recipe is not None
+    from modelnook.store.files import write_json
+
+    write_json(run.folder.path / "recipe.json", replace(recipe, python="/no/such/python").to_dict())
+    with pytest.raises(ModelnookError, match="is gone"):
+        mn.resume(run.id)
+
+
+def test_a_token_is_in_nothing_that_a_run_writes(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = "hf_canary0123456789abcdefghijklmnopqrs"
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "MY_HUB_TOKEN"):
+        monkeypatch.setenv(name, canary)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = mn.finetune(tiny, table(48), name="canary", epochs=1)
+    assert run.state == "finished"
+    run.code()
+    for file in (p for p in Store().home.rglob("*") if p.is_file()):
+        assert canary.encode() not in file.read_bytes(), file

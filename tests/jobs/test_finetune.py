@@ -1,0 +1,155 @@
+"""The whole way of a training job, and what a second Run All finds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelnook as mn
+from modelnook.domain.errors import ConflictError, DataError, ModelnookError, NotFoundError, UsageError
+from modelnook.store import Store
+
+from .conftest import table
+
+pytestmark = pytest.mark.slow
+
+Rows = list[dict[str, Any]]
+
+
+def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
+    run = mn.finetune(tiny, rows, name="spam", epochs=4)
+    assert (run.state, run.model, run.base) == ("finished", "local:spam@1", tiny)
+    assert set(run.metrics) >= {"accuracy", "f1_macro"}
+    low, high = run.intervals["accuracy"]
+    assert low <= run.metrics["accuracy"] <= high
+    assert {"majority", "tfidf"} <= set(run.baselines)
+    history = run.history()
+    assert {"step", "epoch", "time", "loss"} <= set(history.columns)
+    assert history["step"].is_monotonic_increasing
+    info = mn.info("spam")
+    assert info.task == "text-classification"
+    assert info.base_model == tiny
+    assert info.run == run.id
+    assert not list((Store().home / "runs" / run.id).glob("checkpoints/*"))
+    answers = mn.predict("spam", [rows[0]["text"], rows[1]["text"]])
+    assert list(answers.columns) == ["label", "score", "scores"]
+    assert set(answers["label"]) <= {"ham", "spam"}
+
+    again = mn.finetune(tiny, rows, name="spam", epochs=4)
+    assert again.id == run.id
+    assert again.note
+    anew = mn.finetune(tiny, rows, name="spam", epochs=4, again=True)
+    assert anew.model == "local:spam@2"
+    assert mn.info("spam").revision == "2"
+    assert anew.metrics == run.metrics, "the same recipe on the same data gives the same result"
+
+    judged = mn.evaluate("spam", table(40, seed=9))
+    assert judged.metrics["accuracy"] == pytest.approx(judged.to_frame().set_index("metric")["value"]["accuracy"])
+    assert judged.note == ""
+    assert mn.evaluate("spam").note, "validation rows are marked as used while choosing"
+    assert {r.kind for r in mn.runs()} == {"finetune", "evaluate"}
+
+
+def test_lora_makes_a_model_that_stands_alone(tiny: str, rows: Rows) -> None:
+    run = mn.finetune(tiny, rows, name="adapted", method="lora", epochs=1)
+    folder = Path(mn.info("adapted").path or "")
+    assert (folder / "model.safetensors").exists()
+    assert not list(folder.glob("adapter_*"))
+    assert run.method == "lora"
+
+
+def test_in_this_process(tiny: str, rows: Rows) -> None:
+    run = mn.finetune(tiny, rows, name="here", epochs=1, on="kernel")
+    assert run.state == "finished"
+    assert run.record.pid is None
+
+
+def test_the_kernel_stays_free_of_torch(tiny: str, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps(r) for r in table(40)))
+    code = (
+        f"import sys, modelnook as mn\nrun = mn.finetune({tiny!r}, {str(file)!r}, name='light', epochs=1)\n"
+        "print(run.state, 'torch' in sys.modules, 'transformers' in sys.modules, 'datasets' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["finished", "False", "False", "False"], done.stderr
+
+
+def test_a_file_beside_the_notebook_does_not_shadow_a_package(
+    tiny: str, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tokenizers.py").write_text("raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert mn.finetune(tiny, rows, name="calm", epochs=1).state == "finished"
+
+
+def test_eval_data_is_used_whole(tiny: str, rows: Rows) -> None:
+    run = mn.finetune(tiny, rows, eval_data=table(20, seed=3), name="given", epochs=1)
+    assert run.params["rows"] == 96
+
+
+def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
+    plan = mn.finetune(tiny, rows, dry_run=True)
+    assert plan.rows + 10 >= 96 - 10
+    assert plan.method == "full"
+    assert mn.runs().items == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        ({"epochs": -1}, UsageError, "epochs"),
+        ({"learning_rate": 0}, UsageError, "learning_rate"),
+        ({"batch_size": 0}, UsageError, "batch_size"),
+        ({"method": "lorra"}, UsageError, "lora"),
+        ({"metric": "acuracy"}, UsageError, "accuracy"),
+        ({"task": "text-clasification"}, UsageError, "text-classification"),
+        ({"text": "txt"}, ModelnookError, "text"),
+        ({"split": "time"}, UsageError, "time"),
+        ({"name": "a/b"}, UsageError, "a/b"),
+        ({"size": "huge"}, UsageError, "balanced"),
+        ({"on": "moon"}, UsageError, "kernel"),
+        ({"budget": "soon"}, UsageError, "90s"),
+        ({"ref": "pip:nothing-here"}, NotFoundError, "nothing-here"),
+        ({"ref": "./no/such/folder"}, NotFoundError, "folder"),
+        ({"data": "./no-such.csv"}, NotFoundError, "no-such.csv"),
+        ({"data": [{"text": "a", "label": "x"}] * 8}, DataError, "class"),
+        ({"data": [{"text": "a", "label": float("nan")}, {"text": "b", "label": 1.0}] * 4}, DataError, "row"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_sentence_and_a_next_step(
+    tiny: str, rows: Rows, change: dict[str, Any], kind: type[ModelnookError], says: str
+) -> None:
+    asked = {"ref": tiny, "data": rows, **change}
+    ref, data = asked.pop("ref"), asked.pop("data")
+    with pytest.raises(kind) as caught:
+        mn.finetune(ref, data, **asked)
+    assert says in str(caught.value)
+    assert caught.value.hint
+    assert mn.runs().items == (), "nothing was started"
+
+
+def test_pickled_weights_are_refused(tiny: str, rows: Rows, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tiny, tmp_path / "pickled")
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    with pytest.raises(ModelnookError) as caught:
+        mn.finetune(str(tmp_path / "pickled"), rows)
+    assert "pickle" in str(caught.value)
+
+
+def test_a_name_of_another_task_is_refused(tiny: str, rows: Rows) -> None:
+    from modelnook.domain.model import ModelInfo
+
+    folder = Store().home / "made"
+    folder.mkdir(parents=True)
+    Store().models.add("tagger", folder, ModelInfo("", "tagger", "local", task="token-classification"))
+    with pytest.raises(ConflictError, match="token-classification"):
+        mn.finetune(tiny, rows, name="tagger")
