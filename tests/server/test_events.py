@@ -187,3 +187,13 @@ async def test_wrong_arguments(call, params, status, word):
     got, error = told(caught.value)
     assert got == status
     assert word in error["message"] + error["hint"]
+
+
+async def test_waiting_does_not_keep_an_idle_server_alive(call, jp_serverapp):
+    settings = jp_serverapp.web_app.settings
+    await call("runs")
+    busy = settings["api_last_activity"]
+    await call("events", topics=["runs"], cursor=None, wait=0)
+    assert settings["api_last_activity"] == busy
+    await call("runs")
+    assert settings["api_last_activity"] > busy

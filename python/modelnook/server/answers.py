@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from modelnook.domain.errors import NotFoundError, StoreError, unknown
 from modelnook.rpc import METHODS
@@ -18,6 +19,8 @@ from modelnook.server.feed import Feed, Wish
 from modelnook.server.opened import OpenedStore
 
 __all__ = ["Answers"]
+
+T = TypeVar("T")
 
 _QUESTIONS = 4
 
@@ -49,20 +52,23 @@ class Answers:
         # Settings without a value are shown, not changed.
         return "read" if method == "settings" and not params else METHODS[method].action
 
-    async def answer(self, method: str, params: dict[str, Any]) -> Any:
-        """The method's result as JSON-able values.
+    async def answer(self, method: str, params: dict[str, Any]) -> str:
+        """The method's result, written as JSON.
 
         Raises:
             ModelnookError: as the method says; StoreError where the person's folder can't be used.
         """
         try:
             if method == "events":
-                return await self._feed.events(Wish.read(**checked(Wish.read, params)))
-            if method in self._far:
-                return await self._far[method](params)
-            return await self._here(lambda given: call(method, given), params)
+                result = await self._feed.events(Wish.read(**checked(Wish.read, params)))
+            elif method in self._far:
+                result = await self._far[method](params)
+            else:
+                result = await self._here(lambda given: call(method, given), params)
         except (OSError, sqlite3.Error) as error:
             raise StoreError("server.store", error=error) from error
+        # A long list takes long to write as well.
+        return await self._on_thread(lambda: json.dumps(result, ensure_ascii=False, allow_nan=False))
 
     async def close(self) -> None:
         """End the children that still answer, and the threads."""
@@ -75,6 +81,9 @@ class Answers:
             self._opened()
             return function(params)
 
+        return await self._on_thread(work)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _ask(self, method: str, params: dict[str, Any]) -> Any:

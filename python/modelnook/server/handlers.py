@@ -27,7 +27,8 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
     auth_resource = "modelnook"
     SUPPORTED_METHODS = ("POST", "OPTIONS")
 
-    _work: asyncio.Task[Any] | None = None
+    _work: asyncio.Task[str] | None = None
+    _gone = False
 
     @property
     def answers(self) -> Answers:
@@ -47,12 +48,10 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
         self._track_activity = method != "events"
         self._work = asyncio.ensure_future(self.answers.answer(method, params))
         try:
-            result = await self._work
+            self.finish(await self._work)
         except asyncio.CancelledError:
-            if self.request.connection.stream.closed():  # type: ignore[union-attr]
-                return
-            raise
-        self.finish(json.dumps(result, ensure_ascii=False, allow_nan=False))
+            if not self._gone:
+                raise web.HTTPError(503) from None
 
     async def _may(self, action: str) -> bool:
         """Ask the authorizer with the method's own action: ``@authorized`` keeps the action of its first call."""
@@ -72,6 +71,7 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
 
     def on_connection_close(self) -> None:
         """The client went away."""
+        self._gone = True
         if self._work:
             self._work.cancel()
         super().on_connection_close()
