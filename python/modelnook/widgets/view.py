@@ -40,6 +40,10 @@ class View(anywidget.AnyWidget):  # type: ignore[misc]
     def __init__(self, view: str, params: dict[str, Any], **more: Any) -> None:
         super().__init__(view=view, params=params, lang=language(), **more)
         self.on_msg(self._on_call)
+        if self.comm is not None:
+            # ipykernel >= 7.4 hands a message to the shell that pushed last: here the one that waits in a cell, which
+            # would answer at the cell's end. Each message names its own subshell; that is the one to take.
+            self.comm._reply_subshell_for = lambda data, default: default
 
     @property
     def mime(self) -> dict[str, Any]:
