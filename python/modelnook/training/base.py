@@ -36,7 +36,7 @@ class TrainConfig:
         precision: ``auto``, ``bf16`` or ``fp32``; ``auto`` is bf16 where the device multiplies it natively.
         max_seconds: a budget of wall time; None: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        threads: CPU threads; None: what ``MODELNOOK_THREADS`` says, else the cores this process may run on.
+        threads: CPU threads; None: what ``MODELNOOK_THREADS`` says, else the cores that no other program uses.
     """
 
     epochs: float = 3.0

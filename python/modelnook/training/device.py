@@ -1,4 +1,4 @@
-"""Where to compute and how precisely: the device, its threads, whether it multiplies bfloat16 natively."""
+"""Where to compute and how precisely: the device, and whether it multiplies bfloat16 natively."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["autocast", "is_out_of_memory", "native_bf16", "pick_device", "rng_state", "set_rng_state", "use_threads"]
+__all__ = ["autocast", "is_out_of_memory", "native_bf16", "pick_device", "rng_state", "set_rng_state"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -20,17 +20,6 @@ def pick_device(name: str = "auto") -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def use_threads(count: int | None) -> int:
-    """Set torch's CPU threads; None: the settings' number. Gives the number in use."""
-    if count is None:
-        from modelnook.settings import current
-
-        count = current().threads
-    if count != torch.get_num_threads():
-        torch.set_num_threads(count)
-    return count
 
 
 @cache

@@ -2,15 +2,17 @@
 
 What makes it quick is said where it is done: batches of rows alike in length (``batches``), fused AdamW
 (``optimizer``), bfloat16 where the processor multiplies it (``device``), an embedding table cut to the tokens that
-occur (``vocabulary``). What makes it safe: checkpoints from which it goes on to the same weights (``checkpoint``), a
-stop after any step, batches that shrink where memory runs out.
+occur (``vocabulary``), dropout and attention for a CPU (``dropout``, ``attention``), memory that stays (``memory``).
+What makes it safe: checkpoints from which it goes on to the same weights (``checkpoint``), a stop after any step,
+batches that shrink where memory runs out.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Warned
 from modelnook.messages import t
 from modelnook.tasks.base import Task
+from modelnook.training.attention import fast_attention
 from modelnook.training.base import Trainable, TrainConfig, TrainResult
 from modelnook.training.batches import train_batches
 from modelnook.training.checkpoint import Checkpoint, Checkpoints
@@ -30,11 +33,13 @@ from modelnook.training.device import (
     pick_device,
     rng_state,
     set_rng_state,
-    use_threads,
 )
+from modelnook.training.dropout import fast_dropout
 from modelnook.training.evaluation import outputs_of, take, to_device
+from modelnook.training.memory import keep_memory
 from modelnook.training.optimizer import Optimizer, decay_left
 from modelnook.training.report import Reporter
+from modelnook.training.threads import Threads
 from modelnook.training.vocabulary import Vocabulary
 
 __all__ = ["train"]
@@ -68,16 +73,26 @@ def train(
         UsageError: the loss became NaN (``train.diverged``).
         UnsupportedError: memory doesn't hold a single row (``train.out_of_memory``).
     """
-    use_threads(config.threads)
     device = pick_device(config.device)
     model.to(device)
     vocabulary = Vocabulary(model, train_rows, eval_rows)
     rows, checks = vocabulary.renumber(train_rows), eval_rows and vocabulary.renumber(eval_rows)
     loop = _Loop(model, task, tokenizer, rows, checks, config, method, emit, stop, checkpoints, device)
     try:
-        return loop.run()
+        with _quick_on_cpu(model, device):
+            return loop.run()
     finally:
         vocabulary.restore(decay_left(config, loop.total, loop.step))
+
+
+@contextmanager
+def _quick_on_cpu(model: Any, device: torch.device) -> Iterator[None]:
+    """What a CPU lacks in torch itself; an accelerator has kernels of its own for it."""
+    if device.type != "cpu":
+        yield
+        return
+    with keep_memory(), fast_attention(model), fast_dropout(model):
+        yield
 
 
 @dataclass
@@ -110,6 +125,7 @@ class _Loop:
         self.model, self.task, self.tokenizer = model, task, tokenizer
         self.rows, self.checks, self.config, self.method = rows, checks, config, method
         self.emit, self.stop, self.checkpoints, self.device = emit, stop, checkpoints, device
+        self.threads = Threads(config.threads)
         self.spec = task.spec()
         self.metric = config.metric or self.spec.metrics[0]
         self.lengths = [len(ids) for ids in rows["input_ids"]]
@@ -119,6 +135,7 @@ class _Loop:
         self.micro = config.batch_size
         self.step = 0
         self.best: _Best | None = None
+        self.made_way = False
         self.kept: dict[str, torch.Tensor] = {}
         self.epoch_batches: tuple[int, list[list[int]]] = (-1, [])
         self.optimizer = Optimizer(
@@ -149,6 +166,7 @@ class _Loop:
                 reason = "patience"
                 break
             saved = self._checkpoint_if_due(saved)
+            self._make_way()
         if reason in ("stopped", "budget"):
             self._checkpoint()
         return self._result(reason, began)
@@ -213,6 +231,13 @@ class _Loop:
         self.micro = max(1, min(self.micro, len(index)) // 2)
         said = t("train.smaller_batch", micro=self.micro, batch=self.config.batch_size)
         self.emit(Warned("train.smaller_batch", said))
+
+    def _make_way(self) -> None:
+        """Leave cores to other programs; said once, for it is slower and its last bits are not those of a quiet run."""
+        if self.threads.look() and not self.made_way:
+            self.made_way = True
+            said = t("train.busy_machine", threads=self.threads.count, most=self.threads.most)
+            self.emit(Warned("train.busy_machine", said))
 
     def _end_reason(self, began: float) -> str:
         if self.step >= self.total:

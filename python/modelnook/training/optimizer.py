@@ -53,7 +53,8 @@ class Optimizer:
             {"params": rest, "weight_decay": 0.0},
         ]
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in self.params)
-        self.adamw = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, fused=fused)
+        self.divides = fused and all(p.device.type == "cpu" for p in self.params)
+        self.adamw: Any = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, fused=fused)
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step (0-based)."""
@@ -62,11 +63,23 @@ class Optimizer:
     def update(self, step: int) -> None:
         """Clip the gradients, take the step (0-based), forget the gradients."""
         if self.clip > 0:
-            nn.utils.clip_grad_norm_(self.params, self.clip)
+            self._clip()
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate(step)
         self.adamw.step()
         self.adamw.zero_grad(set_to_none=True)
+
+    def _clip(self) -> None:
+        """Bring the norm of all gradients down to the ceiling.
+
+        The fused kernel divides by a scale as it reads a gradient: that saves a pass over memory, twice the weights.
+        """
+        grads = [p.grad for p in self.params if p.grad is not None]
+        if not self.divides:
+            nn.utils.clip_grad_norm_(self.params, self.clip)
+            return
+        norm = nn.utils.get_total_norm(grads)
+        self.adamw.grad_scale = ((norm + 1e-6) / self.clip).clamp(min=1.0)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Moments and step counts: ``NAME|exp_avg`` and so on -> tensor."""

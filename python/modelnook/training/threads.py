@@ -1,0 +1,99 @@
+"""CPU threads that make way for other programs.
+
+Every operation waits for its slowest thread. Where another program takes a core, that thread sits out a time slice at
+each of a thousand operations a step, and training falls to a tenth of its speed; on the cores that are left it hardly
+suffers. So the cores that others use are watched, and left to them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+
+import torch
+
+__all__ = ["Threads", "others_cores"]
+
+LOOK_S = 1.0
+"""Seconds between two looks."""
+
+CALM = 3
+"""Looks without another program before a thread comes back."""
+
+TOLERATED = 0.2
+"""Cores that others may use without being noticed: a browser, a kernel that idles."""
+
+
+class Threads:
+    """The number of threads of this process's torch.
+
+    Args:
+        count: fixed where given, so that results are the same to the last bit; None: what ``MODELNOOK_THREADS`` says,
+            fixed as well; else all cores of this process, less those that others use, looked at as training goes.
+        busy: gives the cores that other processes have used since it was last asked; for tests.
+    """
+
+    def __init__(self, count: int | None, busy: Callable[[], float] | None = None) -> None:
+        from modelnook.settings import current
+
+        settings = current()
+        self.fixed = count is not None or "MODELNOOK_THREADS" in settings.environ
+        self.most = count if count is not None else settings.threads
+        self.count = self.most
+        self.busy = busy or others_cores()
+        self.next_look = time.perf_counter() + LOOK_S
+        self.calm = 0
+        if self.count != torch.get_num_threads():
+            torch.set_num_threads(self.count)
+
+    def look(self) -> bool:
+        """Between two steps: adapt if it is time. True where the number has changed."""
+        now = time.perf_counter()
+        if self.fixed or self.most == 1 or now < self.next_look:
+            return False
+        self.next_look = now + LOOK_S
+        wanted = max(1, self.most - max(0, math.ceil(self.busy() - TOLERATED)))
+        self.calm = self.calm + 1 if wanted > self.count else 0
+        if wanted == self.count or (wanted > self.count and self.calm < CALM):
+            return False
+        self.calm, self.count = 0, wanted
+        torch.set_num_threads(wanted)
+        return True
+
+
+def others_cores() -> Callable[[], float]:
+    """A function that tells how many of this process's cores other processes have used since it was last called.
+
+    It always tells 0 where the system doesn't say (no psutil, a sandbox).
+    """
+    try:
+        import psutil
+
+        own = psutil.Process()
+        cores = own.cpu_affinity() if hasattr(own, "cpu_affinity") else None
+    except (ImportError, OSError):
+        return lambda: 0.0
+    last = [time.perf_counter(), 0.0, 0.0]
+
+    def used() -> tuple[float, float]:
+        times = psutil.cpu_times(percpu=True)
+        mine = times if cores is None else [times[i] for i in cores if i < len(times)]
+        all_busy = sum(sum(t) - t.idle - getattr(t, "iowait", 0.0) - getattr(t, "guest", 0.0) for t in mine)
+        spent = os.times()
+        return all_busy, spent.user + spent.system
+
+    def look() -> float:
+        try:
+            busy, spent = used()
+        except (OSError, RuntimeError):
+            return 0.0
+        now = time.perf_counter()
+        seconds = max(1e-3, now - last[0])
+        others = ((busy - last[1]) - (spent - last[2])) / seconds
+        last[:] = [now, busy, spent]
+        return max(0.0, others)
+
+    look()
+    return look
