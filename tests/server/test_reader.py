@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.standins.fixtures import wandb_server  # noqa: F401
+from tests.standins.wandb import KEY
 
 from modelnook.server.children import Children
 from modelnook.server.opened import OpenedStore
@@ -153,6 +155,51 @@ async def test_one_that_fails_is_not_started_again_at_once(online, home, module,
     await asyncio.sleep(0.6)
     assert len(_pids(home)) == 1
     await reader.close()
+
+
+async def test_a_lost_index_is_read_into_anew(online, module, home):
+    reader = _reader(module)
+    reader.watched({"runs"})
+    await _until(lambda: _pids(home))
+    for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
+        (home / name).unlink(missing_ok=True)
+    await _until(lambda: len(_pids(home)) == 2)
+    assert not _lives(_pids(home)[0])
+    await reader.close()
+
+
+async def test_a_home_that_cannot_be_used_is_no_trouble(online, module, home, monkeypatch, caplog):
+    home.parent.joinpath("file").write_text("no folder")
+    monkeypatch.setenv("MODELNOOK_HOME", str(home.parent / "file" / "below"))
+    reader = _reader(module)
+    reader.watched({"runs"})
+    await _until(lambda: "could not be started" in caplog.text)
+    await reader.close()
+
+
+async def test_a_colleagues_run_is_listed(online, home, call, jp_serverapp, wandb_server, monkeypatch, tmp_path):  # noqa: F811
+    for name, value in {
+        "WANDB_BASE_URL": wandb_server.url,
+        "WANDB_API_KEY": KEY,
+        "WANDB_DIR": str(tmp_path),
+        "WANDB_CONFIG_DIR": str(tmp_path / "config"),
+        "WANDB_CACHE_DIR": str(tmp_path / "cache"),
+        "WANDB_PROJECT": "modelnook",
+        "WANDB_ERROR_REPORTING": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+    wandb_server.add_run("wand1234", display_name="from-a-colleague")
+    start = await call("events", topics=["runs"], cursor=None, wait=0)
+    said = await call("events", topics=["runs"], cursor=start["cursor"], wait=25)
+    assert said["changes"] == [{"topic": "runs", "id": "wand1234"}]
+    (run,) = (await call("runs"))["items"]
+    assert (run["id"], run["origin"]) == ("wand1234", "wandb")
+    (app,) = jp_serverapp.extension_manager.extension_apps["modelnook"]
+    children = psutil.Process().children(recursive=True)
+    reading = [c for c in children if "wandb-core" in c.name() or "tracking.reader" in " ".join(c.cmdline())]
+    assert reading
+    await app.stop_extension()
+    await _until(lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in reading))
 
 
 async def test_looking_at_the_runs_through_the_server_starts_it(call, jp_serverapp, online, module, home, monkeypatch):

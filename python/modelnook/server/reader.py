@@ -35,6 +35,7 @@ class Reader:
         self._started = float("-inf")
         self._keeper: asyncio.Task[None] | None = None
         self._child: subprocess.Popen[bytes] | None = None
+        self._generation = 0
         self._lease: Lease | None = None
         self._holder: Holder | None = None
         self.check_every = _CHECK_EVERY
@@ -64,33 +65,34 @@ class Reader:
             while time.monotonic() - self._wanted < self._idle:
                 await asyncio.to_thread(self._settle)
                 await asyncio.sleep(self.check_every)
-        finally:
-            # Not awaited when cancelled: close() waits for it.
-            if not asyncio.current_task().cancelling():  # type: ignore[union-attr]
-                await asyncio.to_thread(self._end)
+        except Exception as error:
+            # The next who looks at the runs tries again.
+            self._log.warning("modelnook: the W&B reader could not be started: %s", error)
+        await asyncio.to_thread(self._end)
 
     def _settle(self) -> None:
         """Start it where it is wanted and isn't running, end it where W&B went offline."""
         if current().wandb_mode != "online" or find_spec("wandb") is None:
             self._end()
-        elif not self.running and time.monotonic() - self._started > _RESTART_AFTER:
+            return
+        self._opened()
+        if self.running and self._generation != self._opened.generation:
+            # It takes for listed what a lost index has lost.
+            self._end()
+        if not self.running and time.monotonic() - self._started > _RESTART_AFTER:
             self._start()
 
     def _start(self) -> None:
-        try:
-            store = self._opened()
-            place = store.home / "wandb-reader"
-            lease = Lease(place)
+        store = self._opened()
+        place = store.home / "wandb-reader"
+        if self._holder is None:
+            self._lease = Lease(place)
+            self._holder = None if self._lease.live() else self._lease.take(self._lease.epoch())
             if self._holder is None:
-                self._holder = None if lease.live() else lease.take(lease.epoch())
-                if self._holder is None:
-                    return
-                self._lease = lease
-                lease.tidy()
-            self._started = time.monotonic()
-            self._child = self._children.start(store, self._module, log=place / "log")
-        except Exception as error:
-            self._log.warning("modelnook: the W&B reader could not be started: %s", error)
+                return
+            self._lease.tidy()
+        self._started, self._generation = time.monotonic(), self._opened.generation
+        self._child = self._children.start(store, self._module, log=place / "log")
 
     def _end(self) -> None:
         if self._child:
