@@ -20,7 +20,10 @@ def code(run: str | Run = "last") -> str:
 
 def log(run: str | Run = "last") -> str:
     """The last lines that a run's worker printed."""
-    return run_of(run).log()
+    from modelnook.messages import t
+
+    handle = run_of(run)
+    return handle.log() or t("faces.no_log", run=handle.id)
 
 
 def history(run: str | Run = "last", *, points: int = 500) -> dict[str, Any]:

@@ -66,6 +66,8 @@ REPORT = {
     "before": {**SIDE, "metrics": {"accuracy": 0.98}},
     "after": {**SIDE, "bytes": 2.3e7, "rows_per_s": 2900, "metrics": {"accuracy": 0.978}},
     "data": "validation",
+    "rows": 200,
+    "backend": "onnx",
 }
 PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
 
@@ -79,6 +81,12 @@ RUNS = {
     "crashed": replace(FINISHED, state="crashed", metrics={}, model=None, resumable=True),
     "stopped": replace(FINISHED, state="stopped", resumable=True),
     "quantize": replace(FINISHED, kind="quantize", report=REPORT),
+    "compare": replace(
+        FINISHED,
+        kind="compare",
+        metrics={},
+        report={"models": [{"model": "local:topics@1", "metrics": {"accuracy": 0.9}, "bytes": 9e7, "p50_ms": 3.0}]},
+    ),
     "uploaded": replace(FINISHED, wandb={"url": "https://wandb.ai/x/y/runs/k3v9x2ab", "path": None, "synced": True}),
     "bare": RunRecord("k3v9x2ab", "", "finetune", "queued"),
 }
@@ -110,6 +118,15 @@ VALUES: dict[str, Any] = {
         ("b",),
         "accuracy",
         {"rows": 225},
+    ),
+    "comparison_wide": Comparison(
+        Table(
+            ("model", "accuracy", "low", "high", "f1_macro", "mcc", "loss", "bytes", "p50_ms", "p95_ms", "rows_per_s"),
+            (("local:a-model-with-a-name-that-is-much-too-long-for-any-table@1", *(0.9,) * 6, 9e7, 3, 4, 500),) * 3,
+        ),
+        (),
+        "accuracy",
+        {"rows": 50},
     ),
     "ps": Table(("state", "name", "what", "device", "memory", "pid"), (("running", "x", "finetune", "cpu", 5e8, 12),)),
     "ps_none": Table(("state", "name", "what", "device", "memory", "pid"), ()),

@@ -119,6 +119,9 @@ def test_the_primary_metric_comes_first_beside_its_baselines() -> None:
         ("failed", "It blew."),
         ("crashed", "%model resume k3v9x2ab"),
         ("quantize", "×3.6"),
+        ("quantize", "on 200 validation rows"),
+        ("quantize", "backend onnx"),
+        ("compare", "local:topics@1     0.900"),
         ("uploaded", "https://wandb.ai/x/y/runs/k3v9x2ab"),
         ("finished", "not uploaded"),
         ("finished", "1 min 20 s"),
@@ -177,5 +180,5 @@ def test_what_has_no_card_is_said_by_itself() -> None:
 def test_chinese_columns_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     lines = cards.text(RUNS["quantize"]).splitlines()
-    ends = {width(line) for line in lines[2:8]}
+    ends = {width(line) for line in lines[3:9]}
     assert len(ends) == 1

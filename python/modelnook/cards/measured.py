@@ -9,6 +9,7 @@ from modelnook.cards.figures import count
 from modelnook.cards.scores import scores
 from modelnook.cards.table import grid
 from modelnook.domain.run import Comparison, Evaluation
+from modelnook.domain.table import Table
 from modelnook.messages import t
 
 __all__ = ["comparison", "evaluation"]
@@ -39,13 +40,33 @@ def _worst(value: Evaluation, most: int = 3) -> str:
     return ", ".join(f"{row[label]} {row[f1]:.3f}" for row in rows)
 
 
+_FIGURES = ("bytes", "p50_ms", "rows_per_s", "peak_memory_bytes")
+
+
+def _narrow(value: Comparison) -> Table:
+    """The columns that a card has room for: the primary metric with its interval, one more metric, size and speed."""
+    names = value.table.columns
+    metrics = [n for n in names[1:] if n not in ("low", "high", "p95_ms", *_FIGURES)]
+    chosen = [names[0], *metrics[:1], *metrics[1:2], *(n for n in _FIGURES if n in names)]
+    rows = []
+    for row in value.table.rows:
+        said = dict(zip(names, row, strict=True))
+        cells = [said[n] for n in chosen]
+        if "low" in said:
+            cells.insert(2, (said["low"], said["high"]) if said["low"] is not None else None)
+        rows.append(tuple(cells))
+    if "low" in names:
+        chosen.insert(2, "interval")
+    return Table(tuple(chosen), tuple(rows))
+
+
 def comparison(value: Comparison) -> Card:
     """One table; what nothing else beats stands out."""
     names = value.table.columns
     key = next((i for i, n in enumerate(names) if n in ("model", "ref")), 0)
     strong = tuple(n for n, row in enumerate(value.table.rows) if row[key] in value.front)
     front = ", ".join(value.front)
-    pieces: tuple[Piece, ...] = (grid(value.table, strong=strong),)
+    pieces: tuple[Piece, ...] = (grid(_narrow(value), strong=strong),)
     if front:
         pieces += (Line(t("cards.front", models=front), "quiet"),)
     return Card(t("cards.comparison", n=len(value.table)), _rows(value.data), "good", pieces)

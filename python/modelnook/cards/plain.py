@@ -9,6 +9,7 @@ from modelnook.messages import t
 __all__ = ["WIDTH", "plain"]
 
 WIDTH = 118
+_NARROWEST = 12
 
 
 def plain(card: Card) -> str:
@@ -89,7 +90,7 @@ def _grid(grid: Grid, room: int) -> list[str]:
     fits = room - has_head
     rows = grid.rows if len(grid.rows) + (grid.left(len(grid.rows)) > 0) <= fits else grid.rows[: max(1, fits - 1)]
     table = [grid.columns, *rows] if has_head else list(rows)
-    widths = [max(width(row[i]) for row in table) for i in range(len(grid.columns))]
+    widths = _fitting([max(width(row[i]) for row in table) for i in range(len(grid.columns))])
     lines = ["", grid.caption] if grid.caption else []
     lines += ["  " + _row(row, widths, grid.right) for row in table]
     left = grid.left(len(rows))
@@ -98,21 +99,30 @@ def _grid(grid: Grid, room: int) -> list[str]:
     return lines
 
 
+def _fitting(widths: list[int]) -> list[int]:
+    """The widths with the widest columns narrowed until a row fits a line."""
+    widths = list(widths)
+    while sum(widths) + 2 * len(widths) > WIDTH and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
 def _row(cells: tuple[str, ...], widths: list[int], right: tuple[int, ...]) -> str:
     parts = []
-    for i, (cell, wide) in enumerate(zip(cells, widths, strict=True)):
+    for i, (whole, wide) in enumerate(zip(cells, widths, strict=True)):
+        cell = _cut(whole, wide)
         pad = " " * (wide - width(cell))
         parts.append(pad + cell if i in right else cell + pad)
     return "  ".join(parts).rstrip()
 
 
-def _cut(line: str) -> str:
-    if width(line) <= WIDTH:
+def _cut(line: str, most: int = WIDTH) -> str:
+    if width(line) <= most:
         return line
     kept, used = "", 0
     for c in line:
         used += width(c)
-        if used > WIDTH - 1:
+        if used > most - 1:
             break
         kept += c
     return kept.rstrip() + "…"

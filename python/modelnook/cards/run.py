@@ -28,7 +28,9 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.error:
         pieces.append(Line(record.error.get("message", ""), "bad"))
     if record.report and "before" in record.report:
-        pieces.append(_report(record))
+        pieces += [_measured_on(record), _report(record)]
+    elif record.report and record.report.get("models"):
+        pieces.append(_compared(record))
     elif record.metrics:
         pieces.append(scores(record.metrics, record.intervals, record.baselines, record.primary_metric))
     pieces += _charts(record, series or {})
@@ -124,6 +126,32 @@ def _report(record: RunRecord) -> Grid:
     return Grid(heads, tuple(rows), (1, 2, 3), (len(rows) - 1,) if new is not None else ())
 
 
+def _measured_on(record: RunRecord) -> Facts:
+    report = record.report or {}
+    n = count(report.get("rows"))
+    if not n:
+        return Facts(())
+    return Facts(
+        (("", t("cards.on_validation", n=n) if report.get("data") == "validation" else t("cards.on_rows", n=n)),)
+    )
+
+
+def _compared(record: RunRecord) -> Grid:
+    """The models that a comparing run measured."""
+    metric_name = record.primary_metric or ""
+    rows = tuple(
+        (
+            m.get("model", ""),
+            metric((m.get("metrics") or {}).get(metric_name)),
+            size(m.get("bytes")),
+            millis(m.get("p50_ms")),
+        )
+        for m in (record.report or {})["models"]
+    )
+    heads = (t("cards.column.model"), metric_name, t("cards.column.bytes"), t("cards.column.p50_ms"))
+    return Grid(heads, rows, (1, 2, 3))
+
+
 def _change(before: float | None, after: float | None) -> str:
     if not before or after is None:
         return ""
@@ -138,7 +166,7 @@ def _facts(record: RunRecord) -> Facts:
         (
             (t("cards.time"), duration(took)),
             (t("cards.method"), str(params.get("method") or record.method or "")),
-            (t("cards.backend"), str(params.get("backend") or "")),
+            (t("cards.backend"), str((record.report or {}).get("backend") or params.get("backend") or "")),
             (t("cards.epochs"), f"{params['epochs']:g}" if params.get("epochs") else ""),
             (t("cards.batch"), str(params.get("batch_size") or "")),
             (t("cards.device"), record.device or ""),
@@ -175,18 +203,18 @@ def runs(value: Any) -> Card:
     rows = tuple(
         (
             r.id,
-            r.name,
+            # What was made names itself; else the name that the run was given.
+            r.model or r.name,
             kind_of(r.kind),
             t(f"state.{r.state}"),
             f"{r.primary_metric} {metric(r.primary)}" if r.primary is not None else "",
             duration(seconds_between(r.started, r.ended)) if r.started else "",
             moment(r.started or r.created),
-            r.model or "",
             (r.wandb or {}).get("url") or (t("cards.offline") if (r.wandb or {}).get("path") else ""),
         )
         for r in records
     )
-    names = ("run", "name", "what", "state", "metric", "time", "when", "model")
+    names = ("run", "model", "what", "state", "metric", "time", "when")
     heads = (*(t(f"cards.column.{n}") for n in names), "W&B")
     used = [i for i in range(len(heads)) if any(row[i] for row in rows)]
     cells = tuple(tuple(row[i] for i in used) for row in rows)
