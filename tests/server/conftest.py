@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pytest_jupyter.jupyter_core import *  # noqa: F403
 from pytest_jupyter.jupyter_server import *  # noqa: F403
@@ -92,6 +94,16 @@ def make_run(store: Store, id: str = "abcd1234", state: str = "finished", **fiel
     record = RunRecord(id=id, name=name, kind="finetune", state=state, base="pip:tiny", **{**times, **fields})
     recipe = Recipe("finetune", "pip:tiny", task="text-classification", python=sys.executable, name=name)
     return store.create_run(recipe, record)
+
+
+def children(*words: str) -> list[psutil.Process]:
+    """This process's living descendants whose command line holds one of the words."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(word in " ".join(child.cmdline()) for word in words) and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import asyncio
 import json
 import time
 
-import psutil
 import pytest
-from tests.server.conftest import told
+from tests.server.conftest import children, told
 from tornado.httpclient import HTTPClientError
 
 _SLOW = "import sys, time\nif 'modelnook.server.ask' in sys.orig_argv: time.sleep(60)\n"
@@ -34,8 +33,8 @@ def slow(app, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
-def _asking() -> list[psutil.Process]:
-    return [c for c in psutil.Process().children() if "modelnook.server.ask" in " ".join(c.cmdline())]
+def _asking():
+    return children("modelnook.server.ask")
 
 
 async def _until(happens, seconds: float = 5.0) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import json
 import time
 
-import psutil
 import pytest
+from tests.server.conftest import children
 from tests.standins.fixtures import hub_server  # noqa: F401
 from tornado.httpclient import HTTPClientError
 
@@ -68,4 +68,4 @@ async def test_a_client_that_goes_away_takes_its_question_along(hub, jp_fetch, c
     with pytest.raises(HTTPClientError):
         await jp_fetch("modelnook", "api", "search", method="POST", body=body, request_timeout=2.5)
     await asyncio.sleep(0.3)
-    assert not [c for c in psutil.Process().children() if "modelnook.server.ask" in " ".join(c.cmdline())]
+    assert not children("modelnook.server.ask")

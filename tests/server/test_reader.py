@@ -14,12 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.server.conftest import children
 from tests.standins.fixtures import wandb_server  # noqa: F401
 from tests.standins.wandb import KEY
 
 from modelnook.server.children import Children
 from modelnook.server.opened import OpenedStore
 from modelnook.server.reader import Reader
+
+_READING = ("wandb-core", "modelnook.tracking.reader")
 
 _MODULE = """
 import os, sys
@@ -195,11 +198,9 @@ async def test_a_colleagues_run_is_listed(online, home, call, jp_serverapp, wand
     (run,) = (await call("runs"))["items"]
     assert (run["id"], run["origin"]) == ("wand1234", "wandb")
     (app,) = jp_serverapp.extension_manager.extension_apps["modelnook"]
-    children = psutil.Process().children(recursive=True)
-    reading = [c for c in children if "wandb-core" in c.name() or "tracking.reader" in " ".join(c.cmdline())]
-    assert reading
+    assert children(*_READING)
     await app.stop_extension()
-    await _until(lambda: not any(c.is_running() and c.status() != psutil.STATUS_ZOMBIE for c in reading))
+    await _until(lambda: not children(*_READING))
 
 
 async def test_looking_at_the_runs_through_the_server_starts_it(call, jp_serverapp, online, module, home, monkeypatch):
