@@ -180,5 +180,6 @@ def test_what_has_no_card_is_said_by_itself() -> None:
 def test_chinese_columns_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     lines = cards.text(RUNS["quantize"]).splitlines()
-    ends = {width(line) for line in lines[3:9]}
+    assert lines[3].split()[0] == "accuracy"
+    ends = {width(line) for line in lines[2:9]}
     assert len(ends) == 1

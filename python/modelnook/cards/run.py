@@ -28,7 +28,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.error:
         pieces.append(Line(record.error.get("message", ""), "bad"))
     if record.report and "before" in record.report:
-        pieces += [_measured_on(record), _report(record)]
+        pieces.append(_report(record))
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.metrics:
@@ -49,8 +49,16 @@ def kind_of(kind: str) -> str:
 def _way(record: RunRecord) -> Facts:
     base = record.base or ""
     way = f"{base} → {record.model}" if record.model and base else record.model or base
-    rows = (record.data or {}).get("rows")
-    return Facts((("", way), (t("cards.rows"), count(rows)), (t("cards.run"), record.id)))
+    return Facts((("", way), _rows(record), (t("cards.run"), record.id)))
+
+
+def _rows(record: RunRecord) -> tuple[str, str]:
+    """How many rows were used; for a measured report, which."""
+    report = record.report or {}
+    if report.get("rows"):
+        key = "cards.on_validation" if report.get("data") == "validation" else "cards.on_rows"
+        return "", t(key, n=count(report["rows"]))
+    return t("cards.rows"), count((record.data or {}).get("rows"))
 
 
 def progress_line(record: RunRecord) -> str:
@@ -105,35 +113,19 @@ _MEASURES = (
 
 
 def _report(record: RunRecord) -> Grid:
-    """Before and after, as one table."""
+    """Before and after, as one table; what it cost in quality first."""
     report = record.report or {}
     before, after = report.get("before") or {}, report.get("after") or {}
-    rows = [
-        (
-            t(f"cards.column.{name}"),
-            say(before.get(name)),
-            say(after.get(name)),
-            _change(before.get(name), after.get(name)),
-        )
-        for name, say in _MEASURES
-        if before.get(name) is not None or after.get(name) is not None
-    ]
     name = record.primary_metric or ""
     old, new = (before.get("metrics") or {}).get(name), (after.get("metrics") or {}).get(name)
-    if old is not None and new is not None:
-        rows.append((name, metric(old), metric(new), f"{new - old:+.3f}"))
+    quality = old is not None and new is not None
+    rows = [(name, metric(old), metric(new), f"{new - old:+.3f}")] if quality else []
+    for measure, say in _MEASURES.items():
+        old, new = before.get(measure), after.get(measure)
+        if old is not None or new is not None:
+            rows.append((t(f"cards.column.{measure}"), say(old), say(new), _change(old, new)))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
-    return Grid(heads, tuple(rows), (1, 2, 3), (len(rows) - 1,) if new is not None else ())
-
-
-def _measured_on(record: RunRecord) -> Facts:
-    report = record.report or {}
-    n = count(report.get("rows"))
-    if not n:
-        return Facts(())
-    return Facts(
-        (("", t("cards.on_validation", n=n) if report.get("data") == "validation" else t("cards.on_rows", n=n)),)
-    )
+    return Grid(heads, tuple(rows), (1, 2, 3), (0,) if quality else ())
 
 
 def _compared(record: RunRecord) -> Grid:
