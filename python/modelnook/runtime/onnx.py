@@ -164,6 +164,8 @@ def _session(program: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = QUIET
+    # A plan of the memory is kept for each shape; texts have hundreds, and the plans' blocks were a third of the peak.
+    options.enable_mem_pattern = False
     try:
         return onnxruntime.InferenceSession(
             str(program), options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED

@@ -1,0 +1,50 @@
+"""The probe: the same answers from a process of its own, and failures that say what happened."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.measure.probe import measure, probe_args, read_probe
+from modelnook.runtime.folder import folder_bytes
+from modelnook.testing.models import tiny_model, tiny_rows
+
+
+def test_a_child_measures_what_this_process_does(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model", ["a", "b"])
+    texts = tiny_rows(40)["text"]
+    (tmp_path / "rows.json").write_text(json.dumps(texts))
+    arguments = probe_args(folder, tmp_path / "rows.json", tmp_path / "out", seconds=0.1)
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    there = read_probe(tmp_path / "out", 0)
+    here = measure(folder, texts, seconds=0.1)
+    assert there.labels == here.labels == ["a", "b"]
+    assert there.bytes == here.bytes == folder_bytes(folder)
+    assert there.outputs.shape == (40, 2)
+    np.testing.assert_allclose(there.outputs, here.outputs, atol=1e-5)
+    assert there.peak_memory_bytes
+    assert there.figures().keys() == here.figures().keys()
+    json.dumps(there.figures())
+
+
+def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text('["a"]')
+    arguments = probe_args(tmp_path / "nothing", tmp_path / "rows.json", tmp_path / "out")
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    with pytest.raises(UnsupportedError, match=r"config\.json"):
+        read_probe(tmp_path / "out", 1)
+
+
+@pytest.mark.parametrize(("code", "key"), [(-9, "measure.killed"), (-2, "measure.stopped")])
+def test_a_child_that_left_nothing(tmp_path: Path, code: int, key: str) -> None:
+    with pytest.raises(UnsupportedError) as error:
+        read_probe(tmp_path, code)
+    assert error.value.code == key

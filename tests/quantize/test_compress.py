@@ -1,0 +1,290 @@
+"""The control: what passes, what is refused, and that a ruined model never gets through."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import DataError, RefusedError, StoreError, UnsupportedError, UsageError
+from modelnook.domain.event import Event, Warned
+from modelnook.measure.probe import Probe, measure
+from modelnook.quantize import QUANTIZERS, backends
+from modelnook.quantize import compress as room
+from modelnook.quantize.base import Quantizer
+from modelnook.quantize.compress import CompressResult, compress
+from modelnook.registry import Entry, Registry
+from modelnook.testing.models import tiny_rows
+from modelnook.testing.trained import trained_model
+
+ROWS = tiny_rows(400, seed=11)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_model(tmp_path_factory.mktemp("compress") / "source")
+
+
+def quick(path: Path, rows: list[str]) -> Probe:
+    return measure(path, rows, seconds=0.05)
+
+
+def run(source: Path, target: Path, events: list[Event] | None = None, **more: Any) -> CompressResult:
+    options: dict[str, Any] = {
+        "scheme": "int8",
+        "backend": "auto",
+        "task_name": "text-classification",
+        "rows": ROWS["text"],
+        "truth": ROWS["label"],
+        "max_drop": 0.01,
+        "probe": quick,
+        "emit": (events if events is not None else []).append,
+    }
+    return compress(source, target, **(options | more))
+
+
+class Copy(Quantizer):
+    """Does nothing: as good as the original."""
+
+    name = "copy"
+    schemes = ("int8",)
+    runtime = "transformers"
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        return [{}]
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        shutil.copytree(source, target)
+
+
+class Ruin(Copy):
+    """Multiplies the scale of a layer, as a bad quantization range does; ``mend`` leaves it whole."""
+
+    name = "ruin"
+    layer = "bert.encoder.layer.1.output.dense.weight"
+    by = -40.0
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        return [{}, {"by": self.by / 2}]
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        from safetensors.torch import load_file, save_file
+
+        shutil.copytree(source, target)
+        weights = load_file(target / "model.safetensors")
+        weights[self.layer] *= options.get("by", self.by)
+        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+
+
+class Mended(Ruin):
+    """Falls at first, stands at the second attempt."""
+
+    name = "mended"
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        return [{}, {"by": 1.0}]
+
+
+class NotNumbers(Ruin):
+    """Overflows."""
+
+    name = "notnumbers"
+    by = float("nan")
+
+
+class Untraceable(Copy):
+    """An architecture that it can't do."""
+
+    name = "untraceable"
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        raise UnsupportedError("quantize.untraceable", architecture="BertForX", op="aten.odd", next="copy", path=source)
+
+
+class Full(Copy):
+    """Writes to a full disk."""
+
+    name = "full"
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        from modelnook.quantize.folder import staged
+
+        with staged(target) as folder, open("/dev/full", "w") as full:
+            (folder / "config.json").write_text("{}")
+            full.write("x" * 100_000)
+
+
+@pytest.fixture
+def backend_rows(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put backends of this file in the place of the real ones."""
+
+    def put(*kinds: type[Quantizer]) -> None:
+        rows = {kind.name: Entry(f"{__name__}:{kind.__name__}", "for a test") for kind in kinds}
+        registry: Registry[Any] = Registry("quantizer", rows)
+        monkeypatch.setattr(room, "QUANTIZERS", registry)
+        # The package's attribute of this name is the verb; its room is in sys.modules.
+        monkeypatch.setattr(sys.modules["modelnook.quantize"], "QUANTIZERS", registry)
+
+    return put
+
+
+@pytest.mark.parametrize("ruined", [Ruin, NotNumbers])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_planted_collapse_is_refused(
+    source: Path, tmp_path: Path, backend_rows: Any, ruined: type[Quantizer], labelled: bool
+) -> None:
+    backend_rows(ruined)
+    with pytest.raises(RefusedError) as error:
+        run(source, tmp_path / "out", truth=ROWS["label"] if labelled else None)
+    assert error.value.code == "quantize.refused"
+    assert ("accuracy" if labelled else "agreement") in error.value.message
+    assert "400 rows" in error.value.message
+    assert "2 attempts" in error.value.message
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_the_next_attempt_is_tried(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Mended)
+    result = run(source, tmp_path / "out")
+    assert result.options == {"by": 1.0}
+    assert [attempt["accepted"] for attempt in result.report["attempts"]] == [False, True]
+    assert result.report["attempts"][0]["drop"] > 0.01
+
+
+def test_a_collapse_of_one_backend_leaves_the_other(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Ruin, Copy)
+    assert run(source, tmp_path / "out").backend == "copy"
+
+
+def test_the_quickest_within_the_drop_is_taken(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy, Mended)
+    rates = {"copy": 10.0, "mended": 900.0}
+
+    def probe(path: Path, rows: list[str]) -> Probe:
+        from dataclasses import replace
+
+        rate = next((rate for name, rate in rates.items() if path.name.startswith(name)), 1.0)
+        return replace(quick(path, rows), rows_per_s=rate)
+
+    assert run(source, tmp_path / "out", probe=probe).backend == "mended"
+    rates["copy"] = 1000.0
+    assert run(source, tmp_path / "out", probe=probe).backend == "copy"
+
+
+def test_auto_goes_on_where_one_backend_cannot(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Untraceable, Copy)
+    events: list[Event] = []
+    assert run(source, tmp_path / "out", events).backend == "copy"
+    said = [event.message for event in events if isinstance(event, Warned)]
+    assert "aten.odd" in said[0]
+    with pytest.raises(UnsupportedError, match=r"aten\.odd"):
+        run(source, tmp_path / "out", backend="untraceable")
+
+
+def test_a_full_disk_leaves_nothing(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    backend_rows(Full)
+    with pytest.raises(StoreError, match="No space left"):
+        run(source, tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_stop_ends_between_attempts(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Ruin, Copy)
+    probes: list[Path] = []
+
+    def probe(path: Path, rows: list[str]) -> Probe:
+        probes.append(path)
+        return quick(path, rows)
+
+    result = run(source, tmp_path / "out", probe=probe, stop=lambda: len(probes) > 1)
+    assert result.stopped
+    assert len(probes) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_good_enough_one_is_kept_at_a_stop(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy, Mended)
+    probes: list[Path] = []
+
+    def probe(path: Path, rows: list[str]) -> Probe:
+        probes.append(path)
+        return quick(path, rows)
+
+    result = run(source, tmp_path / "out", probe=probe, stop=lambda: len(probes) > 1)
+    assert (result.backend, result.stopped) == ("copy", False)
+    assert (tmp_path / "out" / "config.json").exists()
+
+
+def test_the_report_says_before_and_after(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy)
+    events: list[Event] = []
+    report = run(source, tmp_path / "out", events).report
+    for part in ("before", "after"):
+        figures = report[part]
+        assert {"bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes"} <= set(figures)
+        low, high = figures["intervals"]["accuracy"]
+        assert low <= figures["metrics"]["accuracy"] <= high
+    assert (report["metric"], report["drop"], report["rows"]) == ("accuracy", 0.0, 400)
+    # 400 rows can't tell a drop of one point from none.
+    assert [event.code for event in events if isinstance(event, Warned)] == ["quantize.few_rows"]
+
+
+def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy)
+    with pytest.raises(DataError):
+        run(source, tmp_path / "out", rows=[], truth=None)
+    with pytest.raises(DataError, match="eggs"):
+        run(source, tmp_path / "out", rows=["a"], truth=["eggs"])
+    with pytest.raises(UsageError, match="speed"):
+        run(source, tmp_path / "out", metric="speed")
+    with pytest.raises(UsageError, match="int8"):
+        backends("auto", "int9")
+    with pytest.raises(UsageError, match="copy"):
+        backends("copi", "int8")
+
+
+def test_many_rows_are_sampled(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy)
+    rows = tiny_rows(4100, seed=2)
+    report = run(source, tmp_path / "out", rows=rows["text"], truth=rows["label"]).report
+    assert report["rows"] == 4000
+
+
+def test_the_real_backends_on_a_small_model(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    result = run(source, tmp_path / "out", max_drop=0.02)
+    assert result.backend in QUANTIZERS
+    assert result.report["after"]["metrics"]["accuracy"] >= result.report["before"]["metrics"]["accuracy"] - 0.02
+    with pytest.raises(UnsupportedError, match="already quantized"):
+        run(tmp_path / "out", tmp_path / "twice")
+
+
+def test_outliers_in_every_layer_are_refused_or_stay_within_the_drop(source: Path, tmp_path: Path) -> None:
+    """A model that computes the same as before, with activations that one scale can't hold: int8's true danger."""
+    pytest.importorskip("onnxruntime")
+    from safetensors.torch import load_file, save_file
+
+    hard = tmp_path / "hard"
+    shutil.copytree(source, hard)
+    weights = load_file(hard / "model.safetensors")
+    for layer in (0, 1):
+        name = f"bert.encoder.layer.{layer}.attention"
+        # Values pass attention unchanged in scale, so that what one matrix grows the next one shrinks again.
+        weights[f"{name}.self.value.weight"][::8] *= 1e4
+        weights[f"{name}.self.value.bias"][::8] *= 1e4
+        weights[f"{name}.output.dense.weight"][:, ::8] /= 1e4
+    save_file(weights, hard / "model.safetensors", metadata={"format": "pt"})
+    try:
+        result = run(hard, tmp_path / "out", backend="onnx", max_drop=0.01)
+    except RefusedError:
+        assert not (tmp_path / "out").exists()
+    else:
+        assert result.report["drop"] <= 0.01
+        assert result.report["attempts"][0]["accepted"] is False

@@ -1,0 +1,111 @@
+"""What a folder's files say, batches, layers: without loading a weight."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import NotFoundError, UnsupportedError
+from modelnook.runtime import pick
+from modelnook.runtime.batches import auto_tokens, plan
+from modelnook.runtime.folder import folder_bytes, formats, labels, max_length, quantized, task_of
+
+
+def folder(path: Path, config: dict[str, Any] | None, *names: str) -> Path:
+    path.mkdir(exist_ok=True)
+    if config is not None:
+        (path / "config.json").write_text(json.dumps(config))
+    for name in names:
+        (path / name).write_bytes(b"\0" * 10)
+    return path
+
+
+def test_the_quickest_format_is_picked(tmp_path: Path) -> None:
+    assert pick(folder(tmp_path / "a", {}, "model.safetensors")) == "transformers"
+    assert pick(folder(tmp_path / "b", {}, "model.safetensors", "model.onnx")) == "onnx"
+    ao = {"quantization_config": {"quant_method": "torchao"}}
+    assert pick(folder(tmp_path / "c", ao, "model.safetensors")) == "transformers"
+    assert formats(tmp_path / "c") == ("torchao",)
+    assert quantized(tmp_path / "c") == "torchao"
+    assert quantized(tmp_path / "a") is None
+
+
+def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"config\.json"):
+        pick(tmp_path / "nowhere")
+    with pytest.raises(UnsupportedError, match="pickle"):
+        pick(folder(tmp_path / "a", {}, "pytorch_model.bin"))
+    with pytest.raises(UnsupportedError, match="No weights"):
+        pick(folder(tmp_path / "b", {}))
+
+
+def test_a_foreign_int8_program_is_known_by_its_operations(tmp_path: Path) -> None:
+    made = folder(tmp_path, {}, "model.onnx")
+    # Across the border of two pieces that are read one after the other.
+    (made / "model.onnx").write_bytes(b"x" * ((1 << 20) - 6) + b"MatMulInteger" + b"x" * 100)
+    assert quantized(made) == "onnx"
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer", "expected"),
+    [
+        ({"max_position_embeddings": 512}, {"model_max_length": 128}, 128),
+        ({"max_position_embeddings": 514, "model_type": "roberta", "pad_token_id": 1}, {}, 512),
+        ({}, {"model_max_length": 1000000000000000019884624838656}, 512),
+        ({"n_positions": 1024}, None, 1024),
+    ],
+)
+def test_the_longest_text(tmp_path: Path, config: Any, tokenizer: Any, expected: int) -> None:
+    folder(tmp_path, config)
+    if tokenizer is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    assert max_length(tmp_path) == expected
+
+
+def test_labels_and_task() -> None:
+    assert labels({"id2label": {"10": "k", "2": "c", "0": "a"}}) == ["a", "c", "k"]
+    assert labels({}) == []
+    assert task_of({"architectures": ["BertForSequenceClassification"]}) == "text-classification"
+    assert task_of({"architectures": ["BertModel"]}) is None
+
+
+def test_every_file_counts(tmp_path: Path) -> None:
+    folder(tmp_path, None, "a", "b")
+    folder(tmp_path / "deeper", None, "c")
+    assert folder_bytes(tmp_path) == 30
+
+
+def test_batches_hold_every_row_once() -> None:
+    lengths = [5, 1, 9, 9, 2, 130, 7, 7, 600, 1]
+    for size in ("auto", 1, 3, 100):
+        batches = plan(lengths, batch_size=size)
+        assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    for batch in plan(lengths * 20):
+        assert len(batch) == 1 or len(batch) * max((lengths * 20)[row] for row in batch) <= auto_tokens
+    assert plan(lengths, batch_size=4, sort=False)[0] == [0, 1, 2, 3]
+    assert plan([]) == []
+
+
+def test_picking_and_the_registry_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from modelnook.runtime import pick, RUNTIMES; from modelnook.quantize import QUANTIZERS, SCHEMES;"
+        "from modelnook.runtime.folder import max_length; list(RUNTIMES); QUANTIZERS.available();"
+        "print([m for m in ('numpy', 'torch', 'transformers', 'onnxruntime', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_layer_tree_folds_repeats() -> None:
+    torch = pytest.importorskip("torch")
+    from modelnook.runtime.layers import module_tree
+
+    stack = torch.nn.Sequential(*(torch.nn.Linear(4, 4) for _ in range(3)), torch.nn.Linear(4, 2))
+    text = module_tree(stack)
+    assert "3 x Linear(in_features=4, out_features=4, bias=True)" in text
+    assert text.splitlines()[0].split() == ["Sequential", "70"]

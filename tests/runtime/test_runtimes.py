@@ -1,0 +1,55 @@
+"""Every runtime keeps the suite's promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelnook.quantize import QUANTIZERS
+from modelnook.runtime import RUNTIMES
+from modelnook.testing.runtimes import RuntimeSuite
+
+
+def quantized(name: str, trained: Path, folder: Path) -> Path:
+    quantizer = QUANTIZERS.load(name)()
+    quantizer.quantize(trained, folder, "int8", task="text-classification", calibration=[], emit=lambda event: None)
+    return folder
+
+
+class TestTransformers(RuntimeSuite):
+    name = "transformers"
+
+
+class TestOnnx(RuntimeSuite):
+    name = "onnx"
+    # One scale for the activations of a whole batch.
+    tolerance = 0.5
+    imports_torch = False
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip("onnxruntime")
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        return quantized("onnx", trained, folder)
+
+
+class TestTorchAo(RuntimeSuite):
+    name = "transformers"
+    tolerance = 0.05
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip("torchao")
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        return quantized("torchao", trained, folder)
+
+
+def test_rows_stand_in_order() -> None:
+    assert list(RUNTIMES) == sorted(RUNTIMES)
