@@ -117,15 +117,16 @@ def _report(record: RunRecord) -> Grid:
     report = record.report or {}
     before, after = report.get("before") or {}, report.get("after") or {}
     name = record.primary_metric or ""
+    rows = []
     old, new = (before.get("metrics") or {}).get(name), (after.get("metrics") or {}).get(name)
-    quality = old is not None and new is not None
-    rows = [(name, metric(old), metric(new), f"{new - old:+.3f}")] if quality else []
-    for measure, say in _MEASURES.items():
+    if old is not None and new is not None:
+        rows.append((name, metric(old), metric(new), f"{new - old:+.3f}"))
+    for measure, say in _MEASURES:
         old, new = before.get(measure), after.get(measure)
         if old is not None or new is not None:
             rows.append((t(f"cards.column.{measure}"), say(old), say(new), _change(old, new)))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
-    return Grid(heads, tuple(rows), (1, 2, 3), (0,) if quality else ())
+    return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else ())
 
 
 def _compared(record: RunRecord) -> Grid:
