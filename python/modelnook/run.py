@@ -34,6 +34,7 @@ class Run:
         self._folder = store.run(id)
         self.id = id
         self.note = note
+        self._last: RunRecord | None = None
 
     @property
     def record(self) -> RunRecord:
@@ -42,7 +43,7 @@ class Run:
         Raises:
             NotFoundError: the run was deleted.
         """
-        record = self._folder.seen()
+        record = self._folder.seen() or self._last
         if record is None:
             held = [r for r in self._store.index.runs(query=self.id, limit=5) if r.id == self.id]
             if not held:
@@ -121,10 +122,18 @@ class Run:
         Raises:
             ConflictError: it isn't running.
         """
-        if self.record.state not in LIVE:
-            raise ConflictError("jobs.not_live", run=self.id, state=t(f"state.{self.record.state}"))
+        record = self._own()
+        if record.state not in LIVE:
+            raise ConflictError("jobs.not_live", run=self.id, state=t(f"state.{record.state}"))
         self._folder.request_stop()
         return self
+
+    def _own(self) -> RunRecord:
+        """The record of a run of this store; a colleague's, seen through W&B, is only looked at."""
+        record = self.record
+        if record.origin != "local":
+            raise ConflictError("jobs.elsewhere", run=self.id)
+        return record
 
     def resume(self, *, background: bool = False, on_update: Listener | None = None) -> Run:
         """Go on from the last checkpoint, with the same data in the same order.
@@ -134,6 +143,7 @@ class Run:
         """
         from modelnook.jobs.submit import resume
 
+        self._own()
         resume(self._store, self._folder)
         return self if background else self.wait(on_update=on_update)
 
@@ -177,9 +187,10 @@ class Run:
         Raises:
             ConflictError: it is running.
         """
-        record = self.record
+        record = self._own()
         if record.state in LIVE:
             raise ConflictError("jobs.live", run=self.id, state=t(f"state.{record.state}"))
+        self._last = record
         self._store.delete_run(self._folder)
         self._release((record.data or {}).get("fingerprint"))
 

@@ -15,7 +15,20 @@ from modelnook.domain.table import Table
 from modelnook.model import Model
 from modelnook.store import Store
 
-__all__ = ["info", "list", "load", "predict", "ps", "pull", "rename", "rm", "search", "unload"]
+__all__ = [
+    "fits_here",
+    "info",
+    "list",
+    "load",
+    "predict",
+    "ps",
+    "pull",
+    "rename",
+    "rm",
+    "search",
+    "unload",
+    "with_memory",
+]
 
 
 def search(
@@ -50,13 +63,13 @@ def search(
         raise UsageError("api.positive", name="limit", value=limit)
     asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
     found = find(asked, source)
-    items = tuple(_with_memory(i) for i in found.items)
+    items = tuple(with_memory(i) for i in found.items)
     if fits:
-        items = tuple(i for i in items if _fits(i, fits))[:limit]
+        items = tuple(i for i in items if fits_here(i, fits))[:limit]
     return replace(found, items=items)
 
 
-def _with_memory(info: ModelInfo) -> ModelInfo:
+def with_memory(info: ModelInfo) -> ModelInfo:
     from modelnook.measure.memory import free, need
 
     if not info.parameters:
@@ -65,7 +78,7 @@ def _with_memory(info: ModelInfo) -> ModelInfo:
     return replace(info, memory_run=wants.run, memory_lora=wants.lora, memory_full=wants.full, memory_free=free())
 
 
-def _fits(info: ModelInfo, what: str) -> bool:
+def fits_here(info: ModelInfo, what: str) -> bool:
     wanted = getattr(info, f"memory_{what}")
     return wanted is not None and info.memory_free is not None and wanted <= info.memory_free
 
@@ -79,7 +92,7 @@ def info(ref: str) -> ModelInfo:
     from modelnook.catalog.search import info as look
 
     found, note = look(ref)
-    return replace(_with_memory(found), summary=" ".join(p for p in (found.summary, note) if p))
+    return replace(with_memory(found), summary=" ".join(p for p in (found.summary, note) if p))
 
 
 def pull(ref: str) -> Path:

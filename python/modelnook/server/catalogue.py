@@ -100,7 +100,7 @@ class Catalogue:
     def _known(self, params: dict[str, Any]) -> Any:
         ref = ModelRef.parse(params["ref"])
         found = self._opened().index.models(text=ref.id)
-        return next((models._with_memory(i).to_dict() for i in found if i.ref == str(ref)), None)
+        return next((models.with_memory(i).to_dict() for i in found if i.ref == str(ref)), None)
 
 
 def remembered(
@@ -122,8 +122,8 @@ def remembered(
         raise UsageError("api.positive", name="limit", value=limit)
     asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
     found = search(asked, source, live=())
-    items = [models._with_memory(info) for info in found.items]
-    kept = [info for info in items if not fits or models._fits(info, fits)][:limit]
+    items = [models.with_memory(info) for info in found.items]
+    kept = [info for info in items if not fits or models.fits_here(info, fits)][:limit]
     return replace(found, items=tuple(kept)).to_dict()
 
 

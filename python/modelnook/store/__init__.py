@@ -90,6 +90,8 @@ class Store:
     def list_again(self, records: Iterable[RunRecord]) -> None:
         """Tell the index of new states; a locked or lost index is no reason to fail, it is made from the folders."""
         try:
+            if not self.index.path.exists():
+                self._fill(self.index)
             self.index.put_runs(records)
         except sqlite3.Error:
             pass
@@ -127,6 +129,8 @@ class Store:
         limit: int = 100,
     ) -> list[RunRecord]:
         """Runs as they are, newest first; those whose worker died since they were written read ``crashed``."""
+        if not self.index.path.exists():
+            self._fill(self.index)
         self.reconcile()
         return self.index.runs(state=state, kind=kind, model=model, query=query, limit=limit)
 

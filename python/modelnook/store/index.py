@@ -50,11 +50,20 @@ class Index:
     @contextmanager
     def _db(self) -> Iterator[sqlite3.Connection]:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None or not self.path.exists():
+        if db is None or self._inode() != self._local.inode:
+            if db is not None:
+                db.close()
             db = self._open()
-            self._local.db = db
+            self._local.db, self._local.inode = db, self._inode()
         with db:
             yield db
+
+    def _inode(self) -> int | None:
+        """Which file the path names now: a connection to a deleted one would write where nobody reads."""
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def _open(self) -> sqlite3.Connection:
         folder(self.path.parent)
