@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -291,6 +293,44 @@ def test_resumed_offline_both_parts_are_uploaded_in_order(
     before = len(wandb_server.seen("file_stream"))
     assert sync(path, current())["synced"] is True
     assert len(wandb_server.seen("file_stream")) == before
+
+
+_KILLED = """
+import sys, time
+from pathlib import Path
+from modelnook.domain.event import MetricLogged
+from modelnook.domain.run import RunRecord
+from modelnook.tracking.wandb import WandbTracker
+tracker = WandbTracker(Path(sys.argv[1]), print)
+tracker.open(RunRecord("ab12cd34", "topics", "finetune", "running"))
+for step in range(1, 100_000):
+    tracker.on_event(MetricLogged(step, {"loss": 1 / step}))
+    time.sleep(0.02)
+    if step == 150:
+        print("now", flush=True)
+"""
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_killed_and_resumed_no_point_is_moved(
+    server: WandbStandIn, folder: Path, record: RunRecord, heard: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    child = subprocess.Popen([sys.executable, "-c", _KILLED, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    assert child.stdout.readline() == "now\n"
+    child.kill()
+    child.communicate()
+    tracker = opened(folder, record, heard, resume=True)
+    train(tracker, range(41, 301))
+    tracker.close(ended(record))
+    if mode == "offline":
+        sync(Path((tracker.status() or {})["path"]), current())
+    found = losses(server, "ab12cd34")
+    assert found == {step: 1 / step for step in found}
+    assert max(found) == 300
+    # At most what was logged within the last flush is gone.
+    assert len(found) > 300 - 150
 
 
 def test_what_cant_be_uploaded_says_why(

@@ -76,8 +76,6 @@ class WandbTracker(Tracker):
         private_folder(self.folder)
         if resume:
             self._notes = Notes.read(self.folder)
-            # A resumed run repeats the steps since its checkpoint; W&B would move them behind the ones it has.
-            self._skip = self._notes.last_step
         self._notes.run, self._notes.project = record.id, current().wandb_project
         self._online = wanted == "online" and self._answers(record)
         try:
@@ -91,6 +89,8 @@ class WandbTracker(Tracker):
             self._run = self._start(record, f"{record.id}-offline")
         self._notes.entity = self._run.entity or self._notes.entity
         self._notes.url = (self._run.url if self._online else None) or self._notes.url
+        # A resumed run repeats the steps since its checkpoint; W&B would move them behind the ones it has.
+        self._skip = self._run.step - 1 if self._online and self._run.resumed else self._notes.last_step
         self._place = Path(self._run.dir).parent
         self._notes.folders[self._place.name] = False
         self._notes.save()
@@ -138,8 +138,8 @@ class WandbTracker(Tracker):
             if event.epoch is not None:
                 values["epoch"] = event.epoch
             # Not committed: what comes later for the same step joins it.
+            self._notes.logs(event.step)
             self._run.log(values, step=event.step)
-            self._notes.logged(event.step)
         elif isinstance(event, Started):
             self._run.config.update(plain(event.params), allow_val_change=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from modelnook.store.files import read_json, write_json
 
 __all__ = ["Notes"]
-
-_SAVE_EVERY = 2.0
 
 
 @dataclass
@@ -28,7 +25,6 @@ class Notes:
     project: str = ""
     entity: str | None = None
     url: str | None = None
-    saved: float = 0.0
 
     @classmethod
     def read(cls, folder: Path) -> Notes:
@@ -42,12 +38,11 @@ class Notes:
     def save(self) -> None:
         """Write them."""
         data: dict[str, Any] = asdict(self)
-        del data["path"], data["saved"]
+        del data["path"]
         write_json(self.path, data)
-        self.saved = time.monotonic()
 
-    def logged(self, step: int) -> None:
-        """Remember a step; written now and then, as wandb's own log is."""
-        self.last_step = max(self.last_step, step)
-        if time.monotonic() - self.saved > _SAVE_EVERY:
+    def logs(self, step: int) -> None:
+        """Remember a step that is about to be logged: before it may be on the disk, so that none is logged twice."""
+        if step > self.last_step:
+            self.last_step = step
             self.save()
