@@ -63,7 +63,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     return {**browser_context_args, "viewport": {"width": 1280, "height": 860}}
 
 
-def start(folder: Path, *, settings: dict[str, dict[str, Any]] | None = None) -> Lab:
+def start(folder: Path, *, settings: dict[str, dict[str, Any]] | None = None, lang: str = "en_US.UTF-8") -> Lab:
     """A JupyterLab whose every folder is below ``folder``."""
     names = {
         "JUPYTER_CONFIG_DIR": "config",
@@ -81,7 +81,7 @@ def start(folder: Path, *, settings: dict[str, dict[str, Any]] | None = None) ->
     }
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "WANDB_", "MODELNOOK_", "JUPYTER"))}
     environment = {**kept, **{name: str(folder / part) for name, part in names.items()}}
-    environment |= {"MODELNOOK_OFFLINE": "1", "MODELNOOK_THREADS": "1", "MODELNOOK_LANG": "en"}
+    environment |= {"MODELNOOK_OFFLINE": "1", "MODELNOOK_THREADS": "1", "LANG": lang, "LC_ALL": ""}
     for part in (*names.values(), "root"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     news = {"fetchNews": "false", "checkForUpdates": False}

