@@ -41,7 +41,7 @@ def train(tracker: WandbTracker, steps: Iterable[int]) -> None:
 
 
 def ended(record: RunRecord) -> RunRecord:
-    metrics = {"accuracy": 0.97, "f1_macro": 0.96}
+    metrics = {"accuracy": 0.97, "f1_macro": 0.96, "loss": 0.123}
     return replace(record, metrics=metrics, intervals={"accuracy": (0.95, 0.98)}, model="local:topics@1")
 
 
@@ -139,7 +139,9 @@ def test_online_says_what_it_is_and_nothing_else(
         "batch_size": 32,
         "precision": "float32",
     }
-    assert {k: run.summary[k] for k in ("accuracy", "f1_macro", "accuracy_low", "accuracy_high")} == {
+    names = ("accuracy", "f1_macro", "accuracy_low", "accuracy_high", "loss")
+    assert {k: run.summary[k] for k in names} == {
+        "loss": 0.123,
         "accuracy": 0.97,
         "f1_macro": 0.96,
         "accuracy_low": 0.95,

@@ -112,7 +112,9 @@ class WandbTracker(Tracker):
         """Send what the run came to, and end within seconds; what can't be sent by then is kept for ``sync``."""
         if self._run is None or self._place is None:
             return
-        self._run.config.update(lineage(record), allow_val_change=True)
+        self._run.config.update(lineage(record) | plain(record.params), allow_val_change=True)
+        # The last row ends here: written after the results, it would put its own values in their place.
+        self._run.log({}, commit=True)
         self._run.summary.update(summary(record))
         complete = self._finish(0 if record.state not in ("failed", "crashed") else 1)
         self._notes.folders[self._place.name] = complete

@@ -1,0 +1,74 @@
+"""A real job whose model comes from a hub and whose record goes to W&B, both on loopback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.standins.hub import HubStandIn
+from tests.standins.wandb import KEY, WandbStandIn
+
+import modelnook as mn
+from modelnook.jobs.sync import sync
+from modelnook.settings import current
+from modelnook.testing.models import tiny_model
+from modelnook.tracking.reader import read_project
+
+pytestmark = pytest.mark.slow
+
+CANARY = "zq7canary"
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    """Texts and labels that must not leave the machine."""
+    return [{"body": f"{CANARY} text {n} {'good' if n % 2 else 'bad'}", "y": f"{CANARY}-{n % 2}"} for n in range(96)]
+
+
+@pytest.fixture
+def hub(hub_server: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubStandIn:
+    """A hub with one tiny encoder."""
+    base = tiny_model(tmp_path / "base")
+    files = {f.relative_to(base).as_posix(): f.read_bytes() for f in base.rglob("*") if f.is_file()}
+    hub_server.add_repo("alice/tiny", files, card={"license": "mit", "language": "en"})
+    monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+    return hub_server
+
+
+def test_from_the_hub_to_w_and_b(hub: HubStandIn, server: WandbStandIn, rows: list[dict[str, Any]]) -> None:
+    revision = hub.repo("alice/tiny").at("main").sha
+    run = mn.finetune("hub:alice/tiny", rows, text="body", label="y", name="spam", epochs=1)
+    assert (run.state, run.base) == ("finished", f"hub:alice/tiny@{revision}")
+    said = run.record.wandb
+    assert said
+    assert (said["mode"], said["synced"]) == ("online", True)
+    there = server.runs[run.id]
+    assert (there.state, there.values["model"], there.values["base"]) == ("finished", "local:spam@1", run.base)
+    assert there.values["data"]["fingerprint"] == run.record.data["fingerprint"]
+    assert there.summary["accuracy"] == run.metrics["accuracy"]
+    assert {row["_step"] for row in there.rows if "loss" in row} == set(run.history()["step"])
+    for request in [*server.requests, *hub.requests]:
+        assert CANARY.encode() not in request.body
+        assert CANARY not in str(request.query)
+    [read] = read_project(current())
+    assert (read.id, read.metrics["accuracy"], read.model) == (run.id, run.metrics["accuracy"], "local:spam@1")
+
+
+def test_offline_first_and_uploaded_later(
+    hub: HubStandIn, wandb_server: WandbStandIn, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
+    run = mn.finetune("hub:alice/tiny", rows, text="body", label="y", epochs=1)
+    assert run.record.wandb
+    assert run.record.wandb["synced"] is False
+    assert not wandb_server.requests
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert sync(run).record.wandb == {
+        **run.record.wandb,
+        "mode": "online",
+        "synced": True,
+        "url": f"{wandb_server.url}/carol/modelnook/runs/{run.id}",
+    }
+    assert wandb_server.runs[run.id].summary["accuracy"] == run.metrics["accuracy"]
