@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="notebooks, by the beginning of their names; all by default")
     parser.add_argument("--twice", action="store_true", help="run each a second time, as Run All would")
     options = parser.parse_args()
-    books = [b for b in sorted(HERE.glob("[0-9]*.ipynb")) if not options.names or b.name.startswith(tuple(options.names))]
+    books = [
+        b for b in sorted(HERE.glob("[0-9]*.ipynb")) if not options.names or b.name.startswith(tuple(options.names))
+    ]
     out = HERE / "out"
     out.mkdir(exist_ok=True)
     for book in books:

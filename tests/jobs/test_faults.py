@@ -77,7 +77,7 @@ def test_interrupting_the_wait_stops_and_gives_the_model(tiny: str) -> None:
 
 
 def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
-    run = started(tiny, epochs=60, checkpoint_every=None) if False else started(tiny, epochs=60)
+    run = started(tiny, epochs=60)
     until(lambda: has_checkpoint(run) or not run.record.live)
     kill(run)
     with pytest.raises(ConflictError) as caught:

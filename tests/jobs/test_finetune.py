@@ -118,7 +118,7 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
         ({"ref": "pip:nothing-here"}, NotFoundError, "nothing-here"),
         ({"ref": "./no/such/folder"}, NotFoundError, "folder"),
         ({"data": "./no-such.csv"}, NotFoundError, "no-such.csv"),
-        ({"data": [{"text": "a", "label": "x"}] * 8}, DataError, "class"),
+        ({"data": [{"text": "a", "label": "x"}] * 8}, DataError, "two labels"),
         ({"data": [{"text": "a", "label": float("nan")}, {"text": "b", "label": 1.0}] * 4}, DataError, "row"),
     ],
     ids=str,

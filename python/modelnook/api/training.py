@@ -124,6 +124,10 @@ def _knobs(
     metric: str | None,
     spec: Any,
 ) -> dict[str, Any]:
+    from modelnook.finetune.plan import SIZES
+
+    if size not in SIZES:
+        raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
     for name, value in (("epochs", epochs), ("learning_rate", learning_rate)):
         if value is not None and not value > 0:
             raise UsageError("api.positive", name=name, value=value)

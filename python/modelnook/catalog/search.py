@@ -79,8 +79,10 @@ def resolve(text: str | ModelRef) -> Found:
 
 
 def _pinned(where: Source, ref: ModelRef) -> Found:
-    """With the revision that this reference means now, so that a run's record stays true."""
-    if where.name == "path" or ref.revision:
+    """With the revision that this reference means now, and a path from the root: a job's record must stay true."""
+    if where.name == "path":
+        return Found(ModelRef("path", str(where.fetch(ref, lambda event: None))), where)
+    if ref.revision and where.networked:
         return Found(ref, where)
     return Found(ref.at(where.info(ref).revision), where)
 
@@ -159,6 +161,8 @@ def _ask(name: str, query: Query) -> tuple[list[ModelInfo], str]:
     items = where.search(query)
     if name == "pip":
         remember_pip(where)
+    elif where.networked:
+        Store().index.put_models(name, items)
     return items, ""
 
 

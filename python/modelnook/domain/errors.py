@@ -54,7 +54,7 @@ class ModelnookError(Exception):
     def __init__(self, code: str, /, **values: object) -> None:
         self.code = code
         self.values = values
-        self.message, self.hint = pair(code, **values)
+        self.message, self.hint = pair(code, **values)  # type: ignore[arg-type]
         super().__init__(self.message)
 
     @classmethod

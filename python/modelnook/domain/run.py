@@ -1,4 +1,4 @@
-"""A run's record: what state.json keeps, the index lists and RPC sends. The person's handle is ``modelnook.run.Run``."""
+"""A run's record: what state.json keeps, the index lists, RPC sends. The person's handle is ``modelnook.run.Run``."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Models side by side on the same rows; ``front`` are the references on the Pareto front of quality, size, latency."""
+    """Models side by side on the same rows; ``front``: those on the Pareto front of quality, size and latency."""
 
     table: Table
     front: tuple[str, ...]

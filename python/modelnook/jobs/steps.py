@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["execute"]
 
-Rows = dict[str, list[Any]]
+Rows = dict[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Context:
         """Role -> values of a snapshot."""
         if data is None:
             raise NotFoundError("jobs.no_snapshot", run=self.run.id)
-        return load_snapshot(data, self.store.home)
+        return dict(load_snapshot(data, self.store.home))
 
     def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
         """Make a finished folder a local model."""
@@ -217,12 +217,14 @@ def _trained_on(context: Context) -> Rows | None:
     if run is None:
         return None
     recipe = run.recipe()
+    if recipe is None or recipe.data is None:
+        return None
     try:
-        rows = load_snapshot(recipe.data, context.store.home) if recipe and recipe.data else None
+        rows: Rows = dict(load_snapshot(recipe.data, context.store.home))
     except NotFoundError:
         return None
     split = run.split()
-    return take(rows, split["train"]) if rows and split.get("train") else rows
+    return take(rows, split["train"]) if split.get("train") else rows
 
 
 def quantize(context: Context) -> Finished:

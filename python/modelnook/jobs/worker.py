@@ -8,7 +8,7 @@ import traceback
 from dataclasses import replace
 from types import FrameType
 
-from modelnook.domain.errors import ModelnookError
+from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.device import device_lease, pick, wait_for
@@ -76,12 +76,19 @@ def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, res
         recorder.listeners.append(trackers.on_event)
         from modelnook.jobs.steps import execute
 
-        finished = execute(store, run, recipe, recorder, resume=resume)
-        recorder.record = replace(
-            recorder.record, metrics=finished.metrics, intervals=finished.intervals, model=finished.model
-        )
-        trackers.close()
+        try:
+            finished = execute(store, run, recipe, recorder, resume=resume)
+            recorder.record = replace(
+                recorder.record, metrics=finished.metrics, intervals=finished.intervals, model=finished.model
+            )
+        finally:
+            # Before the run's end is written: where W&B has it is part of the record.
+            trackers.close()
         recorder.emit(finished)
+    except ConflictError as error:
+        if error.code != "hub.stopped":
+            raise
+        recorder.emit(Finished(stopped=True))
     finally:
         device_lease(store, device).give_back(seat.epoch)
 
