@@ -1,4 +1,4 @@
-"""What a catalogue source is: it can search, describe and fetch. Its names are its own; the index isn't its business."""
+"""What a catalogue source is: it can search, describe and fetch. The index is not its business."""
 
 from __future__ import annotations
 
