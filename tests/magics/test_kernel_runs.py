@@ -1,0 +1,117 @@
+"""Training from a cell of a real kernel: the card at the end, an interrupt, Run All twice, an error that stops it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+SETUP = f"""
+import sys
+sys.path.insert(0, {str(ROOT / "python")!r})
+%load_ext modelnook
+from pathlib import Path
+from modelnook.testing.models import tiny_model, tiny_rows
+base = str(tiny_model(Path("tiny").resolve()))
+train = tiny_rows(64)
+'torch' in sys.modules
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    import os
+
+    from jupyter_client.manager import start_new_kernel
+
+    folder = tmp_path_factory.mktemp("kernel")
+    environment = {
+        **os.environ,
+        "MODELNOOK_HOME": str(folder / "home"),
+        "MODELNOOK_OFFLINE": "1",
+        "WANDB_MODE": "disabled",
+    }
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=environment)
+    client.manager = manager
+    said(client, SETUP)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def said(client: Any, code: str, timeout: float = 180) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The reply and the outputs of a cell, as a notebook would keep them."""
+    found: list[dict[str, Any]] = []
+
+    def hook(message: dict[str, Any]) -> None:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "update_display_data":
+            mine = content["transient"]["display_id"]
+            for held in found:
+                if held.get("transient", {}).get("display_id") == mine:
+                    held["data"] = content["data"]
+        elif kind in ("display_data", "execute_result", "error", "stream"):
+            found.append({**content, "kind": kind})
+
+    reply = client.execute_interactive(code, timeout=timeout, output_hook=hook)["content"]
+    return reply, [f for f in found if f["kind"] != "stream"]
+
+
+TRAIN = "%model finetune {base} --data train --epochs 1 --name topics -o run"
+
+
+def test_a_finished_run_leaves_one_static_card(kernel: Any) -> None:
+    reply, found = said(kernel, TRAIN)
+    assert reply["status"] == "ok", reply
+    assert [f["kind"] for f in found] == ["display_data"]
+    assert set(found[0]["data"]) == {"text/plain", "text/html"}
+    assert "local:topics@1" in found[0]["data"]["text/plain"]
+    _, found = said(kernel, "run.state, run.model")
+    assert found[0]["data"]["text/plain"] == "('finished', 'local:topics@1')"
+
+
+def test_run_all_twice_is_free(kernel: Any) -> None:
+    started = time.monotonic()
+    _, found = said(kernel, TRAIN)
+    assert time.monotonic() - started < 10
+    assert [f["kind"] for f in found] == ["execute_result"]
+    assert "--again" in found[0]["data"]["text/plain"]
+    _, found = said(kernel, "run.model")
+    assert found[0]["data"]["text/plain"] == "'local:topics@1'"
+
+
+def test_an_interrupt_stops_the_run_and_keeps_its_model(kernel: Any) -> None:
+    import threading
+
+    def interrupt() -> None:
+        time.sleep(8)
+        kernel.manager.interrupt_kernel()
+
+    threading.Thread(target=interrupt).start()
+    reply, found = said(kernel, "%model finetune {base} --data train --epochs 4000 --name long -o run")
+    assert reply["status"] == "ok", reply
+    assert "stopped" in found[0]["data"]["text/plain"]
+    assert "local:long@1" in found[0]["data"]["text/plain"]
+
+
+def test_evaluate_gives_its_own_card(kernel: Any) -> None:
+    reply, found = said(kernel, "%model evaluate topics --data train -o judged")
+    assert reply["status"] == "ok", reply
+    assert [f["kind"] for f in found] == ["display_data"]
+    assert "majority" in found[0]["data"]["text/plain"]
+    _, found = said(kernel, "type(judged).__name__")
+    assert found[0]["data"]["text/plain"] == "'Evaluation'"
+
+
+def test_a_run_that_fails_says_why_and_fails_the_cell(kernel: Any) -> None:
+    reply, found = said(kernel, "%model finetune {base} --data train --epochs 1 --learning-rate 1e30 --name blown")
+    assert reply["status"] == "error"
+    assert found[-1]["kind"] == "error"
+    assert "Traceback" not in "".join(found[-1]["traceback"])
+    assert len(found[-1]["traceback"]) == 2
