@@ -9,7 +9,7 @@ HEAVY = (
     "torch transformers datasets wandb optuna pandas huggingface_hub ipywidgets anywidget numpy sklearn pyarrow "
     "sqlite3 modelnook.api modelnook.store modelnook.widgets"
 ).split()
-MOST_OF_OURS = 32
+MOST_OF_OURS = 12
 
 CODE = f"""
 import sys, time

@@ -7,11 +7,12 @@ stays free of display. A new value needs a function that makes its :class:`~mode
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelnook.cards.card import Card
+if TYPE_CHECKING:
+    from modelnook.cards.card import Card
 
-__all__ = ["MAKERS", "card", "html", "knows", "text"]
+__all__ = ["MAKERS", "card_of", "html", "knows", "text"]
 
 # module.Type -> module:function
 MAKERS: dict[str, str] = {
@@ -41,7 +42,7 @@ def knows(value: object) -> bool:
     return _maker(value) is not None
 
 
-def card(value: Any, **more: Any) -> Card:
+def card_of(value: Any, **more: Any) -> Card:
     """The card of a value. ``more`` is what the caller read beside it, such as a run's ``series`` for its chart.
 
     Raises:
@@ -61,11 +62,11 @@ def text(value: Any, **more: Any) -> str:
         return str(value)
     from modelnook.cards.plain import plain
 
-    return plain(card(value, **more))
+    return plain(card_of(value, **more))
 
 
 def html(value: Any, **more: Any) -> str:
     """The card as static HTML."""
     from modelnook.cards.page import page
 
-    return page(card(value, **more))
+    return page(card_of(value, **more))

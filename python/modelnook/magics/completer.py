@@ -1,10 +1,8 @@
-"""Tab: verbs, options, choices, references, runs, variables. One reading of the line, two ways into IPython."""
+"""What a line after ``%model`` may become: verbs, options, choices, references, runs, variables."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from modelnook.magics.scope import Namespace
 from modelnook.verbs import VERBS, Arg, Verb
@@ -12,76 +10,9 @@ from modelnook.verbs.parse import COMMON
 from modelnook.verbs.verb import find
 from modelnook.verbs.words import tokens
 
-__all__ = ["candidates", "install"]
+__all__ = ["candidates"]
 
-_LINE = re.compile(r"\s*(?:[\w, ]+=\s*)?%model(?:\s|$)")
-_CELL = re.compile(r"\s*%%model(?:\s|$)")
 _DOOR = "magic"
-
-
-def install(ipython: Any) -> None:
-    """Hook into the completer: a matcher that sees the cell (IPython >= 8.6), a command completer before that."""
-    try:
-        from IPython.core.completer import SimpleCompletion, context_matcher
-    except ImportError:
-        _install_command(ipython)
-        return
-
-    @context_matcher(identifier="modelnook")  # type: ignore[untyped-decorator]
-    def modelnook_matcher(context: Any) -> dict[str, Any]:
-        typed = context.text_until_cursor
-        line = _command(context.full_text, context.cursor_line, typed)
-        if line is None:
-            return {"completions": [], "suppress": False}
-        fragment, words = candidates(line, _namespace(ipython))
-        if not typed.endswith(fragment):
-            # A body's line of options, typed without the dashes.
-            fragment, words = fragment.lstrip("-"), [word.lstrip("-") for word in words]
-        return {
-            "completions": [SimpleCompletion(text=word, type="magic") for word in words],
-            "matched_fragment": fragment,
-            "suppress": True,
-        }
-
-    held = ipython.Completer.custom_matchers
-    held[:] = [m for m in held if getattr(m, "matcher_identifier", "") != "modelnook"]
-    held.append(modelnook_matcher)
-
-
-def _install_command(ipython: Any) -> None:
-    def complete(_: Any, event: Any) -> list[str]:
-        line = _command(event.text_until_cursor, 0, event.text_until_cursor)
-        if line is None:
-            return []
-        fragment, words = candidates(line, _namespace(ipython))
-        # This IPython replaces only what follows the last delimiter of its own, such as the colon of a reference.
-        cut = len(fragment) - len(event.symbol)
-        return [word[cut:] for word in words if word[:cut] == fragment[:cut]]
-
-    for key in ("%model", "%%model"):
-        ipython.set_hook("complete_command", complete, str_key=key)
-    ipython.set_hook("complete_command", complete, re_key=_LINE.pattern)
-
-
-def _namespace(ipython: Any) -> Namespace:
-    return Namespace(ipython.user_ns, getattr(ipython, "user_ns_hidden", ()))
-
-
-def _command(cell: str, row: int, line: str) -> str | None:
-    """What stands after ``%model`` up to the cursor; a body's line of options after the cell's own; None elsewhere."""
-    found = _LINE.match(line) or (_CELL.match(line) if row == 0 else None)
-    if found:
-        return line[found.end() :]
-    first = cell.split("\n", 1)[0]
-    head = _CELL.match(first)
-    if head is None or row == 0:
-        return None
-    words = first[head.end() :].split()
-    verb = VERBS.get(words[0]) if words else None
-    if verb is None or verb.body != "options":
-        return None
-    option = line.lstrip().lstrip("-")
-    return f"{verb.name} --{option}" if option else f"{verb.name} --"
 
 
 def candidates(line: str, scope: Namespace) -> tuple[str, list[str]]:

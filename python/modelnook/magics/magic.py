@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import InternalError, ModelnookError
-from modelnook.magics.scope import Namespace
 from modelnook.magics.show import Said, shown_already
-from modelnook.verbs import Call, overview, parse, split, usage
+
+if TYPE_CHECKING:
+    from modelnook.verbs import Call
 
 __all__ = ["install"]
 
@@ -32,6 +33,9 @@ def run(ipython: Any, line: str, cell: str | None = None) -> Any:
     Raises:
         ModelnookError: as one sentence and a next step; ``--debug`` lets the whole traceback through.
     """
+    from modelnook.magics.scope import Namespace
+    from modelnook.verbs import overview, parse, split, usage
+
     words = split(line)
     if not words or words[0] in ("-h", "--help", "help"):
         return overview()

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any
 
 from modelnook.domain.errors import ModelnookError
-from modelnook.settings import current
 
 __all__ = ["install"]
 
@@ -30,6 +29,8 @@ def install(ipython: Any) -> None:
 
 
 def _lines(shell: Any, kind: type[BaseException], error: ModelnookError, trace: TracebackType | None) -> list[str]:
+    from modelnook.settings import current
+
     if getattr(error, "debug", False) or current().debug:
         lines: list[str] = shell.InteractiveTB.structured_traceback(kind, error, trace)
         return lines

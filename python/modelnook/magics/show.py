@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from modelnook.cards import MAKERS
-from modelnook.messages import t
 
 __all__ = ["Said", "install", "shown_already"]
 
@@ -45,6 +44,8 @@ class Said(str):
     @classmethod
     def of(cls, result: Any, verb: Any) -> Any:
         """A plain Python result as it is to be shown; domain values and frames as they are."""
+        from modelnook.messages import t
+
         if isinstance(result, str):
             return cls(result)
         if verb.name == "settings":
