@@ -207,14 +207,14 @@ def _batch_size(rows: int) -> int:
 
 def _max_length(lengths: Lengths, size: str) -> int:
     """All but the longest texts fit whole, up to a ceiling: time grows with it, what a text's end says doesn't."""
-    ceiling = {"quick": 128, "balanced": 256, "best": 512}[size]
+    ceiling = {"quick": 64, "balanced": 128, "best": 256}[size]
     wanted = lengths.at(0.99) if lengths.at(0.99) <= ceiling else lengths.at(0.95)
     return min(ceiling, lengths.limit, max(16, 8 * math.ceil(wanted / 8)))
 
 
 def _epochs(rows: int, batch: int, classes: int, size: str) -> float:
     """Enough steps to learn every class, fewer passes over more rows."""
-    steps = {"quick": 150, "balanced": 300, "best": 900}[size] * (1 + math.log10(max(2, classes) / 2))
+    steps = {"quick": 100, "balanced": 220, "best": 600}[size] * math.sqrt(max(2, classes) / 2)
     most = {"quick": 5, "balanced": 10, "best": 20}[size]
     least = {"quick": 1, "balanced": 2, "best": 3}[size]
     return float(min(most, max(least, round(steps / math.ceil(rows / batch)))))
@@ -222,7 +222,7 @@ def _epochs(rows: int, batch: int, classes: int, size: str) -> float:
 
 def _learning_rate(parameters: int, method: str) -> float:
     """Small encoders take, and need, larger steps than base-sized ones."""
-    full = 1.5e-4 if parameters < 40e6 else 8e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
+    full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
     return full * 10 if method != "full" else full
 
 

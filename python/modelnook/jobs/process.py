@@ -28,7 +28,9 @@ def reap() -> None:
 
 def environment(store: Store) -> dict[str, str]:
     """What a child sees: this environment and the store it belongs to."""
-    return {**os.environ, "MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    ours = {"MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # Threads that spin while they wait starve whatever else runs on the machine, and are starved by it.
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **ours}
 
 
 def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
