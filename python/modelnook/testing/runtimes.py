@@ -28,7 +28,9 @@ print(json.dumps({"hex": outputs.tobytes().hex(), "modules": sorted(sys.modules)
 
 
 def outputs_elsewhere(folder: Path, texts: list[str]) -> tuple[bytes, set[str]]:
-    """``(the outputs' bytes, the modules loaded)`` of a new process that runs a folder on one thread in batches of 8."""
+    """``(the outputs' bytes, the modules loaded)`` of a new process that runs a folder on one thread in
+    batches of 8.
+    """
     command = [sys.executable, "-c", _ELSEWHERE, str(folder), json.dumps(texts)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     said = json.loads(done.stdout.splitlines()[-1])

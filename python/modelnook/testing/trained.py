@@ -12,7 +12,9 @@ STEPS = 60
 
 
 def trained_model(folder: Path, labels: tuple[str, ...] = ("ham", "spam")) -> Path:
-    """Write a classifier of two layers that is right on nearly every tiny row. Takes about a second. Gives the folder."""
+    """Write a classifier of two layers that is right on nearly every tiny row. Takes about a second. Gives
+    the folder.
+    """
     import torch
 
     from modelnook.runtime.silence import silence
