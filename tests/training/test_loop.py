@@ -273,10 +273,12 @@ def test_threads_make_way_for_other_programs_unless_they_are_given(monkeypatch: 
     before = torch.get_num_threads()
     monkeypatch.setattr("modelnook.training.threads.LOOK_S", 0.0)
     monkeypatch.setattr(Settings, "threads", 4)
+    monkeypatch.delenv("MODELNOOK_THREADS", raising=False)
     busy = iter([0.1, 1.1, 2.6, 0.0, 0.0, 0.0, 0.0])
     try:
         threads = Threads(None, lambda: next(busy))
         assert [threads.look() and threads.count for _ in range(7)] == [False, 3, 1, False, False, 4, False]
+        monkeypatch.setenv("MODELNOOK_THREADS", "2")
         fixed = Threads(2, lambda: 5.0)
         assert not fixed.look()
         assert fixed.count == 2

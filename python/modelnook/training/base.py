@@ -36,7 +36,8 @@ class TrainConfig:
         precision: ``auto``, ``bf16`` or ``fp32``; ``auto`` is bf16 where the device multiplies it natively.
         max_seconds: a budget of wall time; None: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        threads: CPU threads; None: what ``MODELNOOK_THREADS`` says, else the cores that no other program uses.
+        threads: CPU threads at most; None: what ``MODELNOOK_THREADS`` says, else this process's cores. See
+            :class:`~modelnook.training.threads.Threads` for when there are fewer.
     """
 
     epochs: float = 3.0

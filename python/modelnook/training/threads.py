@@ -30,17 +30,17 @@ class Threads:
     """The number of threads of this process's torch.
 
     Args:
-        count: fixed where given, so that results are the same to the last bit; None: what ``MODELNOOK_THREADS`` says,
-            fixed as well; else all cores of this process, less those that others use, looked at as training goes.
+        most: so many at most; None: the cores of this process. With ``MODELNOOK_THREADS`` set the number is fixed, so
+            that results are the same to the last bit whatever else runs; without it, those that others use come off.
         busy: gives the cores that other processes have used since it was last asked; for tests.
     """
 
-    def __init__(self, count: int | None, busy: Callable[[], float] | None = None) -> None:
+    def __init__(self, most: int | None, busy: Callable[[], float] | None = None) -> None:
         from modelnook.settings import current
 
         settings = current()
-        self.fixed = count is not None or "MODELNOOK_THREADS" in settings.environ
-        self.most = count if count is not None else settings.threads
+        self.fixed = "MODELNOOK_THREADS" in settings.environ
+        self.most = settings.threads if most is None else most
         self.count = self.most
         self.busy = busy or others_cores()
         self.next_look = time.perf_counter() + LOOK_S

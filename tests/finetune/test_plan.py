@@ -1,0 +1,113 @@
+"""The plan: what was given is kept, what was left open fits the data; unreadable texts stop it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import DataError, UsageError
+from modelnook.finetune.plan import Lengths, choose_method, measure_lengths, plan
+from modelnook.testing.models import tiny_model
+
+SHORT = Lengths(tuple(range(6, 26)), 0.0, 512)
+LONG = Lengths(tuple(range(100, 1100, 10)), 0.0, 512)
+
+
+def made(**more: Any) -> Any:
+    values: dict[str, Any] = {"lengths": SHORT, "rows": 2000, "classes": 5, "parameters": 22_000_000}
+    return plan(**{**values, **more})
+
+
+def test_what_a_person_gave_is_kept() -> None:
+    found = made(epochs=7, learning_rate=1e-3, batch_size=4, max_length=9, method="lora")
+    assert (found.epochs, found.learning_rate, found.batch_size, found.max_length) == (7, 1e-3, 4, 9)
+    assert found.method == "lora"
+    assert found.steps == 7 * 500
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": -1}, {"epochs": 0}, {"learning_rate": "fast"}, {"batch_size": 0}, {"max_length": 1}]
+)
+def test_a_value_out_of_its_range_is_an_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as caught:
+        made(**wrong)
+    assert caught.value.code == "train.bad_number"
+    assert str(next(iter(wrong.values()))) in caught.value.message
+
+
+def test_an_unknown_size_is_an_error() -> None:
+    with pytest.raises(UsageError, match="quick, balanced, best"):
+        made(size="huge")
+
+
+def test_short_texts_fit_whole_and_long_ones_are_cut_and_that_is_said() -> None:
+    assert made().max_length >= 25
+    assert made().warnings == ()
+    found = made(lengths=LONG)
+    assert found.max_length < 512
+    assert [w.code for w in found.warnings] == ["train.truncated"]
+    assert found.tokens_lost == pytest.approx(LONG.lost(found.max_length))
+
+
+@pytest.mark.parametrize("lengths", [SHORT, LONG])
+def test_the_size_is_the_one_dial(lengths: Lengths) -> None:
+    quick, balanced, best = (made(lengths=lengths, size=size) for size in ("quick", "balanced", "best"))
+    assert quick.steps <= balanced.steps <= best.steps
+    assert quick.max_length <= balanced.max_length <= best.max_length
+    assert quick.steps < best.steps
+
+
+def test_more_rows_need_fewer_epochs() -> None:
+    assert made(rows=200).epochs > made(rows=20_000).epochs >= 1
+
+
+def test_the_model_sets_the_limit() -> None:
+    assert made(lengths=Lengths((600,) * 9, 0.0, 64), size="best").max_length == 64
+
+
+def test_the_method_follows_from_memory_and_size() -> None:
+    assert choose_method(rows=100, parameters=22_000_000, memory_free=16 << 30)[0] == "full"
+    chosen, reason = choose_method(rows=100, parameters=400_000_000, memory_free=4 << 30)
+    assert chosen == "lora"
+    assert "GB" in reason
+    assert choose_method(rows=100, parameters=2_000_000_000, memory_free=None)[0] == "lora"
+    assert choose_method(rows=100, parameters=1, memory_free=1, wanted="full")[0] == "full"
+
+
+def test_texts_that_the_vocabulary_cannot_read(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "m")
+    assert measure_lengths(folder, ["the dog and the cat"] * 9).unknown == 0.0
+    some = measure_lengths(folder, ["the dog and the cat and the sun 猫"] * 9)
+    assert 0.05 < some.unknown < 0.5
+    assert [w.code for w in made(lengths=some).warnings] == ["train.some_unknown"]
+    none = measure_lengths(folder, ["房间很干净 服务也好"] * 9)
+    assert none.unknown == 1.0
+    with pytest.raises(DataError) as caught:
+        made(lengths=none)
+    assert caught.value.code == "train.unknown_tokens"
+    assert "Chinese" in caught.value.hint
+
+
+def test_lengths_count_special_tokens_and_survive_odd_values(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "m")
+    found = measure_lengths(folder, ["the dog", "", None, float("nan"), 3, "x" * 1_000_000])
+    assert found.counts[:3] == (2, 2, 2)
+    assert found.limit == 64
+
+
+def test_without_a_tokenizer_file_lengths_are_guessed(tmp_path: Path) -> None:
+    found = measure_lengths(tmp_path, ["12345678", "房间很干净"])
+    assert found.counts == (4, 7)
+
+
+def test_the_plan_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, modelnook.finetune.plan, modelnook.finetune.engine, modelnook.finetune.script;"
+        "print([m for m in ('torch', 'transformers', 'numpy', 'pandas', 'peft') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
