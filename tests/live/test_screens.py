@@ -64,6 +64,27 @@ def test_who_stops_waiting_gets_the_run(screen: type[Screen]) -> None:
     assert live.watch(run, lambda r: "never")[0] is run
 
 
+def test_a_broken_display_does_not_end_the_wait(screen: type[Screen], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Any, value: Any) -> None:
+        raise OSError("no display")
+
+    monkeypatch.setattr(screen, "update", broken)
+    assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", False)
+    monkeypatch.setattr(live, "in_kernel", lambda: True)
+    assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", True)
+    monkeypatch.setattr(screen, "close", broken)
+    # What no screen shows is left to the caller.
+    assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", False)
+
+
+def test_a_widget_that_breaks_gives_way_to_the_card(screen: type[Screen], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "choose", lambda: "widget")
+    monkeypatch.setitem(live.SCREENS, "widget", "modelnook.widgets.nosuch:Screen")
+    monkeypatch.setitem(live.SCREENS, "card", f"{__name__}:Screen")
+    live.watch(FakeRun("running", "finished"), lambda r: "result")
+    assert screen.told[0] == ("open", "running")
+
+
 @pytest.mark.parametrize(
     ("kernel", "anywidget", "tty", "chosen"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,17 +70,40 @@ def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
     """
     if not run.record.live:
         return finish(run.checked()), False
-    module, _, name = SCREENS[choose()].partition(":")
-    screen: Screen = getattr(import_module(module), name)()
-    screen.open(run)
+    screen = _opened(run)
     try:
-        run.wait(on_update=screen.update, every=EVERY_S)
+        run.wait(on_update=partial(_quietly, screen.update), every=EVERY_S)
         result = run if run.record.live else finish(run)
     except BaseException:
-        screen.close(run)
+        _quietly(screen.close, run)
         raise
-    screen.close(result)
-    return result, in_kernel()
+    shown = _quietly(screen.close, result)
+    return result, shown and in_kernel()
+
+
+def _opened(run: Any) -> Screen:
+    """The screen that fits; a simpler one where that can't be shown, such as a widget of versions that don't agree."""
+    name = choose()
+    try:
+        return _open(name, run)
+    except Exception:
+        return _open("card" if name == "widget" else "lines", run)
+
+
+def _open(name: str, run: Any) -> Screen:
+    module, _, kind = SCREENS[name].partition(":")
+    screen: Screen = getattr(import_module(module), kind)()
+    screen.open(run)
+    return screen
+
+
+def _quietly(show: Callable[[Any], None], value: Any) -> bool:
+    """Show, if it can be shown; a display that breaks must not end the waiting for the run."""
+    try:
+        show(value)
+    except Exception:
+        return False
+    return True
 
 
 def bundle(value: Any) -> dict[str, str]:
