@@ -65,10 +65,10 @@ def _single(runtime: Runtime, texts: list[Any], seconds: float, clock: Callable[
 
 def _batches(runtime: Runtime, rows: list[Any], seconds: float, clock: Callable[[], float]) -> float:
     began = clock()
-    runtime.outputs(_spaced(rows, LEAST_ROWS), batch_size=BATCH)
-    rate = LEAST_ROWS / max(clock() - began, 1e-9)
-    # As many rows as leave time for some passes.
-    rows = _spaced(rows, max(LEAST_ROWS, int(rate * seconds / LEAST_PASSES)))
+    runtime.outputs(_spaced(rows, BATCH), batch_size=BATCH)
+    rate = BATCH / max(clock() - began, 1e-9)
+    # As many full batches as leave time for some passes; a large model gets one.
+    rows = _spaced(rows, BATCH * max(1, int(rate * seconds / LEAST_PASSES / BATCH)))
     rates: list[float] = []
     end = clock() + seconds
     while len(rates) < LEAST_PASSES or (clock() < end and len(rates) < 20):

@@ -1,0 +1,184 @@
+"""What every backend makes of a fine-tuned MiniLM: bytes, speed, quality on real texts, and what the control does.
+
+``python benchmarks/quantize.py [--data NAME|PATH ...] [--model FOLDER] [--rounds 5] [--json]``
+
+All attempts of all backends race with the fp32 model in PyTorch, each in a process of its own, taking turns.
+``drop`` is in points of accuracy with its paired 95% interval. Last, a collapse is planted (a layer's scale
+ruined) and must be refused. Targets: int8 at most 27% of the bytes, at least 4x the rows/s of batches as they come
+and 2.3x of sorted ones, p50 at most 20%; the interval of the drop within a point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contenders import Contender, machine, race
+from sets import Rows, fine_tuned, load
+
+from modelnook.domain.errors import RefusedError
+from modelnook.measure.probe import Probe, measure
+from modelnook.measure.score import paired_drop
+from modelnook.quantize import QUANTIZERS
+from modelnook.quantize.base import Quantizer
+from modelnook.quantize.compress import compress
+from modelnook.registry import Entry
+from modelnook.runtime.folder import config, folder_bytes
+from modelnook.runtime.folder import labels as labels_of
+from modelnook.tasks.text_classification import TextClassification
+
+TASK = "text-classification"
+TARGETS = {"bytes": 0.27, "over_as_they_come": 4.0, "over_sorted": 2.3, "p50": 0.20, "drop_high": 0.01}
+
+
+class Ruined(Quantizer):
+    """The best backend's result with the scale of one layer ruined, as a bad range does."""
+
+    name = "ruined"
+    schemes = ("int8",)
+    runtime = "transformers"
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        """One."""
+        return [{}]
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        """Copy, and multiply the last layer's output."""
+        from safetensors.torch import load_file, save_file
+
+        shutil.copytree(source, target)
+        weights = load_file(target / "model.safetensors")
+        name = next(n for n in sorted(weights, reverse=True) if n.endswith("output.dense.weight"))
+        weights[name] *= -60.0
+        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+
+
+def one_set(rows: Rows, source: Path, rounds: int) -> dict[str, Any]:
+    """Every attempt of every backend on one set."""
+    with tempfile.TemporaryDirectory() as work:
+        contenders = [
+            Contender("PyTorch fp32, as they come", source, sort=False),
+            Contender("PyTorch fp32, sorted", source),
+        ]
+        took: dict[str, float] = {}
+        for name in QUANTIZERS.available():
+            quantizer = QUANTIZERS.load(name)()
+            for number, options in enumerate(quantizer.attempts("int8")):
+                out = Path(work) / f"{name}-{number}"
+                title = f"{name} int8 {' '.join(options) or 'plain'}"
+                began = time.perf_counter()
+                calibration = rows.texts[:64]
+                quantizer.quantize(source, out, "int8", task=TASK, calibration=calibration, emit=_quiet, **options)
+                took[title] = time.perf_counter() - began
+                contenders.append(Contender(title, out))
+        found = race(contenders, rows.texts, rounds=rounds)
+        table = _table(contenders, found, rows, labels_of(config(source)), took)
+        return {"data": rows.name, "rows": len(rows.texts), "contenders": table, "collapse": _collapse(rows, source)}
+
+
+def _quiet(event: Any) -> None:
+    """Engines emit; a benchmark doesn't listen."""
+
+
+def _table(
+    contenders: list[Contender], found: dict[str, Any], rows: Rows, names: list[str], took: dict[str, float]
+) -> list[dict[str, Any]]:
+    truth = np.array([names.index(label) for label in rows.labels])
+    # Only the labels matter for accuracy: each answer as a row with a one.
+    outputs = {name: np.eye(len(names))[[names.index(g) for g in said.pop("guess")]] for name, said in found.items()}
+    first, ordered = contenders[0].name, contenders[1].name
+    table = []
+    for contender in contenders:
+        said, mine = found[contender.name], outputs[contender.name]
+        drop, (low, high) = paired_drop(TextClassification, "accuracy", truth, outputs[first], mine, names)
+        table.append(
+            {
+                "name": contender.name,
+                "accuracy": float((mine.argmax(axis=1) == truth).mean()),
+                "drop": drop,
+                "drop_interval": (low, high),
+                **said,
+                "bytes": folder_bytes(contender.path),
+                "bytes_ratio": folder_bytes(contender.path) / folder_bytes(contenders[0].path),
+                "over_as_they_come": said["rows_per_s"] / found[first]["rows_per_s"],
+                "over_sorted": said["rows_per_s"] / found[ordered]["rows_per_s"],
+                "p50_ratio": said["p50_ms"] / found[first]["p50_ms"],
+                "quantize_s": took.get(contender.name),
+            }
+        )
+    return table
+
+
+def _collapse(rows: Rows, source: Path) -> str:
+    """``refused`` where the control does its work."""
+    QUANTIZERS._all["ruined"] = Entry(f"{__name__}:Ruined", "for this benchmark")
+    sys.modules.setdefault("quantize", sys.modules[__name__])
+
+    def probe(path: Path, texts: list[str]) -> Probe:
+        return measure(path, texts, seconds=0.5)
+
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            compress(
+                source,
+                Path(work) / "out",
+                scheme="int8",
+                backend="ruined",
+                task_name=TASK,
+                rows=rows.texts[:500],
+                truth=rows.labels[:500],
+                max_drop=0.01,
+                probe=probe,
+                emit=_quiet,
+            )
+        except RefusedError as error:
+            return f"refused: {error.message}"
+        finally:
+            QUANTIZERS._all.pop("ruined")
+    return "NOT refused"
+
+
+def show(found: dict[str, Any]) -> None:
+    """One table a set."""
+    print(f"{found['machine']}\ntargets {found['targets']}")
+    for part in found["sets"]:
+        print(f"\n{part['data']}, {part['rows']} texts")
+        print(
+            f"{'':<30}{'accuracy':>9}{'drop':>7}{'95%':>15}{'MB':>7}{'bytes':>7}{'rows/s':>8}"
+            f"{'x come':>8}{'x sorted':>9}{'p50 ms':>8}{'p50':>6}{'made s':>8}"
+        )
+        for row in part["contenders"]:
+            low, high = row["drop_interval"]
+            made = f"{row['quantize_s']:.1f}" if row["quantize_s"] else ""
+            print(
+                f"{row['name']:<30}{row['accuracy']:>9.4f}{100 * row['drop']:>7.2f}"
+                f"{f'{100 * low:.2f} to {100 * high:.2f}':>15}{row['bytes'] / 1e6:>7.1f}{row['bytes_ratio']:>7.1%}"
+                f"{row['rows_per_s']:>8.0f}{row['over_as_they_come']:>8.2f}{row['over_sorted']:>9.2f}"
+                f"{row['p50_ms']:>8.2f}{row['p50_ratio']:>6.0%}{made:>8}"
+            )
+        print(f"planted collapse: {part['collapse']}")
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["cr", "clinc150", "bbc-news"])
+    parser.add_argument("--model", type=Path, help="a fine-tuned folder for the set; else MiniLM is fine-tuned first")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    said = parser.parse_args()
+    sets = [load(name) for name in said.data]
+    parts = [one_set(rows, said.model or fine_tuned(rows), said.rounds) for rows in sets]
+    found = {"benchmark": "quantize", "machine": machine(), "targets": TARGETS, "sets": parts}
+    print(json.dumps(found)) if said.json else show(found)
+
+
+if __name__ == "__main__":
+    main()

