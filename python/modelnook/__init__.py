@@ -10,15 +10,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
-
-try:
-    __version__ = version("modelnook")
-except PackageNotFoundError:
-    __version__ = "0+unknown"
-
 
 _HANDLES = {
     "Model": "modelnook.model",
@@ -53,12 +46,24 @@ sys.modules[__name__].__class__ = _Root
 
 
 def __getattr__(name: str) -> Any:
-    """The verbs and handles, loaded on first use (PEP 562)."""
+    """The verbs, the handles and the version, loaded on first use (PEP 562)."""
+    if name == "__version__":
+        return _version()
     if name in _VERBS:
         return getattr(import_module("modelnook.api"), name)
     if name in _HANDLES:
         return getattr(import_module(_HANDLES[name]), name)
     raise AttributeError(f"module 'modelnook' has no attribute {name!r}")
+
+
+def _version() -> str:
+    """The installed version; importlib.metadata costs more than the rest of this module, so it is asked when needed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("modelnook")
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

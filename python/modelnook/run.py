@@ -84,7 +84,9 @@ class Run:
         asked = False
         while True:
             try:
-                return self._wait(deadline, on_update, every)
+                ended = self._wait(deadline, on_update, every)
+                self.note = "" if asked else self.note
+                return ended
             except KeyboardInterrupt:
                 if asked:
                     self.note = t("jobs.detached", run=self.id)
