@@ -16,6 +16,7 @@ from modelnook.runtime.folder import folder_bytes
 from modelnook.testing.models import tiny_model, tiny_rows
 
 
+@pytest.mark.slow
 def test_a_child_measures_what_this_process_does(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "model", ["a", "b"])
     texts = tiny_rows(40)["text"]

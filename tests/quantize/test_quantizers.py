@@ -8,6 +8,9 @@ from modelnook.quantize import QUANTIZERS
 from modelnook.testing.quantizers import QuantizerSuite
 
 
+pytestmark = pytest.mark.slow
+
+
 class TestOnnx(QuantizerSuite):
     name = "onnx"
 

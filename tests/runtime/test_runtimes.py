@@ -37,6 +37,7 @@ class TestOnnx(RuntimeSuite):
         return quantized("onnx", trained, folder)
 
 
+@pytest.mark.slow
 class TestTorchAo(RuntimeSuite):
     name = "transformers"
     tolerance = 0.05

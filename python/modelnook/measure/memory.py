@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["Need", "free", "need", "peak"]
 
 # An interpreter with PyTorch and transformers loaded, and what a small batch passes through (measured, CPU build).
-PROCESS = 400_000_000
+PROCESS = 500_000_000
 # Tokens of a training batch that the estimates assume: 16 texts of 128.
 BATCH_TOKENS = 16 * 128
 FLOAT = 4

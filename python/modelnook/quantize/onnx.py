@@ -73,7 +73,7 @@ class OnnxQuantizer(Quantizer):
 
     def _trace(self, source: Path, task: str, emit: Emit) -> tuple[Any, Any]:
         if self._traced is None or self._traced[:2] != (source, task):
-            emit(Progress("exporting"))
+            emit(Progress("quantizing"))
             _, model, tokenizer = load_trained(source, task)
             self._traced = (source, task, _export(model, tokenizer, source), tokenizer)
         return self._traced[2:]

@@ -107,6 +107,7 @@ class RuntimeSuite:
         right = [row["label"] == label for row, label in zip(found, rows["label"], strict=True)]
         assert sum(right) >= 0.9 * len(right)
 
+    @pytest.mark.slow
     def test_the_same_to_the_last_bit_in_a_new_process(self, model: Any, folder: Path, texts: list[str]) -> None:
         elsewhere, modules = outputs_elsewhere(folder, texts)
         assert elsewhere == model.outputs(texts, batch_size=8).tobytes()
