@@ -29,8 +29,8 @@ def reap() -> None:
 def environment(store: Store) -> dict[str, str]:
     """What a child sees: this environment and the store it belongs to."""
     ours = {"MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    # Threads that spin while they wait starve whatever else runs on the machine, and are starved by it.
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **ours}
+    # Threads that spin long while they wait starve whatever else runs on the machine, and are starved by it.
+    return {"GOMP_SPINCOUNT": "10000", **os.environ, **ours}
 
 
 def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
