@@ -7,7 +7,6 @@ import pytest
 from modelnook.quantize import QUANTIZERS
 from modelnook.testing.quantizers import QuantizerSuite
 
-
 pytestmark = pytest.mark.slow
 
 

@@ -53,13 +53,19 @@ def write_config(source: Path, folder: Path, backend: str, scheme: str, options:
 
 
 def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
-    """``tokenizer.json`` and its settings; without the JSON's blanks, a third of a small vocabulary's file."""
-    if not (source / "tokenizer.json").is_file():
-        tokenizer.save_pretrained(folder)
-        if not (folder / "tokenizer.json").is_file():
-            raise UnsupportedError("runtime.no_tokenizer", path=source)
-        return
-    _write(folder / "tokenizer.json", json.loads((source / "tokenizer.json").read_text(encoding="utf-8")))
+    """``tokenizer.json`` as transformers has it loaded, and the source's settings.
+
+    Not a copy of the source's file: for some architectures transformers replaces parts of what that says, and the
+    ``onnx`` runtime reads the file alone. Without the JSON's blanks, which are a third of a small vocabulary's file.
+
+    Raises:
+        UnsupportedError: a tokenizer that only exists as Python code.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UnsupportedError("runtime.no_tokenizer", path=source)
+    # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
+    _write(folder / "tokenizer.json", {**json.loads(backend.to_str()), "truncation": None, "padding": None})
     settings = read_json(source / "tokenizer_config.json")
     settings.pop("name_or_path", None)
     _write(folder / "tokenizer_config.json", settings, indent=2)

@@ -45,6 +45,8 @@ class TorchAoQuantizer(Quantizer):
         emit(Progress("quantizing"))
         with silence():
             small = _quantized(type(model), source, keep)
+            if not _changed(small):
+                raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
             emit(Progress("saving"))
             with staged(target) as folder:
                 small.config._name_or_path = ""
@@ -72,3 +74,10 @@ def _quantized(kind: type[Any], source: Path, keep: list[str]) -> Any:
         raise UnsupportedError(
             "quantize.untraceable", path=source, architecture=kind.__name__, op=first_line(error), next="onnx"
         ) from error
+
+
+def _changed(model: Any) -> bool:
+    """Whether any weight was quantized: models of layers other than ``torch.nn.Linear`` (GPT-2) stay as they were."""
+    from torchao.utils import TorchAOBaseTensor
+
+    return any(isinstance(weight, TorchAOBaseTensor) for weight in model.parameters())

@@ -1,0 +1,91 @@
+"""Families other than BERT, small and random: traced, quantized, and true to the original's texts and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.quantize import QUANTIZERS
+from modelnook.runtime import runtime
+from modelnook.testing.models import tiny_rows, tiny_tokenizer
+
+pytestmark = pytest.mark.slow
+TASK = "text-classification"
+TEXTS = tiny_rows(32)["text"]
+HEADS = {"num_attention_heads": 4, "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
+NAMES = {
+    "roberta": {**HEADS, "max_position_embeddings": 66},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
+    "deberta-v2": {**HEADS, "relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_buckets": 16},
+    "modernbert": {**HEADS, "global_attn_every_n_layers": 2, "local_attention": 16},
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4},
+    "qwen2": {**HEADS, "num_key_value_heads": 2},
+}
+
+
+def made(kind: str, folder: Path) -> Path:
+    import torch
+    import transformers
+
+    from modelnook.runtime.silence import silence
+
+    tokenizer = tiny_tokenizer()
+    ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": tokenizer.pad_token_id}
+    config = transformers.AutoConfig.for_model(
+        kind, vocab_size=len(tokenizer), num_labels=3, **{"max_position_embeddings": 64, **ends, **NAMES[kind]}
+    )
+    with silence(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = transformers.AutoModelForSequenceClassification.from_config(config)
+        # Random heads answer all but alike: spread them, so that a difference is seen.
+        for name, weight in model.named_parameters():
+            if name.startswith(("classifier", "score")) and weight.ndim == 2:
+                weight.data.mul_(20)
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_onnx_does_it(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    source, target = made(kind, tmp_path / "source"), tmp_path / "int8"
+    options: dict[str, Any] = {"task": TASK, "calibration": [], "emit": lambda event: None, "per_channel": True}
+    QUANTIZERS.load("onnx")().quantize(source, target, "int8", **options)
+    before = runtime(source, device="cpu", threads=1).outputs(TEXTS)
+    after = runtime(target, threads=1).outputs(TEXTS)
+    assert np.abs(before - after).max() < 0.25 * before.std()
+
+
+def test_a_model_without_linear_layers_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("torchao")
+    source = made("gpt2", tmp_path / "source")
+    with pytest.raises(UnsupportedError, match="no layer to quantize"):
+        QUANTIZERS.load("torchao")().quantize(
+            source, tmp_path / "out", "int8", task=TASK, calibration=[], emit=lambda event: None
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    import torch
+
+    from modelnook.quantize.onnx import _export
+    from modelnook.runtime.transformers import load_trained
+    from modelnook.testing.trained import trained_model
+
+    _, model, tokenizer = load_trained(trained_model(tmp_path / "source"), TASK)
+
+    class Odd(torch.nn.Module):
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            square = states[:, :2, :2]
+            return states[:, 0] + torch.linalg.eigvals(square).real.sum(dim=-1, keepdim=True)
+
+    model.bert.pooler = Odd()
+    with pytest.raises(UnsupportedError, match="linalg_eig"):
+        _export(model, tokenizer, tmp_path / "source")
