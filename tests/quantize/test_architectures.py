@@ -61,6 +61,19 @@ def test_onnx_does_it(kind: str, tmp_path: Path) -> None:
     assert np.abs(before - after).max() < 0.25 * before.std()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("flags\t: fpu avx2 avx512f\n", True), ("flags\t: avx2 avx_vnni\n", False), ("Features\t: asimddp\n", False)],
+)
+def test_processors_whose_int8_sums_overflow_get_seven_bits(tmp_path: Path, text: str, expected: bool) -> None:
+    pytest.importorskip("onnxruntime")
+    from modelnook.quantize.onnx import saturates
+
+    (tmp_path / "cpuinfo").write_text(text)
+    assert saturates(tmp_path / "cpuinfo") is expected
+    assert saturates(tmp_path / "nothing") is False
+
+
 def test_a_model_without_linear_layers_is_said(tmp_path: Path) -> None:
     pytest.importorskip("torchao")
     source = made("gpt2", tmp_path / "source")

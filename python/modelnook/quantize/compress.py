@@ -118,6 +118,9 @@ def compress(
         shutil.rmtree(work, ignore_errors=True)
     for warning in judge.warnings(best.verdict):
         emit(warning)
+    if best.probe.rows_per_s < before.rows_per_s:
+        times = f"{best.probe.rows_per_s / before.rows_per_s:.2f}"
+        emit(Warned("quantize.slower", t("quantize.slower", backend=best.backend, times=times)))
     return CompressResult(target, best.backend, scheme, best.options, _report(judge, before, best, trials, scheme))
 
 

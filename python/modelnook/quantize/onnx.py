@@ -29,9 +29,9 @@ from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
 from modelnook.runtime.transformers import load_trained
 
-__all__ = ["OnnxQuantizer"]
+__all__ = ["OnnxQuantizer", "saturates"]
 
-KEPT_SHARE = 0.25
+KEPT_SHARES = (0.25, 0.5)
 # Protobuf holds 2 GB; above this the weights go into a file beside the program.
 ONE_FILE = 1_900_000_000
 SAMPLE = ["a short text", "a second text that is a little longer than the first one"]
@@ -48,8 +48,8 @@ class OnnxQuantizer(Quantizer):
         self._traced: tuple[Path, str, Any, Any] | None = None
 
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
-        """One scale a tensor, then one a channel, then with the most sensitive quarter of the layers in floats."""
-        return [{}, {"per_channel": True}, {"per_channel": True, "keep": KEPT_SHARE}]
+        """One scale a tensor, then one a channel, then with the most sensitive layers in floats: a quarter, half."""
+        return [{}, {"per_channel": True}, *({"per_channel": True, "keep": share} for share in KEPT_SHARES)]
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any
@@ -116,8 +116,23 @@ def _shrink(program: Any, *, per_channel: bool, exclude: list[str]) -> Any:
             OnnxRuntimeQuantizer,
         )
 
-        config = OnnxRuntimeDynamicConfig(per_channel=per_channel, nodes_to_exclude=exclude)
+        config = OnnxRuntimeDynamicConfig(
+            per_channel=per_channel, nodes_to_exclude=exclude, reduce_range=saturates(Path("/proc/cpuinfo"))
+        )
         return OnnxRuntimeQuantizer(config).quantize(program, {}, ExportFormat.ONNX)
+
+
+def saturates(cpuinfo: Path) -> bool:
+    """Whether int8 products are summed in 16 bits here and may overflow: x86 without VNNI. Weights get 7 bits then.
+
+    See "When to use reduce-range and per-channel quantization" in ONNX Runtime's page on quantization. False where
+    nothing tells: other systems, other processors.
+    """
+    try:
+        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split()
+    except (OSError, StopIteration):
+        return False
+    return not {"avx512_vnni", "avx_vnni"} & set(flags)
 
 
 def _op(error: BaseException) -> str:
