@@ -19,7 +19,7 @@ from contenders import Contender, machine, race
 from sets import fine_tuned, load
 
 from modelnook.quantize import QUANTIZERS
-from modelnook.runtime.folder import folder_bytes
+from modelnook.store.files import folder_bytes
 
 TARGETS = {"rows_per_s": 3.0, "bytes": 0.27}
 

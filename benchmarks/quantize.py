@@ -30,8 +30,9 @@ from modelnook.quantize import QUANTIZERS
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.compress import compress
 from modelnook.registry import Entry
-from modelnook.runtime.folder import config, folder_bytes
+from modelnook.runtime.folder import config
 from modelnook.runtime.folder import labels as labels_of
+from modelnook.store.files import folder_bytes
 from modelnook.tasks.text_classification import TextClassification
 
 TASK = "text-classification"

@@ -12,7 +12,7 @@ import pytest
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.probe import measure, probe_args, read_probe
-from modelnook.runtime.folder import folder_bytes
+from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model, tiny_rows
 
 

@@ -14,7 +14,7 @@ from modelnook.measure.probe import Probe, measure
 from modelnook.quantize import QUANTIZERS
 from modelnook.quantize.compress import compress
 from modelnook.runtime import runtime
-from modelnook.runtime.folder import folder_bytes
+from modelnook.store.files import folder_bytes
 from modelnook.testing.runtimes import outputs_elsewhere
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]

@@ -13,7 +13,8 @@ import pytest
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import pick
 from modelnook.runtime.batches import auto_tokens, plan
-from modelnook.runtime.folder import folder_bytes, formats, labels, max_length, quantized, task_of
+from modelnook.runtime.folder import formats, labels, max_length, quantized, task_of
+from modelnook.store.files import folder_bytes
 
 
 def folder(path: Path, config: dict[str, Any] | None, *names: str) -> Path:

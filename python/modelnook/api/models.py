@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from modelnook.store import Store
 
 __all__ = [
     "fits_here",
+    "found",
     "info",
     "list",
     "load",
@@ -53,6 +55,22 @@ def search(
     Raises:
         UsageError: a filter that can't be read.
     """
+    filters = {"task": task, "license": license, "language": language, "params": params}
+    return found(query, fits=fits, source=source, sort=sort, limit=limit, **filters)
+
+
+def found(
+    query: str = "",
+    *,
+    params: str | None = None,
+    fits: str | None = None,
+    source: str | None = None,
+    sort: str = "relevance",
+    limit: int = 20,
+    live: Iterable[str] | None = None,
+    **filters: str | None,
+) -> SearchResult:
+    """:func:`search`, where ``live`` are the sources that are asked themselves; the others answer from the index."""
     from modelnook.catalog.base import Query
     from modelnook.catalog.search import params_range
     from modelnook.catalog.search import search as find
@@ -61,12 +79,12 @@ def search(
         raise UsageError("core.bad_value", name="fits", value=fits, allowed="run, lora, full")
     if limit < 1:
         raise UsageError("api.positive", name="limit", value=limit)
-    asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
-    found = find(asked, source)
-    items = tuple(with_memory(i) for i in found.items)
+    most = 1000 if fits else limit
+    result = find(Query(query, params=params_range(params), sort=sort, limit=most, **filters), source, live=live)
+    items = tuple(with_memory(i) for i in result.items)
     if fits:
         items = tuple(i for i in items if fits_here(i, fits))[:limit]
-    return replace(found, items=items)
+    return replace(result, items=items)
 
 
 def with_memory(info: ModelInfo) -> ModelInfo:

@@ -20,7 +20,7 @@ from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.measure.memory import peak
 from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
-from modelnook.runtime.folder import folder_bytes
+from modelnook.store.files import folder_bytes
 
 __all__ = ["Probe", "main", "measure", "probe_args", "read_probe"]
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["config", "folder_bytes", "formats", "labels", "max_length", "pad_id", "quantized", "task_of"]
+from modelnook.catalog.folder import task_of as task_of_architectures
+
+__all__ = ["config", "formats", "labels", "max_length", "pad_id", "quantized", "task_of"]
 
 FALLBACK_LENGTH = 512
 _QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"MatMulNBits")
@@ -14,14 +16,6 @@ _QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"Mat
 _NO_LIMIT = 1_000_000
 # These reserve the positions up to and with the pad token's (RoBERTa's 514 positions hold 512 tokens).
 _OFFSET_POSITIONS = frozenset("roberta xlm-roberta camembert xlm-roberta-xl data2vec-text longformer mpnet".split())
-_HEADS = {
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForCausalLM": "text-generation",
-    "ForConditionalGeneration": "text2text-generation",
-    "ForMaskedLM": "fill-mask",
-}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,11 +90,8 @@ def labels(said: dict[str, Any]) -> list[str]:
 
 def task_of(said: dict[str, Any]) -> str | None:
     """The task that a config's architecture serves, or None for a bare encoder."""
-    for architecture in said.get("architectures") or ():
-        for head, task in _HEADS.items():
-            if str(architecture).endswith(head):
-                return task
-    return None
+    task = task_of_architectures(said.get("architectures") or ())
+    return None if task == "feature-extraction" else task
 
 
 def max_length(path: Path) -> int:
@@ -121,8 +112,3 @@ def pad_id(path: Path) -> int:
     """The id that fills short rows of a batch, 0 where nothing says one."""
     said = config(path).get("pad_token_id")
     return said if isinstance(said, int) and said >= 0 else 0
-
-
-def folder_bytes(path: Path) -> int:
-    """The size of every file below a model's folder, tokenizer included; links are followed."""
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())

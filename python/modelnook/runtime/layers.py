@@ -1,16 +1,12 @@
-"""The layer tree as text, repeats collapsed: of a loaded PyTorch model, or of a folder's safetensors headers alone."""
+"""The layer tree of a loaded PyTorch model as text, repeats collapsed."""
 
 from __future__ import annotations
 
-import json
-import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-__all__ = ["folder_tree", "module_tree", "parameters", "tensors"]
+__all__ = ["module_tree"]
 
 DEPTH = 5
 
@@ -57,43 +53,6 @@ def _of_module(name: str, module: Any, seen: set[int]) -> Node:
     node = Node(name, kind + (f"({extra})" if extra and len(extra) < 60 else ""), own)
     node.below = [_of_module(n, child, seen) for n, child in module.named_children()]
     return node
-
-
-def tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Name -> (dtype, shape) of every tensor of a folder, from the headers of its safetensors files; no weight is read.
-
-    The header is JSON after 8 bytes of its length (https://github.com/huggingface/safetensors#format).
-    """
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for file in sorted(path.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            size = struct.unpack("<Q", stream.read(8))[0]
-            header = json.loads(stream.read(min(size, 100_000_000)))
-        for name, said in header.items():
-            if name != "__metadata__":
-                found[name] = (said["dtype"], tuple(said["shape"]))
-    return found
-
-
-def parameters(path: Path) -> int:
-    """How many numbers a folder's safetensors hold."""
-    return sum(math.prod(shape) for _, shape in tensors(path).values())
-
-
-def folder_tree(path: Path) -> str:
-    """The tree of a model folder from its weights' names and shapes alone: quick, and without PyTorch."""
-    root = Node(path.name)
-    for name, (_, shape) in tensors(path).items():
-        node = root
-        for part in name.split("."):
-            found = next((n for n in node.below if n.name == part), None)
-            if found is None:
-                found = Node(part)
-                node.below.append(found)
-            node = found
-        node.kind = "x".join(map(str, shape)) or "scalar"
-        node.own = math.prod(shape)
-    return "\n".join(_lines(root)) if root.below else ""
 
 
 def _lines(root: Node) -> list[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from modelnook.api import models
-from modelnook.catalog.base import Query
-from modelnook.catalog.search import configured, params_range, search, source
-from modelnook.domain.errors import ModelnookError, OfflineError, UsageError
+from modelnook.catalog.search import configured, source
+from modelnook.domain.errors import ModelnookError, OfflineError
 from modelnook.domain.model import ModelRef
 from modelnook.server.arguments import checked
 from modelnook.server.ask import call
@@ -103,32 +101,9 @@ class Catalogue:
         return next((models.with_memory(i).to_dict() for i in found if i.ref == str(ref)), None)
 
 
-def remembered(
-    query: str = "",
-    *,
-    task: str | None = None,
-    license: str | None = None,
-    language: str | None = None,
-    params: str | None = None,
-    fits: str | None = None,
-    source: str | None = None,
-    sort: str = "relevance",
-    limit: int = 20,
-) -> Any:
-    """:func:`modelnook.api.search` that asks no source: local models, and what the index holds of the others."""
-    if fits and fits not in ("run", "lora", "full"):
-        raise UsageError("core.bad_value", name="fits", value=fits, allowed="run, lora, full")
-    if limit < 1:
-        raise UsageError("api.positive", name="limit", value=limit)
-    asked = Query(query, task, license, language, params_range(params), sort, 1000 if fits else limit)
-    found = search(asked, source, live=())
-    items = [models.with_memory(info) for info in found.items]
-    kept = [info for info in items if not fits or models.fits_here(info, fits)][:limit]
-    return replace(found, items=tuple(kept)).to_dict()
-
-
 def _remembered(params: dict[str, Any]) -> Any:
-    return remembered(**checked(remembered, params))
+    """A search that asks no source: local models, and what the index holds of the others."""
+    return models.found(**checked(models.search, params), live=()).to_dict()
 
 
 def _all_here(params: dict[str, Any]) -> bool:
