@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import type { Comparison } from '../data/types';
+import type { SideBySide } from '../data/answers';
 import type { IText } from '../text';
 import { anything, bytes, figure, ms } from './format';
 import type { IViewProps } from './host';
@@ -19,7 +19,7 @@ const QUALITIES = ['accuracy', 'f1_macro', 'f1', 'auc', 'bleu', 'r2', 'recall'];
  */
 export function Compare({ params }: IViewProps): React.ReactElement {
   const { t } = useHost();
-  const given = params.result as Comparison | undefined;
+  const given = params.result as SideBySide | undefined;
   const refs = (params.refs as string[] | undefined) ?? [];
   const asked = useLive('compare', given ? null : { refs });
   const result = given ?? asked.value;
@@ -94,7 +94,7 @@ function cell(
 }
 
 /** The points of the scatter, from whichever columns a comparison has. */
-export function marksOf({ columns, rows, front, primary_metric }: Comparison): {
+export function marksOf({ columns, rows, front, primary_metric }: SideBySide): {
   marks: IMark[];
   quality: string;
 } {

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
-import type { History, Run } from '../data/types';
+import type { History } from '../data/answers';
+import type { Run } from '../data/types';
 import {
   ago,
   anything,

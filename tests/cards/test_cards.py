@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -109,6 +110,16 @@ def test_the_primary_metric_comes_first_beside_its_baselines() -> None:
     lines = cards.text(FINISHED).splitlines()
     head = next(i for i, line in enumerate(lines) if "95% interval" in line)
     assert re.split(r"\s{2,}", lines[head + 1].strip()) == ["accuracy", "0.982", "0.971–0.990", "0.229", "0.957"]
+
+
+def test_a_baseline_that_is_not_beaten_is_said() -> None:
+    ahead = replace(FINISHED, baselines={"majority": {"accuracy": 0.229}, "tfidf": {"accuracy": 0.9823}})
+    assert "Not better than the baseline TF-IDF (accuracy 0.982)" in cards.text(ahead)
+    assert "Not better" not in cards.text(FINISHED)
+    losses = replace(
+        FINISHED, metrics={"loss": 0.3}, baselines={"majority": {"loss": 0.2}}, primary_metric="loss", intervals={}
+    )
+    assert "baseline majority (loss 0.200)" in cards.text(losses)
 
 
 @pytest.mark.parametrize(

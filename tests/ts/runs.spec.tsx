@@ -69,6 +69,21 @@ describe('a run', () => {
     });
   });
 
+  it('says that a baseline was not beaten', async () => {
+    const { provider, now } = changing(RUNNING);
+    now.run = {
+      ...RUNNING,
+      state: 'finished',
+      metrics: { accuracy: 0.967 },
+      baselines: { tfidf: { accuracy: 0.976 }, majority: { accuracy: 0.2 } },
+      primary_metric: 'accuracy'
+    };
+    const { findByText } = stage('run', { run: RUNNING.id }, { provider });
+    expect(
+      await findByText('Not better than the baseline TF-IDF (0.976).')
+    ).toBeTruthy();
+  });
+
   it('gives the button back where the stop was refused', async () => {
     const { provider } = changing(RUNNING);
     provider.recording.stop = () => {

@@ -23,7 +23,7 @@ def _rows(data: dict[str, Any]) -> str:
 def evaluation(value: Evaluation) -> Card:
     """Metrics beside baselines; the classes that do worst."""
     where = " · ".join(filter(None, (_rows(value.data), value.note)))
-    pieces: list[Piece] = [scores(value.metrics, value.intervals, value.baselines, value.primary_metric)]
+    pieces: list[Piece] = scores(value.metrics, value.intervals, value.baselines, value.primary_metric)
     worst = _worst(value)
     if worst:
         pieces.append(Facts(((t("cards.worst"), worst),)))

@@ -32,7 +32,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.metrics:
-        pieces.append(scores(record.metrics, record.intervals, record.baselines, record.primary_metric))
+        pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
     pieces += _charts(record, series or {})
     pieces += [_facts(record), _wandb(record)]
     told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelnook.cards.card import Grid
+from modelnook.cards.card import Grid, Line, Piece
 from modelnook.cards.figures import interval, metric
+from modelnook.domain.run import unbeaten
 from modelnook.messages import has, t
 
 __all__ = ["scores"]
@@ -18,8 +19,8 @@ def scores(
     intervals: Mapping[str, tuple[float, float]],
     baselines: Mapping[str, Mapping[str, float]],
     primary: str | None,
-) -> Grid:
-    """The primary metric first and strong; a baseline is a column."""
+) -> list[Piece]:
+    """The primary metric first and strong; a baseline is a column. One that the model doesn't beat is said in words."""
     names = sorted(metrics, key=lambda n: n != primary)[:MOST]
     bases = sorted(baselines)
     rows = tuple(
@@ -27,7 +28,12 @@ def scores(
         for n in names
     )
     heads = (t("cards.column.metric"), t("cards.column.value"), t("cards.column.interval"), *map(_base, bases))
-    return Grid(heads, rows, tuple(range(1, len(heads))), (0,) if primary in metrics else ())
+    found: list[Piece] = [Grid(heads, rows, tuple(range(1, len(heads))), (0,) if primary in metrics else ())]
+    ahead = unbeaten(dict(metrics), {b: dict(baselines[b]) for b in bases}, primary)
+    if ahead and primary:
+        reached = metric(baselines[ahead][primary])
+        found.append(Line(t("cards.unbeaten", baseline=_base(ahead), metric=primary, value=reached), "warn"))
+    return found
 
 
 def _base(name: str) -> str:

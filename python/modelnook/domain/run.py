@@ -7,10 +7,26 @@ from typing import Any
 
 from modelnook.domain.table import Table, jsonable
 
-__all__ = ["LIVE", "STATES", "Comparison", "Evaluation", "RunRecord"]
+__all__ = ["LIVE", "LOWER_IS_BETTER", "STATES", "Comparison", "Evaluation", "RunRecord", "unbeaten"]
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 LIVE = ("queued", "running")
+LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", "mae"))
+"""Metrics of which less is better; of every other one more is."""
+
+
+def unbeaten(metrics: dict[str, float], baselines: dict[str, dict[str, float]], metric: str | None) -> str | None:
+    """The best baseline that a model doesn't beat in ``metric``; None where it beats all of them.
+
+    >>> unbeaten({"accuracy": 0.967}, {"majority": {"accuracy": 0.2}, "tfidf": {"accuracy": 0.976}}, "accuracy")
+    'tfidf'
+    """
+    if metric is None or metrics.get(metric) is None:
+        return None
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    reached = {name: sign * found[metric] for name, found in baselines.items() if found.get(metric) is not None}
+    best = max(reached, key=reached.__getitem__, default=None)
+    return best if best is not None and reached[best] >= sign * metrics[metric] else None
 
 
 @dataclass(frozen=True, slots=True)

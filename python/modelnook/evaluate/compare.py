@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table, jsonable
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import score
@@ -21,7 +22,7 @@ def row_of(ref: str, spec: Spec, rows: dict[str, Sequence[Any]], measured: Probe
     """
     truth = spec.truth(dict(rows), measured.labels)
     metrics, intervals = score(spec, truth, measured.outputs, measured.labels)
-    lower = [name for name in metrics if not spec.greater_is_better.get(name, True)]
+    lower = [name for name in metrics if name in LOWER_IS_BETTER]
     row = {"model": ref, **measured.figures(), "metrics": metrics, "intervals": intervals, "less_is_better": lower}
     made: dict[str, Any] = jsonable(row)
     return made

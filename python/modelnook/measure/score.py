@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
 from modelnook.tasks.base import Spec
 
@@ -211,7 +212,7 @@ def paired_drop(
     """
     task = spec() if isinstance(spec, type) else spec
     truth, before, after = np.asarray(truth), np.asarray(before), np.asarray(after)
-    sign = 1.0 if task.greater_is_better.get(metric, True) else -1.0
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     random = np.random.default_rng(SEED)
     rows = len(truth)
     whole = sign * (task.score(truth, before, labels)[metric] - task.score(truth, after, labels)[metric])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from modelnook.domain.event import Warned
+from modelnook.domain.run import LOWER_IS_BETTER
 
 __all__ = ["Spec", "Task"]
 
@@ -19,8 +20,6 @@ class Spec(ABC):
     """The column roles it needs, in the order in which they are asked for, e.g. ``("text", "label")``."""
     metrics: ClassVar[tuple[str, ...]]
     """Every metric name; the first is the primary metric."""
-    greater_is_better: ClassVar[dict[str, bool]] = {}
-    """Metric -> whether more is better; a metric that isn't there: more is better."""
     predicts: ClassVar[tuple[str, ...]]
     """The columns of ``predict``."""
 
@@ -52,7 +51,7 @@ class Spec(ABC):
 
     def better(self, metric: str, new: float, old: float) -> bool:
         """Whether ``new`` beats ``old`` in ``metric``."""
-        return new > old if self.greater_is_better.get(metric, True) else new < old
+        return new < old if metric in LOWER_IS_BETTER else new > old
 
 
 class Task(ABC):

@@ -47,7 +47,6 @@ class TextClassification(Spec):
     name = "text-classification"
     roles = ("text", "label")
     metrics = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")
-    greater_is_better = {"loss": False}
     predicts = ("label", "score", "scores")
 
     def check(self, columns: dict[str, Sequence[Any]]) -> list[Warned]:

@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import type { History } from '../../data/types';
+import type { History } from '../../data/answers';
 import { count, duration, figure } from '../format';
 import { useHost } from '../host';
 import type { ILine } from './chart';

@@ -4,9 +4,31 @@ import type { Run } from '../../data/types';
 import { figure } from '../format';
 import { useHost } from '../host';
 
+const LESS = /^(loss|perplexity|wer|cer|mse|rmse|mae)$/;
+
+/** The best baseline that the run's model doesn't beat in its primary metric, and what that reached. */
+export function unbeaten(run: Run): [string, number] | null {
+  const name = run.primary_metric ?? '';
+  const value = run.metrics[name];
+  if (value === null || value === undefined) {
+    return null;
+  }
+  const sign = LESS.test(name) ? -1 : 1;
+  const best = Object.entries(run.baselines)
+    .flatMap(([base, metrics]): [string, number][] => {
+      const reached = metrics[name];
+      return reached === null || reached === undefined ? [] : [[base, reached]];
+    })
+    .sort((a, b) => sign * (b[1] - a[1]))[0];
+  return best && sign * best[1] >= sign * value ? best : null;
+}
+
 /** Each metric with its 95% interval, beside what simple means reach. */
 export function RunMetrics({ run }: { run: Run }): React.ReactElement {
   const { t } = useHost();
+  const ahead = unbeaten(run);
+  const named = (base: string) =>
+    t.has(`ui.baseline.${base}`) ? t(`ui.baseline.${base}`) : base;
   const names = Object.keys(run.metrics).sort(
     (a, b) =>
       Number(b === run.primary_metric) - Number(a === run.primary_metric)
@@ -43,16 +65,14 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
                 {figure(low, t)}–{figure(high, t)}
               </span>
             )}
-            {!/loss|perplexity|wer/.test(name) && (
+            {!LESS.test(name) && (
               <Track value={value} low={low} high={high} bases={bases} />
             )}
             {bases.length > 0 && (
               <span className="mn-metric-bases">
                 {bases.map(([base, reached]) => (
                   <span key={base}>
-                    {t.has(`ui.baseline.${base}`)
-                      ? t(`ui.baseline.${base}`)
-                      : base}{' '}
+                    {named(base)}{' '}
                     <span className="mn-num">{figure(reached, t)}</span>
                   </span>
                 ))}
@@ -61,6 +81,14 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
           </li>
         );
       })}
+      {ahead && (
+        <li className="mn-metric-note">
+          {t('ui.run.unbeaten', {
+            baseline: named(ahead[0]),
+            value: figure(ahead[1], t)
+          })}
+        </li>
+      )}
     </ul>
   );
 }

@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import type { Figures, Report } from '../../data/types';
+import type { Figures, Report } from '../../data/parts';
 import type { IText } from '../../text';
 import { bytes, compact, figure, ms } from '../format';
 import { useHost } from '../host';
