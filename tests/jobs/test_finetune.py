@@ -52,6 +52,7 @@ def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
     assert judged.metrics["accuracy"] == pytest.approx(judged.to_frame().set_index("metric")["value"]["accuracy"])
     assert judged.note == ""
     assert mn.evaluate("spam").note, "validation rows are marked as used while choosing"
+    sliced(table(40, seed=9))
     assert {r.kind for r in mn.runs()} == {"finetune", "evaluate"}
 
 
@@ -153,3 +154,22 @@ def test_a_name_of_another_task_is_refused(tiny: str, rows: Rows) -> None:
     Store().models.add("tagger", folder, ModelInfo("", "tagger", "local", task="token-classification"))
     with pytest.raises(ConflictError, match="token-classification"):
         mn.finetune(tiny, rows, name="tagger")
+
+
+def sliced(rows: list[dict[str, Any]]) -> None:
+    """Metrics chosen, and told by the values of a column."""
+    rows = [{**row, "city": ("Ulm", "Köln")[i % 4 == 0], "price": i} for i, row in enumerate(rows)]
+    found = mn.evaluate("spam", rows, metrics=["f1_macro"], slices=["city", "price"])
+    assert list(found.metrics) == ["f1_macro"] and found.primary_metric == "f1_macro"
+    assert found.slices is not None
+    table_ = found.slices.to_frame()
+    assert list(table_.columns) == ["column", "value", "rows", "f1_macro", "low", "high"]
+    assert table_.groupby("column")["rows"].sum().to_dict() == {"city": 40, "price": 40}
+    assert set(table_[table_["column"] == "city"]["value"]) == {"Ulm", "Köln"}
+    assert len(table_[table_["column"] == "price"]) == 4, "quartiles of a number"
+    with pytest.raises(UsageError, match="f1_makro"):
+        mn.evaluate("spam", rows, metrics=["f1_makro"])
+    with pytest.raises(NotFoundError, match="citi"):
+        mn.evaluate("spam", rows, slices=["citi"])
+    with pytest.raises(UsageError, match="city"):
+        mn.evaluate("spam", slices=["city"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, on_rows
+from modelnook.api.rows import default_name, given_columns, on_rows, spec_of
 from modelnook.api.training import trackers
 from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef
@@ -26,22 +27,42 @@ def evaluate(
     text: str | None = None,
     label: str | None = None,
     columns: dict[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    slices: Sequence[str] | None = None,
     background: bool = False,
 ) -> Any:
     """Score a model: metrics with 95% intervals, beside baselines.
 
     Args:
         data: rows with labels; without them the validation rows of the run that made it, marked as used before.
+        metrics: the ones to show, the first of them as the primary metric; all of the task's without it.
+        slices: columns of ``data`` by whose values the primary metric is told as well.
 
     Returns:
         An :class:`~modelnook.domain.run.Evaluation`; its ``run`` is the stored run. With ``background=True`` the Run.
+
+    Raises:
+        UsageError: a metric that the task doesn't have.
+        NotFoundError: a slice column that isn't in the rows.
     """
-    store = Store()
-    recipe, split, primary = on_rows("evaluate", store, ref, data, given_columns(text, label, columns), part="test")
     from modelnook.jobs.submit import submit
 
+    store = Store()
+    wanted, cut = _listed(metrics), _listed(slices)
+    given = given_columns(text, label, columns)
+    recipe, split, primary = on_rows("evaluate", store, ref, data, given, part="test", slices=cut)
+    known = spec_of(recipe.task).metrics
+    for name in wanted:
+        if name not in known:
+            raise unknown("metric", name, known)
+    primary = wanted[0] if wanted else primary
+    recipe = replace(recipe, knobs={**recipe.knobs, "metrics": wanted or None, "metric": primary})
     run = submit(store, recipe, split=split, primary_metric=primary)
     return run if background else evaluation(run.wait())
+
+
+def _listed(words: Sequence[str] | str | None) -> list[str]:
+    return [w for w in words.split(",") if w] if isinstance(words, str) else list(words or ())
 
 
 def evaluation(run: Run) -> Evaluation:
@@ -61,6 +82,7 @@ def evaluation(run: Run) -> Evaluation:
         note=t("jobs.used_while_choosing") if measured == "validation" else "",
         per_class=tables.get("per_class"),
         confusion=tables.get("confusion"),
+        slices=tables.get("slices"),
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelnook.domain.dataset import Columns, DatasetRef
-from modelnook.domain.errors import NotFoundError, UnsupportedError
+from modelnook.domain.dataset import SLICE, Columns, DatasetRef
+from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
@@ -49,9 +49,19 @@ def given_columns(text: str | None, label: str | None, columns: Any) -> dict[str
 
 
 def on_rows(
-    verb: str, store: Store, ref: str, data: Any, given: dict[str, str], *, part: str = "train", roles: Any = None
+    verb: str,
+    store: Store,
+    ref: str,
+    data: Any,
+    given: dict[str, str],
+    *,
+    part: str = "train",
+    slices: Sequence[str] = (),
 ) -> tuple[Recipe, dict[str, list[int]] | None, str]:
-    """The recipe of a verb that works on a made model and rows: given ones, or its run's validation rows."""
+    """The recipe of a verb that works on a made model and rows: given ones, or its run's validation rows.
+
+    ``slices`` are further columns of the given rows, kept under roles of their own.
+    """
     from modelnook.catalog.search import resolve
     from modelnook.jobs.lineage import training_run
 
@@ -67,11 +77,14 @@ def on_rows(
     if data is not None:
         if not given and trained:
             given = _columns_of(trained, data)
-        table = read_table(store, data, roles or spec.roles, given, part=part)
+        given |= {SLICE + name: name for name in slices}
+        table = read_table(store, data, spec.roles, given, part=part)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if trained is None or made is None:
         raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
+    if slices:
+        raise UsageError("api.slices_need_data", slices=", ".join(slices))
     rows, split = (made.eval_data, None) if made.eval_data else (made.data, trained.split())
     held = {"validation": split["validation"]} if split else None
     return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from modelnook.cards.card import Card, Facts, Line, Piece
-from modelnook.cards.figures import count
+from modelnook.cards.figures import count, metric
 from modelnook.cards.scores import scores
 from modelnook.cards.table import grid
-from modelnook.domain.run import Comparison, Evaluation
+from modelnook.domain.run import LOWER_IS_BETTER, Comparison, Evaluation
 from modelnook.domain.table import Table
 from modelnook.messages import t
 
@@ -27,6 +27,8 @@ def evaluation(value: Evaluation) -> Card:
     worst = _worst(value)
     if worst:
         pieces.append(Facts(((t("cards.worst"), worst),)))
+    if value.slices:
+        pieces.append(Facts(((t("cards.worst_slices"), _worst_slices(value.slices)),)))
     pieces.append(Facts(((t("cards.run"), value.run),)))
     return Card(value.model, where, "warn" if value.note else "good", tuple(pieces))
 
@@ -38,6 +40,14 @@ def _worst(value: Evaluation, most: int = 3) -> str:
     label, f1 = table.columns.index("label"), table.columns.index("f1")
     rows = sorted((row for row in table.rows if row[f1] is not None), key=lambda row: row[f1])[:most]
     return ", ".join(f"{row[label]} {row[f1]:.3f}" for row in rows)
+
+
+def _worst_slices(table: Table, most: int = 3) -> str:
+    """The slices that do worst, of those with rows enough to tell."""
+    rows = [row for row in table.rows if row[3] is not None and row[2] >= 10] or list(table.rows)
+    low = table.columns[3] in LOWER_IS_BETTER
+    rows.sort(key=lambda row: (row[3] is None, -row[3] if low and row[3] is not None else row[3]))
+    return ", ".join(f"{name} {value} {metric(score)} ({n})" for name, value, n, score, *_ in rows[:most])
 
 
 _FIGURES = ("bytes", "p50_ms", "rows_per_s", "peak_memory_bytes")

@@ -7,7 +7,10 @@ from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
 
-__all__ = ["Columns", "DatasetRef", "Fingerprint", "Split"]
+__all__ = ["SLICE", "Columns", "DatasetRef", "Fingerprint", "Split"]
+
+SLICE = "slice:"
+"""A column by which an evaluation is sliced has the role of this and its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ class Evaluation:
     """What ``evaluate`` found; ``run`` is the id of the stored run, ``data`` which rows (``note`` says if used before).
 
     ``per_class`` is a table: label, precision, recall, f1, rows. ``confusion`` is rows = true, columns = predicted.
+    ``slices`` has the primary metric by the values of the columns that were asked for.
     """
 
     run: str
@@ -108,6 +109,7 @@ class Evaluation:
     note: str = ""
     per_class: Table | None = None
     confusion: Table | None = None
+    slices: Table | None = None
 
     def table(self) -> Table:
         """One row a metric: value, interval, and each baseline's value."""
@@ -124,9 +126,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        data = {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("per_class", "confusion")}
-        data["per_class"] = self.per_class.to_dict() if self.per_class else None
-        data["confusion"] = self.confusion.to_dict() if self.confusion else None
+        values = {n: getattr(self, n) for n in self.__dataclass_fields__}
+        data = {n: v.to_dict() if isinstance(v, Table) else v for n, v in values.items()}
         return jsonable(data)  # type: ignore[no-any-return]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from modelnook.catalog.folder import describe
 from modelnook.catalog.search import fetch
 from modelnook.data.snapshot import load_snapshot
-from modelnook.domain.dataset import Columns, DatasetRef
+from modelnook.domain.dataset import SLICE, Columns, DatasetRef
 from modelnook.domain.errors import NotFoundError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -182,6 +182,7 @@ def evaluate(context: Context) -> Finished:
     """Score a model on rows, beside the baselines of the run that made it."""
     from modelnook.data.checks import leaks
     from modelnook.evaluate import report
+    from modelnook.evaluate.slices import slices
     from modelnook.measure.baselines import baselines
     from modelnook.measure.score import score
     from modelnook.runtime import runtime as load
@@ -205,7 +206,13 @@ def evaluate(context: Context) -> Finished:
     context.phase("scoring")
     bases = baselines(spec, trained, rows, runtime.labels)
     tables = report.tables(truth, outputs, runtime.labels)
+    cut = {role.removeprefix(SLICE): values for role, values in rows.items() if role.startswith(SLICE)}
+    if cut:
+        chosen = recipe.knobs.get("metric") or spec.metrics[0]
+        tables["slices"] = slices(spec, truth, outputs, runtime.labels, cut, chosen).to_dict()
     runtime.close()
+    wanted = recipe.knobs.get("metrics") or list(metrics)
+    metrics, intervals = ({n: found[n] for n in wanted if n in found} for found in (metrics, intervals))
     return Finished(metrics, intervals, bases, report=tables)
 
 

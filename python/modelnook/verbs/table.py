@@ -120,6 +120,8 @@ _ROWS = (
             _REF,
             Arg("data", "data", positional=True, example="test"),
             *_COLUMNS,
+            Arg("metrics", "list", example="f1_macro,accuracy"),
+            Arg("slices", "list", example="city"),
             _BACKGROUND,
         ),
         group="judge",
