@@ -1,15 +1,12 @@
 import type {
   Changes,
-  Comparison,
-  ErrorInfo,
   History,
   Log,
-  ModelInfo,
-  Run,
   RunList,
-  SearchResult,
+  SideBySide,
   SourceInfo
-} from './types';
+} from './answers';
+import type { ErrorInfo, ModelInfo, Run, SearchResult } from './types';
 
 /**
  * What the other side answers to: the arguments and the result of each method.
@@ -45,7 +42,7 @@ export interface IMethods {
   stop: { params: { run: string }; result: Run };
   resume: { params: { run: string }; result: Run };
   delete: { params: { run: string }; result: Run };
-  compare: { params: { refs: string[] }; result: Comparison };
+  compare: { params: { refs: string[] }; result: SideBySide };
   sources: {
     params: Record<string, never>;
     result: { items: SourceInfo[] };

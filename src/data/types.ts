@@ -1,13 +1,19 @@
-// Generated from modelnook.domain: change the dataclasses, not this file. (Written by hand in the generator's form
-// until the generator stands.)
+// Made by tools/typescript.py from modelnook.domain: change the dataclasses, not this file.
+
+import type { LicenceKind, Report, RunData, WandbLink } from './parts';
+
+export type RunState =
+  'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
+
+export type Table = {
+  columns: string[];
+  rows: unknown[][];
+};
 
 export type Risk = {
   code: string;
   message: string;
 };
-
-export type LicenceKind =
-  'permissive' | 'copyleft' | 'noncommercial' | 'other' | 'unknown';
 
 export type ModelInfo = {
   ref: string;
@@ -17,7 +23,6 @@ export type ModelInfo = {
   name: string;
   task: string | null;
   license: string | null;
-  license_kind: LicenceKind;
   language: string[];
   parameters: number | null;
   bytes: number | null;
@@ -40,17 +45,15 @@ export type ModelInfo = {
   path: string | null;
   gated: boolean;
   run: string | null;
+  license_kind: LicenceKind;
 };
 
 export type SearchResult = {
   items: ModelInfo[];
-  query?: string;
+  query: string;
   notes: string[];
   total: number;
 };
-
-export type RunState =
-  'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
 
 export type ErrorInfo = {
   code: string;
@@ -67,35 +70,6 @@ export type Progress = {
   rows_per_s: number | null;
   eta_s: number | null;
   loss: number | null;
-};
-
-export type RunData = {
-  name: string;
-  fingerprint: string;
-  rows: number;
-  columns: Record<string, string> | string[];
-};
-
-export type WandbLink = {
-  url: string | null;
-  path: string | null;
-  synced: boolean;
-};
-
-export type Figures = {
-  bytes: number | null;
-  p50_ms: number | null;
-  p95_ms: number | null;
-  rows_per_s: number | null;
-  peak_memory_bytes: number | null;
-  metrics: Record<string, number | null>;
-  intervals: Record<string, [number | null, number | null]>;
-};
-
-export type Report = {
-  before: Figures;
-  after: Figures;
-  data: unknown;
 };
 
 export type Run = {
@@ -127,46 +101,14 @@ export type Run = {
   report: Report | null;
   origin: string;
   resumable: boolean;
+  identity: string | null;
+  epoch: number;
+  version: string;
 };
 
-export type RunList = {
-  items: Run[];
-  cursor: number;
-};
-
-export type Series = {
-  step: number[];
-  time: (number | null)[];
-  value: (number | null)[];
-};
-
-export type History = {
-  series: Record<string, Series>;
-  total: number;
-};
-
-export type Log = {
-  text: string;
-  offset: number;
-  end: boolean;
-};
-
-export type Comparison = {
-  columns: string[];
-  rows: unknown[][];
-  front?: string[];
-  primary_metric?: string;
-};
-
-export type SourceInfo = {
-  name: string;
-  kind: string;
-  url: string | null;
-  state: string;
-  refreshed: string | null;
-};
-
-export type Changes = {
-  cursor: number;
-  changes: { topic: string; id: string }[];
+export type Comparison = Table & {
+  front: string[];
+  primary_metric: string;
+  data: Record<string, unknown>;
+  run: string | null;
 };

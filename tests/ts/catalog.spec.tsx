@@ -62,7 +62,7 @@ describe('the catalogue', () => {
 
   it('teaches where there is nothing', async () => {
     const provider = recorded();
-    provider.recording.search = { items: [], notes: [], total: 0 };
+    provider.recording.search = { items: [], query: '', notes: [], total: 0 };
     const { findByTestId, asked } = stage('catalog', {}, { provider });
     const empty = await findByTestId('mn-empty');
     fireEvent.click(within(empty).getByText('Insert as cell'));

@@ -1,0 +1,33 @@
+// What stands in fields that are a dict in modelnook.domain; src/data/types.ts is made from the rest.
+
+export type LicenceKind =
+  'permissive' | 'copyleft' | 'noncommercial' | 'other' | 'unknown';
+
+export type RunData = {
+  name: string;
+  fingerprint: string;
+  rows: number;
+  columns: Record<string, string> | string[];
+};
+
+export type WandbLink = {
+  url: string | null;
+  path: string | null;
+  synced: boolean;
+};
+
+export type Figures = {
+  bytes: number | null;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  rows_per_s: number | null;
+  peak_memory_bytes: number | null;
+  metrics: Record<string, number | null>;
+  intervals: Record<string, [number | null, number | null]>;
+};
+
+export type Report = {
+  before: Figures;
+  after: Figures;
+  data: unknown;
+};
