@@ -189,24 +189,17 @@ class Run:
         Raises:
             ConflictError: it is running.
         """
+        from modelnook.data.snapshot import release
+
         record = self._own()
         if record.state in LIVE:
             raise ConflictError("jobs.live", run=self.id, state=t(f"state.{record.state}"))
         self._last = record
+        snapshots = self._folder.snapshots()
         self._store.delete_run(self._folder)
-        self._release((record.data or {}).get("fingerprint"))
-
-    def _release(self, fingerprint: str | None) -> None:
-        """Remove the snapshot that only this run used."""
-        from modelnook.data.snapshot import release
-
-        if fingerprint:
-            others = self._store.index.runs(limit=1_000_000)
-            release(
-                fingerprint,
-                self._store.home,
-                [r.id for r in others if (r.data or {}).get("fingerprint") == fingerprint],
-            )
+        users = self._store.snapshot_users()
+        for sha256 in snapshots:
+            release(sha256, self._store.home, users.get(sha256, ()))
 
     @property
     def info(self) -> ModelInfo | None:

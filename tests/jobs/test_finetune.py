@@ -12,6 +12,7 @@ import pytest
 
 import modelnook as mn
 from modelnook.domain.errors import ConflictError, DataError, ModelnookError, NotFoundError, UsageError
+from modelnook.run import Run
 from modelnook.store import Store
 
 from .conftest import table
@@ -31,6 +32,8 @@ def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
     history = run.history()
     assert {"step", "epoch", "time", "loss"} <= set(history.columns)
     assert history["step"].is_monotonic_increasing
+    assert history["epoch"].is_monotonic_increasing
+    assert history["epoch"].iloc[-1] == pytest.approx(4)
     info = mn.info("spam")
     assert info.task == "text-classification"
     assert info.base_model == tiny
@@ -160,7 +163,8 @@ def sliced(rows: list[dict[str, Any]]) -> None:
     """Metrics chosen, and told by the values of a column."""
     rows = [{**row, "city": ("Ulm", "Köln")[i % 4 == 0], "price": i} for i, row in enumerate(rows)]
     found = mn.evaluate("spam", rows, metrics=["f1_macro"], slices=["city", "price"])
-    assert list(found.metrics) == ["f1_macro"] and found.primary_metric == "f1_macro"
+    assert list(found.metrics) == ["f1_macro"]
+    assert found.primary_metric == "f1_macro"
     assert found.slices is not None
     table_ = found.slices.to_frame()
     assert list(table_.columns) == ["column", "value", "rows", "f1_macro", "low", "high"]
@@ -173,3 +177,17 @@ def sliced(rows: list[dict[str, Any]]) -> None:
         mn.evaluate("spam", rows, slices=["citi"])
     with pytest.raises(UsageError, match="city"):
         mn.evaluate("spam", slices=["city"])
+
+
+def test_rows_that_another_run_reads_stay(tiny: str, rows: Rows) -> None:
+    held = table(40, seed=5)
+    run = mn.finetune(tiny, rows, eval_data=held, name="spam", epochs=1)
+    judged = mn.evaluate("spam", held)
+    Run(Store(), judged.run).delete()
+    assert mn.evaluate("spam").metrics, "the validation rows are those of the deleted evaluation"
+    kept = set((Store().home / "data").iterdir())
+    for other in mn.runs():
+        other.delete()
+    assert kept
+    assert not list((Store().home / "data").iterdir())
+    assert not (Store().home / "runs" / run.id).exists()

@@ -75,7 +75,8 @@ class Recorder:
             if phase != event.phase or time.time() - self._written >= _WRITE_EVERY:
                 self._write()
         elif isinstance(event, MetricLogged):
-            self.run.series.append(event.step, time.time() - self._began, event.values)
+            values = event.values if event.epoch is None else {**event.values, "epoch": event.epoch}
+            self.run.series.append(event.step, time.time() - self._began, values)
         elif isinstance(event, Warned):
             self.run.note(event)
             if event.message not in self.record.warnings:

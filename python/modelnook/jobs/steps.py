@@ -211,9 +211,9 @@ def evaluate(context: Context) -> Finished:
         chosen = recipe.knobs.get("metric") or spec.metrics[0]
         tables["slices"] = slices(spec, truth, outputs, runtime.labels, cut, chosen).to_dict()
     runtime.close()
-    wanted = recipe.knobs.get("metrics") or list(metrics)
-    metrics, intervals = ({n: found[n] for n in wanted if n in found} for found in (metrics, intervals))
-    return Finished(metrics, intervals, bases, report=tables)
+    wanted = [name for name in recipe.knobs.get("metrics") or metrics if name in metrics]
+    intervals = {name: intervals[name] for name in wanted if name in intervals}
+    return Finished({name: metrics[name] for name in wanted}, intervals, bases, report=tables)
 
 
 def _trained_on(context: Context) -> Rows | None:

@@ -148,6 +148,14 @@ class Store:
                 changed.append(record.id)
         return changed
 
+    def snapshot_users(self) -> dict[str, list[str]]:
+        """Fingerprint -> the ids of the runs that read these rows."""
+        users: dict[str, list[str]] = {}
+        for run in folders(self.home / "runs"):
+            for sha256 in run.snapshots():
+                users.setdefault(sha256, []).append(run.id)
+        return users
+
     def delete_run(self, run: RunFolder) -> None:
         """Remove a run's folder and its row; its model stays."""
         remove(run.path)

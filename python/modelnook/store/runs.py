@@ -84,6 +84,12 @@ class RunFolder:
         data = read_json(self.path / "recipe.json")
         return Recipe.from_dict(data) if isinstance(data, dict) else None
 
+    def snapshots(self) -> tuple[str, ...]:
+        """The fingerprints of the rows that it reads: its data, and its validation rows where they were given."""
+        recipe = self.recipe()
+        used = (recipe.data, recipe.eval_data) if recipe else ()
+        return tuple(ref.fingerprint for ref in used if ref is not None)
+
     def split(self) -> dict[str, list[int]]:
         """Which rows of its snapshot are for what: ``train`` and ``validation`` -> positions."""
         data = read_json(self.path / "split.json")

@@ -47,6 +47,10 @@ class Series:
         except FileNotFoundError:
             return []
 
+    def curves(self) -> list[str]:
+        """The curves to draw: all but the epoch, which is another way to say the step."""
+        return [name for name in self.names() if name != "epoch"]
+
     def read(self, name: str) -> array[float]:
         """A curve as a flat array ``step, seconds, value, step, …``."""
         flat = array("d")
@@ -70,7 +74,7 @@ class Series:
 
         Min-max keeps every spike that a picture of this width could show (Steinarsson 2013, section 4).
         """
-        return {name: _columns(self.read(name), points) for name in (self.names() if names is None else names)}
+        return {name: _columns(self.read(name), points) for name in (self.curves() if names is None else names)}
 
     def total(self) -> int:
         """Points of the longest curve."""
