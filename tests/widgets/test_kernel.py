@@ -1,8 +1,7 @@
-"""In a real kernel: the outputs of a waiting cell, and calls answered while it waits (subshells)."""
+"""In real kernels, this environment's and one with Colab's versions: a waiting cell's outputs, calls answered in it."""
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 import modelnook
+from tests.conftest import absent
 
 STATIC = Path(modelnook.__file__).parent / "static"
 ROOT = Path(__file__).parents[2]
@@ -20,8 +20,7 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-# The same tests hold in another environment's kernel, e.g. that of the Colab floors (IPython 7.34, ipywidgets 7.7).
-KERNEL = os.environ.get("MODELNOOK_TEST_KERNEL", "python3")
+COLAB = ROOT / ".venv-colab"
 
 SETUP = f"""
 import sys
@@ -32,11 +31,15 @@ from tests.live.conftest import FakeRun
 """
 
 
-@pytest.fixture
-def kernel() -> Iterator[Any]:
+@pytest.fixture(params=["python3", "colab"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from jupyter_client.manager import start_new_kernel
 
-    manager, client = start_new_kernel(kernel_name=KERNEL)
+    if request.param == "colab":
+        if not (COLAB / "share/jupyter/kernels/colab").exists():
+            absent("needs the environment with Colab's versions: make .venv-colab/.made")
+        monkeypatch.setenv("JUPYTER_PATH", str(COLAB / "share/jupyter"))
+    manager, client = start_new_kernel(kernel_name=request.param)
     yield client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
@@ -48,6 +51,18 @@ def outputs(client: Any, code: str, timeout: float = 60) -> tuple[dict[str, Any]
     reply = client.execute_interactive(code, timeout=timeout, output_hook=found.append)
     kinds = ("display_data", "update_display_data", "execute_result", "error", "stream")
     return reply["content"], [m for m in found if m["msg_type"] in kinds]
+
+
+@pytest.mark.parametrize("kernel", ["colab"], indirect=True)
+def test_the_floors_are_what_colab_has(kernel: Any) -> None:
+    """The extension loads, and the versions that it loads beside are those of constraints-colab.txt."""
+    names = ("ipython", "ipykernel", "ipywidgets", "traitlets")
+    reply, found = outputs(
+        kernel, SETUP + f"from importlib.metadata import version\nprint(*(version(n) for n in {names}))"
+    )
+    assert reply["status"] == "ok", reply
+    said = dict(line.split("==") for line in (ROOT / "constraints-colab.txt").read_text().split() if "==" in line)
+    assert found[-1]["content"]["text"].split() == [said[name] for name in names]
 
 
 def test_a_waiting_cell_ends_as_a_static_card(kernel: Any) -> None:
