@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import absent
 
 import modelnook
-from tests.conftest import absent
 
 STATIC = Path(modelnook.__file__).parent / "static"
 ROOT = Path(__file__).parents[2]
