@@ -47,11 +47,11 @@ class Model:
         """The names of its outputs."""
         return list(self.runtime.labels)
 
-    def predict(self, inputs: Any, *, batch_size: int | str = "auto", text: str | None = None) -> Any:
-        """A DataFrame, one row an input in its order and with its index, with the task's columns."""
+    def predict(self, inputs: Any, **options: Any) -> Any:
+        """A DataFrame, one row an input in its order and with its index; see :func:`modelnook.predict`."""
         from modelnook.api import predict
 
-        return predict(self, inputs, batch_size=batch_size, text=text)
+        return predict(self, inputs, **options)
 
     def layers(self) -> str:
         """The layer tree as text."""

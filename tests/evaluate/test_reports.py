@@ -10,7 +10,7 @@ import pytest
 from modelnook.domain.errors import DataError
 from modelnook.domain.run import Comparison, Evaluation
 from modelnook.evaluate.compare import front, row_of, table_of
-from modelnook.evaluate.report import evaluate, tables
+from modelnook.evaluate.report import evaluate
 from modelnook.measure.probe import Probe
 from modelnook.tasks.text_classification import TextClassification
 from modelnook.testing.models import tiny_rows
@@ -36,7 +36,8 @@ def test_an_evaluation_has_all_its_parts() -> None:
     low, high = parts.intervals["accuracy"]
     assert low < 0.9 < high
     assert set(parts.baselines) == {"majority", "tfidf"}
-    made = Evaluation("r", "m", data={}, **{n: getattr(parts, n) for n in parts.__dataclass_fields__})
+    measured = {n: getattr(parts, n) for n in ("metrics", "intervals", "baselines")}
+    made = Evaluation("r", "m", data={}, primary_metric="accuracy", **measured, **parts.tables)
     assert made.to_dict()["confusion"]["columns"] == ["label", "ham", "spam"]
     assert made.table().columns == ("metric", "value", "low", "high", "majority", "tfidf")
 
@@ -47,10 +48,17 @@ def test_a_label_that_the_model_does_not_know_is_named() -> None:
 
 
 def test_tables_are_json() -> None:
-    found = tables(SPEC.truth(ROWS, LABELS), answers(0.9), LABELS)
+    found = {n: table.to_dict() for n, table in SPEC.tables(SPEC.truth(ROWS, LABELS), answers(0.9), LABELS).items()}
     assert json.loads(json.dumps(found)) == found
     assert found["per_class"]["columns"] == ["label", "precision", "recall", "f1", "rows"]
-    assert tables([], np.empty((0, 2)), LABELS) == {"per_class": None, "confusion": None}
+    assert SPEC.tables([], np.empty((0, 2)), LABELS) == {}
+
+
+def test_slices_show_where_it_is_wrong() -> None:
+    halves = ["first"] * 20 + ["second"] * 20
+    found = evaluate(SPEC, answers(0.75), ROWS, LABELS, metrics=["accuracy"], sliced={"half": halves})
+    assert set(found.metrics) == set(found.intervals) == {"accuracy"}
+    assert [row[:4] for row in found.tables["slices"].rows] == [("half", "second", 20, 0.5), ("half", "first", 20, 1.0)]
 
 
 def test_a_comparison_puts_the_primary_metric_first() -> None:

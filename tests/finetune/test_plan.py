@@ -11,6 +11,7 @@ import pytest
 
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.finetune.plan import Lengths, choose_method, measure_lengths, plan
+from modelnook.measure.memory import need
 from modelnook.testing.models import tiny_model
 
 SHORT = Lengths(tuple(range(6, 26)), 0.0, 512)
@@ -70,12 +71,21 @@ def test_the_model_sets_the_limit() -> None:
 
 
 def test_the_method_follows_from_memory_and_size() -> None:
-    assert choose_method(rows=100, parameters=22_000_000, memory_free=16 << 30)[0] == "full"
-    chosen, reason = choose_method(rows=100, parameters=400_000_000, memory_free=4 << 30)
-    assert chosen == "lora"
+    def chosen(parameters: int, memory_free: int | None, wanted: str = "auto") -> tuple[str, str]:
+        return choose_method(need=need(parameters), parameters=parameters, memory_free=memory_free, wanted=wanted)
+
+    assert chosen(22_000_000, 16 << 30)[0] == "full"
+    method, reason = chosen(400_000_000, 4 << 30)
+    assert method == "lora"
     assert "GB" in reason
-    assert choose_method(rows=100, parameters=2_000_000_000, memory_free=None)[0] == "lora"
-    assert choose_method(rows=100, parameters=1, memory_free=1, wanted="full")[0] == "full"
+    assert chosen(2_000_000_000, None)[0] == "lora"
+    assert chosen(1, 1, "full")[0] == "full"
+
+
+def test_a_length_above_the_models_is_capped_and_said() -> None:
+    found = made(max_length=1024)
+    assert found.max_length == 512
+    assert [w.code for w in found.warnings] == ["train.length_capped"]
 
 
 def test_texts_that_the_vocabulary_cannot_read(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from modelnook.measure import score as room
-from modelnook.measure.score import agreement, confusion, paired_drop, per_class, rows_needed, score, wilson
+from modelnook.measure.score import agreement, paired_drop, rows_needed, score, wilson
+from modelnook.tasks.base import Spec
 from modelnook.tasks.text_classification import TextClassification
 
 LABELS = ["a", "b", "c"]
@@ -77,17 +79,49 @@ def test_ten_thousand_rows_are_quick(classes: int) -> None:
 def test_classes_and_confusion() -> None:
     truth = np.array([0, 0, 1, 2, 2, 2])
     outputs = np.eye(3)[[0, 1, 1, 2, 2, 0]]
-    table = confusion(truth, outputs, LABELS)
+    found = TextClassification().tables(truth, outputs, LABELS)
+    table = found["confusion"]
     assert table.columns == ("label", "a", "b", "c")
     assert table.rows == (("a", 1, 1, 0), ("b", 0, 1, 0), ("c", 1, 0, 2))
-    rows = {row[0]: row[1:] for row in per_class(truth, outputs, LABELS).rows}
+    rows = {row[0]: row[1:] for row in found["per_class"].rows}
     assert rows["a"] == (0.5, 0.5, 0.5, 2)
     assert rows["c"] == (1.0, pytest.approx(2 / 3), pytest.approx(0.8), 3)
 
 
+class Edits(TextClassification):
+    """Errors a word: a metric that is a quotient of two sums."""
+
+    metrics = ("wer",)
+
+    def score(self, truth: Any, outputs: Any, labels: Any) -> dict[str, float]:
+        return {"wer": float(self.metrics_of(self.sums(truth, outputs, labels).sum(axis=0))["wer"])}
+
+    def draws(self, truth: Any, outputs: Any, labels: Any, resamples: int, random: Any) -> Any:
+        return Spec.draws(self, truth, outputs, labels, resamples, random)
+
+    def sums(self, truth: Any, outputs: Any, labels: Any) -> Any:
+        return np.stack([outputs, truth], axis=1).astype(float)
+
+    def metrics_of(self, sums: Any) -> Any:
+        return {"wer": sums[..., 0] / sums[..., 1]}
+
+
+def test_a_metric_of_sums_is_drawn_at_once() -> None:
+    random = np.random.default_rng(0)
+    words = random.integers(3, 20, 300)
+    errors = random.binomial(words, 0.2)
+    metrics, intervals = score(Edits, words, errors, ())
+    assert metrics["wer"] == pytest.approx(errors.sum() / words.sum())
+    draws = [errors[i].sum() / words[i].sum() for i in random.integers(0, 300, (2000, 300))]
+    assert intervals["wer"] == pytest.approx(tuple(np.percentile(draws, (2.5, 97.5))), abs=0.003)
+    drop, (low, high) = paired_drop(Edits, "wer", words, errors, errors + 1, ())
+    assert low < drop < high
+    assert drop == pytest.approx(300 / words.sum())
+
+
 def test_agreement_needs_no_labels() -> None:
     one = np.eye(3)[[0, 1, 2, 2]]
-    share, (low, high) = agreement(one, np.eye(3)[[0, 1, 2, 1]])
+    share, (low, high) = agreement(TextClassification(), one, np.eye(3)[[0, 1, 2, 1]])
     assert share == 0.75
     assert low < 0.75 < high
 

@@ -38,8 +38,7 @@ def run(source: Path, target: Path, events: list[Event] | None = None, **more: A
         "scheme": "int8",
         "backend": "auto",
         "task_name": "text-classification",
-        "rows": ROWS["text"],
-        "truth": ROWS["label"],
+        "rows": ROWS,
         "max_drop": 0.01,
         "probe": quick,
         "emit": (events if events is not None else []).append,
@@ -139,7 +138,7 @@ def test_a_planted_collapse_is_refused(
 ) -> None:
     backend_rows(ruined)
     with pytest.raises(RefusedError) as error:
-        run(source, tmp_path / "out", truth=ROWS["label"] if labelled else None)
+        run(source, tmp_path / "out", rows=ROWS if labelled else {"text": ROWS["text"]})
     assert error.value.code == "quantize.refused"
     assert ("accuracy" if labelled else "agreement") in error.value.message
     assert "400 rows" in error.value.message
@@ -253,9 +252,9 @@ def test_a_result_that_is_slower_says_so(source: Path, tmp_path: Path, backend_r
 def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Copy)
     with pytest.raises(DataError):
-        run(source, tmp_path / "out", rows=[], truth=None)
+        run(source, tmp_path / "out", rows={"text": []})
     with pytest.raises(DataError, match="eggs"):
-        run(source, tmp_path / "out", rows=["a"], truth=["eggs"])
+        run(source, tmp_path / "out", rows={"text": ["a"], "label": ["eggs"]})
     with pytest.raises(UsageError, match="speed"):
         run(source, tmp_path / "out", metric="speed")
     with pytest.raises(UsageError, match="int8"):
@@ -267,7 +266,7 @@ def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> 
 def test_many_rows_are_sampled(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Copy)
     rows = tiny_rows(4100, seed=2)
-    report = run(source, tmp_path / "out", rows=rows["text"], truth=rows["label"]).report
+    report = run(source, tmp_path / "out", rows=rows).report
     assert report["rows"] == 4000
 
 

@@ -97,8 +97,7 @@ def test_auto_measures_and_picks(trained: Path, news: Any, tmp_path: Path) -> No
         tmp_path / "out",
         scheme="int8",
         task_name=TASK,
-        rows=news[1]["text"][:200],
-        truth=news[1]["label"][:200],
+        rows={role: values[:200] for role, values in news[1].items()},
         max_drop=0.02,
         probe=probe,
         emit=lambda event: None,
@@ -135,7 +134,8 @@ def test_a_layer_whose_weights_have_outliers_is_refused_or_stays_within_the_drop
         return measure(path, rows, seconds=0.2)
 
     options: dict[str, Any] = {"scheme": "int8", "backend": "onnx", "task_name": TASK, "max_drop": 0.01}
-    rows = {"rows": news[1]["text"][:200], "truth": news[1]["label"][:200], "probe": probe, "emit": lambda event: None}
+    columns = {role: values[:200] for role, values in news[1].items()}
+    rows = {"rows": columns, "probe": probe, "emit": lambda event: None}
     try:
         report = compress(hard, tmp_path / "out", **options, **rows).report
     except RefusedError:

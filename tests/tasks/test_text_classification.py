@@ -12,7 +12,8 @@ import pytest
 
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 from modelnook.messages import LANGUAGES, room
-from modelnook.tasks.text_classification import TextClassification, label_name, positive
+from modelnook.tasks.labels import label_name, positive
+from modelnook.tasks.text_classification import TextClassification
 from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.tasks import TaskSuite
 

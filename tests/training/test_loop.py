@@ -35,7 +35,7 @@ class Setup:
         self.rows = self.task.encode(self.tokenizer, tiny_rows(rows), 16)
         self.checks = self.task.encode(self.tokenizer, tiny_rows(40, seed=9), 16)
         self.method = Full()
-        self.method.prepare(self.model)
+        self.method.prepare(self.model, self.task)
         self.events: list[Event] = []
 
     def train(
@@ -110,9 +110,7 @@ def test_the_outputs_are_the_kept_models(setup: Setup) -> None:
     from modelnook.training.evaluation import outputs_of
 
     result = setup.train(replace(CONFIG, learning_rate=2e-2, epochs=4))
-    now = outputs_of(
-        setup.model, setup.task, setup.tokenizer, setup.checks, device=torch.device("cpu"), precision="fp32"
-    )
+    now = outputs_of(setup.model, setup.task, setup.tokenizer, setup.checks, device=torch.device("cpu"))
     np.testing.assert_allclose(now, result.eval_outputs, rtol=1e-4, atol=1e-5)
 
 

@@ -138,8 +138,14 @@ def predict(
     *,
     batch_size: int | str = "auto",
     text: str | None = None,
+    columns: dict[str, str] | None = None,
+    max_new_tokens: int | None = None,
 ) -> Any:
     """Run a model on a text, a list of texts, a column, a table or a file.
+
+    Args:
+        columns: role -> column, where a model has other or more inputs than ``text``.
+        max_new_tokens: how long the answer of a model that writes may be.
 
     Returns:
         A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
@@ -150,10 +156,13 @@ def predict(
     from modelnook.model import load as load_model
 
     model = ref_or_model if isinstance(ref_or_model, Model) else load_model(ref_or_model, held=False)
-    rows, index = read_inputs(inputs, spec_of(model.task).roles[:1], {"text": text} if text else {})
-    answers = model.runtime.predict(rows, batch_size=batch_size)
-    columns = None if answers else builtins.list(spec_of(model.task).predicts)
-    return pandas.DataFrame(answers, index=index if answers else None, columns=columns)
+    spec = spec_of(model.task)
+    given = {**(columns or {}), **({"text": text} if text else {})}
+    rows, index = read_inputs(inputs, spec.inputs, given, optional=spec.optional)
+    options = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    answers = model.runtime.predict(rows, batch_size=batch_size, **options)
+    names = None if answers else builtins.list(spec.predicts)
+    return pandas.DataFrame(answers, index=index if answers else None, columns=names)
 
 
 def list() -> SearchResult:

@@ -13,6 +13,7 @@ from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
 from modelnook.store import Store
+from modelnook.tasks.base import Spec
 
 __all__ = ["Read", "default_name", "given_columns", "on_rows", "read_table", "spec_of"]
 
@@ -31,14 +32,18 @@ class Read:
     columns: Columns
     ref: DatasetRef
 
+    def values(self) -> dict[str, Any]:
+        """Role -> values."""
+        return {role: self.rows.column(column) for role, column in self.columns.to_dict().items()}
 
-def read_table(store: Store, data: Any, roles: Sequence[str], given: dict[str, str], *, part: str = "train") -> Read:
+
+def read_table(store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train") -> Read:
     from modelnook.data.columns import find
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
-    columns = find(rows, roles, given)
+    columns = find(rows, spec.roles, given, optional=spec.optional)
     return Read(rows, columns, snapshot(rows, columns, store.home))
 
 
@@ -78,7 +83,7 @@ def on_rows(
         if not given and trained:
             given = _columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
-        table = read_table(store, data, spec.roles, given, part=part)
+        table = read_table(store, data, spec, given, part=part)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if trained is None or made is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import Read, default_name, given_columns, read_table, spec_of
+from modelnook.api.rows import default_name, given_columns, read_table, spec_of
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.recipe import Recipe
@@ -84,17 +85,20 @@ def finetune(
     store.models.check(made, task)
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
-    table = read_table(store, data, spec.roles, given)
-    values = {role: table.rows.column(column) for role, column in table.columns.to_dict().items()}
-    spec.check(values)
-    held = read_table(store, eval_data, spec.roles, given, part="test") if eval_data is not None else None
+    table = read_table(store, data, spec, given)
+    values = table.values()
+    found_odd = spec.check(values)
+    held = read_table(store, eval_data, spec, given, part="test") if eval_data is not None else None
+    if held is not None:
+        spec.truth(held.values(), spec.labels(values))
     parts = None
     if held is None:
         train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
         parts = {"train": train, "validation": validation}
         knobs |= {"split": split}
     if dry_run:
-        return _plan(found, table, parts, knobs, method)
+        planned = _plan(found, spec, values, parts, knobs, method)
+        return replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
     recipe = Recipe(
         "finetune",
         str(found.ref),
@@ -108,7 +112,7 @@ def finetune(
         track=trackers(track),
         threads=current().threads,
     )
-    notes = tuple(w.message for w in reading(table.rows, table.columns))
+    notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
     primary = metric or spec.metrics[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes)
     return run if background else run.wait()
@@ -158,23 +162,14 @@ def seconds(text: str) -> float:
     return total
 
 
-def _plan(found: Any, table: Read, parts: dict[str, Any] | None, knobs: dict[str, Any], method: str) -> Any:
+def _plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str) -> Any:
     from modelnook.catalog.search import fetch
-    from modelnook.finetune.plan import measure_lengths, plan
-    from modelnook.measure.memory import free
+    from modelnook.finetune.plan import plan_for
 
     path = fetch(found.ref, lambda event: None)
-    texts = table.rows.column(table.columns["text"])
-    names = ("size", "epochs", "learning_rate", "batch_size", "max_length")
-    return plan(
-        lengths=measure_lengths(path, texts),
-        rows=len(parts["train"]) if parts else len(texts),
-        classes=len(set(table.rows.column(table.columns["label"]))),
-        parameters=found.source.info(found.ref).parameters or 0,
-        memory_free=free(),
-        method=method,
-        **{n: knobs[n] for n in names if knobs[n] is not None},
-    )
+    if parts:
+        values = {role: [cells[i] for i in parts["train"]] for role, cells in values.items()}
+    return plan_for(spec, path, values, method=method, knobs=knobs)
 
 
 def trackers(track: str | Sequence[str]) -> tuple[str, ...]:

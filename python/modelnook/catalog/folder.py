@@ -80,7 +80,7 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     language = card.get("language") or ()
     said: dict[str, Any] = {
         "name": path.name,
-        "task": task_of(config.get("architectures") or ()),
+        "task": config.get("modelnook_task") or task_of(config.get("architectures") or ()),
         "license": card.get("license"),
         "language": (language,) if isinstance(language, str) else tuple(language),
         "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,

@@ -26,9 +26,17 @@ _LONG = 4_000  # characters: beyond what an encoder of 512 tokens reads of Engli
 
 
 def checks(
-    rows: Rows, columns: Columns, train_ids: Sequence[int] | None = None, eval_ids: Sequence[int] | None = None
+    rows: Rows,
+    columns: Columns,
+    train_ids: Sequence[int] | None = None,
+    eval_ids: Sequence[int] | None = None,
+    *,
+    texts: Sequence[str] | None = None,
 ) -> list[Warned]:
     """Everything worth a warning, most important first: what was read how, leaks, contradictions, copies, the rest.
+
+    Args:
+        texts: what each row says (:meth:`modelnook.tasks.base.Spec.texts`); without it the column ``text``.
 
     >>> from modelnook.data.read import read
     >>> rows = read({"text": ["Good food", "good  food", "bad"], "label": [1, 0, 0]})
@@ -37,12 +45,15 @@ def checks(
     """
     warned = reading(rows, columns)
     name = columns.get("text")
-    if name is None:
-        return warned
-    texts = [v if isinstance(v, str) else "" if v is None else str(v) for v in rows.column(name)]
+    if texts is None:
+        if name is None:
+            return warned
+        texts = [v if isinstance(v, str) else "" if v is None else str(v) for v in rows.column(name)]
     plain = [_normal(text) for text in texts]
     label = columns.get("label")
     labels = rows.column(label) if label else None
+    if labels and isinstance(labels[0], (list, dict)):
+        labels = None
     place = {row: i for i, row in enumerate(rows.ids.tolist())}
     train = [place[i] for i in train_ids] if train_ids is not None else None
     held_out = [place[i] for i in eval_ids] if eval_ids is not None else []

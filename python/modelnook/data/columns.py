@@ -18,7 +18,8 @@ __all__ = ["NAMES", "find", "taken"]
 # Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
 NAMES: dict[str, tuple[str, ...]] = {
     "text": tuple(
-        "text 文本 sentence content body review comment message tweet post utterance query document article texts "
+        "text 文本 sentence sentence1 premise text1 text_a content body review comment message tweet post utterance "
+        "query document article texts "
         "sentences reviews comments review_text text_review reviewtext comment_text review_body clean_text "
         "内容 评论 正文 句子 评价 评论内容 文本内容 评价内容 原文 语句 "
         "短信 消息 短信内容 邮件 微博 新闻 问题 文章".split()
@@ -46,13 +47,20 @@ _ROW_NUMBERS = frozenset("id idx index row row_id rowid uid uuid guid key no num
 _SAMPLE = 20_000
 
 
-def find(rows: Rows, roles: Sequence[str], given: Mapping[str, str | None] | None = None) -> Columns:
+def find(
+    rows: Rows,
+    roles: Sequence[str],
+    given: Mapping[str, str | None] | None = None,
+    *,
+    optional: Sequence[str] = (),
+) -> Columns:
     """The column of each role: as given, else by its name, else the only one that it can be.
 
     Args:
         rows: the table.
         roles: the roles that a task needs, e.g. ``("text", "label")``.
         given: role -> column as the person said; further roles are kept.
+        optional: further roles, taken where a column has their name.
 
     Raises:
         NotFoundError: a given column isn't there (near miss suggested).
@@ -73,6 +81,9 @@ def find(rows: Rows, roles: Sequence[str], given: Mapping[str, str | None] | Non
             chosen |= {role: named} if named else {}
     missing = [role for role in roles if role not in chosen]
     chosen |= _by_elimination(rows, missing, chosen)
+    for role in optional:
+        named = None if role in chosen else _by_name(rows, role, set(chosen.values()))
+        chosen |= {role: named} if named else {}
     for role in roles:
         if role not in chosen:
             say = _say(role)

@@ -10,6 +10,7 @@ from typing import Any
 from modelnook.data.columns import find
 from modelnook.data.files import looks_like_file
 from modelnook.data.read import kind_of, read
+from modelnook.data.snapshot import TEXT_ROLES
 from modelnook.domain.errors import DataError
 from modelnook.messages import t
 
@@ -17,12 +18,16 @@ __all__ = ["inputs"]
 
 
 def inputs(
-    data: Any, roles: Sequence[str] = ("text",), columns: Mapping[str, str | None] | None = None
+    data: Any,
+    roles: Sequence[str] = ("text",),
+    columns: Mapping[str, str | None] | None = None,
+    *,
+    optional: Sequence[str] = (),
 ) -> tuple[list[Any], Any]:
     """``(inputs, index)``: one input a row, and what to put beside the answers (a DataFrame's or Series' index).
 
     An input is the value of the one role, or with several roles a dict of role -> value. A missing text is an empty
-    one: every row gets its answer.
+    one: every row gets its answer. ``optional`` roles are taken where a table has a column of their name.
 
     Raises:
         NotFoundError, DataError: as :func:`modelnook.data.read.read` and :func:`modelnook.data.columns.find` say.
@@ -39,17 +44,17 @@ def inputs(
     if kind == "frame" and not len(data):
         return [], data.index
     if kind == "series" and len(roles) == 1:
-        return _texts(data.tolist()), data.index
+        return _cells(data.tolist(), roles[0]), data.index
     if kind in ("records", "other") and _is_plain(data) and len(roles) == 1:
-        return _texts(list(data)), None
+        return _cells(list(data), roles[0]), None
     if isinstance(data, Mapping) and all(isinstance(v, str) for v in data.values()):
         data = [data]  # one row
     rows = read(data, part="test")
-    found = find(rows, roles, columns)
-    if len(roles) == 1:
-        return _texts(rows.column(found[roles[0]])), rows.index
-    values = {role: rows.column(found[role]) for role in roles}
-    return [{role: values[role][i] for role in roles} for i in range(len(rows))], rows.index
+    found = find(rows, roles, columns, optional=optional).to_dict()
+    if len(found) == 1:
+        return _cells(rows.column(found[roles[0]]), roles[0]), rows.index
+    values = {role: rows.column(column) for role, column in found.items()}
+    return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index
 
 
 def _is_plain(data: Any) -> bool:
@@ -57,6 +62,10 @@ def _is_plain(data: Any) -> bool:
     if isinstance(data, (Mapping, bytes, os.PathLike)) or not hasattr(data, "__iter__"):
         return False
     return not hasattr(data, "__len__") or not any(isinstance(v, Mapping) for v in data)
+
+
+def _cells(values: list[Any], role: str) -> list[Any]:
+    return _texts(values) if role in TEXT_ROLES else values
 
 
 def _texts(values: list[Any]) -> list[str]:

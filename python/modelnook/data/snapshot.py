@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from modelnook.data.frame import Rows
 
-__all__ = ["fingerprint", "load_snapshot", "open_snapshot", "release", "snapshot"]
+__all__ = ["TEXT_ROLES", "fingerprint", "load_snapshot", "open_snapshot", "release", "snapshot"]
 
 ROW = "__row__"
-_TEXT_ROLES = ("text", "text_pair", "source", "target", "prompt", "completion", "question", "context")
+TEXT_ROLES = ("text", "text_pair", "source", "target", "prompt", "completion", "question", "context")
 
 
 def fingerprint(rows: Rows, columns: Columns) -> Fingerprint:
@@ -112,7 +112,7 @@ def _used(rows: Rows, columns: Columns) -> dict[str, pa.Array]:
     used = {}
     for role, name in columns.roles:
         array = rows.arrow(name)
-        if role in _TEXT_ROLES and not pa.types.is_large_string(array.type):
+        if role in TEXT_ROLES and not pa.types.is_large_string(array.type):
             try:
                 array = array.cast(pa.large_string())
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

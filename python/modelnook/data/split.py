@@ -96,11 +96,15 @@ def _random(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[list[
     return _rest(len(rows), held_out), held_out
 
 
+# Rows that share what stands in the first of these would give one another away: questions on one passage stay together.
+_SAME = ("context", "text", "source", "prompt", "anchor", "question")
+
+
 def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
     """Row positions, those of equal texts together."""
     import pyarrow as pa
 
-    name = columns.get("text")
+    name = next((c for c in map(columns.get, _SAME) if c), None)
     array = rows.arrow(name) if name else None
     if array is None or not pa.types.is_large_string(array.type):
         return [[i] for i in range(len(rows))]

@@ -9,18 +9,18 @@ from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table, jsonable
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import score
-from modelnook.tasks.base import Spec
+from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["front", "row_of", "table_of"]
 
 
-def row_of(ref: str, spec: Spec, rows: dict[str, Sequence[Any]], measured: Probe) -> dict[str, Any]:
+def row_of(ref: str, spec: Spec, rows: Columns, measured: Probe) -> dict[str, Any]:
     """One model's part of a comparison, as JSON: ``{model, metrics, intervals, bytes, p50_ms, …}``.
 
     Raises:
         DataError: a label among the rows that this model doesn't know.
     """
-    truth = spec.truth(dict(rows), measured.labels)
+    truth = spec.truth(rows, measured.labels)
     metrics, intervals = score(spec, truth, measured.outputs, measured.labels)
     lower = [name for name in metrics if name in LOWER_IS_BETTER]
     row = {"model": ref, **measured.figures(), "metrics": metrics, "intervals": intervals, "less_is_better": lower}

@@ -1,65 +1,65 @@
-"""What ``evaluate`` says beside the metrics: the classes one by one, and which is taken for which."""
+"""What ``evaluate`` says of a model's outputs: metrics with intervals, baselines, and the tables beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelnook.domain.table import Table
-from modelnook.measure.baselines import Columns, baselines
-from modelnook.measure.score import confusion, per_class, score
-from modelnook.tasks.base import Spec
+from modelnook.evaluate.slices import slices
+from modelnook.measure.baselines import baselines
+from modelnook.measure.score import score
+from modelnook.tasks.base import Columns, Spec
 
-__all__ = ["Parts", "evaluate", "tables"]
-
-# Beyond this many classes the full matrix is too big to read, and a record should stay small.
-MOST_CLASSES = 200
+__all__ = ["Report", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What an :class:`~modelnook.domain.run.Evaluation` is made of, apart from the run, the model and the data."""
+class Report:
+    """The measured part of an :class:`~modelnook.domain.run.Evaluation`.
+
+    ``tables`` are the task's (``per_class``, ``confusion``), and ``slices`` where they were asked for.
+    """
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     baselines: dict[str, dict[str, float]]
-    primary_metric: str
-    per_class: Table | None
-    confusion: Table | None
+    tables: dict[str, Table]
 
 
-def evaluate(spec: Spec, outputs: Any, rows: Columns, labels: Sequence[str], *, train: Columns | None = None) -> Parts:
-    """Score outputs against the rows' labels.
+def evaluate(
+    spec: Spec,
+    outputs: Any,
+    rows: Columns,
+    labels: Sequence[str],
+    *,
+    train: Columns | None = None,
+    metrics: Sequence[str] | None = None,
+    sliced: Mapping[str, Sequence[Any]] | None = None,
+) -> Report:
+    """Score outputs against the rows' targets.
 
     Args:
-        outputs: raw outputs, shape (rows, classes).
+        outputs: the model's, in the order of the rows.
         rows: role -> values of the evaluation rows.
         labels: the model's label names, in the order of its outputs.
         train: role -> values of the training rows, which the baselines learn from.
+        metrics: those to tell, the first of them for the slices; all without it.
+        sliced: column -> values, by which the primary metric is told as well.
 
     Raises:
         DataError: a label that the model doesn't know; the row and the label are named.
     """
-    truth = spec.truth(dict(rows), labels)
-    metrics, intervals = score(spec, truth, outputs, labels)
-    found = tables(truth, outputs, labels, make=lambda table: table)
-    return Parts(
-        metrics=metrics,
-        intervals=intervals,
+    truth = spec.truth(rows, labels)
+    found, intervals = score(spec, truth, outputs, labels)
+    tables = spec.tables(truth, outputs, labels)
+    if sliced:
+        tables["slices"] = slices(spec, truth, outputs, labels, sliced, (metrics or spec.metrics)[0])
+    wanted = [name for name in metrics or found if name in found]
+    return Report(
+        metrics={name: found[name] for name in wanted},
+        intervals={name: intervals[name] for name in wanted if name in intervals},
         baselines=baselines(spec, train, rows, labels),
-        primary_metric=spec.metrics[0],
-        per_class=found["per_class"],
-        confusion=found["confusion"],
+        tables=tables,
     )
-
-
-def tables(truth: Any, outputs: Any, labels: Sequence[str], make: Any = Table.to_dict) -> dict[str, Any]:
-    """``{"per_class": …, "confusion": …}``, each in the JSON form of a table; None for a task without classes."""
-    if getattr(outputs, "ndim", 0) != 2 or not len(outputs) or outputs.shape[1] != len(labels):
-        return {"per_class": None, "confusion": None}
-    small = len(labels) <= MOST_CLASSES
-    return {
-        "per_class": make(per_class(truth, outputs, labels)),
-        "confusion": make(confusion(truth, outputs, labels)) if small else None,
-    }

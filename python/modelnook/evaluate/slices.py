@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.table import Table
-from modelnook.measure.score import score
+from modelnook.measure.score import score, taken
 from modelnook.tasks.base import Spec
 
 if TYPE_CHECKING:
@@ -39,17 +39,11 @@ def slices(
     for name, values in columns.items():
         found = []
         for value, index in _groups(values).items():
-            metrics, intervals = score(spec, _taken(truth, index), _taken(outputs, index), labels, resamples=500)
+            metrics, intervals = score(spec, taken(truth, index), taken(outputs, index), labels, resamples=500)
             low, high = intervals.get(metric, (None, None))
             found.append((name, value, len(index), metrics.get(metric), low, high))
         rows += sorted(found, key=lambda row: (row[3] is None, row[3]))
     return Table(("column", "value", "rows", metric, "low", "high"), tuple(rows))
-
-
-def _taken(values: Any, index: NDArray[np.int64]) -> Any:
-    import numpy as np
-
-    return [values[i] for i in index] if isinstance(values, list) else np.asarray(values)[index]
 
 
 def _groups(values: Sequence[Any]) -> dict[str, NDArray[np.int64]]:

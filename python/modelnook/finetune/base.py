@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from modelnook.tasks.base import Task
+
 __all__ = ["Method"]
 
 
@@ -17,7 +19,6 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    default_learning_rate: ClassVar[float]
     options: ClassVar[tuple[str, ...]] = ()
     """The names of the knobs that it takes."""
 
@@ -25,7 +26,7 @@ class Method(ABC):
         self.knobs = knobs
 
     @abstractmethod
-    def prepare(self, model: Any) -> Any:
+    def prepare(self, model: Any, task: Task) -> Any:
         """The model with what is trained marked (``requires_grad``), adapters added."""
 
     def trainable_state(self, model: Any) -> dict[str, Any]:
@@ -39,5 +40,5 @@ class Method(ABC):
                 parameter.detach().copy_(state[name])
 
     @abstractmethod
-    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
-        """Write a folder that stands alone: safetensors, config, tokenizer; adapters merged."""
+    def save(self, model: Any, processor: Any, folder: Path) -> None:
+        """Write a folder that stands alone: safetensors, config, processor; adapters merged."""

@@ -13,15 +13,13 @@ from modelnook.domain.errors import StoreError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
-from modelnook.finetune.plan import Plan, measure_lengths, plan
+from modelnook.finetune.plan import KNOBS, Plan, plan_for
 from modelnook.tasks import TASKS
 from modelnook.training.base import TrainConfig
 
 __all__ = ["FitResult", "fit"]
 
 Columns = dict[str, Sequence[Any]]
-
-PLANNED = ("epochs", "learning_rate", "batch_size", "max_length", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class FitResult:
         path: the folder: config.json, model.safetensors, tokenizer.
         metrics: of the validation rows (of the training loss alone where there are none).
         labels: the names of the outputs' columns.
-        outputs: float32 logits of the validation rows in their order, shape (rows, classes), or None.
-        truth: int64 targets of those rows, shape (rows,), or None.
+        outputs: of the validation rows in their order, see :mod:`modelnook.tasks.base`; None without such rows.
+        truth: their encoded targets, or None.
         params: what was resolved, as ``Started`` said it.
         stopped: whether the person ended it; ``reason`` is ``finished``, ``stopped``, ``patience`` or ``budget``.
     """
@@ -81,27 +79,28 @@ def fit(
         UnsupportedError: a model that can't do the task, memory that doesn't hold a row.
         StoreError: the disk is full; checkpoints stay, so that ``resume`` can write the model later.
     """
-    from modelnook.tasks.pretrained_heavy import parameter_count
     from modelnook.training.checkpoint import Checkpoints
+    from modelnook.training.device import pick_device
+    from modelnook.training.evaluation import outputs_of
     from modelnook.training.loop import train as run_loop
 
-    name = recipe.task or "text-classification"
+    name = recipe.task or ""
     spec = TASKS.load(name, light=True)()
     if not resume:
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
     labels = spec.labels(train)
-    planned = _plan(recipe, model_path, train, len(labels), parameter_count(model_path))
+    planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs)
     config = _config(recipe, planned, spec.metrics)
     for warning in planned.warnings:
         emit(warning)
     task = TASKS.load(name)(labels)
     method = _method(recipe, planned.method)
     _seed(recipe.seed)
-    model, tokenizer = task.load(str(model_path))
-    train_rows = task.encode(tokenizer, train, planned.max_length)
-    eval_rows = task.encode(tokenizer, evaluation, planned.max_length) if evaluation is not None else None
-    model = method.prepare(model)
+    model, processor = task.load(str(model_path))
+    train_rows = task.encode(processor, train, planned.max_length)
+    eval_rows = task.encode(processor, evaluation, planned.max_length) if evaluation is not None else None
+    model = method.prepare(model, task)
     params = {
         **planned.knobs(),
         "method": planned.method,
@@ -113,10 +112,16 @@ def fit(
     }
     emit(Started(recipe.verb, params))
     checkpoints = Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
-    done = run_loop(model, task, tokenizer, train_rows, eval_rows, config, method, emit, stop, checkpoints)
+    truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
+    done = run_loop(model, task, processor, train_rows, eval_rows, config, method, emit, stop, checkpoints, truth=truth)
+    outputs = done.eval_outputs
+    if eval_rows is not None and outputs is None:
+        emit(Progress("evaluating", step=done.steps, total=planned.steps))
+        outputs = outputs_of(model, task, processor, eval_rows, device=pick_device(config.device))
     emit(Progress("saving", step=done.steps, total=planned.steps))
-    tokenizer.model_max_length = planned.max_length
-    _write(lambda folder: method.save(model, tokenizer, folder), out)
+    task.set_length(processor, planned.max_length)
+    model.config.modelnook_task = name
+    _write(lambda folder: method.save(model, processor, folder), out)
     if not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
@@ -124,8 +129,8 @@ def fit(
         path=out,
         metrics=done.metrics,
         labels=task.labels,
-        outputs=done.eval_outputs,
-        truth=spec.truth(evaluation, task.labels) if evaluation is not None else None,
+        outputs=outputs,
+        truth=truth,
         params=params,
         stopped=done.stopped,
         reason=done.reason,
@@ -138,23 +143,10 @@ def fit(
     )
 
 
-def _plan(recipe: Recipe, model_path: Path, train: Columns, classes: int, parameters: int) -> Plan:
-    open_knobs = {name: recipe.knobs[name] for name in PLANNED if recipe.knobs.get(name) is not None}
-    return plan(
-        lengths=measure_lengths(model_path, train["text"]),
-        rows=len(train["text"]),
-        classes=classes,
-        parameters=parameters,
-        memory_free=_memory_free(),
-        method=recipe.method or "auto",
-        **open_knobs,
-    )
-
-
 def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfig:
     """The loop's settings: what was planned, and the recipe's other knobs by the same names."""
     own = {name: value for name, value in recipe.knobs.items() if name in TrainConfig.__dataclass_fields__}
-    for name in PLANNED:
+    for name in KNOBS:
         own.pop(name, None)
     metric = recipe.knobs.get("metric")
     if metric is not None and metric not in metrics:
@@ -175,14 +167,6 @@ def _seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
         raise UsageError("train.bad_number", name="seed", value=seed)
     torch.manual_seed(seed)
-
-
-def _memory_free() -> int | None:
-    try:
-        import psutil
-    except ImportError:
-        return None
-    return int(psutil.virtual_memory().available)
 
 
 def _write(save: Callable[[Path], None], out: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.finetune.base import Method
+from modelnook.tasks.base import Task
 
 __all__ = ["Full", "save_pretrained"]
 
@@ -14,27 +15,27 @@ class Full(Method):
     """The method to take where memory holds four times the weights: gradients and two moments beside them."""
 
     name = "full"
-    default_learning_rate = 5e-5
 
-    def prepare(self, model: Any) -> Any:
+    def prepare(self, model: Any, task: Task) -> Any:
         """All parameters need gradients."""
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return model
 
-    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+    def save(self, model: Any, processor: Any, folder: Path) -> None:
         """See :meth:`Method.save`."""
-        save_pretrained(model, tokenizer, folder)
+        save_pretrained(model, processor, folder)
 
 
-def save_pretrained(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Model and tokenizer as transformers writes them, without the path that they were loaded from."""
+def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
+    """Model and processor as transformers writes them, without the path that they were loaded from."""
     from modelnook.tasks.pretrained_heavy import quiet
 
     model.config._name_or_path = ""
-    tokenizer.name_or_path = ""
-    for name in ("name_or_path", "local_files_only", "is_local"):
-        tokenizer.init_kwargs.pop(name, None)
+    if hasattr(processor, "init_kwargs"):
+        processor.name_or_path = ""
+        for name in ("name_or_path", "local_files_only", "is_local"):
+            processor.init_kwargs.pop(name, None)
     with quiet():
         model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        processor.save_pretrained(folder)

@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from modelnook.domain.errors import UnsupportedError
 from modelnook.finetune.base import Method
 from modelnook.finetune.full import save_pretrained
+from modelnook.tasks.base import Task
 
 __all__ = ["Lora"]
 
@@ -22,11 +23,10 @@ class Lora(Method):
     """
 
     name = "lora"
-    default_learning_rate = 1e-3
     options = ("rank", "alpha", "dropout")
 
-    def prepare(self, model: Any) -> Any:
-        """Adapters on every linear layer of the body; what lies outside of it, and a pooler, is trained in full.
+    def prepare(self, model: Any, task: Task) -> Any:
+        """Adapters on every linear layer of the body. A head that is new is trained in full, and a pooler with it.
 
         Raises:
             UnsupportedError: no linear layer in the body.
@@ -34,6 +34,7 @@ class Lora(Method):
         from peft import LoraConfig, get_peft_model
 
         targets, heads = _split(model)
+        heads = heads if task.new_head else []
         if not targets:
             raise UnsupportedError("train.lora_no_layers", architecture=type(model).__name__)
         rank = int(self.knobs.get("rank", 16))
@@ -48,9 +49,9 @@ class Lora(Method):
         )
         return get_peft_model(model, config)
 
-    def save(self, model: Any, tokenizer: Any, folder: Path) -> None:
+    def save(self, model: Any, processor: Any, folder: Path) -> None:
         """See :meth:`Method.save`; the adapters are merged, so that nothing of peft is needed to load it."""
-        save_pretrained(model.merge_and_unload(), tokenizer, folder)
+        save_pretrained(model.merge_and_unload(), processor, folder)
 
 
 def _split(model: nn.Module) -> tuple[list[str], list[str]]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.folder import parameters_of, safetensors_header
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
+from modelnook.measure.memory import Need, free, need
 from modelnook.messages import t
+from modelnook.runtime import folder
+from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
-__all__ = ["SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "plan"]
+__all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "plan", "plan_for"]
 
 SIZES = ("quick", "balanced", "best")
+KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
+
+RATE_FACTORS = {"lora": 10.0}
+"""Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
 
 SAMPLE = 2000
 """Texts that are tokenised to learn the lengths."""
@@ -70,6 +78,7 @@ class Plan:
     memory: int
     memory_free: int | None
     warnings: tuple[Warned, ...] = ()
+    track: tuple[str, ...] = ()
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
@@ -89,7 +98,7 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     """
     step = max(1, len(texts) // SAMPLE)
     sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
-    limit = _limit(model_path)
+    limit = folder.max_length(model_path)
     file = model_path / "tokenizer.json"
     try:
         from tokenizers import Tokenizer
@@ -117,24 +126,41 @@ def check_unknown(unknown: float) -> list[Warned]:
     return []
 
 
-def choose_method(*, rows: int, parameters: int, memory_free: int | None, wanted: str = "auto") -> tuple[str, str]:
-    """``(method, the reason in one sentence)``. ``parameters`` are the model's, ``memory_free`` is bytes."""
+def choose_method(*, need: Need, parameters: int, memory_free: int | None, wanted: str = "auto") -> tuple[str, str]:
+    """``(method, the reason in one sentence)``. ``need`` and ``memory_free`` are bytes."""
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
-    need = memory_need(parameters, "full")
-    values = {"need": _gigabytes(need), "free": _gigabytes(memory_free or 0)}
-    if memory_free is not None and need > 0.8 * memory_free:
+    values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
+    if memory_free is not None and need.full > 0.8 * memory_free:
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
         return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")
     return "full", t("train.reason_full", **values)
 
 
-def memory_need(parameters: int, method: str, *, batch_tokens: int = 2048, width: int = 768, layers: int = 12) -> int:
-    """Bytes that training needs at its peak: weights, gradients, two moments, activations."""
-    activations = batch_tokens * width * layers * 34 * 2
-    states = 16 if method == "full" else 4.6
-    return int(parameters * states + activations)
+def plan_for(
+    spec: Spec, model_path: Path, columns: Columns, *, method: str = "auto", knobs: Mapping[str, Any] | None = None
+) -> Plan:
+    """The plan of a task on training rows; what ``knobs`` leaves out is decided.
+
+    Args:
+        columns: role -> values of the rows to train on.
+        knobs: ``size epochs learning_rate batch_size max_length``, those that were given.
+
+    Raises:
+        UsageError, DataError: see :func:`plan`.
+    """
+    texts = spec.texts(columns)
+    tensors = [tensor for file in model_path.glob("*.safetensors") for tensor in safetensors_header(file)]
+    return plan(
+        lengths=measure_lengths(model_path, texts) if texts is not None else Lengths((1,), 0.0, 1),
+        rows=len(columns[spec.inputs[0]]),
+        classes=len(spec.labels(columns)),
+        parameters=parameters_of(tensors),
+        memory_free=free(),
+        method=method,
+        **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
+    )
 
 
 def plan(
@@ -159,12 +185,17 @@ def plan(
     """
     if size not in SIZES:
         raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
-    chosen, reason = choose_method(rows=rows, parameters=parameters, memory_free=memory_free, wanted=method)
     batch = _given("batch_size", batch_size, 1) or _batch_size(rows)
-    longest = int(_given("max_length", max_length, 2) or _max_length(lengths, size))
+    asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size))
+    longest = min(asked, lengths.limit)
+    needed = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
+    chosen, reason = choose_method(need=needed, parameters=parameters, memory_free=memory_free, wanted=method)
     passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen)
     warnings = check_unknown(lengths.unknown)
+    if asked > longest:
+        said = t("train.length_capped", asked=asked, limit=longest)
+        warnings.append(Warned("train.length_capped", said))
     lost = lengths.lost(longest)
     if lost >= 0.01:
         said = t("train.truncated", percent=round(100 * lost), max_length=longest)
@@ -182,7 +213,7 @@ def plan(
         rows=rows,
         steps=max(1, round(passes * math.ceil(rows / batch))),
         tokens_lost=lost,
-        memory=memory_need(parameters, chosen, batch_tokens=int(batch * lengths.mean(longest))),
+        memory=needed.full if chosen == "full" else needed.lora,
         memory_free=memory_free,
         warnings=tuple(warnings),
     )
@@ -223,19 +254,7 @@ def _epochs(rows: int, batch: int, classes: int, size: str) -> float:
 def _learning_rate(parameters: int, method: str) -> float:
     """Small encoders take, and need, larger steps than base-sized ones."""
     full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
-    return full * 10 if method != "full" else full
-
-
-def _limit(model_path: Path) -> int:
-    """The most tokens that the model takes."""
-    try:
-        config = json.loads((model_path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 512
-    most = config.get("max_position_embeddings") or config.get("n_positions") or 512
-    # RoBERTa and its kin number positions from the padding id on.
-    offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
-    return int(most) - offset if int(most) > 8 else 512
+    return full * RATE_FACTORS.get(method, 1.0)
 
 
 def _unknown_id(tokenizer: Any, file: Path) -> int | None:

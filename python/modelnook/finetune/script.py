@@ -184,7 +184,7 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
 
 
 def _values(recipe: Recipe, params: dict[str, Any], labels: list[str]) -> dict[str, Any]:
-    from modelnook.tasks.text_classification import positive
+    from modelnook.tasks.labels import positive
 
     names = ["accuracy", "f1_macro", "mcc", "loss"]
     imports = ["accuracy_score", "f1_score", "matthews_corrcoef"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,6 +57,11 @@ class Context:
         if data is None:
             raise NotFoundError("jobs.no_snapshot", run=self.run.id)
         return dict(load_snapshot(data, self.store.home))
+
+    def measured_on(self) -> Rows:
+        """The rows to measure on: those given, or the validation rows of the run that made the model."""
+        rows, split = self.rows(self.recipe.data), self.run.split()
+        return take(rows, split["validation"]) if "validation" in split else rows
 
     def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
         """Make a finished folder a local model."""
@@ -147,16 +151,19 @@ def _check_data(context: Context) -> None:
     """Say what a person should know of their rows."""
     from modelnook.data.checks import checks
     from modelnook.data.snapshot import open_snapshot
+    from modelnook.tasks import TASKS
 
     data = context.recipe.data
     if data is None:
         return
     split = context.run.split()
     rows = open_snapshot(data, context.store.home)
-    for warning in checks(
-        rows, Columns.of(**{role: role for role in data.columns}), split.get("train"), split.get("validation")
-    ):
-        context.emit(warning)
+    columns = Columns.of(**{role: role for role in data.columns})
+    spec = TASKS.load(context.recipe.task or "", light=True)()
+    texts = spec.texts({role: rows.column(role) for role in data.columns})
+    if texts is not None:
+        for warning in checks(rows, columns, split.get("train"), split.get("validation"), texts=texts):
+            context.emit(warning)
 
 
 def _lineage(context: Context, folder: Path) -> ModelInfo:
@@ -181,39 +188,28 @@ def _language(context: Context, source: Path) -> tuple[str, ...]:
 def evaluate(context: Context) -> Finished:
     """Score a model on rows, beside the baselines of the run that made it."""
     from modelnook.data.checks import leaks
-    from modelnook.evaluate import report
-    from modelnook.evaluate.slices import slices
-    from modelnook.measure.baselines import baselines
-    from modelnook.measure.score import score
+    from modelnook.evaluate.report import evaluate as report
     from modelnook.runtime import runtime as load
     from modelnook.tasks import TASKS
 
     recipe = context.recipe
     context.phase("loading")
     runtime = load(context.fetch(recipe.model), task=recipe.task, device=context.recorder.record.device or "cpu")
-    rows = context.rows(recipe.data)
-    split = context.run.split()
-    rows = take(rows, split["validation"]) if "validation" in split else rows
+    rows = context.measured_on()
     spec = TASKS.load(recipe.task or "", light=True)()
-    truth = spec.truth(rows, runtime.labels)
     trained = _trained_on(context)
-    if trained and "validation" not in split:
-        for warning in leaks(trained["text"], rows["text"]):
+    if trained and "validation" not in context.run.split():
+        for warning in leaks(spec.texts(trained) or (), spec.texts(rows) or ()):
             context.emit(warning)
     context.phase("evaluating")
-    outputs = runtime.outputs(rows[spec.roles[0]])
-    metrics, intervals = score(spec, truth, outputs, runtime.labels)
+    outputs = runtime.outputs(spec.as_rows(rows))
     context.phase("scoring")
-    bases = baselines(spec, trained, rows, runtime.labels)
-    tables = report.tables(truth, outputs, runtime.labels)
-    cut = {role.removeprefix(SLICE): values for role, values in rows.items() if role.startswith(SLICE)}
-    if cut:
-        chosen = recipe.knobs.get("metric") or spec.metrics[0]
-        tables["slices"] = slices(spec, truth, outputs, runtime.labels, cut, chosen).to_dict()
+    sliced = {role.removeprefix(SLICE): values for role, values in rows.items() if role.startswith(SLICE)}
+    wanted = recipe.knobs.get("metrics")
+    found = report(spec, outputs, rows, runtime.labels, train=trained, metrics=wanted, sliced=sliced)
     runtime.close()
-    wanted = [name for name in recipe.knobs.get("metrics") or metrics if name in metrics]
-    intervals = {name: intervals[name] for name in wanted if name in intervals}
-    return Finished({name: metrics[name] for name in wanted}, intervals, bases, report=tables)
+    tables = {name: table.to_dict() for name, table in found.tables.items()}
+    return Finished(found.metrics, found.intervals, found.baselines, report=tables)
 
 
 def _trained_on(context: Context) -> Rows | None:
@@ -241,9 +237,7 @@ def quantize(context: Context) -> Finished:
     recipe = context.recipe
     context.phase("loading")
     source = context.fetch(recipe.model)
-    rows = context.rows(recipe.data)
-    split = context.run.split()
-    rows = take(rows, split["validation"]) if "validation" in split else rows
+    rows = context.measured_on()
     out = context.run.path / "model"
     result = compress(
         source,
@@ -251,8 +245,7 @@ def quantize(context: Context) -> Finished:
         scheme=recipe.knobs["to"],
         backend=recipe.knobs["backend"],
         task_name=recipe.task or "",
-        rows=rows["text"],
-        truth=rows.get("label"),
+        rows=rows,
         max_drop=recipe.knobs["max_drop"],
         metric=context.recorder.record.primary_metric,
         emit=context.emit,
@@ -278,13 +271,14 @@ def quantize(context: Context) -> Finished:
 def _probe(context: Context) -> Callable[..., Any]:
     """Measures a model folder in a process of its own: its memory is its own, its caches are cold."""
     from modelnook.jobs import process
+    from modelnook.measure.outputs import write_rows
     from modelnook.measure.probe import probe_args, read_probe
 
-    def probe(path: Path, rows: list[str]) -> Any:
+    def probe(path: Path, rows: list[Any]) -> Any:
         work = context.run.path / "probe"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
-        (work / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+        write_rows(work / "rows.json", rows)
         arguments = probe_args(path, work / "rows.json", work, task=context.recipe.task)
         code = process.call(arguments, context.store, context.run.log, stop=context.stop)
         try:
@@ -301,14 +295,12 @@ def compare(context: Context) -> Finished:
     from modelnook.tasks import TASKS
 
     recipe = context.recipe
-    rows = context.rows(recipe.data)
-    split = context.run.split()
-    rows = take(rows, split["validation"]) if "validation" in split else rows
+    rows = context.measured_on()
     spec = TASKS.load(recipe.task or "", light=True)()
     probe = _probe(context)
     table = []
     for at, ref in enumerate(recipe.models):
         context.emit(Progress("measuring", at, len(recipe.models)))
-        measured = probe(context.fetch(ref), rows[spec.roles[0]])
+        measured = probe(context.fetch(ref), spec.as_rows(rows))
         table.append(row_of(ref, spec, rows, measured))
     return Finished(report={"models": table})

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelnook.tasks.base import Spec
+from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
-__all__ = ["baselines", "unspaced"]
+__all__ = ["BASELINES", "baselines", "unspaced"]
 
 MOST_ROWS = 20_000
 MOST_CHARS = 4_000
@@ -30,33 +30,26 @@ SEED = 13
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer are written without spaces; Korean isn't.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
-Columns = Mapping[str, Sequence[Any]]
-
 
 def baselines(
     spec: Spec | type[Spec], train: Columns | None, evaluation: Columns, labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """``{"majority": metrics, "tfidf": metrics}`` on the evaluation rows, learnt from the training rows.
+    """Name -> metrics on the evaluation rows, for each of the task's baselines that can be had.
 
     Args:
-        train: role -> values (text, label); None: the majority is that of the evaluation rows, and there is no tfidf.
-        evaluation: role -> values, with labels.
+        train: role -> values of the rows to learn from; None: the evaluation rows, by baselines that only count.
+        evaluation: role -> values, with targets.
         labels: the names in the order of the model's outputs.
-
-    Returns:
-        An empty dict where there are no evaluation rows; no ``tfidf`` without scikit-learn or a word to learn from.
     """
     task = spec() if isinstance(spec, type) else spec
-    truth = np.asarray(task.truth(dict(evaluation), labels))
-    if not len(truth):
+    truth = task.truth(evaluation, labels)
+    if truth is None or not len(truth):
         return {}
-    learnt = train if train is not None and len(train["label"]) else evaluation
-    known = np.asarray(task.truth(dict(learnt), labels))
-    found = {"majority": task.score(truth, _majority(known, len(truth), len(labels)), labels)}
-    if learnt is train and len(set(known.tolist())) > 1:
-        outputs = _tfidf([as_text(x) for x in train["text"]], known, evaluation["text"], len(labels))
+    found = {}
+    for name in task.baselines:
+        outputs = BASELINES[name](task, train, evaluation, labels)
         if outputs is not None:
-            found["tfidf"] = task.score(truth, outputs, labels)
+            found[name] = task.score(truth, outputs, labels)
     return found
 
 
@@ -70,13 +63,26 @@ def unspaced(texts: Sequence[str], share: float = 0.2) -> bool:
     return len(_UNSPACED.findall(sample)) > share * max(len(sample), 1)
 
 
-def _majority(known: NDArray[Any], rows: int, classes: int) -> NDArray[np.float64]:
-    # Log shares of the training labels, one added to each count: the constant guess with the least loss.
-    counts = np.bincount(known, minlength=classes) + 1.0
-    return np.tile(np.log(counts / counts.sum()), (rows, 1))
+def _majority(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    """Log shares of the training labels, one added to each count: the constant guess with the least loss."""
+    known = task.truth(train if train is not None else evaluation, labels)
+    counts = np.bincount(known, minlength=len(labels)) + 1.0
+    return np.tile(np.log(counts / counts.sum()), (len(task.truth(evaluation, labels)), 1))
 
 
-def _tfidf(texts: list[str], known: NDArray[Any], asked: Sequence[Any], classes: int) -> NDArray[np.float64] | None:
+def _tfidf(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    if train is None:
+        return None
+    texts, asked = task.texts(train), task.texts(evaluation)
+    known = np.asarray(task.truth(train, labels))
+    if texts is None or asked is None or len(set(known.tolist())) < 2:
+        return None
+    return _regression(texts, known, asked, len(labels))
+
+
+def _regression(
+    texts: list[str], known: NDArray[Any], asked: Sequence[Any], classes: int
+) -> NDArray[np.float64] | None:
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -106,3 +112,9 @@ def _tfidf(texts: list[str], known: NDArray[Any], asked: Sequence[Any], classes:
     outputs = np.full((len(asked), classes), np.log(1e-9))
     outputs[:, model.classes_] = np.maximum(guessed, np.log(1e-9))
     return outputs
+
+
+Baseline = Callable[[Spec, Columns | None, Columns, Sequence[str]], Any]
+
+BASELINES: dict[str, Baseline] = {"majority": _majority, "tfidf": _tfidf}
+"""Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had."""

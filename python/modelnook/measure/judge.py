@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from modelnook.domain.errors import unknown
 from modelnook.domain.event import Warned
+from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
 from modelnook.messages import t
-from modelnook.tasks.base import Spec
+from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
 
@@ -35,8 +33,8 @@ class Judge:
 
     Args:
         spec: the task's light half.
-        rows: the texts that both models answer.
-        labels: the true labels by name; None: agreement with the original's answers is the metric.
+        columns: role -> values of the rows that both models answered; without the task's targets, agreement with the
+            original's answers is the metric.
         before: the original, measured.
         metric: what decides; the spec's primary metric where it is None.
         max_drop: how far it may fall, as a fraction, on the point estimate.
@@ -49,28 +47,28 @@ class Judge:
     def __init__(
         self,
         spec: Spec,
-        rows: Sequence[str],
-        labels: Sequence[Any] | None,
+        columns: Columns,
         before: Probe,
         metric: str | None,
         max_drop: float,
     ) -> None:
         self.spec = spec
-        self.rows = len(rows)
+        self.rows = len(before.outputs)
         self.before = before
         self.max_drop = max_drop
-        self.truth = None if labels is None else np.asarray(spec.truth({"label": labels}, before.labels))
-        self.metric = AGREEMENT if self.truth is None else (metric or spec.metrics[0])
-        if self.truth is not None and self.metric not in spec.metrics:
+        self.known = all(role in columns for role in spec.targets)
+        self.truth = spec.truth(columns, before.labels) if self.known else None
+        self.metric = (metric or spec.metrics[0]) if self.known else AGREEMENT
+        if self.known and self.metric not in spec.metrics:
             raise unknown("metric", self.metric, spec.metrics)
         self.value = self.scores(before)["metrics"][self.metric]
 
     def __call__(self, after: Probe) -> Verdict:
         """Measure a changed model against the original. Outputs that aren't numbers never pass."""
-        if not np.isfinite(after.outputs).all():
+        if not finite(after.outputs):
             return Verdict(0.0, 1.0, (1.0, 1.0), False)
-        if self.truth is None:
-            value, (low, high) = agreement(self.before.outputs, after.outputs)
+        if not self.known:
+            value, (low, high) = agreement(self.spec, self.before.outputs, after.outputs)
             drop, interval = 1 - value, (1 - high, 1 - low)
         else:
             value = self.spec.score(self.truth, after.outputs, self.before.labels)[self.metric]
@@ -82,8 +80,8 @@ class Judge:
 
     def scores(self, model: Probe) -> dict[str, Any]:
         """``{"metrics": …, "intervals": …}`` of a measured model."""
-        if self.truth is None:
-            value, interval = agreement(self.before.outputs, model.outputs)
+        if not self.known:
+            value, interval = agreement(self.spec, self.before.outputs, model.outputs)
             return {"metrics": {AGREEMENT: value}, "intervals": {AGREEMENT: interval}}
         metrics, intervals = score(self.spec, self.truth, model.outputs, self.before.labels)
         return {"metrics": metrics, "intervals": intervals}

@@ -1,7 +1,8 @@
 """One model folder measured in a clean process: ``python -m modelnook.measure.probe PATH --rows FILE --out FOLDER``.
 
-``FILE`` is a JSON list of texts. ``FOLDER`` gets ``probe.json`` and ``outputs.npy`` (float32, one row a text, in their
-order). A process of its own makes the peak of memory the model's, and keeps PyTorch away from one that doesn't need it.
+``FILE`` holds the rows, ``FOLDER`` gets ``probe.json`` and the outputs (see
+:mod:`modelnook.measure.outputs`). A process of its own makes the peak of memory the model's, and keeps PyTorch away
+from one that doesn't need it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.measure.memory import peak
+from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
 from modelnook.store.files import folder_bytes
@@ -38,7 +38,7 @@ class Probe:
         rows_per_s: at batch 32, sorted by length, warm.
         load_s: from the folder to a model that answers, libraries already imported.
         peak_memory_bytes: the process's most, libraries included; None where the system doesn't say.
-        outputs: raw outputs, float32 (rows, …), in the order of the texts.
+        outputs: the model's, in the order of the rows.
     """
 
     bytes: int
@@ -57,7 +57,7 @@ class Probe:
         return {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("outputs", "labels")}
 
 
-def measure(path: Path, rows: Sequence[str], *, task: str | None = None, seconds: float = SECONDS) -> Probe:
+def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds: float = SECONDS) -> Probe:
     """Load, answer, time; in this process.
 
     Raises:
@@ -107,7 +107,7 @@ def read_probe(out: Path, code: int = 0) -> Probe:
         raise UnsupportedError(key, code=code) from None
     if "error" in said:
         raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"))
-    return Probe(**said, outputs=np.load(out / "outputs.npy", allow_pickle=False))
+    return Probe(**said, outputs=read_outputs(out))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,13 +120,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     said = parser.parse_args(argv)
     said.out.mkdir(parents=True, exist_ok=True)
-    rows = json.loads(said.rows.read_text(encoding="utf-8"))
+    rows = read_rows(said.rows)
     try:
         found = measure(said.path, rows, task=said.task, seconds=said.seconds)
     except ModelnookError as error:
         _write(said.out, {"error": str(error)})
         return 1
-    np.save(said.out / "outputs.npy", np.asarray(found.outputs, dtype=np.float32))
+    write_outputs(said.out, found.outputs)
     _write(said.out, {**found.figures(), "labels": found.labels})
     return 0
 

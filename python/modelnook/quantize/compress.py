@@ -3,7 +3,7 @@
 ::
 
     result = compress(source, target, scheme="int8", backend="auto", task_name="text-classification",
-                      rows=texts, truth=labels, max_drop=0.01, probe=probe, emit=emit)
+                      rows={"text": texts, "label": labels}, max_drop=0.01, probe=probe, emit=emit)
     result.report["after"]["metrics"]["accuracy"]
 
 Each backend's attempts are tried in turn, from the fastest to the most careful, until one stays within ``max_drop``;
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ from modelnook.quantize import QUANTIZERS, backends
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.tasks import TASKS
+from modelnook.tasks.base import Columns
 
 __all__ = ["CompressResult", "Measure", "Trial", "compress"]
 
-Measure = Callable[[Path, list[str]], Probe]
+Measure = Callable[[Path, list[Any]], Probe]
 
 # More rows than these don't change a decision about a point, but cost minutes with a slow model.
 MOST_ROWS = 4_000
@@ -75,8 +76,7 @@ def compress(
     scheme: str,
     backend: str = "auto",
     task_name: str,
-    rows: Sequence[str],
-    truth: Sequence[Any] | None,
+    rows: Columns,
     max_drop: float,
     probe: Measure,
     emit: Emit,
@@ -86,8 +86,8 @@ def compress(
     """Make ``target`` a smaller model that does as well as ``source`` on the person's rows.
 
     Args:
-        rows: texts to measure on; at most 4,000 are used, a seeded sample of more.
-        truth: their labels by name; None: agreement with the original is measured instead.
+        rows: role -> values to measure on; at most 4,000 rows are used, a seeded sample of more. Without the task's
+            targets among them, agreement with the original is measured.
         max_drop: how far the metric may fall, as a fraction: 0.01 is one point. On the point estimate.
         probe: measures a folder on texts, in a clean process or in this one.
         metric: what decides; the task's primary metric where it is None.
@@ -100,14 +100,16 @@ def compress(
     """
     refuse_quantized(source)
     names = backends(backend, scheme)
-    texts, labels = _sample(rows, truth)
+    spec = TASKS.load(task_name, light=True)()
+    columns = _sample(rows, spec.inputs[0])
+    asked = spec.as_rows(columns)
     emit(Progress("measuring"))
-    before = probe(source, texts)
-    judge = Judge(TASKS.load(task_name, light=True)(), texts, labels, before, metric, max_drop)
+    before = probe(source, asked)
+    judge = Judge(spec, columns, before, metric, max_drop)
     work = target.with_name(f".{target.name}.tries")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        run = _Run(source, work, scheme, task_name, texts, probe, judge, emit, stop)
+        run = _Run(source, work, scheme, task_name, asked, probe, judge, emit, stop)
         trials, best = run.all(names, backend == "auto")
         if best is None:
             if not trials or stop():
@@ -130,7 +132,7 @@ class _Run:
     work: Path
     scheme: str
     task: str
-    texts: list[str]
+    rows: list[Any]
     probe: Measure
     judge: Judge
     emit: Emit
@@ -171,24 +173,25 @@ class _Run:
                 path,
                 self.scheme,
                 task=self.task,
-                calibration=self.texts[:CALIBRATION],
+                calibration=self.rows[:CALIBRATION],
                 emit=self.emit,
                 **options,
             )
             if self.stop():
                 return
             self.emit(Progress("measuring"))
-            after = self.probe(path, self.texts)
+            after = self.probe(path, self.rows)
             yield Trial(name, options, path, self.judge(after), after)
 
 
-def _sample(rows: Sequence[str], truth: Sequence[Any] | None) -> tuple[list[str], list[Any] | None]:
-    if not len(rows):
+def _sample(rows: Columns, role: str) -> dict[str, list[Any]]:
+    count = len(rows[role])
+    if not count:
         raise DataError("quantize.no_rows")
-    if len(rows) <= MOST_ROWS:
-        return list(rows), None if truth is None else list(truth)
-    taken = sorted(random.Random(SEED).sample(range(len(rows)), MOST_ROWS))
-    return [rows[i] for i in taken], None if truth is None else [truth[i] for i in taken]
+    if count <= MOST_ROWS:
+        return {role: list(values) for role, values in rows.items()}
+    taken = sorted(random.Random(SEED).sample(range(count), MOST_ROWS))
+    return {role: [values[i] for i in taken] for role, values in rows.items()}
 
 
 def _refusal(source: Path, scheme: str, judge: Judge, trials: list[Trial]) -> RefusedError:
@@ -229,7 +232,7 @@ def _report(judge: Judge, before: Probe, best: Trial, trials: list[Trial], schem
         "drop_interval": best.verdict.interval,
         "max_drop": judge.max_drop,
         "rows": judge.rows,
-        "labels_used": judge.truth is not None,
+        "labels_used": judge.known,
         "attempts": [trial.to_dict() for trial in trials],
     }
     made: dict[str, Any] = jsonable(report)

@@ -45,9 +45,10 @@ def by_sensitivity(
     hooks = [module.register_forward_pre_hook(watch(name)) for name, module in layers.items()]
     try:
         with torch.inference_mode():
-            encoded = task.encode(tokenizer, {"text": list(texts[:TEXTS])}, max_length)["input_ids"]
-            for start in range(0, len(encoded), 8):
-                task.outputs(model, task.collate(tokenizer, {"input_ids": encoded[start : start + 8]}))
+            encoded = task.encode(tokenizer, task.spec().as_columns(texts[:TEXTS]), max_length)
+            for start in range(0, len(task.lengths(encoded)), 8):
+                part = {name: values[start : start + 8] for name, values in encoded.items()}
+                task.outputs(model, task.collate(tokenizer, part))
     finally:
         for hook in hooks:
             hook.remove()

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from modelnook.domain.errors import UnsupportedError
+from modelnook.tasks import TASKS
+from modelnook.tasks.base import Spec
+
 __all__ = ["Runtime"]
 
 
@@ -33,15 +37,30 @@ class Runtime(ABC):
     device: str
 
     @abstractmethod
-    def outputs(self, rows: Sequence[Any], *, batch_size: int = 32, sort: bool = True) -> Any:
-        """Raw outputs as a numpy array, shape (rows, …) in the order given, e.g. float32 logits (rows, classes).
+    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
+        """The model's outputs in the order given: an array of shape (rows, …), e.g. float32 logits, or a list.
 
         Sorted by length into batches unless ``sort=False``; tokenising included.
+
+        Args:
+            rows: the value of the task's one input, or a dict of role -> value each.
         """
 
-    @abstractmethod
-    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto") -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:
         """One dict a row with the task's predict columns."""
+        spec = self.spec()
+        return spec.answers(self.outputs(rows, batch_size=batch_size), self.labels, rows) if len(rows) else []
+
+    def spec(self) -> Spec:
+        """The task's light half.
+
+        Raises:
+            UnsupportedError: no task, or one that isn't known here.
+        """
+        if self.task is None or self.task not in TASKS:
+            raise UnsupportedError("runtime.no_task", task=self.task or "-", known=", ".join(TASKS))
+        spec: Spec = TASKS.load(self.task, light=True)()
+        return spec
 
     def layers(self) -> str:
         """The layer tree as text."""

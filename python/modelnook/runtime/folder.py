@@ -89,7 +89,9 @@ def labels(said: dict[str, Any]) -> list[str]:
 
 
 def task_of(said: dict[str, Any]) -> str | None:
-    """The task that a config's architecture serves, or None for a bare encoder."""
+    """The task that a folder was trained for here, or that its architecture serves; None for a bare encoder."""
+    if said.get("modelnook_task"):
+        return str(said["modelnook_task"])
     task = task_of_architectures(said.get("architectures") or ())
     return None if task == "feature-extraction" else task
 

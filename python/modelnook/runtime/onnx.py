@@ -9,7 +9,7 @@ by side; benchmarks/predict.py).
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from tokenizers import Encoding, Tokenizer
 
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import folder
-from modelnook.runtime.answers import answers
 from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import plan
 from modelnook.runtime.silence import first_line
@@ -77,17 +76,13 @@ class OnnxRuntime(Runtime):
         """Logits, float32 of shape (rows, classes)."""
         found: NDArray[np.float32] | None = None
         for start in range(0, len(rows), CHUNK):
-            encoded = self._encode([as_text(r) for r in rows[start : start + CHUNK]])
+            encoded = self._encode(rows[start : start + CHUNK])
             batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort)
             for batch, values in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
                 found[[start + i for i in batch]] = values
         return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
-
-    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto") -> list[dict[str, Any]]:
-        """See :meth:`Runtime.predict`."""
-        return answers(self.task, self.outputs(rows, batch_size=batch_size), self.labels)
 
     def layers(self) -> str:
         """The program's inputs and outputs, and its operations by count where the package onnx is installed."""
@@ -117,14 +112,19 @@ class OnnxRuntime(Runtime):
     def _two_fit(self) -> bool:
         return (self.path / PROGRAM).stat().st_size <= MOST_BYTES_TWICE
 
-    def _encode(self, texts: list[str]) -> list[Encoding]:
+    def _encode(self, rows: Sequence[Any]) -> list[Encoding]:
+        if len(rows) and isinstance(rows[0], Mapping):
+            pairs = [(as_text(row["text"]), as_text(row.get("text_pair"))) for row in rows]
+            found: list[Encoding] = self._tokenizer.encode_batch_fast(pairs)
+            return found
         # Long texts are read as a prefix first, as in modelnook.tasks.text; only those need the tokens' offsets.
+        texts = [as_text(row) for row in rows]
         cut = CHARS_A_TOKEN * self.max_length + SLACK
         encoded = list(self._tokenizer.encode_batch_fast([text if len(text) <= cut else "" for text in texts]))
         long = [i for i, text in enumerate(texts) if len(text) > cut]
-        for i, found in zip(long, self._tokenizer.encode_batch([texts[i][:cut] for i in long]), strict=True):
-            end = max((end for _, end in found.offsets), default=0)
-            encoded[i] = found if end <= cut - SLACK else self._tokenizer.encode(texts[i])
+        for i, found_ in zip(long, self._tokenizer.encode_batch([texts[i][:cut] for i in long]), strict=True):
+            end = max((end for _, end in found_.offsets), default=0)
+            encoded[i] = found_ if end <= cut - SLACK else self._tokenizer.encode(texts[i])
         return encoded
 
     def _feed(self, encoded: Sequence[Encoding], batch: list[int]) -> dict[str, NDArray[Any]]:

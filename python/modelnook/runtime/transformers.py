@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.runtime import folder
-from modelnook.runtime.answers import answers
 from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import plan
 from modelnook.runtime.layers import module_tree
 from modelnook.runtime.silence import first_line, silence
 from modelnook.settings import current
 from modelnook.tasks import TASKS
+from modelnook.tasks.base import in_order
 
 __all__ = ["TransformersRuntime", "load_trained"]
 
@@ -31,7 +30,7 @@ CHUNK = 8192
 
 
 def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
-    """``(task, model, tokenizer)`` of a folder whose head was trained for the task; the model in eval mode, on the CPU.
+    """``(task, model, processor)`` of a folder whose head was trained for the task; the model in eval mode, on the CPU.
 
     Raises:
         UnsupportedError: an unknown task, a folder whose head is another's or missing, files that can't be read.
@@ -45,12 +44,12 @@ def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
     task = TASKS.load(name)()
     with silence():
         try:
-            model, tokenizer = task.load(str(path))
+            model, processor = task.load(str(path))
         except ModelnookError:
             raise
         except Exception as error:
             raise UnsupportedError("runtime.cant_load", path=path, error=first_line(error)) from error
-    return task, model.eval(), tokenizer
+    return task, model.eval(), processor
 
 
 class TransformersRuntime(Runtime):
@@ -67,27 +66,39 @@ class TransformersRuntime(Runtime):
         torch.set_num_threads(self.threads)
         self.device = _device(device)
         self.max_length = folder.max_length(path)
-        self._task, model, self._tokenizer = load_trained(path, self.task)
+        self._task, model, self._processor = load_trained(path, self.task)
         self._model: Any = model.to(self.device)
         self.labels: list[str] = self._task.labels
 
-    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> NDArray[np.float32]:
-        """Logits, float32 of shape (rows, classes)."""
-        model = self._loaded
-        found: NDArray[np.float32] = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(rows), CHUNK):
-                texts = rows[start : start + CHUNK]
-                encoded = self._task.encode(self._tokenizer, {"text": texts}, self.max_length)["input_ids"]
-                for batch in plan(list(map(len, encoded)), batch_size=batch_size, sort=sort):
-                    feed = self._task.collate(self._tokenizer, {"input_ids": [encoded[i] for i in batch]})
-                    feed = {name: values.to(self.device) for name, values in feed.items()}
-                    found[[start + i for i in batch]] = self._task.outputs(model, feed).cpu().numpy()
-        return found
+    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
+        """See :meth:`Runtime.outputs`."""
+        starts = range(0, max(1, len(rows)), CHUNK)
+        found = [self._chunk(rows[start : start + CHUNK], batch_size, sort) for start in starts]
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if isinstance(found[0], np.ndarray) else [row for part in found for row in part]
 
-    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto") -> list[dict[str, Any]]:
-        """See :meth:`Runtime.predict`."""
-        return answers(self.task, self.outputs(rows, batch_size=batch_size), self.labels)
+    def _chunk(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> Any:
+        task, model = self._task, self._loaded
+        if not len(rows):
+            return np.empty((0, len(self.labels)), dtype=np.float32)
+        encoded = task.encode(self._processor, task.spec().as_columns(rows), self.max_length)
+        lengths = task.lengths(encoded)
+        pieces = []
+        with torch.inference_mode():
+            for batch in plan(lengths, batch_size=batch_size, sort=sort):
+                feed = task.collate(self._processor, {name: [v[i] for i in batch] for name, v in encoded.items()})
+                feed = {name: v.to(self.device) if isinstance(v, torch.Tensor) else v for name, v in feed.items()}
+                values = task.outputs(model, feed)
+                pieces.append((batch, values.float().cpu().numpy() if isinstance(values, torch.Tensor) else values))
+        return task.merge(encoded, in_order(pieces, len(lengths)))
+
+    def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:
+        """See :meth:`Runtime.predict`; a model that writes is given ``options`` such as ``max_new_tokens``."""
+        written: list[dict[str, Any]] | None = self._task.answer(
+            self._loaded, self._processor, rows, batch_size=batch_size, max_length=self.max_length, **options
+        )
+        return super().predict(rows, batch_size=batch_size) if written is None else written
 
     def layers(self) -> str:
         """See :func:`~modelnook.runtime.layers.module_tree`."""

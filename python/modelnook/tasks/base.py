@@ -1,39 +1,63 @@
-"""A task: its columns, checks, metrics and what ``predict`` answers; and, heavy half, how it meets a model."""
+"""A task: its columns, checks, metrics and what ``predict`` answers; and, heavy half, how it meets a model.
+
+Outputs are what a model gives for a row before anybody reads it: logits of shape (classes,) for a classifier, (words,
+classes) for words, a text where the model writes. All rows together are one array where they are alike, else a list.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelnook.domain.event import Warned
 from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.domain.table import Table
 
-__all__ = ["Spec", "Task"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Columns", "Spec", "Task", "in_order", "resample"]
+
+Columns = Mapping[str, Sequence[Any]]
 
 
 class Spec(ABC):
     """The light half: standard library and numpy only, so that magics, plans and the server may load it."""
 
     name: ClassVar[str]
-    roles: ClassVar[tuple[str, ...]]
-    """The column roles it needs, in the order in which they are asked for, e.g. ``("text", "label")``."""
+    inputs: ClassVar[tuple[str, ...]]
+    """The column roles that ``predict`` needs, e.g. ``("text",)``."""
+    targets: ClassVar[tuple[str, ...]]
+    """The roles that training and scoring need beside them, e.g. ``("label",)``."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Further inputs, used where a table has them by name."""
+    scored: ClassVar[tuple[str, ...]] = ()
+    """Targets that the model itself must see to be scored, e.g. the completion whose loss is measured."""
     metrics: ClassVar[tuple[str, ...]]
-    """Every metric name; the first is the primary metric."""
+    """Every metric name; the first is the primary metric. Less is better for those in ``LOWER_IS_BETTER``."""
     predicts: ClassVar[tuple[str, ...]]
     """The columns of ``predict``."""
+    baselines: ClassVar[tuple[str, ...]] = ()
+    """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All that a training table must have, in the order in which they are asked for."""
+        return self.inputs + self.targets
 
     @abstractmethod
-    def check(self, columns: dict[str, Sequence[Any]]) -> list[Warned]:
+    def check(self, columns: Columns) -> list[Warned]:
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
 
     @abstractmethod
-    def labels(self, columns: dict[str, Sequence[Any]]) -> list[str]:
+    def labels(self, columns: Columns) -> list[str]:
         """The label names of a training table, in the order of the model's outputs; empty where a task has none."""
 
     @abstractmethod
-    def truth(self, columns: dict[str, Sequence[Any]], labels: Sequence[str]) -> Any:
-        """The encoded targets, e.g. int64 of shape (rows,).
+    def truth(self, columns: Columns, labels: Sequence[str]) -> Any:
+        """The encoded targets of each row, e.g. int64 of shape (rows,).
 
         Raises:
             DataError: a value that isn't among ``labels``, or a missing one; the row is named.
@@ -44,14 +68,70 @@ class Spec(ABC):
         """Metric name -> value.
 
         Args:
-            truth: shape (rows,), the encoded targets.
-            outputs: the model's outputs, shape (rows, …), e.g. logits (rows, classes).
-            labels: the names of the outputs' columns.
+            truth: the encoded targets, see :meth:`truth`.
+            outputs: the model's outputs in the order of the rows.
+            labels: the label names in the order of the outputs' columns.
         """
+
+    @abstractmethod
+    def answers(self, outputs: Any, labels: Sequence[str], rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """The columns of :attr:`predicts` for each of ``rows`` (see :meth:`as_rows`) from a model's outputs."""
+
+    def texts(self, columns: Columns) -> list[str] | None:
+        """What a row says as one text, to find copies, lengths and languages; None where rows hold no text."""
+        parts = [columns[role] for role in self.inputs + self.optional if role in columns]
+        return [" ".join(map(_text, cells)) for cells in zip(*parts, strict=True)]
+
+    def draws(
+        self, truth: Any, outputs: Any, labels: Sequence[str], resamples: int, random: np.random.Generator
+    ) -> dict[str, NDArray[np.float64]]:
+        """Metric -> its value on each of ``resamples`` bootstrap samples of the rows, for those that have a quick way.
+
+        A task whose metrics follow from sums over rows says so with :meth:`sums` and :meth:`metrics_of`; this is
+        then the whole of it.
+        """
+        sums = self.sums(truth, outputs, labels)
+        return {} if sums is None else self.metrics_of(resample(sums, resamples, random))
+
+    def sums(self, truth: Any, outputs: Any, labels: Sequence[str]) -> NDArray[np.float64] | None:
+        """What each row adds to the sums that decide the metrics, float64 of shape (rows, k); None: nothing does."""
+        return None
+
+    def metrics_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Metric -> values of shape (…) from sums over rows of shape (…, k)."""
+        return {}
+
+    def agree(self, before: Any, after: Any) -> NDArray[np.bool_]:
+        """On which rows two models' outputs come to the same answer; shape (rows,)."""
+        import numpy as np
+
+        return np.array([a == b for a, b in zip(before, after, strict=True)], dtype=bool)
+
+    def tables(self, truth: Any, outputs: Any, labels: Sequence[str]) -> dict[str, Table]:
+        """What an evaluation shows beside the metrics, e.g. ``per_class`` and ``confusion``."""
+        return {}
 
     def better(self, metric: str, new: float, old: float) -> bool:
         """Whether ``new`` beats ``old`` in ``metric``."""
         return new < old if metric in LOWER_IS_BETTER else new > old
+
+    def as_rows(self, columns: Columns, roles: Sequence[str] | None = None) -> list[Any]:
+        """Inputs as a model's runtime takes them: the value of the one role, or a dict of role -> value.
+
+        Args:
+            roles: those wanted; without it all inputs that are there, and what is :attr:`scored`.
+        """
+        wanted = self.inputs + self.optional + self.scored if roles is None else roles
+        there = [role for role in wanted if role in columns]
+        if len(there) == 1 and there[0] == self.inputs[0]:
+            return list(columns[there[0]])
+        return [dict(zip(there, cells, strict=True)) for cells in zip(*(columns[role] for role in there), strict=True)]
+
+    def as_columns(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
+        """The other way round: role -> values."""
+        if rows and isinstance(rows[0], Mapping) and set(rows[0]) & set(self.inputs):
+            return {role: [row.get(role) for row in rows] for role in rows[0]}
+        return {self.inputs[0]: list(rows)}
 
 
 class Task(ABC):
@@ -62,13 +142,21 @@ class Task(ABC):
     """
 
     spec: ClassVar[type[Spec]]
+    cuts_vocabulary: ClassVar[bool] = False
+    """Whether token ids are inputs alone, so that training may leave the unused rows of the embedding table out."""
+    new_head: ClassVar[bool] = True
+    """Whether its head is made for the labels at hand; False where the base model comes with the one that it keeps."""
+    checks_by_loss: ClassVar[bool] = False
+    """Whether those in mid-training use :meth:`check`, because :meth:`outputs` takes long (a model that writes)."""
 
     def __init__(self, labels: Sequence[str] = ()) -> None:
         self.labels = list(labels)
 
     @abstractmethod
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
-        """``(model, tokenizer)`` with the task's head, from a local folder. Nothing of the folder is executed.
+        """``(model, processor)`` with the task's head, from a local folder. Nothing of the folder is executed.
+
+        The processor is what turns a row into numbers: a tokenizer, an image processor, a feature extractor.
 
         Raises:
             NotFoundError: no ``config.json`` there.
@@ -76,21 +164,97 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def encode(self, tokenizer: Any, columns: dict[str, Sequence[Any]], max_length: int) -> dict[str, list[Any]]:
-        """Tokenised rows: name -> list over rows, of unpadded lists, and ``labels`` where the column is there."""
+    def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
+        """Encoded rows: name -> list over rows, unpadded, and ``labels`` where the targets are there.
+
+        Where one row becomes several (a long context in windows), ``owner`` holds the number of each one's row.
+        """
 
     @abstractmethod
-    def collate(self, tokenizer: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
+    def collate(self, processor: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
         """One batch of CPU tensors, padded to its own longest row."""
 
     @abstractmethod
     def loss(self, model: Any, batch: dict[str, Any]) -> Any:
-        """The mean loss over the batch's rows: a scalar float32 tensor to call ``backward`` on."""
+        """The mean loss over the batch: a scalar float32 tensor to call ``backward`` on."""
 
     @abstractmethod
     def outputs(self, model: Any, batch: dict[str, Any]) -> Any:
-        """The model's raw outputs, a float32 tensor of shape (rows, …); called without gradients."""
+        """The model's outputs for a batch: a tensor of shape (rows, …) or a list over rows; without gradients."""
 
-    @abstractmethod
-    def predict_rows(self, outputs: Any) -> list[dict[str, Any]]:
-        """The model's outputs as ``predict``'s columns, one dict a row."""
+    def check(self, model: Any, batch: dict[str, Any]) -> Any:
+        """As :meth:`outputs`, for an evaluation in mid-training; see :attr:`checks_by_loss`."""
+        return self.outputs(model, batch)
+
+    def check_score(self, outputs: Any) -> dict[str, float]:
+        """Metrics of :meth:`check`'s outputs, where :attr:`checks_by_loss`."""
+        raise NotImplementedError
+
+    def merge(self, rows: dict[str, list[Any]], outputs: Any) -> Any:
+        """Outputs of encoded rows as outputs of the rows that they came from; see ``owner`` of :meth:`encode`."""
+        return outputs
+
+    def lengths(self, rows: dict[str, list[Any]]) -> list[int]:
+        """What each encoded row costs, in tokens or alike: rows of one length make batches without padding."""
+        return [len(ids) for ids in rows["input_ids"]]
+
+    def weight(self, rows: dict[str, list[Any]]) -> float:
+        """What the mean of :meth:`loss` divides by, e.g. the rows, or the tokens that have a label."""
+        return float(len(next(iter(rows.values()))))
+
+    def set_length(self, processor: Any, max_length: int) -> None:
+        """Have the processor remember the length that the model was trained with."""
+        processor.model_max_length = max_length
+
+    def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]] | None:
+        """``predict``'s rows where they don't follow from :meth:`outputs` (a model that writes); None where they do."""
+        return None
+
+
+def in_order(pieces: Iterable[tuple[Sequence[int], Any]], count: int) -> Any:
+    """Outputs of batches put into the order of the rows: an array where all are alike, else a list.
+
+    Args:
+        pieces: the numbers of a batch's rows, and their outputs, an array of shape (rows of the batch, …) or a list.
+    """
+    import numpy as np
+
+    together = list(pieces)
+    arrays = [values for _, values in together if isinstance(values, np.ndarray)]
+    if arrays and len(arrays) == len(together) and len({a.shape[1:] for a in arrays}) == 1:
+        whole = np.empty((count, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+        for index, values in together:
+            whole[list(index)] = values
+        return whole
+    found: list[Any] = [None] * count
+    for index, values in together:
+        for at, value in zip(index, values, strict=True):
+            found[at] = value
+    return found
+
+
+def resample(sums: NDArray[np.float64], resamples: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Sums over ``resamples`` bootstrap samples of the rows; shape (resamples, k).
+
+    A sample is a multinomial draw of how often each row is in it. Rows that add the same count as one cell, so that a
+    hundred thousand rows of rights and wrongs are two.
+    """
+    import numpy as np
+
+    cells, counts = np.unique(sums, axis=0, return_counts=True)
+    rows = len(sums)
+    found = np.empty((resamples, sums.shape[1]))
+    # Draws are made in parts: rows x resamples of them at once would not fit memory.
+    part = max(1, min(resamples, 8_000_000 // max(1, len(cells))))
+    for start in range(0, resamples, part):
+        size = min(part, resamples - start)
+        found[start : start + size] = random.multinomial(rows, counts / rows, size=size) @ cells
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_text, value))
+    return "" if value is None or value != value else str(value)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 
-__all__ = ["load_config", "load_model", "load_tokenizer", "parameter_count", "quiet"]
+__all__ = ["load_config", "load_model", "load_tokenizer", "quiet"]
 
 
 @contextmanager
@@ -104,12 +102,3 @@ def _require_safetensors(folder: Path) -> None:
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return (text[0] if text else type(error).__name__)[:200].rstrip(".")
-
-
-def parameter_count(folder: Path) -> int:
-    """How many numbers the weights hold, read from the safetensors headers alone; 0 where there are none."""
-    total = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, framework="pt") as tensors:
-            total += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return total

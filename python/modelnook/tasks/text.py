@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["as_text", "encode_texts"]
+__all__ = ["as_text", "encode_pairs", "encode_texts"]
 
 CHARS_A_TOKEN = 12
 """So many characters a token are read at first; texts of longer tokens are read again as a whole."""
@@ -41,6 +41,26 @@ def encode_texts(tokenizer: Any, texts: Sequence[Any], max_length: int) -> list[
         for i, row in zip(again, _encode(tokenizer, [whole[i] for i in again], max_length)["input_ids"], strict=True):
             ids[i] = row
     return ids
+
+
+def encode_pairs(
+    tokenizer: Any, texts: Sequence[Any], pairs: Sequence[Any], max_length: int
+) -> dict[str, list[list[int]]]:
+    """``input_ids`` of both texts in one, the longer cut first; ``token_type_ids`` where the model has them."""
+    if not len(texts):
+        return {"input_ids": []}
+    kinds = "token_type_ids" in tokenizer.model_input_names
+    found = tokenizer(
+        [as_text(text) for text in texts],
+        [as_text(text) for text in pairs],
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=kinds,
+        verbose=False,
+    )
+    names = ("input_ids", "token_type_ids") if kinds else ("input_ids",)
+    return {name: found[name] for name in names}
 
 
 def _end(encoding: Any) -> int:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from modelnook.tasks.base import Task
+from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
-from modelnook.tasks.text import encode_texts
+from modelnook.tasks.text import encode_pairs, encode_texts
 from modelnook.tasks.text_classification import TextClassification
 
 __all__ = ["TextClassificationTask"]
@@ -21,6 +20,7 @@ class TextClassificationTask(Task):
     """A sequence-classification head on any encoder (or decoder) that transformers has one for."""
 
     spec = TextClassification
+    cuts_vocabulary = True
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; a head for the same labels is kept, any other is made anew.
@@ -42,28 +42,22 @@ class TextClassificationTask(Task):
             model.config.pad_token_id = tokenizer.pad_token_id
         return model, tokenizer
 
-    def encode(self, tokenizer: Any, columns: dict[str, Sequence[Any]], max_length: int) -> dict[str, list[Any]]:
-        """``input_ids`` (unpadded lists of at most ``max_length`` ints) and ``labels`` (ints) where they are given."""
-        rows: dict[str, list[Any]] = {"input_ids": encode_texts(tokenizer, columns["text"], max_length)}
+    def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
+        """``input_ids`` (unpadded lists of at most ``max_length`` ints) and ``labels`` (ints) where they are given.
+
+        Pairs have ``token_type_ids`` as well where the model tells its two texts apart by them.
+        """
+        if "text_pair" in columns:
+            rows = encode_pairs(processor, columns["text"], columns["text_pair"], max_length)
+        else:
+            rows = {"input_ids": encode_texts(processor, columns["text"], max_length)}
         if "label" in columns:
             rows["labels"] = self.spec().truth(columns, self.labels).tolist()
         return rows
 
-    def collate(self, tokenizer: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
-        """``input_ids``, and ``attention_mask`` where lengths differ: int64 (rows, longest); ``labels``: (rows,)."""
-        ids = rows["input_ids"]
-        sizes = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-        longest = int(sizes.max())
-        mask = np.arange(longest) < sizes[:, None]
-        left = tokenizer.padding_side == "left"
-        if left:
-            mask = mask[:, ::-1]
-        padded = np.full((len(ids), longest), tokenizer.pad_token_id, dtype=np.int64)
-        padded[mask] = np.concatenate(ids)
-        batch = {"input_ids": torch.from_numpy(padded)}
-        if int(sizes.min()) != longest:
-            # Rows of one length need no mask, and attention without one is faster.
-            batch["attention_mask"] = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.int64))
+    def collate(self, processor: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
+        """See :func:`~modelnook.tasks.padding_heavy.padded`; ``labels`` are int64 of shape (rows,)."""
+        batch = padded(processor, rows)
         if "labels" in rows:
             batch["labels"] = torch.tensor(rows["labels"], dtype=torch.int64)
         return batch
@@ -78,18 +72,3 @@ class TextClassificationTask(Task):
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         logits: torch.Tensor = model(**inputs).logits
         return logits.float()
-
-    def predict_rows(self, outputs: Any) -> list[dict[str, Any]]:
-        """``label``, its ``score`` (softmax) and ``scores`` of all labels from logits of shape (rows, classes)."""
-        logits = np.asarray(outputs, dtype=np.float64)
-        exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares = exp / exp.sum(axis=1, keepdims=True)
-        best = shares.argmax(axis=1)
-        return [
-            {
-                "label": self.labels[i],
-                "score": float(row[i]),
-                "scores": {name: float(v) for name, v in zip(self.labels, row, strict=True)},
-            }
-            for i, row in zip(best.tolist(), shares, strict=True)
-        ]

@@ -47,7 +47,7 @@ class MethodSuite:
         torch.manual_seed(0)
         task = TASKS.load(self.task)(TASKS.load(self.task, light=True)().labels(rows))
         model, tokenizer = task.load(str(folder))
-        return task, method.prepare(model), tokenizer
+        return task, method.prepare(model, task), tokenizer
 
     def fit(self, method: Any, ready: tuple[Any, Any, Any], rows: dict[str, list[Any]], **more: Any) -> list[Event]:
         """Train; gives the events."""
@@ -64,7 +64,6 @@ class MethodSuite:
 
     def test_is_named_as_its_row(self, method: Any) -> None:
         assert method.name == self.name
-        assert method.default_learning_rate > 0
 
     def test_something_is_trained_and_kept(self, method: Any, folder: Path, rows: dict[str, list[Any]]) -> None:
         _, model, _ = self.ready(method, folder, rows)

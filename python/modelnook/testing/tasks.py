@@ -74,11 +74,11 @@ class TaskSuite:
         task, _, tokenizer = loaded
         encoded = task.encode(tokenizer, rows, 8)
         assert all(0 < len(ids) <= 8 for ids in encoded["input_ids"])
-        assert {len(values) for values in encoded.values()} == {len(rows[task.spec.roles[0]])}
+        assert {len(values) for values in encoded.values()} == {len(task.lengths(encoded))}
 
     def test_encodes_without_the_target(self, loaded: Any, rows: dict[str, list[Any]]) -> None:
         task, _, tokenizer = loaded
-        inputs = {role: values for role, values in rows.items() if role != "label"}
+        inputs = {role: values for role, values in rows.items() if role not in task.spec.targets}
         assert "labels" not in task.encode(tokenizer, inputs, 16)
 
     def test_loss_is_a_finite_number_with_gradients(self, loaded: Any, rows: dict[str, list[Any]]) -> None:
@@ -93,7 +93,7 @@ class TaskSuite:
         import torch
 
         task, model, tokenizer = loaded
-        encoded = task.encode(tokenizer, {r: v for r, v in rows.items() if r != "label"}, 32)
+        encoded = task.encode(tokenizer, {r: v for r, v in rows.items() if r not in task.spec.targets}, 32)
         model.eval()
         with torch.inference_mode():
             together = task.outputs(model, task.collate(tokenizer, encoded))
@@ -114,6 +114,6 @@ class TaskSuite:
         assert spec.metrics[0] in scores
         assert set(scores) <= set(spec.metrics)
         assert all(isinstance(value, float) for value in scores.values())
-        predicted = task.predict_rows(outputs)
+        predicted = spec.answers(outputs, task.labels, spec.as_rows(rows))
         assert len(predicted) == len(outputs)
         assert set(predicted[0]) == set(spec.predicts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import torch
 
-__all__ = ["autocast", "is_out_of_memory", "native_bf16", "pick_device", "rng_state", "set_rng_state"]
+__all__ = ["is_out_of_memory", "native_bf16", "pick_device", "rng_state", "set_rng_state"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -43,12 +42,6 @@ def _cpu_flags() -> set[str]:
         return set()
     lines = (line for line in text.splitlines() if line.startswith(("flags", "Features")))
     return set(next(lines, "").partition(":")[2].split())
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """bfloat16 autocast, or nothing, for ``auto``, ``bf16`` or ``fp32``."""
-    use = precision == "bf16" or (precision == "auto" and native_bf16(device.type))
-    return torch.autocast(device.type, dtype=torch.bfloat16) if use else nullcontext()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

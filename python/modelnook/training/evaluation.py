@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from modelnook.tasks.base import Task
+from modelnook.tasks.base import Task, in_order
 from modelnook.training.batches import eval_batches
-from modelnook.training.device import autocast, is_out_of_memory
+from modelnook.training.device import is_out_of_memory
 
 __all__ = ["outputs_of", "take", "to_device"]
 
@@ -27,56 +27,48 @@ def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """A batch's tensors where the model is."""
     if device.type == "cpu":
         return batch
-    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    return {n: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for n, v in batch.items()}
 
 
 def outputs_of(
     model: Any,
     task: Task,
-    tokenizer: Any,
+    processor: Any,
     rows: dict[str, list[Any]],
     *,
     device: torch.device,
-    precision: str = "auto",
+    context: Callable[[], AbstractContextManager[object]] = nullcontext,
     batch_size: int = 64,
-) -> NDArray[np.float32]:
-    """The task's outputs, float32 of shape (rows, …). The model's training mode is left as it was."""
-    inputs = {name: values for name, values in rows.items() if name != "labels"}
-    lengths = [len(ids) for ids in inputs["input_ids"]]
+    check: bool = False,
+) -> Any:
+    """The task's outputs in the order of the rows, see :meth:`Task.outputs`. The model's training mode is left as is.
+
+    Args:
+        context: entered around the model's work, e.g. for autocast.
+        check: what :meth:`Task.check` gives, unmerged and with the labels seen.
+    """
+    lengths = task.lengths(rows)
+    seen = rows if check or task.spec.scored else {name: values for name, values in rows.items() if name != "labels"}
     was_training = model.training
     model.eval()
     tokens = TOKENS
+
+    def run(index: list[int]) -> Any:
+        batch = to_device(task.collate(processor, take(seen, index)), device)
+        values = task.check(model, batch) if check else task.outputs(model, batch)
+        return values.float().cpu().numpy() if isinstance(values, torch.Tensor) else values
+
     try:
         while True:
+            order = list(eval_batches(lengths, batch_size, tokens))
             try:
-                return _run(model, task, tokenizer, inputs, lengths, device, precision, batch_size, tokens)
+                with torch.inference_mode(), context():
+                    outputs = in_order([(index, run(index)) for index in order], len(lengths))
+                break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or tokens <= max(lengths):
                     raise
             tokens //= 2
     finally:
         model.train(was_training)
-
-
-def _run(
-    model: Any,
-    task: Task,
-    tokenizer: Any,
-    inputs: dict[str, list[Any]],
-    lengths: list[int],
-    device: torch.device,
-    precision: str,
-    batch_size: int,
-    tokens: int,
-) -> NDArray[np.float32]:
-    found: list[NDArray[np.float32]] = []
-    order: list[int] = []
-    with torch.inference_mode(), autocast(device, precision):
-        for index in eval_batches(lengths, batch_size, tokens):
-            batch = to_device(task.collate(tokenizer, take(inputs, index)), device)
-            found.append(task.outputs(model, batch).float().cpu().numpy())
-            order += index
-    together = np.concatenate(found)
-    outputs = np.empty_like(together)
-    outputs[order] = together
-    return outputs
+    return outputs if check else task.merge(rows, outputs)

@@ -1,8 +1,9 @@
 """The one training loop: every method and task goes through it.
 
 What makes it quick is said where it is done: batches of rows alike in length (``batches``), fused AdamW
-(``optimizer``), bfloat16 where the processor multiplies it (``device``), an embedding table cut to the tokens that
-occur (``vocabulary``), dropout and attention for a CPU (``dropout``, ``attention``), memory that stays (``memory``).
+(``optimizer``), bfloat16 where the processor multiplies it (``precision``, ``halves``), an embedding table cut to the
+tokens that occur (``vocabulary``), dropout and attention for a CPU (``dropout``, ``attention``), memory that stays
+(``memory``).
 What makes it safe: checkpoints from which it goes on to the same weights (``checkpoint``), a stop after any step,
 batches that shrink where memory runs out.
 """
@@ -13,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,19 +25,14 @@ from modelnook.tasks.base import Task
 from modelnook.training.attention import fast_attention
 from modelnook.training.base import Trainable, TrainConfig, TrainResult
 from modelnook.training.batches import train_batches
-from modelnook.training.checkpoint import Checkpoint, Checkpoints
-from modelnook.training.device import (
-    autocast,
-    is_out_of_memory,
-    native_bf16,
-    pick_device,
-    rng_state,
-    set_rng_state,
-)
+from modelnook.training.checkpoint import Checkpoints
+from modelnook.training.device import is_out_of_memory, pick_device, rng_state, set_rng_state
 from modelnook.training.dropout import fast_dropout
 from modelnook.training.evaluation import outputs_of, take, to_device
+from modelnook.training.keeper import Best, Keeper
 from modelnook.training.memory import keep_memory
 from modelnook.training.optimizer import Optimizer, decay_left
+from modelnook.training.precision import Precision
 from modelnook.training.report import Reporter
 from modelnook.training.threads import Threads
 from modelnook.training.vocabulary import Vocabulary
@@ -53,7 +48,7 @@ SAVING_SHARE = 0.02
 def train(
     model: Any,
     task: Task,
-    tokenizer: Any,
+    processor: Any,
     train_rows: Rows,
     eval_rows: Rows | None,
     config: TrainConfig,
@@ -61,12 +56,14 @@ def train(
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     checkpoints: Checkpoints | None = None,
+    truth: Any = None,
 ) -> TrainResult:
     """Train ``model`` in place; goes on from the newest of ``checkpoints`` if it holds one.
 
     Args:
         train_rows: as :meth:`Task.encode` gives them, with ``labels``.
         eval_rows: the same, or None: then the last weights are kept.
+        truth: what the outputs of these are scored against (:meth:`Spec.truth`); their ``labels`` without it.
         stop: asked after each step; True ends training, evaluates and leaves a usable model.
 
     Raises:
@@ -75,13 +72,15 @@ def train(
     """
     device = pick_device(config.device)
     model.to(device)
-    vocabulary = Vocabulary(model, train_rows, eval_rows)
+    vocabulary = Vocabulary(model if task.cuts_vocabulary else None, train_rows, eval_rows)
     rows, checks = vocabulary.renumber(train_rows), eval_rows and vocabulary.renumber(eval_rows)
-    loop = _Loop(model, task, tokenizer, rows, checks, config, method, emit, stop, checkpoints, device)
+    truth = eval_rows.get("labels") if truth is None and eval_rows else truth
+    loop = _Loop(model, task, processor, rows, checks, truth, config, method, emit, stop, checkpoints, device)
     try:
         with _quick_on_cpu(model, device):
             return loop.run()
     finally:
+        loop.precision.restore()
         vocabulary.restore(decay_left(config, loop.total, loop.step))
 
 
@@ -95,16 +94,6 @@ def _quick_on_cpu(model: Any, device: torch.device) -> Iterator[None]:
         yield
 
 
-@dataclass
-class _Best:
-    """The best evaluation so far. ``outputs`` is None where it was made before a resume."""
-
-    step: int
-    metrics: dict[str, float]
-    outputs: Any = None
-    waited: int = 0
-
-
 class _Loop:
     """The state of one run. ``step`` counts optimizer steps done; everything follows from it and the seed."""
 
@@ -112,9 +101,10 @@ class _Loop:
         self,
         model: Any,
         task: Task,
-        tokenizer: Any,
+        processor: Any,
         rows: Rows,
         checks: Rows | None,
+        truth: Any,
         config: TrainConfig,
         method: Trainable,
         emit: Emit,
@@ -122,22 +112,23 @@ class _Loop:
         checkpoints: Checkpoints | None,
         device: torch.device,
     ) -> None:
-        self.model, self.task, self.tokenizer = model, task, tokenizer
-        self.rows, self.checks, self.config, self.method = rows, checks, config, method
-        self.emit, self.stop, self.checkpoints, self.device = emit, stop, checkpoints, device
+        self.began = time.perf_counter()
+        self.model, self.task, self.processor = model, task, processor
+        self.rows, self.checks, self.truth, self.config = rows, checks, truth, config
+        self.emit, self.stop, self.device = emit, stop, device
         self.threads = Threads(config.threads)
+        self.made_way = False
         self.spec = task.spec()
-        self.metric = config.metric or self.spec.metrics[0]
-        self.lengths = [len(ids) for ids in rows["input_ids"]]
+        self.metric = "loss" if task.checks_by_loss else config.metric or self.spec.metrics[0]
+        self.lengths = task.lengths(rows)
         self.per_epoch = math.ceil(len(self.lengths) / config.batch_size)
         self.total = max(1, round(config.epochs * self.per_epoch))
         self.eval_every = config.eval_every or self.per_epoch
         self.micro = config.batch_size
         self.step = 0
-        self.best: _Best | None = None
-        self.made_way = False
-        self.kept: dict[str, torch.Tensor] = {}
+        self.best: Best | None = None
         self.epoch_batches: tuple[int, list[list[int]]] = (-1, [])
+        self.precision = Precision(model, device, config.precision, self._probe)
         self.optimizer = Optimizer(
             model,
             learning_rate=config.learning_rate,
@@ -145,7 +136,9 @@ class _Loop:
             warmup=config.warmup,
             clip=config.clip,
             total=self.total,
+            masters=self.precision.halves.masters if self.precision.halves else None,
         )
+        self.keeper = Keeper(model, method, self.optimizer, self.precision, checkpoints, emit)
 
     def run(self) -> TrainResult:
         """Train from where the checkpoints left off, to the end or until told to stop."""
@@ -154,22 +147,27 @@ class _Loop:
         self.report = self._reporter()
         self.report.progress("training", self.step, force=True)
         self.model.train()
-        began = saved = time.perf_counter()
+        self.saved = time.perf_counter()
         reason = "finished"
-        while self.step < self.total:
+        while self.step < self.total and reason == "finished":
             self._train_step()
-            reason = self._end_reason(began)
-            if reason != "finished":
-                break
+            reason = self._end_reason()
             due = self.step % self.eval_every == 0 and self.step < self.total
-            if due and self._evaluate(going_on=True):
+            if reason == "finished" and due and self._evaluate(going_on=True):
                 reason = "patience"
-                break
-            saved = self._checkpoint_if_due(saved)
-            self._make_way()
+            if reason == "finished":
+                self._checkpoint_if_due()
+                self._make_way()
         if reason in ("stopped", "budget"):
             self._checkpoint()
-        return self._result(reason, began)
+        return self._result(reason)
+
+    def _probe(self) -> None:
+        """Compute the loss of two rows, to learn whether the model can."""
+        self.task.loss(self.model, self._collated(self._batch(0)[:2]))
+
+    def _collated(self, index: list[int]) -> dict[str, Any]:
+        return to_device(self.task.collate(self.processor, take(self.rows, index)), self.device)
 
     def _train_step(self) -> None:
         began = time.perf_counter()
@@ -211,11 +209,11 @@ class _Loop:
         total: torch.Tensor | None = None
         for start in range(0, len(index), self.micro):
             part = index[start : start + self.micro]
-            batch = to_device(self.task.collate(self.tokenizer, take(self.rows, part)), self.device)
-            with autocast(self.device, self.config.precision):
+            batch = self._collated(part)
+            with self.precision.context():
                 loss = self.task.loss(self.model, batch)
             if len(part) < len(index):
-                loss = loss * (len(part) / len(index))
+                loss = loss * (self.task.weight(take(self.rows, part)) / self.task.weight(take(self.rows, index)))
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
@@ -233,19 +231,19 @@ class _Loop:
         self.emit(Warned("train.smaller_batch", said))
 
     def _make_way(self) -> None:
-        """Leave cores to other programs; said once, for it is slower and its last bits are not those of a quiet run."""
+        """Leave cores to other programs; said once: it is slower, and its last bits are not those of a quiet run."""
         if self.threads.look() and not self.made_way:
             self.made_way = True
             said = t("train.busy_machine", threads=self.threads.count, most=self.threads.most)
             self.emit(Warned("train.busy_machine", said))
 
-    def _end_reason(self, began: float) -> str:
+    def _end_reason(self) -> str:
         if self.step >= self.total:
             return "finished"
         if self.stop():
             return "stopped"
         limit = self.config.max_seconds
-        return "budget" if limit is not None and time.perf_counter() - began >= limit else "finished"
+        return "budget" if limit is not None and time.perf_counter() - self.began >= limit else "finished"
 
     def _evaluate(self, *, going_on: bool) -> bool:
         """Score the validation rows, keep weights that are better; True where patience is at its end."""
@@ -253,25 +251,31 @@ class _Loop:
             return False
         self.report.progress("evaluating", self.step, force=True)
         began = time.perf_counter()
-        outputs = outputs_of(
-            self.model,
-            self.task,
-            self.tokenizer,
-            self.checks,
-            device=self.device,
-            precision=self.config.precision,
-        )
-        metrics = self.spec.score(self.checks["labels"], outputs, self.task.labels)
+        outputs, metrics = self._checked(self.checks)
         self.report.evaluated(self.step, metrics, time.perf_counter() - began)
         if self.best is None or self._beats(metrics, self.best.metrics):
-            self.best = _Best(self.step, metrics, outputs)
-            if going_on and self.checkpoints is not None:
-                self.checkpoints.save_best(self.step, self.method.trainable_state(self.model), {"metrics": metrics})
-            elif going_on:
-                self.kept = {k: v.detach().clone() for k, v in self.method.trainable_state(self.model).items()}
+            self.best = Best(self.step, metrics, outputs)
+            if going_on:
+                self.keeper.save_best(self.step, metrics)
             return False
         self.best.waited += 1
         return going_on and 0 < self.config.patience <= self.best.waited
+
+    def _checked(self, checks: Rows) -> tuple[Any, dict[str, float]]:
+        """``(outputs, metrics)``; no outputs where the task only measures a loss in mid-training."""
+        by_loss = self.task.checks_by_loss
+        outputs = outputs_of(
+            self.model,
+            self.task,
+            self.processor,
+            checks,
+            device=self.device,
+            context=self.precision.context,
+            check=by_loss,
+        )
+        if by_loss:
+            return None, self.task.check_score(outputs)
+        return outputs, self.spec.score(self.truth, outputs, self.task.labels)
 
     def _beats(self, new: dict[str, float], old: dict[str, float]) -> bool:
         """In the metric; of equals, the one with the lower loss."""
@@ -279,44 +283,29 @@ class _Loop:
             return new.get("loss", 0.0) < old.get("loss", 0.0)
         return self.spec.better(self.metric, new.get(self.metric, math.nan), old.get(self.metric, math.nan))
 
-    def _checkpoint_if_due(self, saved: float) -> float:
-        every = self.config.checkpoint_every_s
-        if self.checkpoints is None or every <= 0 or self.step >= self.total:
-            return saved
-        if time.perf_counter() - saved < max(every, self.checkpoints.last_cost_s / SAVING_SHARE):
-            return saved
-        self._checkpoint()
-        return time.perf_counter()
+    def _checkpoint_if_due(self) -> None:
+        every, kept = self.config.checkpoint_every_s, self.keeper.checkpoints
+        if kept is None or every <= 0 or self.step >= self.total:
+            return
+        if time.perf_counter() - self.saved >= max(every, kept.last_cost_s / SAVING_SHARE):
+            self._checkpoint()
+            self.saved = time.perf_counter()
 
     def _checkpoint(self) -> None:
-        if self.checkpoints is None:
-            return
-        state = {f"optimizer|{name}": value for name, value in self.optimizer.state().items()}
-        state |= {f"rng|{name}": value for name, value in rng_state(self.device).items()}
         best = {"step": self.best.step, "metrics": self.best.metrics, "waited": self.best.waited} if self.best else None
-        meta = {"total": self.total, "rows": len(self.lengths), "micro": self.micro, "best": best}
-        self.checkpoints.save(self.step, self.method.trainable_state(self.model), state, meta)
+        self.keeper.save(self.step, {**self._identity(), "micro": self.micro, "best": best})
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint must agree in to be gone on from."""
+        return {"total": self.total, "rows": len(self.lengths)}
 
     def _resume(self) -> None:
-        found = self.checkpoints.latest() if self.checkpoints is not None else None
+        found = self.keeper.resume(self._identity())
         if found is None:
             return
-        if (found.meta["total"], found.meta["rows"]) != (self.total, len(self.lengths)):
-            self.emit(Warned("train.checkpoint_other", t("train.checkpoint_other")))
-            return
-        self._restore(found)
-
-    def _restore(self, found: Checkpoint) -> None:
-        self.method.load_trainable(self.model, found.weights)
-        parts: dict[str, dict[str, torch.Tensor]] = {"optimizer": {}, "rng": {}}
-        for key, value in found.state.items():
-            part, _, name = key.partition("|")
-            parts[part][name] = value
-        self.optimizer.load_state(parts["optimizer"])
-        set_rng_state(self.device, parts["rng"])
         self.step, self.micro = found.step, found.meta["micro"]
         best = found.meta["best"]
-        self.best = _Best(best["step"], best["metrics"], waited=best["waited"]) if best else None
+        self.best = Best(best["step"], best["metrics"], waited=best["waited"]) if best else None
 
     def _reporter(self) -> Reporter:
         evals = 0
@@ -330,49 +319,36 @@ class _Loop:
             done=self.step,
             tokens=int(sum(self.lengths) * self.total / self.per_epoch),
             evals=evals,
-            eval_tokens=sum(map(len, self.checks["input_ids"])) if self.checks else 0,
+            eval_tokens=sum(self.task.lengths(self.checks)) if self.checks else 0,
         )
 
-    def _result(self, reason: str, began: float) -> TrainResult:
+    def _result(self, reason: str) -> TrainResult:
         if reason != "patience":
             self._evaluate(going_on=False)
         if self.best is not None and self.best.step != self.step:
             self._load_best(self.best)
-        metrics = dict(self.best.metrics) if self.best else {"loss": self.report.mean_loss}
-        bf16 = self.config.precision == "bf16" or (self.config.precision == "auto" and native_bf16(self.device.type))
         return TrainResult(
             steps=self.step,
             epochs=self.step / self.per_epoch,
             best_step=self.best.step if self.best else None,
-            metrics=metrics,
+            metrics=dict(self.best.metrics) if self.best else {"loss": self.report.mean_loss},
             stopped=reason == "stopped",
             reason=reason,
             rows_per_s=self.report.rows_per_s,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - self.began,
             eval_outputs=self.best.outputs if self.best else None,
             micro_batch=self.micro,
-            precision="bf16" if bf16 else "fp32",
+            precision=self.precision.name,
             device=str(self.device),
             first_step_s=self.report.first_step_s,
         )
 
-    def _load_best(self, best: _Best) -> None:
-        if self.checkpoints is None:
-            self.method.load_trainable(self.model, self.kept)
-            return
-        kept = self.checkpoints.best()
+    def _load_best(self, best: Best) -> None:
+        """The best weights; where the disk lost them, those of the last step with their own figures."""
+        kept = self.keeper.load_best(best.step)
         if kept is None:
-            # The disk lost it: the weights of the last step are what there is, with their own figures.
-            self.emit(Warned("train.best_lost", t("train.best_lost", step=best.step)))
             self.best = None
             self._evaluate(going_on=False)
-            return
-        self.method.load_trainable(self.model, kept.weights)
-        if best.outputs is None or kept.step != best.step:
-            self.best = _Best(kept.step, dict(kept.meta["metrics"]), self._outputs())
-
-    def _outputs(self) -> Any:
-        assert self.checks is not None
-        return outputs_of(
-            self.model, self.task, self.tokenizer, self.checks, device=self.device, precision=self.config.precision
-        )
+        elif best.outputs is None or kept.step != best.step:
+            assert self.checks is not None
+            self.best = Best(kept.step, dict(kept.meta["metrics"]), self._checked(self.checks)[0])

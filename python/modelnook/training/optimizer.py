@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -38,22 +39,33 @@ class Optimizer:
 
     Args:
         total: optimizer steps of the whole run; ``warmup`` is a share of them.
+        masters: float32 weights by name of parameters that are rounded copies of them: those are moved, and the
+            copies follow.
     """
 
     def __init__(
-        self, model: nn.Module, *, learning_rate: float, weight_decay: float, warmup: float, clip: float, total: int
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        warmup: float,
+        clip: float,
+        total: int,
+        masters: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.params = list(self.named.values())
         self.peak, self.warmup, self.clip, self.total = learning_rate, warmup, clip, total
-        matrices = [p for p in self.params if p.ndim > 1]
-        rest = [p for p in self.params if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ]
-        fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in self.params)
-        self.divides = fused and all(p.device.type == "cpu" for p in self.params)
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.moved: dict[str, torch.Tensor] = {name: (masters or {}).get(name, p) for name, p in trained.items()}
+        self.copied = [(p, self.moved[name]) for name, p in trained.items() if self.moved[name] is not p]
+        # One buffer each for the copies' gradients in float32: taken once, not in every step.
+        self.buffers = [torch.empty_like(master) for _, master in self.copied]
+        matrices = [p for p in self.moved.values() if p.ndim > 1]
+        rest = [p for p in self.moved.values() if p.ndim <= 1]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+        kinds = {p.device.type for p in self.moved.values()}
+        fused = kinds <= {"cpu", "cuda"}
+        self.on_cpu = kinds == {"cpu"}
         self.adamw: Any = torch.optim.AdamW([g for g in groups if g["params"]], lr=learning_rate, fused=fused)
 
     def learning_rate(self, step: int) -> float:
@@ -62,30 +74,44 @@ class Optimizer:
 
     def update(self, step: int) -> None:
         """Clip the gradients, take the step (0-based), forget the gradients."""
+        used = self._gather()
         if self.clip > 0:
             self._clip()
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate(step)
         self.adamw.step()
         self.adamw.zero_grad(set_to_none=True)
+        if used:
+            torch._foreach_copy_([p.data for p, _ in used], [master for _, master in used])
+
+    def _gather(self) -> list[tuple[nn.Parameter, torch.Tensor]]:
+        """Bring the copies' gradients to their masters; gives the pairs that have one."""
+        used = []
+        for (parameter, master), buffer in zip(self.copied, self.buffers, strict=True):
+            if parameter.grad is not None:
+                master.grad = buffer.copy_(parameter.grad)
+                parameter.grad = None
+                used.append((parameter, master))
+        return used
 
     def _clip(self) -> None:
         """Bring the norm of all gradients down to the ceiling.
 
-        The fused kernel divides by a scale as it reads a gradient: that saves a pass over memory, twice the weights.
+        The fused kernel of a CPU divides by a scale as it reads a gradient: that saves a pass over memory.
         """
-        grads = [p.grad for p in self.params if p.grad is not None]
-        if not self.divides:
-            nn.utils.clip_grad_norm_(self.params, self.clip)
+        grads = [p.grad for p in self.moved.values() if p.grad is not None]
+        if not self.on_cpu:
+            nn.utils.clip_grad_norm_(list(self.moved.values()), self.clip)
             return
-        norm = nn.utils.get_total_norm(grads)
+        # A dot product with itself runs on all threads, which torch's norm doesn't.
+        norm = torch.stack([torch.dot(g.view(-1), g.view(-1)) for g in map(_flat, grads)]).sum().sqrt()
         self.adamw.grad_scale = ((norm + 1e-6) / self.clip).clamp(min=1.0)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Moments and step counts: ``NAME|exp_avg`` and so on -> tensor."""
         found = {}
-        for name, param in self.named.items():
-            for key, value in self.adamw.state.get(param, {}).items():
+        for name, moved in self.moved.items():
+            for key, value in self.adamw.state.get(moved, {}).items():
                 found[f"{name}|{key}"] = value
         return found
 
@@ -95,9 +121,10 @@ class Optimizer:
         for key, value in tensors.items():
             name, _, what = key.rpartition("|")
             by_name.setdefault(name, {})[what] = value
-        for name, param in self.named.items():
+        for name, moved in self.moved.items():
             if name in by_name:
-                self.adamw.state[param] = {
-                    what: value if what == "step" and param.device.type == "cpu" else value.to(param.device)
-                    for what, value in by_name[name].items()
-                }
+                self.adamw.state[moved] = {what: value.to(moved.device) for what, value in by_name[name].items()}
+
+
+def _flat(grad: torch.Tensor) -> torch.Tensor:
+    return grad if grad.is_contiguous() else grad.contiguous()

@@ -28,14 +28,15 @@ class Vocabulary:
     cut table, or the table is shared with an output layer or not trained, nothing is changed.
 
     Args:
+        model: None cuts nothing: for a task whose labels are token ids as well.
         sets: encoded rows with ``input_ids``: all that will be seen while the table is cut, validation rows as well.
     """
 
-    def __init__(self, model: nn.Module, *sets: Rows | None) -> None:
+    def __init__(self, model: nn.Module | None, *sets: Rows | None) -> None:
         self.table: nn.Embedding | None = None
         self.new: np.ndarray[Any, np.dtype[np.int32]] | None = None
-        table = _own_table(model)
-        if table is None:
+        table = _own_table(model) if model is not None else None
+        if model is None or table is None:
             return
         used = _used(model, sets, table.num_embeddings)
         new = _renumber(used, _fixed_ids(model), table.num_embeddings)

@@ -156,6 +156,8 @@ _ROWS = (
             Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
             Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
             Arg("text", example="body"),
+            Arg("columns", "pairs", example="question=q,context=passage"),
+            Arg("max_new_tokens", "int", low=1, example="64"),
         ),
         group="use",
         action="execute",
