@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from modelnook.finetune import METHODS
 from modelnook.testing.methods import MethodSuite
+from modelnook.testing.models import tiny_rows
+from modelnook.testing.trained import trained_model
 
 
 class TestFull(MethodSuite):
@@ -12,6 +19,29 @@ class TestFull(MethodSuite):
 
 class TestLora(MethodSuite):
     name = "lora"
+
+
+class TestDora(MethodSuite):
+    name = "dora"
+
+
+class TestHead(MethodSuite):
+    """On a body that has learnt to tell the rows apart, under other names: the head is new."""
+
+    name = "head"
+    learning_rate = 2e-2
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return trained_model(tmp_path / "base")
+
+    @pytest.fixture
+    def rows(self) -> dict[str, list[Any]]:
+        return tiny_rows(96, ("alpha", "beta"))
+
+
+class TestLastK(MethodSuite):
+    name = "last-k"
 
 
 def test_rows_stand_in_order() -> None:

@@ -14,8 +14,26 @@ __all__ = ["METHODS"]
 METHODS: Registry[type[Method]] = Registry(
     "method",
     {
+        "dora": Entry(
+            "modelnook.finetune.lora:Dora",
+            "LoRA that learns how long each weight vector is on its own; nearer to full, slower",
+            requires=("torch", "transformers", "peft"),
+            extra="train",
+        ),
         "full": Entry(
             "modelnook.finetune.full:Full", "all weights are trained", requires=("torch", "transformers"), extra="train"
+        ),
+        "head": Entry(
+            "modelnook.finetune.frozen:Head",
+            "the body stays as it is and is run once; what reads it is trained: the quickest",
+            requires=("torch", "transformers"),
+            extra="train",
+        ),
+        "last-k": Entry(
+            "modelnook.finetune.frozen:LastK",
+            "the last layers are trained (two of them), the ones before are run once",
+            requires=("torch", "transformers"),
+            extra="train",
         ),
         "lora": Entry(
             "modelnook.finetune.lora:Lora",

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from modelnook.domain.event import Emit
 from modelnook.tasks.base import Task
 
-__all__ = ["Method"]
+__all__ = ["Framed", "Method"]
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """What the loop is given: a task, and encoded rows to train and to validate on."""
+
+    task: Any
+    train: dict[str, list[Any]]
+    evaluation: dict[str, list[Any]] | None
 
 
 class Method(ABC):
@@ -28,6 +39,24 @@ class Method(ABC):
     @abstractmethod
     def prepare(self, model: Any, task: Task) -> Any:
         """The model with what is trained marked (``requires_grad``), adapters added."""
+
+    def frame(
+        self,
+        model: Any,
+        task: Task,
+        processor: Any,
+        train: dict[str, list[Any]],
+        evaluation: dict[str, list[Any]] | None,
+        device: Any,
+        emit: Emit,
+    ) -> Framed:
+        """The task and the rows as the method trains on them; by default as they are.
+
+        Args:
+            model: as :meth:`prepare` gave it.
+            device: where it will be trained, a ``torch.device``.
+        """
+        return Framed(task, train, evaluation)
 
     def trainable_state(self, model: Any) -> dict[str, Any]:
         """What a checkpoint keeps: name -> tensor. By default every parameter that is trained."""

@@ -113,7 +113,11 @@ def fit(
     emit(Started(recipe.verb, params))
     checkpoints = Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
     truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
-    done = run_loop(model, task, processor, train_rows, eval_rows, config, method, emit, stop, checkpoints, truth=truth)
+    framed = method.frame(model, task, processor, train_rows, eval_rows, pick_device(config.device), emit)
+    task, eval_rows = framed.task, framed.evaluation
+    done = run_loop(
+        model, task, processor, framed.train, eval_rows, config, method, emit, stop, checkpoints, truth=truth
+    )
     outputs = done.eval_outputs
     if eval_rows is not None and outputs is None:
         emit(Progress("evaluating", step=done.steps, total=planned.steps))

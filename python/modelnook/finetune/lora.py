@@ -13,7 +13,7 @@ from modelnook.finetune.base import Method
 from modelnook.finetune.full import save_pretrained
 from modelnook.tasks.base import Task
 
-__all__ = ["Lora"]
+__all__ = ["Dora", "Lora"]
 
 
 class Lora(Method):
@@ -24,6 +24,7 @@ class Lora(Method):
 
     name = "lora"
     options = ("rank", "alpha", "dropout")
+    use_dora = False
 
     def prepare(self, model: Any, task: Task) -> Any:
         """Adapters on every linear layer of the body. A head that is new is trained in full, and a pooler with it.
@@ -44,6 +45,7 @@ class Lora(Method):
             lora_dropout=float(self.knobs.get("dropout", 0.05)),
             target_modules=targets,
             modules_to_save=heads,
+            use_dora=self.use_dora,
             fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
             bias="none",
         )
@@ -52,6 +54,13 @@ class Lora(Method):
     def save(self, model: Any, processor: Any, folder: Path) -> None:
         """See :meth:`Method.save`; the adapters are merged, so that nothing of peft is needed to load it."""
         save_pretrained(model.merge_and_unload(), processor, folder)
+
+
+class Dora(Lora):
+    """DoRA (Liu et al. 2024, arXiv:2402.09353): LoRA on the direction of each weight vector, its length apart."""
+
+    name = "dora"
+    use_dora = True
 
 
 def _split(model: nn.Module) -> tuple[list[str], list[str]]:

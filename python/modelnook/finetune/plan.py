@@ -23,7 +23,7 @@ __all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_length
 SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
 
-RATE_FACTORS = {"lora": 10.0}
+RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "head": 20.0, "last-k": 2.0}
 """Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
 
 SAMPLE = 2000

@@ -51,15 +51,18 @@ class MethodSuite:
 
     def fit(self, method: Any, ready: tuple[Any, Any, Any], rows: dict[str, list[Any]], **more: Any) -> list[Event]:
         """Train; gives the events."""
+        import torch
+
         from modelnook.training.loop import train
 
         task, model, tokenizer = ready
         encoded = task.encode(tokenizer, rows, 16)
         events: list[Event] = []
+        framed = method.frame(model, task, tokenizer, encoded, encoded, torch.device("cpu"), events.append)
         options: dict[str, Any] = {"epochs": self.epochs, "batch_size": 8, "threads": 1, "checkpoint_every_s": 0}
         options |= {"learning_rate": self.learning_rate, **more}
         config = TrainConfig(**options)
-        train(model, task, tokenizer, encoded, encoded, config, method, events.append)
+        train(model, framed.task, tokenizer, framed.train, framed.evaluation, config, method, events.append)
         return events
 
     def test_is_named_as_its_row(self, method: Any) -> None:
@@ -95,11 +98,11 @@ class MethodSuite:
         task, model, tokenizer = ready = self.ready(method, folder, rows)
         self.fit(method, ready, rows, epochs=1.0)
         batch = task.collate(tokenizer, task.encode(tokenizer, rows, 16))
+        out = tmp_path / "out"
+        method.save(model, tokenizer, out)
         model.eval()
         with torch.inference_mode():
             expected = task.outputs(model, batch)
-        out = tmp_path / "out"
-        method.save(model, tokenizer, out)
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {f.name for f in out.iterdir()}
         assert str(folder) not in (out / "config.json").read_text() + (out / "tokenizer_config.json").read_text()
         again = TASKS.load(self.task)()
