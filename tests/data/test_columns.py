@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from modelnook.data.columns import NAMES, find, taken
+from modelnook.data.columns import NAMES, find, has_role, label_kind, taken
 from modelnook.data.frame import Rows
+from modelnook.data.read import read
 from modelnook.domain.errors import DataError, NotFoundError
 
 ROLES = ("text", "label")
@@ -82,3 +83,20 @@ def test_one_column_never_plays_two_parts() -> None:
 def test_every_role_goes_by_its_own_name(role: str) -> None:
     assert NAMES[role][0] == role
     assert len(set(NAMES[role])) == len(NAMES[role])
+
+
+def test_what_a_label_column_holds() -> None:
+    rows = read({"text": ["a"] * 60, "label": [i % 3 for i in range(60)], "score": [i / 7 for i in range(60)]})
+    assert label_kind(rows) == "classes"
+    assert label_kind(rows, {"label": "score"}) == "numbers"
+    assert label_kind(read({"text": ["a", "b"], "label": [["x"], ["x", "y"]]})) == "lists"
+    assert label_kind(read({"text": ["a"] * 400, "label": [i % 100 for i in range(400)]})) == "numbers"
+    assert label_kind(read({"text": ["a"] * 900, "label": [i % 100 for i in range(900)]})) == "classes"
+    assert label_kind(read({"text": ["a", "b"], "label": [1.0, None]})) == "classes"
+
+
+def test_roles_are_seen_by_name_or_as_said() -> None:
+    rows = read({"评论": ["a"], "y": [1]})
+    assert has_role(rows, "text")
+    assert not has_role(rows, "tokens")
+    assert has_role(rows, "tokens", {"tokens": "y"})

@@ -82,7 +82,8 @@ def test_output_and_debug_belong_to_the_magic() -> None:
         ("finetune x --data t.csv --again=perhaps", "--again is a switch", "--again alone"),
         ("finetune x t.csv text", "'text' is not understood", "--text"),
         ("finetune x t.csv more", "can't use the word 'more'", "%model finetune --help"),
-        ("finetune --data t.csv", "'finetune' needs REF", "%model finetune pip:"),
+        ("finetune pip:x", "'finetune' needs --data", "%model finetune pip:"),
+        ("quantize --to int8", "'quantize' needs REF", "%model quantize topics"),
         ("runs shw", "no sub-command 'shw'", "'show'"),
         ("runs --state finishd", "--state does not take 'finishd'", "'finished'"),
         ("settings wandb", "'wandb' sets nothing", "wandb=online"),
@@ -97,6 +98,10 @@ def test_what_is_off_is_one_sentence_and_a_next_step(line: str, message: str, hi
         parse(split(line))
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_finetune_alone_chooses_its_base() -> None:
+    assert kwargs("finetune --data ./t.csv") == {"data": "./t.csv"}
 
 
 def test_hints_speak_the_language_of_their_door() -> None:

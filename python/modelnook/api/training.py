@@ -20,8 +20,8 @@ WHERE = ("process", "kernel")
 
 
 def finetune(
-    ref: str,
-    data: Any,
+    ref: str = "auto",
+    data: Any = None,
     *,
     eval_data: Any = None,
     split: str = "random",
@@ -48,10 +48,11 @@ def finetune(
     """Train a model on a table of examples, in a job of its own.
 
     Args:
-        ref: the model to start from.
+        ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory.
         data: DataFrame, Dataset, list of dicts, path or URL.
         eval_data: validation rows; without them a part is split off as ``split`` says.
-        method: ``auto``, ``full``, ``lora`` …
+        task: what the model is to do; without it the columns tell.
+        method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
         budget: the most time for training, ``"10m"``.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
@@ -65,29 +66,37 @@ def finetune(
     Raises:
         ModelnookError: each says what was asked, why not, and the next step.
     """
+    from modelnook.api.bases import choose_base
     from modelnook.catalog.search import resolve
     from modelnook.data.checks import reading
-    from modelnook.data.read import validation_part
+    from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import METHODS
     from modelnook.jobs.submit import submit
 
+    if data is None:
+        raise UsageError("verbs.missing", verb="finetune", word="--data", example="%model finetune --data train")
     store = Store()
-    task = task or "text-classification"
+    given = given_columns(text, label, columns)
+    eval_data = validation_part(data) if eval_data is None else eval_data
+    data = read(data)
+    found = None if ref == "auto" else resolve(ref)
+    task = task or _task_of(data, given, found)
     spec = spec_of(task)
     if method != "auto":
         METHODS.check(method)
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
     knobs = _knobs(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
-    found = resolve(ref)
-    made = name or default_name(found.ref, "ft")
-    store.models.check(made, task)
-    given = given_columns(text, label, columns)
-    eval_data = validation_part(data) if eval_data is None else eval_data
     table = read_table(store, data, spec, given)
     values = table.values()
     found_odd = spec.check(values)
+    chosen = ""
+    if found is None:
+        ref, chosen = choose_base(task, spec.texts(values), len(table.rows))
+        found = resolve(ref)
+    made = name or default_name(found.ref, "ft")
+    store.models.check(made, task)
     held = read_table(store, eval_data, spec, given, part="test") if eval_data is not None else None
     if held is not None:
         spec.truth(held.values(), spec.labels(values))
@@ -115,7 +124,20 @@ def finetune(
     notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
     primary = metric or spec.metrics[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes)
+    run.note = run.note or chosen
     return run if background else run.wait()
+
+
+def _task_of(rows: Any, given: dict[str, str], found: Any) -> str:
+    """The task that a table's columns tell."""
+    from modelnook.data.columns import has_role, label_kind
+    from modelnook.tasks import TASKS
+    from modelnook.tasks.infer import infer
+
+    base = found.source.info(found.ref).task if found else None
+    return infer(
+        lambda role: has_role(rows, role, given), lambda: label_kind(rows, given), TASKS, base == "text-generation"
+    )
 
 
 def _knobs(

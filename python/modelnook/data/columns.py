@@ -13,7 +13,7 @@ from modelnook.messages import t
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["NAMES", "find", "taken"]
+__all__ = ["NAMES", "find", "has_role", "label_kind", "taken"]
 
 # Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -89,6 +89,38 @@ def find(
             say = _say(role)
             raise DataError("data.no_column", role=_label(role), known=_listed(rows.names), say=say)
     return Columns(tuple(sorted(chosen.items())))
+
+
+def has_role(rows: Rows, role: str, given: Mapping[str, str | None] | None = None) -> bool:
+    """Whether a column plays a role, as given or by its name."""
+    if (given or {}).get(role):
+        return True
+    known = {_plain(name) for name in NAMES.get(role, (role,))}
+    return any(_plain(name) in known for name in rows.names)
+
+
+def label_kind(rows: Rows, given: Mapping[str, str | None] | None = None) -> str:
+    """What the label column holds: ``lists``, ``numbers`` (quantities) or ``classes``.
+
+    Numbers are quantities where some aren't whole, or where over fifty different ones come fewer than five times each.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    known = {_plain(name) for name in NAMES["label"]}
+    name = (given or {}).get("label") or next((n for n in rows.names if _plain(n) in known), None)
+    if name is None or name not in rows:
+        return "classes"
+    array = rows.arrow(name).slice(0, _SAMPLE)
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        return "lists"
+    if pa.types.is_floating(array.type):
+        values = array.drop_null()
+        whole = pc.all(pc.equal(pc.floor(values), values)).as_py()
+        return "classes" if whole and len(values.unique()) <= 50 else "numbers"
+    different = len(array.unique())
+    few = different > 50 and len(array) < 5 * different
+    return "numbers" if pa.types.is_integer(array.type) and few else "classes"
 
 
 def taken(columns: Columns) -> str:

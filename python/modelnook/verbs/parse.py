@@ -171,7 +171,7 @@ class _Reading:
         if bare:
             raise self._left_over(bare[0])
         for arg in self.args:
-            if arg.required and arg.name not in self.call.kwargs:
+            if (arg.required or arg.needed) and arg.name not in self.call.kwargs:
                 raise self._missing(arg)
 
     def _left_over(self, word: str) -> UsageError:

