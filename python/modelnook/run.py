@@ -128,6 +128,8 @@ class Run:
         if record.state not in LIVE:
             raise ConflictError("jobs.not_live", run=self.id, state=t(f"state.{record.state}"))
         self._folder.request_stop()
+        # The lists say "stopping" from now on.
+        self._store.index.touch("runs", self.id)
         return self
 
     def _own(self) -> RunRecord:

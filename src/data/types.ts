@@ -101,6 +101,7 @@ export type Run = {
   report: Report | null;
   origin: string;
   resumable: boolean;
+  stopping: boolean;
   identity: string | null;
   epoch: number;
   version: string;

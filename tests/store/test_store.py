@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from modelnook import cards
 from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
+from modelnook.run import Run, RunList
 from modelnook.store import Store
 from modelnook.store.files import disk_errors, put_if_absent, write_json
 from modelnook.store.lease import Lease
@@ -59,6 +61,20 @@ def test_a_run_appears_whole_and_private(store: Store) -> None:
     assert (run.path / "state.json").stat().st_mode & 0o077 == 0
     assert run.path.stat().st_mode & 0o077 == 0
     assert [r.id for r in store.runs()] == [run.id]
+
+
+def test_a_run_that_was_asked_to_stop_reads_stopping_everywhere(store: Store) -> None:
+    run = created(store, state="running")
+    child = sleeper()
+    hold(run.lease, child.pid)
+    assert not store.runs()[0].stopping
+    Run(store, run.id).stop()
+    assert Run(store, run.id).record.shown_state == store.runs()[0].shown_state == "stopping"
+    assert cards.text(Run(store, run.id)).splitlines()[-1] == "Stopping after this step; the model is kept."
+    assert "stopping" in cards.text(RunList(tuple(store.runs()), store))
+    child.kill()
+    child.wait()
+    assert Run(store, run.id).record.shown_state == "crashed"
 
 
 def test_find_by_id_prefix_name_and_near_miss(store: Store) -> None:

@@ -203,7 +203,7 @@ def ps() -> Table:
     store = Store()
     here = [("loaded", m.ref, m.runtime.name, m.runtime.device, m.info.bytes, os.getpid()) for m in loaded()]
     live = store.runs(state="running", limit=50) + store.runs(state="queued", limit=50)
-    jobs = [(r.state, r.name, r.kind, r.device, _resident(r.pid), r.pid) for r in live]
+    jobs = [(r.shown_state, r.name, r.kind, r.device, _resident(r.pid), r.pid) for r in live]
     return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *jobs))
 
 

@@ -36,7 +36,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     pieces += _charts(record, series or {})
     pieces += [_facts(record), _wandb(record)]
     told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
-    badge = " · ".join((kind_of(record.kind), t(f"state.{record.state}")))
+    badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
     return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
 
 
@@ -176,6 +176,8 @@ def _wandb(record: RunRecord) -> Piece:
 
 def _next(record: RunRecord) -> str:
     """The one thing to do next, where there is one that everybody would."""
+    if record.shown_state == "stopping":
+        return t("cards.next.stopping_kept" if record.kind == "finetune" else "cards.next.stopping")
     if record.state == "running":
         return t("cards.next.stop", run=record.name or record.id)
     if record.resumable:
@@ -199,7 +201,7 @@ def runs(value: Any) -> Card:
             # What was made names itself; else the name that the run was given.
             r.model or r.name,
             kind_of(r.kind),
-            t(f"state.{r.state}"),
+            t(f"state.{r.shown_state}"),
             f"{r.primary_metric} {metric(r.primary)}" if r.primary is not None else "",
             duration(seconds_between(r.started, r.ended)) if r.started else "",
             moment(r.started or r.created),

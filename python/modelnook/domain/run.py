@@ -34,6 +34,7 @@ class RunRecord:
     """One run. Times are ISO 8601 in UTC; ``metrics`` are the validation split's under the names ``evaluate`` uses.
 
     ``model`` is the reference made (None until it is), ``base`` the one started from. ``epoch`` is the lease's.
+    ``stopping`` and ``resumable`` are told by the run's folder, whoever wrote the record.
     """
 
     id: str
@@ -64,6 +65,7 @@ class RunRecord:
     report: dict[str, Any] | None = None
     origin: str = "local"
     resumable: bool = False
+    stopping: bool = False
     identity: str | None = None
     epoch: int = 0
     version: str = ""
@@ -72,6 +74,11 @@ class RunRecord:
     def live(self) -> bool:
         """Queued or running."""
         return self.state in LIVE
+
+    @property
+    def shown_state(self) -> str:
+        """The state as a person is told it: a live run that was asked to stop is ``stopping``."""
+        return "stopping" if self.stopping and self.live else self.state
 
     @property
     def primary(self) -> float | None:

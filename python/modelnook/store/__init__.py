@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -132,7 +133,8 @@ class Store:
         if not self.index.path.exists():
             self._fill(self.index)
         self.reconcile()
-        return self.index.runs(state=state, kind=kind, model=model, query=query, limit=limit)
+        found = self.index.runs(state=state, kind=kind, model=model, query=query, limit=limit)
+        return [replace(r, stopping=True) if r.live and self.run(r.id).stop_requested() else r for r in found]
 
     def reconcile(self) -> list[str]:
         """Write into the index what no worker can write any more: that it crashed; gives the ids."""

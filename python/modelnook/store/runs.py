@@ -115,7 +115,8 @@ class RunFolder:
         if record.live and not self._worked_on(record):
             record = replace(record, state="crashed", pid=None)
         ended = record.state in ("crashed", "stopped", "failed")
-        return replace(record, resumable=ended and record.kind in RESUMABLE and (self.path / "recipe.json").exists())
+        resumable = ended and record.kind in RESUMABLE and (self.path / "recipe.json").exists()
+        return replace(record, resumable=resumable, stopping=record.live and self.stop_requested())
 
     def _worked_on(self, record: RunRecord) -> bool:
         if self.lease.live():

@@ -53,17 +53,19 @@ export function RunActions(props: {
   if (run.origin !== 'local' || (!isLive(run) && !run.resumable)) {
     return null;
   }
+  // Asked here just now, or by anybody else before.
+  const stopping = doing === 'stop' || run.stopping;
   return (
     <>
       {isLive(run) ? (
         <button
           className="mn-button mn-stop"
-          disabled={doing === 'stop'}
+          disabled={stopping}
           onClick={() => ask('stop')}
           aria-label={t('ui.run.stop_named', { name: run.name })}
           data-testid="mn-stop"
         >
-          {doing === 'stop' ? t('ui.action.stopping') : t('ui.action.stop')}
+          {stopping ? t('ui.action.stopping') : t('ui.action.stop')}
         </button>
       ) : (
         <button
