@@ -25,6 +25,11 @@ class TestDora(MethodSuite):
     name = "dora"
 
 
+class TestFewShot(MethodSuite):
+    name = "few-shot"
+    epochs = 2.0
+
+
 class TestHead(MethodSuite):
     """On a body that has learnt to tell the rows apart, under other names: the head is new."""
 
@@ -46,3 +51,16 @@ class TestLastK(MethodSuite):
 
 def test_rows_stand_in_order() -> None:
     assert list(METHODS) == sorted(METHODS)
+
+
+def test_contrast_is_low_where_classes_lie_apart() -> None:
+    import torch
+
+    from modelnook.finetune.few_shot import contrast
+
+    labels = torch.tensor([0, 0, 1, 1])
+    apart = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    mixed = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    assert contrast(apart, labels, 0.3) < 0.1 < 1 < contrast(mixed, labels, 0.3)
+    alone = torch.tensor([0, 0, 1])
+    assert torch.isfinite(contrast(apart[:3], alone, 0.3))

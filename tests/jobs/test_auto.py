@@ -44,7 +44,7 @@ def test_none_that_can_read_or_do_it(tmp_path: Path, store_home: Path) -> None:
     with pytest.raises(NotFoundError, match="text-classification"):
         choose_base("text-classification", ["a"], 1)
     keep(tmp_path / "a", "small", 32)
-    with pytest.raises(DataError, match="local:small.*100%"):
+    with pytest.raises(DataError, match=r"local:small.*100%"):
         choose_base("text-classification", CHINESE, 20)
 
 

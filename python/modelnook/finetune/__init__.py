@@ -20,6 +20,12 @@ METHODS: Registry[type[Method]] = Registry(
             requires=("torch", "transformers", "peft"),
             extra="train",
         ),
+        "few-shot": Entry(
+            "modelnook.finetune.few_shot:FewShot",
+            "for 8 to 64 examples a class: all weights, drawn together by class and apart from others",
+            requires=("torch", "transformers"),
+            extra="train",
+        ),
         "full": Entry(
             "modelnook.finetune.full:Full", "all weights are trained", requires=("torch", "transformers"), extra="train"
         ),

@@ -18,12 +18,13 @@ from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
-__all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "plan", "plan_for"]
+__all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "partners", "plan", "plan_for"]
 
 SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
 
 RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "head": 20.0, "last-k": 2.0}
+
 """Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
 
 SAMPLE = 2000
@@ -190,7 +191,7 @@ def plan(
     longest = min(asked, lengths.limit)
     needed = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
     chosen, reason = choose_method(need=needed, parameters=parameters, memory_free=memory_free, wanted=method)
-    passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size)
+    passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen)
     warnings = check_unknown(lengths.unknown)
     if asked > longest:
@@ -211,7 +212,7 @@ def plan(
         weight_decay=0.0,
         patience=3 if size == "best" else 0,
         rows=rows,
-        steps=max(1, round(passes * math.ceil(rows / batch))),
+        steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
         memory=needed.full if chosen == "full" else needed.lora,
         memory_free=memory_free,
@@ -232,6 +233,11 @@ def _given(name: str, value: float | str | None, above: float) -> float | None:
     return number
 
 
+def partners(rows: int) -> int:
+    """How often few-shot training pairs each row in an epoch: a thousand pairs, where there are fewer rows."""
+    return max(1, min(20, math.ceil(1000 / rows)))
+
+
 def _batch_size(rows: int) -> int:
     return 16 if rows >= 256 else 8
 
@@ -243,8 +249,12 @@ def _max_length(lengths: Lengths, size: str) -> int:
     return min(ceiling, lengths.limit, max(16, 8 * math.ceil(wanted / 8)))
 
 
-def _epochs(rows: int, batch: int, classes: int, size: str) -> float:
-    """Enough steps to learn every class, fewer passes over more rows."""
+def _epochs(rows: int, batch: int, classes: int, size: str, method: str) -> float:
+    """Enough steps to learn every class, fewer passes over more rows; many where a pass costs next to nothing."""
+    if method == "few-shot":
+        rows *= partners(rows)
+    if method == "head":
+        return {"quick": 10.0, "balanced": 20.0, "best": 40.0}[size]
     steps = {"quick": 100, "balanced": 220, "best": 600}[size] * math.sqrt(max(2, classes) / 2)
     most = {"quick": 5, "balanced": 10, "best": 20}[size]
     least = {"quick": 1, "balanced": 2, "best": 3}[size]
