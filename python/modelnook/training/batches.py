@@ -8,8 +8,9 @@ import numpy as np
 
 __all__ = ["eval_batches", "train_batches"]
 
-WINDOW = 50
-"""Batches that are sorted by length together: enough for little padding, few enough that batches stay mixed."""
+WINDOW = 8
+"""Batches that are sorted by length together. Length goes with meaning (a greeting is short): sorted over many batches,
+a batch holds fewer classes. On clinc150 50 cost half a point of accuracy beside 8, and 8 costs 5% of the speed."""
 
 
 def train_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
