@@ -3,7 +3,6 @@
     python benchmarks/finetune.py                     clinc150 small, 5 seeds
     python benchmarks/finetune.py --sets clinc150,trec,bbc,spam --json
     python benchmarks/finetune.py --data mine.jsonl   rows of {"text": …, "label": …}
-    python benchmarks/finetune.py --startup           from process start to the first step, against run.code()
 
 Same rows, epochs, batch, rate, schedule, length and seed for all. ``tutorial`` tokenises each item as it is drawn and
 pads it to 128; ``trainer`` is transformers' Trainer with its defaults and dynamic padding, ``grouped`` the same with
@@ -323,13 +322,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=7500)
     parser.add_argument("--test-rows", type=int, default=1500)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--rate", type=float, default=3e-4)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--tutorial-steps", type=int, default=40)
-    parser.add_argument("--startup", action="store_true", help="from process start to the first step")
     for hidden in ("--one", "--set", "--seed", "--peer"):
         kind: dict[str, Any] = {"action": "store_true"} if hidden == "--one" else {}
         parser.add_argument(hidden, help=argparse.SUPPRESS, **kind)

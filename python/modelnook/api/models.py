@@ -150,8 +150,7 @@ def predict(
     Returns:
         A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
     """
-    import pandas
-
+    from modelnook.api.answers import Answers
     from modelnook.data.inputs import inputs as read_inputs
     from modelnook.model import load as load_model
 
@@ -162,7 +161,7 @@ def predict(
     options = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     answers = model.runtime.predict(rows, batch_size=batch_size, **options)
     names = None if answers else builtins.list(spec.predicts)
-    return pandas.DataFrame(answers, index=index if answers else None, columns=names)
+    return Answers.of(answers, rows, index if answers else None, names)
 
 
 def list() -> SearchResult:

@@ -39,11 +39,13 @@ class Read:
 
 def read_table(store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train") -> Read:
     from modelnook.data.columns import find
+    from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
     columns = find(rows, spec.roles, given, optional=spec.optional)
+    rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
 
 

@@ -85,6 +85,8 @@ def finetune(
     spec = spec_of(task)
     if method != "auto":
         METHODS.check(method)
+        if method not in spec.methods:
+            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(spec.methods))
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
     knobs = _knobs(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "Spec", "Task", "in_order", "resample"]
+__all__ = ["Columns", "Spec", "Task", "in_order", "require", "resample"]
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -39,6 +40,8 @@ class Spec(ABC):
     """Every metric name; the first is the primary metric. Less is better for those in ``LOWER_IS_BETTER``."""
     predicts: ClassVar[tuple[str, ...]]
     """The columns of ``predict``."""
+    methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k")
+    """The fine-tuning methods that are tested with it; others are refused by name."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
 
@@ -77,10 +80,38 @@ class Spec(ABC):
     def answers(self, outputs: Any, labels: Sequence[str], rows: Sequence[Any]) -> list[dict[str, Any]]:
         """The columns of :attr:`predicts` for each of ``rows`` (see :meth:`as_rows`) from a model's outputs."""
 
+    def metrics_for(self, columns: Columns) -> tuple[str, ...]:
+        """The metric names for these rows, the first the primary one; :attr:`metrics` where rows don't decide it."""
+        return self.metrics
+
+    def learn(self, columns: Columns) -> dict[str, Any]:
+        """What training rows tell before a model sees any and what it can't be used without: a scale, bins. JSON.
+
+        It is kept as ``modelnook_learnt`` in the model's config; :attr:`Task.learnt`, :meth:`worded` and
+        :meth:`settled` have it from there.
+        """
+        return {}
+
+    def worded(self, rows: Sequence[Any], learnt: Mapping[str, Any]) -> Sequence[Any]:
+        """Rows (see :meth:`as_rows`) as what a tokenizer reads: a text, or a dict of ``text`` and ``text_pair``."""
+        return rows
+
+    def settled(self, outputs: Any, learnt: Mapping[str, Any]) -> Any:
+        """What a model's plain numbers mean as the task's outputs, e.g. a standard score in the person's own unit."""
+        return outputs
+
     def texts(self, columns: Columns) -> list[str] | None:
         """What a row says as one text, to find copies, lengths and languages; None where rows hold no text."""
         parts = [columns[role] for role in self.inputs + self.optional if role in columns]
         return [" ".join(map(_text, cells)) for cells in zip(*parts, strict=True)]
+
+    def sizes(self, config: Mapping[str, Any], columns: Columns) -> list[int]:
+        """Where rows hold no text: the vectors that a sample of them has inside a model, such as patches or frames.
+
+        Args:
+            config: the model's ``config.json``.
+        """
+        return [1]
 
     def draws(
         self, truth: Any, outputs: Any, labels: Sequence[str], resamples: int, random: np.random.Generator
@@ -151,6 +182,8 @@ class Task(ABC):
 
     def __init__(self, labels: Sequence[str] = ()) -> None:
         self.labels = list(labels)
+        self.learnt: dict[str, Any] = {}
+        """See :meth:`Spec.learn`; set before :meth:`load`."""
 
     @abstractmethod
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
@@ -209,6 +242,13 @@ class Task(ABC):
     def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]] | None:
         """``predict``'s rows where they don't follow from :meth:`outputs` (a model that writes); None where they do."""
         return None
+
+
+def require(columns: Columns, role: str) -> None:
+    """Raise DataError where a row lacks its value of a role that has no empty form, such as an image."""
+    missing = next((row for row, value in enumerate(columns[role]) if value is None or len(value) == 0), None)
+    if missing is not None:
+        raise DataError("task.missing_input", row=missing, role=role)
 
 
 def in_order(pieces: Iterable[tuple[Sequence[int], Any]], count: int) -> Any:

@@ -36,6 +36,7 @@ class Classification(Spec):
     targets = ("label",)
     metrics = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")
     predicts = ("label", "score", "scores")
+    methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k", "few-shot")
     baselines: ClassVar[tuple[str, ...]] = ("majority",)
 
     def check(self, columns: Columns) -> list[Warned]:
