@@ -24,10 +24,10 @@ module.exports = {
   reporters: ['default'],
   testRegex: 'tests/ts/.*\\.spec\\.tsx?$',
   modulePathIgnorePatterns: [
-    '<rootDir>/\\.venv/',
+    '<rootDir>/\\.venv[^/]*/',
     '<rootDir>/labextension/build/',
     '<rootDir>/lib/'
   ],
-  watchPathIgnorePatterns: ['<rootDir>/\\.venv/'],
+  watchPathIgnorePatterns: ['<rootDir>/\\.venv[^/]*/'],
   transformIgnorePatterns: [`/node_modules/(?!${esModules}).+`]
 };

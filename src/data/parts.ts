@@ -11,6 +11,8 @@ export type RunData = {
 };
 
 export type WandbLink = {
+  mode?: 'online' | 'offline';
+  project?: string;
   url: string | null;
   path: string | null;
   synced: boolean;

@@ -24,7 +24,7 @@ import { RunMetrics } from './parts/run-metrics';
 import { RunProgress } from './parts/run-progress';
 import { RunReport } from './parts/run-report';
 import { StateIcon, isLive, useKindName } from './parts/run-state';
-import { WandbLine } from './parts/wandb';
+import { PlannedLine, WandbLine } from './parts/wandb';
 
 const POINTS = 500;
 
@@ -61,6 +61,7 @@ export function RunView({
       data-state={run.state}
     >
       <Head run={run} onDone={reload} />
+      {isLive(run) && <PlannedLine run={run} />}
       {error && <ErrorNotice error={error} retry={reload} />}
       <RunProgress run={run} />
       {run.state === 'running' && <Now run={run} history={series.value} />}

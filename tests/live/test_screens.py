@@ -121,6 +121,7 @@ def test_lines_say_what_is_news(capsys: pytest.CaptureFixture[str]) -> None:
     lines.update(run)
     lines.close(run)
     assert capsys.readouterr().err.splitlines() == [
+        "Not logged to W&B; its curves and results are kept here.",
         "topics · waits until the device is free",
         "topics · training · 120/375 · loss 0.300",
     ]
@@ -135,12 +136,13 @@ def test_the_bar_writes_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     bar = Bar()
     bar.open(run)
     bar.close(run)
-    drawn = out.getvalue().split("\r\x1b[K")
+    where, *_ = drawn = out.getvalue().split("\r\x1b[K")
     assert drawn[1].startswith("██████░")
     assert drawn[-1] == ""
     from modelnook.cards.figures import width
 
-    assert all(width(line) <= 39 for line in drawn)
+    assert where == "Not logged to W&B; its curves and results are kept here.\n"
+    assert all(width(line) <= 39 for line in drawn[1:])
 
 
 def test_a_bundle_has_the_curves() -> None:

@@ -47,6 +47,29 @@ describe('a run', () => {
     expect(getByTestId('mn-metrics').textContent).toContain('0.970');
   });
 
+  it.each([
+    [
+      { mode: 'online', project: 'lab', url: null, path: null, synced: false },
+      'project lab'
+    ],
+    [{ mode: 'offline', url: null, path: null, synced: false }, 'offline'],
+    [null, 'Not logged']
+  ] as const)('says first where it is logged', async (wandb, said) => {
+    const { provider, now } = changing({ ...RUNNING, wandb });
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    const line = await findByTestId('mn-planned');
+    expect(line.textContent).toContain(said);
+    now.run = { ...now.run, state: 'finished' };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(() => expect(queryByTestId('mn-planned')).toBeNull(), {
+      timeout: 3000
+    });
+  });
+
   it('is stopped without a question, and says so until it has ended', async () => {
     const { provider, now } = changing(RUNNING);
     provider.recording.stop = () => RUNNING;

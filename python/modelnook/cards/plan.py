@@ -7,6 +7,7 @@ from typing import Any
 from modelnook.cards.card import Card, Facts, Line
 from modelnook.cards.figures import count, size
 from modelnook.messages import t
+from modelnook.tracking.destination import line, planned
 
 __all__ = ["plan"]
 
@@ -14,6 +15,7 @@ __all__ = ["plan"]
 def plan(value: Any) -> Card:
     """Steps, knobs and memory of a :class:`modelnook.finetune.plan.Plan`."""
     pieces = (
+        Line(line(planned(value.track)), "quiet"),
         Line(value.reason, "quiet"),
         Facts(
             (

@@ -9,8 +9,9 @@ from modelnook.cards.figures import count, duration, metric, millis, moment, rat
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
 from modelnook.messages import has, t
+from modelnook.tracking.destination import line
 
-__all__ = ["kind_of", "progress_line", "run", "runs"]
+__all__ = ["kind_of", "logged_line", "progress_line", "run", "runs"]
 
 TONES = {"queued": "warn", "running": "busy", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad"}
 
@@ -21,7 +22,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     """A run, by its handle or its record. ``series`` (metric -> step, time, value) draws its chart."""
     record: RunRecord = value if isinstance(value, RunRecord) else value.record
     note = getattr(value, "note", "")
-    pieces: list[Piece] = [Line(note, "quiet")] if note else []
+    pieces: list[Piece] = [Line(said, "quiet") for said in (logged_line(record), note) if said]
     pieces.append(_way(record))
     if record.live:
         pieces.append(_progress(record))
@@ -34,10 +35,17 @@ def run(value: Any, series: Series | None = None) -> Card:
     elif record.metrics:
         pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
     pieces += _charts(record, series or {})
-    pieces += [_facts(record), _wandb(record)]
+    pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
     told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
     badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
     return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
+
+
+def logged_line(record: RunRecord) -> str:
+    """Where a run that goes on is logged; a training that is logged nowhere says that too."""
+    if not record.live or (record.wandb is None and record.kind != "finetune"):
+        return ""
+    return line(record.wandb)
 
 
 def kind_of(kind: str) -> str:

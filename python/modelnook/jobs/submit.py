@@ -18,6 +18,7 @@ from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder, new_id, now
+from modelnook.tracking.destination import offer, planned
 
 __all__ = ["resume", "script", "submit"]
 
@@ -55,13 +56,14 @@ def submit(
         primary_metric=primary_metric,
         created=now(),
         notebook=recipe.notebook,
+        wandb=planned(recipe.track),
         warnings=warnings,
         identity=identity,
         version=__version__,
     )
     run = store.create_run(recipe, record, split)
     _start(store, run, recipe, on=on)
-    return Run(store, run.id)
+    return Run(store, run.id, offer(recipe.track))
 
 
 def _same(store: Store, identity: str) -> Run | None:

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from modelnook.cards.figures import width
-from modelnook.cards.run import part_of, progress_line
+from modelnook.cards.run import logged_line, part_of, progress_line
 
 __all__ = ["Bar", "Lines"]
 
@@ -19,7 +19,8 @@ class Bar:
     """One line that is written over; wiped when the result is there."""
 
     def open(self, run: Any) -> None:
-        """Draw the first line."""
+        """Say where it is logged, and draw the line."""
+        _say_where(run)
         self.update(run)
 
     def update(self, run: Any) -> None:
@@ -52,7 +53,8 @@ class Lines:
         self._at = 0.0
 
     def open(self, run: Any) -> None:
-        """Say that it waits."""
+        """Say where it is logged, and that it waits."""
+        _say_where(run)
         self.update(run)
 
     def update(self, run: Any) -> None:
@@ -66,3 +68,9 @@ class Lines:
 
     def close(self, result: Any) -> None:
         """Nothing to add: the caller prints the card."""
+
+
+def _say_where(run: Any) -> None:
+    said = logged_line(run.record)
+    if said:
+        print(said, file=sys.stderr, flush=True)

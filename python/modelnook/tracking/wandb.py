@@ -17,6 +17,7 @@ from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store.files import folder as private_folder
 from modelnook.tracking.base import Tracker
+from modelnook.tracking.destination import mode_of
 from modelnook.tracking.outgoing import lineage, plain, summary
 from modelnook.tracking.wandb_notes import Notes
 from modelnook.tracking.wandb_server import Server, quieten
@@ -69,7 +70,7 @@ class WandbTracker(Tracker):
 
     def open(self, record: RunRecord, *, mode: str = "auto", resume: bool = False) -> None:
         """Start the record, or go on with it; offline where the server can't be had, which is said once."""
-        wanted = _mode(mode)
+        wanted = mode_of(mode, current())
         if wanted == "none":
             return
         quieten()
@@ -196,11 +197,3 @@ class WandbTracker(Tracker):
         if not self._warned:
             self._warned = True
             self.emit(Warned(code, t(code, **values)))
-
-
-def _mode(asked: str) -> str:
-    """``online`` only where that was said, for this run or for all; never where modelnook is offline."""
-    settings = current()
-    if asked in ("online", "offline"):
-        return "offline" if settings.offline else asked
-    return settings.wandb_mode

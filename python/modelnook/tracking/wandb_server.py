@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import netrc
 import os
 import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote, urlsplit
+
+from modelnook.tracking.wandb_login import key_of
 
 __all__ = ["Answer", "Server", "quieten"]
 
@@ -53,16 +53,7 @@ class Server:
     def key(self) -> str | None:
         """The API key from the environment or from where ``wandb login`` puts it; nobody is asked for one."""
         said = os.environ.get("WANDB_API_KEY")
-        if said:
-            return said
-        for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
-            try:
-                found = netrc.netrc(Path(path).expanduser()).authenticators(self.host) if path else None
-            except (OSError, netrc.NetrcParseError):
-                continue
-            if found:
-                return found[2]
-        return None
+        return said or key_of(self.host)
 
     @property
     def logged_in(self) -> bool:

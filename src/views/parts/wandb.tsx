@@ -3,6 +3,25 @@ import * as React from 'react';
 import type { Run } from '../../data/types';
 import { useHost } from '../host';
 
+/** Where a run that goes on is going to be logged; a training that is logged nowhere says that too. */
+export function PlannedLine({ run }: { run: Run }): React.ReactElement | null {
+  const { t } = useHost();
+  const { wandb, kind } = run;
+  if (!wandb && kind !== 'finetune') {
+    return null;
+  }
+  const project = wandb?.project ?? '';
+  return (
+    <p className="mn-wandb" data-testid="mn-planned">
+      {!wandb
+        ? t('ui.wandb.to_nowhere')
+        : wandb.mode === 'online'
+          ? t('ui.wandb.to_online', { project })
+          : t('ui.wandb.to_folder')}
+    </p>
+  );
+}
+
 /** Where a run is logged: a link where it is online, the offline folder where it isn't. */
 export function WandbLine({ run }: { run: Run }): React.ReactElement | null {
   const { t, actions } = useHost();
