@@ -47,6 +47,25 @@ def test_the_words_that_are_left_are_a_text() -> None:
     assert kwargs("predict spam -- --free money")["inputs"] == ["--free money"]
 
 
+def test_texts_in_quotes_are_inputs_of_their_own() -> None:
+    assert kwargs("predict spam \"I hate this\" 'love it'")["inputs"] == ["I hate this", "love it"]
+    assert kwargs('predict spam "I hate this"')["inputs"] == ["I hate this"]
+    shell = ["predict", "spam", "I hate this", "love it"]
+    assert parse(shell, door="terminal").kwargs["inputs"] == ["I hate this", "love it"]
+    assert parse(["predict", "spam", "很好", "很差"], door="terminal").kwargs["inputs"] == ["很好", "很差"]
+
+
+def test_what_is_piped_in_is_the_inputs_where_there_are_no_others() -> None:
+    def piped() -> str:
+        return "one\n\n two \n"
+
+    assert parse(["predict", "spam"], door="terminal", piped=piped).kwargs["inputs"] == ["one", "two"]
+    assert parse(["predict", "spam", "text"], door="terminal", piped=piped).kwargs["inputs"] == ["text"]
+    with pytest.raises(UsageError, match="'predict' needs"):
+        parse(["predict", "spam"], door="terminal", piped=lambda: "\n")
+    assert "inputs" not in parse(["info", "spam"], door="terminal", piped=piped).kwargs
+
+
 def test_an_object_in_a_word_stays_one() -> None:
     class Made:
         model = "local:topics@1"

@@ -46,13 +46,18 @@ def _run(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         say(f"modelnook {__version__}")
         return 0
-    call = parse(words, door="terminal")
+    call = parse(words, door="terminal", piped=_piped)
     if call.help:
         say(cards.text(usage(call.verb, "terminal")))
         return 0
     result, stopped = _result(call)
     say(_json(result) if call.json else _text(call, result))
     return INTERRUPTED if stopped else 0
+
+
+def _piped() -> str:
+    """What is piped in; nothing where a person sits at the keyboard."""
+    return "" if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty() else sys.stdin.read()
 
 
 def _result(call: Call) -> tuple[Any, bool]:
@@ -72,7 +77,8 @@ def _text(call: Call, result: Any) -> str:
     if call.verb.name == "offline":
         return t("faces.offline_on" if result else "faces.offline_off")
     if hasattr(result, "to_string"):
-        text: str = result.to_string(max_colwidth=60)
+        # Answers of predict; a file's worth of them is printed whole.
+        text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
         return text
     return cards.text(result)
 

@@ -63,7 +63,7 @@ def _word(arg: Arg) -> str:
     if arg.kind == "assign":
         return "NAME=VALUE …"
     if arg.kind == "inputs":
-        return f"TEXT | {arg.flag} ROWS"
+        return f"TEXT … | {arg.flag} ROWS"
     if arg.kind == "data":
         return f"{arg.flag} ROWS"
     return arg.name.upper() + (" …" if arg.many else "")

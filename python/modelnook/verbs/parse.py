@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from modelnook.domain.errors import UsageError, unknown
 from modelnook.verbs.convert import convert
 from modelnook.verbs.table import VERBS
 from modelnook.verbs.verb import Arg, Verb, find
-from modelnook.verbs.words import Paths, Scope, Value, body_words
+from modelnook.verbs.words import Paths, Quoted, Scope, Value, body_words
 
 __all__ = ["COMMON", "Call", "command", "parse"]
 
@@ -59,6 +59,7 @@ def parse(
     door: str = "magic",
     scope: Scope | None = None,
     body: str | None = None,
+    piped: Callable[[], str] | None = None,
     verbs: Mapping[str, Verb] = VERBS,
 ) -> Call:
     """Read a verb and what follows it.
@@ -67,6 +68,7 @@ def parse(
         words: the line as :func:`modelnook.verbs.split` gives it, the verb first.
         scope: finds the data that a word names; paths only where there is none.
         body: what stands below the line in a ``%%model`` cell.
+        piped: reads what is piped into a command, asked only where a verb has no other inputs.
 
     Raises:
         UsageError: a word that isn't understood; the message quotes it, the hint says what to write.
@@ -79,7 +81,9 @@ def parse(
         return call
     if body is not None and body.strip():
         reading.take_body(body)
-    reading.finish()
+    reading.give_words()
+    reading.take_piped(piped)
+    reading.miss_nothing()
     return call
 
 
@@ -95,7 +99,7 @@ class _Reading:
 
     def take(self, typed: Sequence[str]) -> None:
         """Sort words into options and bare words; ``--`` ends the options."""
-        words = [self.scope.expand(word) for word in typed]
+        words = [self._expanded(word) for word in typed]
         while words:
             word = words.pop(0)
             if word == "--":
@@ -107,6 +111,10 @@ class _Reading:
                 self._option(word, words)
             else:
                 self.bare.append(word)
+
+    def _expanded(self, word: str) -> str:
+        found = self.scope.expand(word)
+        return Quoted(found) if isinstance(word, Quoted) and not isinstance(found, Value) else found
 
     def _common(self, word: str, words: list[str]) -> None:
         name = COMMON[self.door][word]
@@ -145,8 +153,15 @@ class _Reading:
         else:
             raise UsageError("verbs.no_body", verb=self.verb.name)
 
-    def finish(self) -> None:
-        """Give the bare words to the positional arguments, and miss nothing that is required."""
+    def take_piped(self, piped: Callable[[], str] | None) -> None:
+        """``echo text | modelnook predict spam``: one input a line, where no others were given."""
+        arg = next((a for a in self.args if a.kind == "inputs" and a.name not in self.call.kwargs), None)
+        text = piped() if piped and arg else ""
+        if text.strip():
+            self.take_body(text)
+
+    def give_words(self) -> None:
+        """Give the bare words to the positional arguments."""
         bare = self.bare
         for arg in (a for a in self.args if a.positional):
             if not bare:
@@ -160,7 +175,7 @@ class _Reading:
                 self.call.kwargs[arg.name] = dict(_assigned(word) for word in bare)
                 bare = []
             elif arg.kind == "inputs":
-                self.call.kwargs[arg.name] = _texts(bare)
+                self.call.kwargs[arg.name] = _texts(bare, self.door)
                 bare = []
             elif arg.rest and len(bare) > 1:
                 self.call.kwargs[arg.name] = convert(arg, " ".join(bare), self.scope)
@@ -170,6 +185,9 @@ class _Reading:
                 bare = bare[1:]
         if bare:
             raise self._left_over(bare[0])
+
+    def miss_nothing(self) -> None:
+        """Say what is required and wasn't given."""
         for arg in self.args:
             if (arg.required or arg.needed) and arg.name not in self.call.kwargs:
                 raise self._missing(arg)
@@ -186,10 +204,17 @@ class _Reading:
         return UsageError("verbs.missing", verb=self.verb.name, word=word, example=self.verb.example_at(self.door))
 
 
-def _texts(bare: list[str]) -> Any:
-    """The bare words after a reference are one text; ``{rows}`` alone is what it stands for."""
+def _texts(bare: list[str], door: str) -> Any:
+    """The bare words after a reference; ``{rows}`` alone is what it stands for.
+
+    In a terminal every word is an input, as for any command: the shell has taken the quotes. In a magic line bare words
+    are one text (``predict spam it's good``), until one of them is quoted.
+    """
     only = bare[0]
-    return only.value if len(bare) == 1 and isinstance(only, Value) else [" ".join(bare)]
+    if len(bare) == 1 and isinstance(only, Value):
+        return only.value
+    apart = door == "terminal" or any(isinstance(word, Quoted) for word in bare)
+    return [str(word) for word in bare] if apart else [" ".join(bare)]
 
 
 def _assigned(word: str) -> tuple[str, str]:

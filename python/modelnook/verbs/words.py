@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from modelnook.domain.errors import UsageError
 
-__all__ = ["Paths", "Scope", "Token", "Value", "split", "tokens"]
+__all__ = ["Paths", "Quoted", "Scope", "Token", "Value", "split", "tokens"]
 
 
 class Value(str):
@@ -20,6 +20,10 @@ class Value(str):
         self = super().__new__(cls, str(value))
         self.value = value
         return self
+
+
+class Quoted(str):
+    """A word that stood in quotes: an input of its own where bare words together are one text."""
 
 
 class Scope(Protocol):
@@ -46,11 +50,17 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word with the place where it starts, and whether its quote is still open."""
+    """A word with the place where it starts, whether its quote is still open, and whether it began with one."""
 
     text: str
     start: int
     open: str = ""
+    quoted: bool = False
+
+    @property
+    def word(self) -> str:
+        """The text, as :class:`Quoted` where it stood in quotes."""
+        return Quoted(self.text) if self.quoted else self.text
 
 
 def tokens(line: str) -> list[Token]:
@@ -83,7 +93,7 @@ def _token(line: str, start: int) -> tuple[Token, int]:
             break
         text += c
         i += 1
-    return Token(text, start, quote), i
+    return Token(text, start, quote, quoted=line[start] in "\"'"), i
 
 
 def _closes(line: str, i: int, brackets: str) -> bool:
@@ -103,7 +113,7 @@ def split(line: str) -> list[str]:
     found = tokens(line)
     if found and found[-1].open:
         raise UsageError("verbs.open_quote", quote=found[-1].open)
-    return [token.text for token in found]
+    return [token.word for token in found]
 
 
 def body_words(lines: Iterable[str]) -> list[str]:
