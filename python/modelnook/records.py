@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelnook.api import run_of
-from modelnook.domain.errors import UsageError
+from modelnook.domain.errors import OfflineError, UsageError
 from modelnook.domain.table import Table, jsonable
 from modelnook.run import Run
 from modelnook.store import Store
@@ -27,9 +27,12 @@ def log(run: str | Run = "last") -> str:
 
 
 def history(run: str | Run = "last", *, points: int = 500) -> dict[str, Any]:
-    """A run's curves, down-sampled for drawing, and how many points there are."""
-    series = run_of(run).folder.series
-    return {"series": jsonable(series.sampled(max(3, points))), "total": series.total()}
+    """A run's curves, down-sampled for drawing, and how many points there are; ``note`` says why there are none."""
+    try:
+        series = run_of(run).series
+    except OfflineError as error:
+        return {"series": {}, "total": 0, "note": str(error)}
+    return {"series": jsonable(series.sampled(max(3, points))), "total": series.total(), "note": ""}
 
 
 def delete(run: str | Run) -> Run:

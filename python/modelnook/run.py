@@ -14,6 +14,7 @@ from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
+from modelnook.store.series import Series
 
 __all__ = ["Run", "RunList"]
 
@@ -55,6 +56,19 @@ class Run:
     def folder(self) -> RunFolder:
         """Its folder in the store."""
         return self._folder
+
+    @property
+    def series(self) -> Series:
+        """Its curves; those of a run that only W&B has are fetched from there.
+
+        Raises:
+            OfflineError: it is at W&B, which is off or doesn't answer; says where to look.
+        """
+        if self.record.origin == "local":
+            return self._folder.series
+        from modelnook.jobs.foreign import curves
+
+        return curves(self._store, self.record)
 
     def __getattr__(self, name: str) -> Any:
         """Every field of :class:`~modelnook.domain.run.RunRecord`: ``state``, ``metrics``, ``model`` …"""
@@ -157,7 +171,8 @@ class Run:
 
     def history_table(self) -> Table:
         """:meth:`history` without pandas."""
-        series = {name: self._folder.series.read(name) for name in self._folder.series.names()}
+        curves = self.series
+        series = {name: curves.read(name) for name in curves.names()}
         rows: dict[float, dict[str, float]] = {}
         for name, flat in series.items():
             for at in range(0, len(flat), 3):

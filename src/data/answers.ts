@@ -16,6 +16,9 @@ export type Series = {
 export type History = {
   series: Record<string, Series>;
   total: number;
+
+  /** Why there are no curves, of a run that is elsewhere. */
+  note?: string;
 };
 
 export type Log = {

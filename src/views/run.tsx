@@ -209,6 +209,13 @@ function Charts(props: {
   const { t } = useHost();
   const { history, brief } = props;
   const [table, setTable] = React.useState(false);
+  if (history?.note) {
+    return (
+      <p className="mn-notice mn-notice-note" data-testid="mn-no-curves">
+        {history.note}
+      </p>
+    );
+  }
   if (!history || !Object.keys(history.series).length) {
     return null;
   }

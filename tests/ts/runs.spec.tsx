@@ -47,6 +47,15 @@ describe('a run', () => {
     expect(getByTestId('mn-metrics').textContent).toContain('0.970');
   });
 
+  it('says why the curves of a run elsewhere are not there', async () => {
+    const { provider } = changing({ ...RUNNING, origin: 'wandb' });
+    const note = 'The curves are at W&B. Look at https://wandb.example/r';
+    provider.recording.history = { series: {}, total: 0, note };
+    const { findByTestId } = stage('run', { run: RUNNING.id }, { provider });
+    const said = await findByTestId('mn-no-curves');
+    expect(said.textContent).toBe(note);
+  });
+
   it.each([
     [
       { mode: 'online', project: 'lab', url: null, path: null, synced: false },
