@@ -112,4 +112,6 @@ export type Comparison = Table & {
   primary_metric: string;
   data: Record<string, unknown>;
   run: string | null;
+  note: string;
+  warnings: string[];
 };

@@ -63,6 +63,17 @@ def test_a_card_is_short(name: str, lang: str) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+@pytest.mark.parametrize("words", ["12% of the tokens are cut off at 128: ", "词元太长，被截断："])
+def test_the_first_warning_is_told_whole(words: str) -> None:
+    long = replace(FINISHED, warnings=(words * (200 // width(words)), "another"))
+    lines = cards.text(long).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("! "))
+    told = "".join(lines[start:]).replace(" ", "")
+    assert long.warnings[0].replace(" ", "") in told
+    assert "(and1more" in told
+    assert len(lines) <= MAX_LINES
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_no_key_and_no_field_is_left_over(name: str, lang: str) -> None:
     for said in (cards.text(VALUES[name]), Reader(cards.html(VALUES[name])).text):
@@ -102,7 +113,7 @@ def test_a_model_says_what_to_know_first() -> None:
     assert "900.0 GB (too much)" in said
     assert "BertModel 22.7M" in said
     assert "more lines" in said
-    assert "! 2 warnings: The weights are a pickle" in said
+    assert "! The weights are a pickle file <b>. (and 1 more: .to_dict(), or --json in a terminal)" in said
     assert "layer 29" in cards.html(INFO)
 
 
@@ -115,11 +126,25 @@ def test_the_primary_metric_comes_first_beside_its_baselines() -> None:
 def test_a_baseline_that_is_not_beaten_is_said() -> None:
     ahead = replace(FINISHED, baselines={"majority": {"accuracy": 0.229}, "tfidf": {"accuracy": 0.9823}})
     assert "Not better than the baseline TF-IDF (accuracy 0.982)" in cards.text(ahead)
+    assert "smaller and faster: more rows, more epochs or another base model may change that." in " ".join(
+        cards.text(ahead).splitlines()
+    )
     assert "Not better" not in cards.text(FINISHED)
     losses = replace(
         FINISHED, metrics={"loss": 0.3}, baselines={"majority": {"loss": 0.2}}, primary_metric="loss", intervals={}
     )
     assert "baseline majority (loss 0.200)" in cards.text(losses)
+
+
+def test_an_evaluation_on_rows_that_were_trained_on_says_so_unfolded() -> None:
+    seen = replace(VALUES["evaluation"], warnings=("216 of these 240 texts were trained on.",))
+    assert cards.text(seen).splitlines()[1] == "216 of these 240 texts were trained on."
+    assert "<details" not in cards.html(seen).partition("216 of these")[0]
+    chosen = replace(VALUES["comparison"], note="used while choosing", warnings=("24 of these were trained on.",))
+    assert cards.text(chosen).splitlines()[:2] == [
+        "Models side by side: 2 · on 225 rows · used while choosing",
+        "24 of these were trained on.",
+    ]
 
 
 @pytest.mark.parametrize(

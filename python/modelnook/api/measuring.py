@@ -69,8 +69,8 @@ def evaluation(run: Run) -> Evaluation:
     """A finished evaluating run as an Evaluation."""
     record = run.record
     report = record.report or {}
-    measured = (run.folder.recipe() or Recipe("evaluate", "")).knobs.get("measured_on")
-    tables = {n: Table(tuple(d["columns"]), tuple(map(tuple, d["rows"]))) for n, d in report.items() if d}
+    found = {name: d for name, d in report.items() if isinstance(d, dict)}
+    tables = {n: Table(tuple(d["columns"]), tuple(map(tuple, d["rows"]))) for n, d in found.items() if d}
     return Evaluation(
         run=record.id,
         model=record.base or "",
@@ -78,12 +78,25 @@ def evaluation(run: Run) -> Evaluation:
         intervals=record.intervals,
         baselines=record.baselines,
         primary_metric=record.primary_metric or "",
-        data=record.data or {},
-        note=t("jobs.used_while_choosing") if measured == "validation" else "",
+        data=_scored(run),
+        note=_used(run),
         per_class=tables.get("per_class"),
         confusion=tables.get("confusion"),
         slices=tables.get("slices"),
+        warnings=record.warnings,
     )
+
+
+def _scored(run: Run) -> dict[str, Any]:
+    """The data that a run measured on, with the rows that were really scored: of a snapshot often the validation part."""
+    record = run.record
+    rows = (record.report or {}).get("rows")
+    return {**(record.data or {}), **({"rows": rows} if rows else {})}
+
+
+def _used(run: Run) -> str:
+    measured = (run.folder.recipe() or Recipe("evaluate", "")).knobs.get("measured_on")
+    return t("jobs.used_while_choosing") if measured == "validation" else ""
 
 
 def quantize(
@@ -162,4 +175,5 @@ def comparison(run: Run) -> Comparison:
 
     record = run.record
     table, front = table_of((record.report or {}).get("models") or [], record.primary_metric or "")
-    return Comparison(table, front, record.primary_metric or "", record.data or {}, record.id)
+    primary = record.primary_metric or ""
+    return Comparison(table, front, primary, _scored(run), record.id, _used(run), record.warnings)

@@ -23,14 +23,16 @@ def _rows(data: dict[str, Any]) -> str:
 def evaluation(value: Evaluation) -> Card:
     """Metrics beside baselines; the classes that do worst."""
     where = " · ".join(filter(None, (_rows(value.data), value.note)))
-    pieces: list[Piece] = scores(value.metrics, value.intervals, value.baselines, value.primary_metric)
+    # A warning of an evaluation is about what its numbers are worth: beside them, never folded.
+    pieces: list[Piece] = [Line(said, "warn") for said in value.warnings[:2]]
+    pieces += scores(value.metrics, value.intervals, value.baselines, value.primary_metric)
     worst = _worst(value)
     if worst:
         pieces.append(Facts(((t("cards.worst"), worst),)))
     if value.slices:
         pieces.append(Facts(((t("cards.worst_slices"), _worst_slices(value.slices)),)))
     pieces.append(Facts(((t("cards.run"), value.run),)))
-    return Card(value.model, where, "warn" if value.note else "good", tuple(pieces))
+    return Card(value.model, where, "warn" if value.note or value.warnings else "good", tuple(pieces))
 
 
 def _worst(value: Evaluation, most: int = 3) -> str:
@@ -76,7 +78,10 @@ def comparison(value: Comparison) -> Card:
     key = next((i for i, n in enumerate(names) if n in ("model", "ref")), 0)
     strong = tuple(n for n, row in enumerate(value.table.rows) if row[key] in value.front)
     front = ", ".join(value.front)
-    pieces: tuple[Piece, ...] = (grid(_narrow(value), strong=strong),)
+    pieces: tuple[Piece, ...] = tuple(Line(said, "warn") for said in value.warnings[:2])
+    pieces += (grid(_narrow(value), strong=strong),)
     if front:
         pieces += (Line(t("cards.front", models=front), "quiet"),)
-    return Card(t("cards.comparison", n=len(value.table)), _rows(value.data), "good", pieces)
+    where = " · ".join(filter(None, (_rows(value.data), value.note)))
+    tone = "warn" if value.note or value.warnings else "good"
+    return Card(t("cards.comparison", n=len(value.table)), where, tone, pieces)

@@ -47,7 +47,7 @@ def page(card: Card) -> str:
 def _warnings(warnings: tuple[str, ...]) -> str:
     if not warnings:
         return ""
-    title = t("cards.warning_title", n=len(warnings))
+    title = t("cards.warning_title", n=len(warnings), first=warnings[0])
     items = "".join(f"<li>{escape(w)}</li>" for w in warnings)
     return (
         f'<details><summary style="color:{_TONES["warn"]};cursor:pointer">{escape(title)}</summary>'
@@ -74,7 +74,7 @@ def _line(line: Line) -> str:
     text = escape(line.text)
     if line.href.startswith(("https://", "http://")):
         text = f'<a href="{escape(line.href)}" target="_blank" rel="noopener">{text}</a>'
-    style = {"quiet": _QUIET, "bad": f"color:{_TONES['bad']}"}.get(line.tone, "")
+    style = {"quiet": _QUIET, "bad": f"color:{_TONES['bad']}", "warn": f"color:{_TONES['warn']}"}.get(line.tone, "")
     return f'<div style="{style}">{text}</div>' if style else f"<div>{text}</div>"
 
 

@@ -15,12 +15,12 @@ _NARROWEST = 12
 def plain(card: Card) -> str:
     """The card's lines. Where they don't fit, the longest tables and folds give way, and say so."""
     head = " · ".join(filter(None, (card.title, card.badge)))
-    tail = [*_warnings(card.warnings), *([card.hint] if card.hint else [])]
+    tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart)]
     if card.whole:
         return "\n".join([head, *(line for p in pieces for line in _lines(p, 10_000)), "", *tail])
     room = MAX_LINES - 1 - len(tail)
-    fixed = sum(1 for p in pieces if not isinstance(p, Grid | Fold))
+    fixed = sum(len(_lines(p, 1)) for p in pieces if not isinstance(p, Grid | Fold))
     growing = [p for p in pieces if isinstance(p, Grid | Fold)]
     left = room - fixed
     body: list[str] = []
@@ -36,16 +36,31 @@ def plain(card: Card) -> str:
 
 
 def _warnings(warnings: tuple[str, ...]) -> list[str]:
+    """The first whole, and where the rest is: half of a warning helps nobody."""
     if not warnings:
         return []
-    return [
-        f"! {warnings[0]}" if len(warnings) == 1 else t("cards.warnings", n=len(warnings), said="; ".join(warnings))
-    ]
+    rest = f" {t('cards.warnings', n=len(warnings) - 1)}" if len(warnings) > 1 else ""
+    first = _wrapped(f"! {warnings[0]}{rest}")
+    return first if not first[-1].endswith("…") else [*_wrapped(f"! {warnings[0]}"), *filter(None, [rest.strip()])]
+
+
+def _wrapped(text: str, most: int = 2) -> list[str]:
+    """``most`` lines, broken at blanks where there are some (Chinese has none); what is left over is cut."""
+    lines: list[str] = []
+    while text and len(lines) < most - 1 and width(text) > WIDTH:
+        end = len(_cut(text)) - 1
+        blank = text.rfind(" ", 0, end + 1)
+        end = blank if blank > end // 2 else end
+        lines.append(text[:end].rstrip())
+        text = text[end:].lstrip()
+    return [*lines, _cut(text)] if text else lines
 
 
 def _lines(piece: Piece, room: int) -> list[str]:
     if isinstance(piece, Line):
-        return [f"{piece.text} {piece.href}".strip() if piece.href not in piece.text else piece.text]
+        said = f"{piece.text} {piece.href}".strip() if piece.href not in piece.text else piece.text
+        # What a person must know is never cut in half.
+        return _wrapped(said) if piece.tone in ("warn", "bad") else [said]
     if isinstance(piece, Facts):
         return ["  " + " · ".join(f"{label} {value}".strip() for label, value in piece.said)]
     if isinstance(piece, Bar):

@@ -79,11 +79,14 @@ def reading(rows: Rows, columns: Columns) -> list[Warned]:
     return warned
 
 
-def leaks(train: Sequence[Any], held_out: Sequence[Any], *, normal: bool = False) -> list[Warned]:
+def leaks(
+    train: Sequence[Any], held_out: Sequence[Any], *, normal: bool = False, code: str = "data.leak"
+) -> list[Warned]:
     """A warning where texts to validate or test on are among the training texts, up to case and blanks.
 
     Args:
         normal: both are normalised already.
+        code: the warning's message; ``data.seen`` for rows that a person gives to be judged on.
 
     >>> leaks(["Good food", "bad"], ["good food ", "fine"])[0].message
     '1 of 2 validation texts (50%) are in the training rows as well: the metrics will look better than they are.'
@@ -96,7 +99,7 @@ def leaks(train: Sequence[Any], held_out: Sequence[Any], *, normal: bool = False
     if not count:
         return []
     percent = _percent(count, len(held_out))
-    return [_warned("data.leak", count=count, rows=len(held_out), percent=percent)]
+    return [_warned(code, count=count, rows=len(held_out), percent=percent)]
 
 
 def cjk_share(texts: Sequence[Any], sample: int = _SAMPLE) -> float:

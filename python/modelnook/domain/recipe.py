@@ -36,12 +36,16 @@ class Recipe:
     device: str = "auto"
     threads: int | None = None
     models: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    """What tells the models that are here from others under the same reference, as after a rename."""
 
     def identity(self) -> str:
         """sha256 (hex) of what decides the result."""
         data = self.to_dict()
         for ignored in ("track", "python", "notebook", "threads"):
             data.pop(ignored)
+        if not self.contents:
+            data.pop("contents")
         for part in ("data", "eval_data"):
             if data[part]:
                 data[part].pop("name")
@@ -49,7 +53,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form of ``recipe.json``."""
-        return {**asdict(self), "track": list(self.track), "models": list(self.models)}
+        return {**asdict(self), "track": list(self.track), "models": list(self.models), "contents": list(self.contents)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
@@ -60,4 +64,5 @@ class Recipe:
                 known[part] = DatasetRef.from_dict(known[part])
         known["track"] = tuple(known.get("track") or ())
         known["models"] = tuple(known.get("models") or ())
+        known["contents"] = tuple(known.get("contents") or ())
         return cls(**known)

@@ -117,6 +117,7 @@ class Evaluation:
     per_class: Table | None = None
     confusion: Table | None = None
     slices: Table | None = None
+    warnings: tuple[str, ...] = ()
 
     def table(self) -> Table:
         """One row a metric: value, interval, and each baseline's value."""
@@ -140,13 +141,18 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Models side by side on the same rows; ``front``: those on the Pareto front of quality, size and latency."""
+    """Models side by side on the same rows; ``front``: those on the Pareto front of quality, size and latency.
+
+    ``data`` says on which and how many rows, ``note`` if they were used while choosing.
+    """
 
     table: Table
     front: tuple[str, ...]
     primary_metric: str
     data: dict[str, Any]
     run: str | None = None
+    note: str = ""
+    warnings: tuple[str, ...] = ()
 
     def to_frame(self) -> Any:
         """A pandas DataFrame, one row a model."""
@@ -160,4 +166,6 @@ class Comparison:
             "primary_metric": self.primary_metric,
             "data": jsonable(self.data),
             "run": self.run,
+            "note": self.note,
+            "warnings": list(self.warnings),
         }

@@ -187,7 +187,6 @@ def _language(context: Context, source: Path) -> tuple[str, ...]:
 
 def evaluate(context: Context) -> Finished:
     """Score a model on rows, beside the baselines of the run that made it."""
-    from modelnook.data.checks import leaks
     from modelnook.evaluate.report import evaluate as report
     from modelnook.runtime import runtime as load
     from modelnook.tasks import TASKS
@@ -197,10 +196,8 @@ def evaluate(context: Context) -> Finished:
     runtime = load(context.fetch(recipe.model), task=recipe.task, device=context.recorder.record.device or "cpu")
     rows = context.measured_on()
     spec = TASKS.load(recipe.task or "", light=True)()
-    trained = _trained_on(context)
-    if trained and "validation" not in context.run.split():
-        for warning in leaks(spec.texts(trained) or (), spec.texts(rows) or ()):
-            context.emit(warning)
+    trained = _trained_on(context, recipe.model)
+    _warn_of_seen(context, spec, rows, [trained])
     context.phase("evaluating")
     outputs = runtime.outputs(spec.as_rows(rows))
     context.phase("scoring")
@@ -209,14 +206,31 @@ def evaluate(context: Context) -> Finished:
     found = report(spec, outputs, rows, runtime.labels, train=trained, metrics=wanted, sliced=sliced)
     runtime.close()
     tables = {name: table.to_dict() for name, table in found.tables.items()}
-    return Finished(found.metrics, found.intervals, found.baselines, report=tables)
+    return Finished(found.metrics, found.intervals, found.baselines, report={**tables, **_measured(context, rows)})
 
 
-def _trained_on(context: Context) -> Rows | None:
+def _measured(context: Context, rows: Rows) -> dict[str, Any]:
+    """How many rows were measured on, and which: part of every report."""
+    return {"rows": len(next(iter(rows.values()), ())), "data": context.recipe.knobs.get("measured_on")}
+
+
+def _warn_of_seen(context: Context, spec: Any, rows: Rows, trained: Sequence[Rows | None]) -> None:
+    """Say which of a person's rows a model was trained on; its own validation rows never are."""
+    from modelnook.data.checks import leaks
+
+    if "validation" in context.run.split():
+        return
+    texts = spec.texts(rows) or ()
+    found = [w for one in trained if one for w in leaks(spec.texts(one) or (), texts, code="data.seen")]
+    for warning in dict.fromkeys(found):
+        context.emit(warning)
+
+
+def _trained_on(context: Context, model: str) -> Rows | None:
     """The training rows behind a model, found along its lineage; None where they are gone."""
     from modelnook.jobs.lineage import training_run
 
-    run = training_run(context.store, context.recipe.model)
+    run = training_run(context.store, model)
     if run is None:
         return None
     recipe = run.recipe()
@@ -297,10 +311,11 @@ def compare(context: Context) -> Finished:
     recipe = context.recipe
     rows = context.measured_on()
     spec = TASKS.load(recipe.task or "", light=True)()
+    _warn_of_seen(context, spec, rows, [_trained_on(context, ref) for ref in recipe.models])
     probe = _probe(context)
     table = []
     for at, ref in enumerate(recipe.models):
         context.emit(Progress("measuring", at, len(recipe.models)))
         measured = probe(context.fetch(ref), spec.as_rows(rows))
         table.append(row_of(ref, spec, rows, measured))
-    return Finished(report={"models": table})
+    return Finished(report={"models": table, **_measured(context, rows)})

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from modelnook import __version__
@@ -38,7 +39,12 @@ def submit(
     Raises:
         ModelnookError: it can't be started.
     """
-    recipe = replace(recipe, python=recipe.python or sys.executable, notebook=recipe.notebook or notebook())
+    recipe = replace(
+        recipe,
+        python=recipe.python or sys.executable,
+        notebook=recipe.notebook or notebook(),
+        contents=_contents(store, recipe),
+    )
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -78,15 +84,32 @@ def _same(store: Store, identity: str) -> Run | None:
     return None
 
 
+def _contents(store: Store, recipe: Recipe) -> tuple[str, ...]:
+    """What each local model of a recipe is by: a reference alone may name another one after a rename or rm."""
+    refs = [ModelRef.parse(ref) for ref in dict.fromkeys((recipe.model, *recipe.models)) if ref]
+    return tuple(_content(store, ref) for ref in refs if ref.source in ("local", "path"))
+
+
+def _content(store: Store, ref: ModelRef) -> str:
+    """The run that made a model; for one without, and for a folder, its weights' size and time."""
+    if ref.source == "local":
+        info = store.models.info(ref.id, ref.revision)
+        if info.run:
+            return info.run
+    folder = Path(info.path or "") if ref.source == "local" else Path(ref.id).expanduser()
+    stats = [file.stat() for pattern in ("*.safetensors", "*.onnx") for file in sorted(folder.glob(pattern))]
+    return " ".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)
+
+
 def _still_there(store: Store, record: RunRecord) -> bool:
+    """Whether the model that a run made is still where it put it, and no other in its place."""
     if record.model is None:
         return True
     ref = ModelRef.parse(record.model)
     try:
-        store.models.folder(ref.id, ref.revision)
+        return store.models.info(ref.id, ref.revision).run in (record.id, None)
     except ModelnookError:
         return False
-    return True
 
 
 def _start(store: Store, run: RunFolder, recipe: Recipe, *, on: str, seen: int = 0) -> None:
