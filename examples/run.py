@@ -1,4 +1,4 @@
-"""Run the numbered notebooks without a person, keep what they showed, print a table of the results.
+"""Run the numbered notebooks without a person, keep what they showed, print the results.
 
 python examples/run.py [NAME …] [--twice]
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -15,6 +18,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 HERE = Path(__file__).parent
+EVERY_S = 5.0
+SHOWN = ("finetune", "evaluate", "quantize", "compare")
+QUIET = ["--IPKernelApp.log_level=40"]
+"""Where there is no keyring the kernel warns on every start that it talks over TCP; here nobody else listens."""
 
 
 def main() -> int:
@@ -40,11 +47,12 @@ def main() -> int:
 def run(book: Path, target: Path) -> bool:
     """Execute one notebook cell by cell, with a line for each."""
     notebook = nbformat.read(book, as_version=4)
-    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(HERE)}})
+    where = {"metadata": {"path": str(HERE)}}
+    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=where, extra_arguments=QUIET)
     began = time.monotonic()
     print(f"\n{book.name}")
     try:
-        with client.setup_kernel():
+        with client.setup_kernel(), progress():
             for at, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     start = time.monotonic()
@@ -60,13 +68,44 @@ def run(book: Path, target: Path) -> bool:
     return True
 
 
-def results() -> None:
-    """The newest runs, as `modelnook runs` prints them."""
+@contextmanager
+def progress() -> Iterator[None]:
+    """A line every few seconds on what trains or is measured meanwhile."""
+    done = threading.Event()
+    thread = threading.Thread(target=_tell, args=(done,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _tell(done: threading.Event) -> None:
     import modelnook
+    from modelnook.cards.run import progress_line
+
+    while not done.wait(EVERY_S):
+        for run in modelnook.runs(state="running", limit=1):
+            print(f"            {run.name} · {progress_line(run.record)}", flush=True)
+
+
+def results() -> None:
+    """What came out, as the notebook's cards say it: scores beside baselines, before and after, side by side."""
+    import modelnook
+    from modelnook.api import comparison, evaluation
     from modelnook.cards import text
 
-    print()
-    print(text(modelnook.runs(limit=8)))
+    views = {"evaluate": evaluation, "compare": comparison}
+    for kind in SHOWN:
+        for run in modelnook.runs(kind=kind, state="finished", limit=1):
+            say(text(views.get(kind, lambda made: made)(run)))
+    say(text(modelnook.runs(limit=8)))
+
+
+def say(card: str) -> None:
+    """Print a card; its hints are for the terminal here."""
+    print(f"\n{card}".replace("%model", "modelnook"))
 
 
 if __name__ == "__main__":
