@@ -104,7 +104,7 @@ def sources() -> dict[str, Any]:
     from modelnook.api import sources as listed
 
     table = listed()
-    return {"items": [{"refreshed": None, **dict(zip(table.columns, row, strict=True))} for row in table.rows]}
+    return {"items": [dict(zip(table.columns, row, strict=True)) for row in table.rows]}
 
 
 def compare(refs: list[str]) -> Table:

@@ -10,6 +10,7 @@ from modelnook.api.models import info, list, load, predict, ps, pull, rename, rm
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
 from modelnook.api.training import finetune
+from modelnook.api.upkeep import gc_sources, refresh_sources
 
 __all__ = [
     "add_source",
@@ -19,6 +20,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "finetune",
+    "gc_sources",
     "info",
     "list",
     "load",
@@ -27,6 +29,7 @@ __all__ = [
     "ps",
     "pull",
     "quantize",
+    "refresh_sources",
     "remove_source",
     "rename",
     "rerun",

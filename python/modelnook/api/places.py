@@ -30,18 +30,19 @@ def settings(**values: str) -> dict[str, Any]:
 
 
 def sources() -> Table:
-    """The configured sources: name, kind, address, whether they can be asked, entries known here."""
+    """The configured sources: name, kind, address, whether they can be asked, entries known here, when refreshed."""
+    from modelnook.api.upkeep import refreshed
     from modelnook.catalog import SOURCES
     from modelnook.catalog.search import configured
 
     addresses = {s["name"]: s.get("url", "") for s in current().sources}
-    known = Store().index.counts()
+    known, fresh = Store().index.counts(), refreshed()
     rows = []
     for name, kind in configured().items():
         missing = SOURCES[kind].missing
         state = f"needs {missing[0]}" if missing else "offline" if kind == "hub" and current().hub_offline else "ready"
-        rows.append((name, kind, addresses.get(name, ""), state, known.get(name, 0)))
-    return Table(("name", "kind", "url", "state", "models"), tuple(rows))
+        rows.append((name, kind, addresses.get(name, ""), state, known.get(name, 0), fresh.get(name)))
+    return Table(("name", "kind", "url", "state", "models", "refreshed"), tuple(rows))
 
 
 def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:

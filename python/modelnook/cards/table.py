@@ -13,7 +13,7 @@ from modelnook.messages import has, t
 __all__ = ["cell", "grid", "heading", "settings", "table"]
 
 # The tables that verbs give are known by their first columns.
-_TITLES = {"state name what": "ps", "name kind url": "sources"}
+_TITLES = {"state name what": "ps", "name kind url": "sources", "source models note": "refreshed"}
 
 _CELLS: dict[str, Callable[[Any], str]] = {
     "bytes": figures.size,
@@ -29,6 +29,7 @@ _CELLS: dict[str, Callable[[Any], str]] = {
     "started": figures.moment,
     "ended": figures.moment,
     "updated": figures.moment,
+    "refreshed": figures.moment,
 }
 _WORDS = {"state": "state", "what": "cards.kind", "kind": "cards.kind"}
 

@@ -85,6 +85,14 @@ class Source(ABC):
         Emits ``Progress(phase="downloading", step=bytes, total=bytes)``.
         """
 
+    def listing(self, limit: int) -> list[ModelInfo]:
+        """What the source has, for the index; the most downloaded first where it can't all be told.
+
+        Raises:
+            OfflineError: can't be reached (within its deadline).
+        """
+        return self.search(Query(limit=limit if self.networked else 1_000_000))
+
     def names(self) -> list[str]:
         """The ids it can list without a network, for completion and near misses."""
         return []

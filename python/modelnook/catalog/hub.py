@@ -21,7 +21,7 @@ from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
 from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
-from modelnook.catalog.hub_entry import asked, brings_code, entry, files_of, flagged
+from modelnook.catalog.hub_entry import ROW, asked, brings_code, entry, files_of, flagged
 from modelnook.catalog.hub_errors import Place, patiently, told
 from modelnook.catalog.hub_files import needed, risks
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
@@ -30,9 +30,10 @@ from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.messages import t
 from modelnook.settings import Settings, current
 
-__all__ = ["HubSource"]
+__all__ = ["HubSource", "cache_of"]
 
 _DEADLINE = 3.0
+_LIST_WITHIN = 20.0
 _ASK_WITHIN = 10.0
 # Above this many weight files their headers aren't read: each is a request.
 _SHARDS = 8
@@ -68,6 +69,14 @@ class HubSource(Source):
         rows = self._within_deadline(lambda: self._rows(query))
         found = [info for row in rows if query.matches(info := entry(row, self.name))]
         return found[: query.limit]
+
+    def listing(self, limit: int) -> list[ModelInfo]:
+        """The most downloaded models, page by page, through the client's own list; raises as ``search`` does."""
+        if current().hub_offline:
+            raise self._offline("")
+        asked = {"sort": "downloads", "limit": limit, "expand": [*ROW]}
+        rows = self._within_deadline(lambda: list(self._api().list_models(**asked)), _LIST_WITHIN)
+        return [entry(row, self.name) for row in rows]
 
     def info(self, ref: ModelRef) -> ModelInfo:
         """Everything that the hub and the file headers say; no weights are taken.
@@ -138,8 +147,7 @@ class HubSource(Source):
             from huggingface_hub import constants
 
             return Path(constants.HF_HUB_CACHE)
-        host = re.sub(r"[^a-z0-9.]+", "-", urlsplit(self.endpoint).netloc.lower())
-        return current().home / "cache" / "hub" / f"{host}-{sha256(self.endpoint.encode()).hexdigest()[:8]}"
+        return cache_of(self.endpoint)
 
     @property
     def _here(self) -> HubCache:
@@ -179,8 +187,9 @@ class HubSource(Source):
         hf_raise_for_status(answer)
         return [Row(**{"siblings": None, **row}) for row in answer.json()]
 
-    def _within_deadline(self, call: Callable[[], list[Any]]) -> list[Any]:
+    def _within_deadline(self, call: Callable[[], list[Any]], seconds: float | None = None) -> list[Any]:
         """Run on a thread that nobody waits for longer: an answer that trickles in has no end of its own."""
+        seconds = _DEADLINE if seconds is None else seconds
         box: list[Any] = []
 
         def work() -> None:
@@ -192,10 +201,10 @@ class HubSource(Source):
 
         thread = threading.Thread(target=work, name="modelnook-hub-search", daemon=True)
         thread.start()
-        thread.join(_DEADLINE)
+        thread.join(seconds)
         values = {"source": self.name, "host": self.place.host}
         if not box:
-            raise OfflineError("hub.too_slow", seconds=f"{_DEADLINE:g}", **values)
+            raise OfflineError("hub.too_slow", seconds=f"{seconds:g}", **values)
         answer = box[0]
         if isinstance(answer, NotFoundError):
             raise UnsupportedError("hub.no_search", **values) from answer
@@ -263,6 +272,12 @@ class HubSource(Source):
             return []
         parts = [tensor for file in repo.files_metadata.values() for tensor in file.tensors.items()]
         return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in parts]
+
+
+def cache_of(endpoint: str) -> Path:
+    """The cache of an added endpoint."""
+    host = re.sub(r"[^a-z0-9.]+", "-", urlsplit(endpoint).netloc.lower())
+    return current().home / "cache" / "hub" / f"{host}-{sha256(endpoint.encode()).hexdigest()[:8]}"
 
 
 def _endpoint(settings: Settings) -> str:

@@ -9,12 +9,12 @@ from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
 from modelnook.domain.model import ModelInfo
 
-__all__ = ["asked", "brings_code", "entry", "files_of", "flagged"]
+__all__ = ["ROW", "asked", "brings_code", "entry", "files_of", "flagged"]
 
 _PAGE = 100
 _KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown")
 _SORTS = {"relevance": "downloads", "downloads": "downloads", "likes": "likes", "updated": "lastModified"}
-_ROW = (
+ROW = (
     "author cardData config createdAt downloads gated lastModified library_name likes pipeline_tag private safetensors "
     "sha tags"
 ).split()
@@ -36,7 +36,7 @@ def asked(query: Query) -> dict[str, Any]:
         "num_parameters": _range(query.params),
         "sort": _SORTS.get(query.sort) if query.text or query.sort != "relevance" else None,
         "limit": _PAGE if ours_alone else min(_PAGE, max(query.limit, 20)),
-        "expand": _ROW,
+        "expand": ROW,
     }
     return {name: value for name, value in said.items() if value}
 

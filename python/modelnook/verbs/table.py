@@ -278,6 +278,14 @@ _SUB_ROWS = (
         action="write",
     ),
     _sub("sources list", "api:sources"),
+    _sub(
+        "sources refresh",
+        "api:refresh_sources",
+        replace(_SOURCE, required=False, example="hub"),
+        Arg("limit", "int", 200, low=1, example="500"),
+        action="write",
+    ),
+    _sub("sources gc", "api:gc_sources", action="write"),
     _sub("sources remove", "api:remove_source", _SOURCE, action="write"),
 )
 

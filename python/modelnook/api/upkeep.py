@@ -1,0 +1,103 @@
+"""Verbs that keep the catalogue fresh and the person's folder tidy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from modelnook.domain.table import Table
+from modelnook.settings import current
+from modelnook.store import Store
+from modelnook.store.files import read_json, write_json
+
+__all__ = ["gc_sources", "refresh_sources", "refreshed"]
+
+_LIMIT = 200
+
+
+def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
+    """Read what sources have into the local index, one or all: entries found, and what they said where none could be.
+
+    Args:
+        limit: the most entries of a source on the network, the most downloaded first.
+    """
+    from modelnook.catalog.search import configured
+    from modelnook.domain.errors import unknown
+
+    known = configured()
+    if name is not None and name not in known:
+        raise unknown("source", name, known)
+    rows = tuple((one, *_refresh(one, limit)) for one in ([name] if name else known))
+    return Table(("source", "models", "note"), rows)
+
+
+def _refresh(name: str, limit: int) -> tuple[int | None, str]:
+    from modelnook.catalog.search import environment, source
+    from modelnook.domain.errors import ModelnookError
+    from modelnook.store.runs import now
+
+    store = Store()
+    try:
+        where = source(name)
+        found = where.listing(limit)
+    except ModelnookError as error:
+        return None, str(error)
+    # A networked source has more than was asked for: what is known of the rest stays.
+    env = environment() if name == "pip" else ""
+    store.index.put_models(name, found, env=env, replace=not where.networked)
+    write_json(store.home / "sources.json", {**refreshed(), name: now()})
+    return len(found), ""
+
+
+def refreshed() -> dict[str, Any]:
+    """Source -> when it was last refreshed."""
+    said = read_json(current().home / "sources.json")
+    return said if isinstance(said, dict) else {}
+
+
+def gc_sources() -> str:
+    """Forget entries of removed sources, remove rows, downloads and leftovers that nothing uses; what was freed."""
+    from modelnook.cards.figures import size
+    from modelnook.messages import t
+    from modelnook.store.tidy import leftovers, remove_all, snapshots
+
+    store = Store()
+    forgotten = _forget(store)
+    freed = remove_all([*snapshots(store), *leftovers(store), *_caches(store), *_curves(store)])
+    parts = [t("api.gc_entries", n=forgotten)] if forgotten else []
+    parts += [t(f"api.gc_{what}", n=count, size=size(total)) for what, (count, total) in sorted(freed.items())]
+    if not parts:
+        return t("api.gc_nothing")
+    return t("api.gc_freed", size=size(sum(total for _, total in freed.values())), parts=", ".join(parts))
+
+
+def _forget(store: Store) -> int:
+    """Drop the index's entries of sources that are no more; how many."""
+    from modelnook.catalog.search import configured
+
+    held, known = store.index.counts(), configured()
+    gone = [name for name in held if name not in known]
+    for name in gone:
+        store.index.put_models(name, (), replace=True)
+    return sum(held[name] for name in gone)
+
+
+def _caches(store: Store) -> Iterator[Any]:
+    """Downloads of endpoints that no source names any more."""
+    from modelnook.catalog.hub import cache_of
+
+    used = {cache_of(s["url"].rstrip("/")) for s in current().sources if s.get("kind", "hub") == "hub" and s.get("url")}
+    place = store.home / "cache" / "hub"
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        if path not in used:
+            yield "cache", path
+
+
+def _curves(store: Store) -> Iterator[Any]:
+    """Curves of colleagues' runs that are listed no more."""
+    from modelnook.jobs.foreign import place
+
+    listed = {id for id, _ in store.index.names(-1)}
+    for path in sorted(place(store).iterdir()) if place(store).is_dir() else ():
+        if path.name not in listed:
+            yield "curves", path
