@@ -53,6 +53,7 @@ export type SearchResult = {
   query: string;
   notes: string[];
   total: number;
+  hint: string;
 };
 
 export type ErrorInfo = {

@@ -62,7 +62,13 @@ describe('the catalogue', () => {
 
   it('teaches where there is nothing', async () => {
     const provider = recorded();
-    provider.recording.search = { items: [], query: '', notes: [], total: 0 };
+    provider.recording.search = {
+      items: [],
+      query: '',
+      notes: [],
+      total: 0,
+      hint: ''
+    };
     const { findByTestId, asked } = stage('catalog', {}, { provider });
     const empty = await findByTestId('mn-empty');
     fireEvent.click(within(empty).getByText('Insert as cell'));

@@ -13,6 +13,7 @@ from modelnook.api.rows import spec_of
 from modelnook.domain.errors import UsageError
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.domain.table import Table
+from modelnook.messages import t
 from modelnook.model import Model
 from modelnook.store import Store
 
@@ -55,8 +56,22 @@ def search(
     Raises:
         UsageError: a filter that can't be read.
     """
-    filters = {"task": task, "license": license, "language": language, "params": params}
-    return found(query, fits=fits, source=source, sort=sort, limit=limit, **filters)
+    named = {"task": task, "license": license, "language": language, "params": params, "fits": fits, "source": source}
+    filters = {name: value for name, value in named.items() if value is not None}
+    result = found(query, sort=sort, limit=limit, **filters)
+    return result if result.items or not filters else replace(result, hint=_too_narrow(query, filters))
+
+
+def _too_narrow(query: str, filters: dict[str, str]) -> str:
+    """Which filter left nothing, by what is known here without it; no source is asked again."""
+    said = " ".join(f"--{name} {value}" for name, value in filters.items())
+    for name, value in filters.items():
+        rest = {n: v for n, v in filters.items() if n != name}
+        kept = len(found(query, limit=1000, live=(), **rest))
+        if kept:
+            return t("catalog.one_filter", filter=f"--{name} {value}", n=kept)
+    known = len(found(limit=1000, live=()))
+    return t("catalog.filters", filters=said, n=known) if known else ""
 
 
 def found(

@@ -71,7 +71,7 @@ def found(result: SearchResult) -> Card:
     total = max(result.total, len(result))
     title = t("cards.found", n=count(total), query=result.query) if result.query else t("cards.models", n=count(total))
     if not result.items:
-        hint = t("cards.found_none") if result.query else t("cards.models_none")
+        hint = result.hint or t("cards.found_none" if result.query else "cards.models_none")
         return Card(title, warnings=result.notes, hint=hint)
     columns = ("model", "task", "parameters", "size", "licence", "language", "risks")
     cells = [

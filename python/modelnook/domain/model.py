@@ -180,6 +180,8 @@ class SearchResult:
     query: str = ""
     notes: tuple[str, ...] = ()
     total: int = 0
+    hint: str = ""
+    """Where nothing was found: what to leave out."""
 
     def __iter__(self) -> Iterator[ModelInfo]:
         return iter(self.items)
@@ -206,4 +208,5 @@ class SearchResult:
             "query": self.query,
             "notes": list(self.notes),
             "total": self.total or len(self.items),
+            "hint": self.hint,
         }
