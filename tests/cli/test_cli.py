@@ -12,6 +12,7 @@ import pytest
 
 from modelnook import __version__, api
 from modelnook.cli import main
+from modelnook.cli.command import _here
 from modelnook.verbs import VERBS
 
 
@@ -94,6 +95,19 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
     assert said(capsys, "runs") == (130, "", "Interrupted.\n")
 
 
+@pytest.mark.parametrize(
+    ("hint", "here"),
+    [
+        ("Next: %model evaluate {ref} --data test", "Next: modelnook evaluate {ref} --data test.csv"),
+        ("%model finetune x --data train --text body", "modelnook finetune x --data train.csv --text body"),
+        ("modelnook finetune x --data train.csv", "modelnook finetune x --data train.csv"),
+        ("Name the column with label=…", "Name the column with --label …"),
+    ],
+)
+def test_hints_are_commands_that_work_here(hint: str, here: str) -> None:
+    assert _here(hint) == here
+
+
 class Waiting:
     """A run that goes on for two looks."""
 
@@ -105,7 +119,8 @@ class Waiting:
     def record(self) -> Any:
         live = len(self.states) > 1
         progress = {"phase": "training", "step": 3, "total": 9} if self.states[0] == "running" else None
-        return SimpleNamespace(live=live, state=self.states[0], name="topics", progress=progress)
+        said = {"name": "topics", "kind": "quantize", "wandb": None, "progress": progress}
+        return SimpleNamespace(live=live, state=self.states[0], **said)
 
     def wait(self, on_update: Any, every: float) -> Waiting:
         while len(self.states) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,9 @@ from modelnook.verbs import Call, overview, parse, usage
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+_VARIABLE = re.compile(r"(modelnook [^\n]*--data )(train|test|valid|rows|some_rows)\b(?!\.)")
+_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task)=…")
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -109,5 +113,6 @@ def say(text: str) -> None:
 
 
 def _here(text: str) -> str:
-    """Hints are written for the notebook; here the command has another name."""
-    return text.replace("%model", "modelnook")
+    """Hints are written for the notebook: here the command has another name, and there are options and files."""
+    text = _VARIABLE.sub(r"\1\2.csv", text.replace("%model", "modelnook"))
+    return _KEYWORD.sub(r"--\1 …", text)

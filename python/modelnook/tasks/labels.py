@@ -10,7 +10,7 @@ from typing import Any
 
 from modelnook.domain.errors import DataError, near
 
-__all__ = ["indices", "label_name", "label_names", "names", "ordered", "positive"]
+__all__ = ["indices", "label_name", "label_names", "missing_label", "names", "ordered", "positive"]
 
 _YES = frozenset(
     "1 true t yes y positive pos spam fraud toxic hate churn bad default failure abnormal anomaly attack phishing "
@@ -71,13 +71,19 @@ def names(values: Sequence[Any]) -> list[str]:
     # Labels repeat: each distinct value is named once.
     known: dict[Any, str | None] = {}
     found: list[str] = []
-    for row, value in enumerate(values):
+    for value in values:
         key = (type(value), value)
         name = known[key] if key in known else known.setdefault(key, label_name(value))
         if name is None:
-            raise DataError("task.missing_label", row=row)
+            raise missing_label(values)
         found.append(name)
     return found
+
+
+def missing_label(values: Sequence[Any]) -> DataError:
+    """The error for labels of which some are missing: how many, and the first."""
+    rows = [row for row, value in enumerate(values) if label_name(value) is None]
+    return DataError("task.missing_label", row=rows[0], count=len(rows), rows=len(values))
 
 
 def _natural(name: str) -> tuple[Any, ...]:
