@@ -135,6 +135,15 @@ VALUES: dict[str, Any] = {
     "settings": {"language": "auto", "offline": False},
     "error": unknown("verb", "finetun", VERBS),
     "plan": Plan("full", "small model", 3, 5e-5, 32, 128, 0.1, 0.01, 2, 2000, 189, 0.021, 10**9, 8 * 10**9),
+    "plan_told": Plan(
+        *("full", "small model", 3, 5e-5, 32, 128, 0.1, 0.01, 2, 216, 189, 0.021, 10**9, 8 * 10**9),
+        columns={"text": "body", "label": "is_spam"},
+        classes=2,
+        held_out=24,
+        seconds=(30.0, 80.0),
+        disk=7 * 10**8,
+        disk_free=10**11,
+    ),
     "runs": RunList(tuple(RUNS.values()) * 5, SimpleNamespace(), 4000),  # type: ignore[arg-type]
     "runs_none": RunList((), SimpleNamespace()),  # type: ignore[arg-type]
     **{f"run_{name}": record for name, record in RUNS.items()},

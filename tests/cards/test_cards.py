@@ -167,6 +167,14 @@ def test_a_run_in_its_state(name: str, said: str) -> None:
     assert said in cards.text(RUNS[name])
 
 
+def test_a_plan_tells_what_to_check_before_the_wait() -> None:
+    said = cards.text(VALUES["plan_told"])
+    assert "text=body, label=is_spam · classes 2 · 216 rows train, 24 validate" in said
+    assert "disk for it 700.0 MB · free now 100.0 GB" in said
+    assert "time 30 s to 1 min 20 s" in said
+    assert "time" not in cards.text(VALUES["plan"])
+
+
 def test_a_link_is_a_link_only_to_the_web() -> None:
     links = [a["href"] for t, a in Reader(cards.html(RUNS["uploaded"])).tags if t == "a"]
     assert links == ["https://wandb.ai/x/y/runs/k3v9x2ab"]

@@ -88,7 +88,7 @@ def evaluation(run: Run) -> Evaluation:
 
 
 def _scored(run: Run) -> dict[str, Any]:
-    """The data that a run measured on, with the rows that were really scored: of a snapshot often the validation part."""
+    """The data that a run measured on, with how many of its rows were really scored."""
     record = run.record
     rows = (record.report or {}).get("rows")
     return {**(record.data or {}), **({"rows": rows} if rows else {})}

@@ -67,6 +67,7 @@ def finetune(
         ModelnookError: each says what was asked, why not, and the next step.
     """
     from modelnook.api.bases import choose_base
+    from modelnook.api.dry_run import told
     from modelnook.catalog.search import resolve
     from modelnook.data.checks import reading
     from modelnook.data.read import read, validation_part
@@ -109,7 +110,9 @@ def finetune(
         knobs |= {"split": split}
     if dry_run:
         planned = _plan(found, spec, values, parts, knobs, method)
-        return replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
+        return told(planned, store, found, table, validating, spec.labels(values))
     recipe = Recipe(
         "finetune",
         str(found.ref),

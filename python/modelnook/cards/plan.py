@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelnook.cards.card import Card, Facts, Line
-from modelnook.cards.figures import count, size
+from modelnook.cards.card import Card, Facts, Line, Piece
+from modelnook.cards.figures import count, duration, size
 from modelnook.messages import t
 from modelnook.tracking.destination import line, planned
 
@@ -14,12 +14,18 @@ __all__ = ["plan"]
 
 def plan(value: Any) -> Card:
     """Steps, knobs and memory of a :class:`modelnook.finetune.plan.Plan`."""
-    pieces = (
+    pieces: tuple[Piece, ...] = (
         Line(line(planned(value.track)), "quiet"),
         Line(value.reason, "quiet"),
         Facts(
             (
-                (t("cards.rows"), count(value.rows)),
+                ("", ", ".join(f"{role}={column}" for role, column in value.columns.items())),
+                (t("cards.classes"), count(value.classes) if value.classes else ""),
+                ("", _rows(value)),
+            )
+        ),
+        Facts(
+            (
                 (t("cards.epochs"), f"{value.epochs:g}"),
                 (t("cards.steps"), count(value.steps)),
                 (t("cards.batch"), str(value.batch_size)),
@@ -28,7 +34,20 @@ def plan(value: Any) -> Card:
             )
         ),
         Facts(((t("cards.memory.need"), size(value.memory)), (t("cards.memory.free"), size(value.memory_free)))),
-        Facts(((t("cards.tokens_lost"), f"{value.tokens_lost:.1%}"),)),
+        Facts(((t("cards.disk"), size(value.disk or None)), (t("cards.memory.free"), size(value.disk_free)))),
+        Facts(((t("cards.tokens_lost"), f"{value.tokens_lost:.1%}"), (t("cards.time"), _time(value.seconds)))),
     )
+    pieces = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
     warnings = tuple(w.message for w in value.warnings)
     return Card(t("cards.plan"), value.method, "warn" if warnings else "plain", pieces, warnings, t("cards.plan_next"))
+
+
+def _rows(value: Any) -> str:
+    if not value.held_out:
+        return f"{t('cards.rows')} {count(value.rows)}"
+    return t("cards.rows_split", n=count(value.rows), out=count(value.held_out))
+
+
+def _time(seconds: tuple[float, float] | None) -> str:
+    """As long as the like took here; nothing is guessed."""
+    return t("cards.time_before", low=duration(seconds[0]), high=duration(seconds[1])) if seconds else ""

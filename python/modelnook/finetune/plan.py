@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ class Lengths:
 class Plan:
     """What will be done, all of it decided. ``reason`` says why this method, ``warnings`` what a person should know.
 
-    ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak.
+    ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak,
+    ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
+    is told where this machine has trained the like.
     """
 
     method: str
@@ -80,6 +82,12 @@ class Plan:
     memory_free: int | None
     warnings: tuple[Warned, ...] = ()
     track: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    classes: int = 0
+    held_out: int = 0
+    seconds: tuple[float, float] | None = None
+    disk: int = 0
+    disk_free: int | None = None
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
