@@ -175,6 +175,11 @@ def test_a_plan_tells_what_to_check_before_the_wait() -> None:
     assert "time" not in cards.text(VALUES["plan"])
 
 
+def test_a_failed_run_says_first_what_went_wrong_and_what_helps() -> None:
+    assert cards.text(RUNS["failed"]).splitlines()[1:3] == ["It blew.", "Wait."]
+    assert cards.text(RUNS["failed"]).count("Wait.") == 1
+
+
 def test_a_link_is_a_link_only_to_the_web() -> None:
     links = [a["href"] for t, a in Reader(cards.html(RUNS["uploaded"])).tags if t == "a"]
     assert links == ["https://wandb.ai/x/y/runs/k3v9x2ab"]
@@ -202,7 +207,8 @@ def test_a_chart_of_nothing_is_nothing() -> None:
 def test_long_tables_say_what_is_left_out() -> None:
     shown = cards.text(VALUES["runs"]).splitlines()
     assert shown[0] == "Runs: 4,000"
-    assert shown[-1].strip() == f"… {4000 - (len(shown) - 3):,} more: .to_frame()"
+    assert shown[-1].strip() == f"… {4000 - (len(shown) - 3):,} more: --limit, or .to_frame()"
+    assert len(cards.whole(VALUES["runs"]).splitlines()) > len(VALUES["runs"].items)
     # In HTML the rest is folded, with a heading of its own.
     assert cards.html(VALUES["found"]).count("<tr>") == 20 + 2
 

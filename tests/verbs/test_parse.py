@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from modelnook.domain.errors import UsageError
 from modelnook.verbs import VERBS, Value, Verb, overview, parse, split, usage
+from modelnook.verbs.said import said
 from modelnook.verbs.verb import Arg
 
 
@@ -128,8 +130,24 @@ def test_hints_speak_the_language_of_their_door() -> None:
         parse(["finetune", "pip:x"], door="terminal")
     assert "modelnook finetune pip:" in caught.value.hint
     assert "--data train.csv" in caught.value.hint
-    with pytest.raises(UsageError, match="no verb 'load'"):
+    with pytest.raises(UsageError, match="'load' is for notebooks and Python"):
         parse(["load", "x"], door="terminal")
+
+
+def test_a_run_after_runs_is_shown() -> None:
+    call = parse(["runs", "f0zr4eu3"], door="terminal")
+    assert (call.verb.name, call.kwargs) == ("runs show", {"run": "f0zr4eu3"})
+    assert parse(["runs", "stop", "topics"]).verb.name == "runs stop"
+    with pytest.raises(UsageError, match="'shw'"):
+        parse(["runs", "shw"])
+
+
+def test_what_was_done_is_said() -> None:
+    assert said("rm", "local:badc@1") == "Removed local:badc@1."
+    assert said("rename", "local:good") == "Renamed: it is local:good now."
+    run = SimpleNamespace(id="f0zr4eu3", record=SimpleNamespace(model="local:x@1"))
+    assert said("runs delete", run) == "Deleted run f0zr4eu3; its model local:x@1 stays."
+    assert said("runs", run) is None
 
 
 def test_a_body_is_inputs_or_options() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelnook.cards.card import Card
 
-__all__ = ["MAKERS", "card_of", "html", "knows", "text"]
+__all__ = ["MAKERS", "card_of", "html", "knows", "text", "whole"]
 
 # module.Type -> module:function
 MAKERS: dict[str, str] = {
@@ -63,6 +63,17 @@ def text(value: Any, **more: Any) -> str:
     from modelnook.cards.plain import plain
 
     return plain(card_of(value, **more))
+
+
+def whole(value: Any) -> str:
+    """The card as text with all of its rows, as a person asked for them."""
+    if not knows(value):
+        return str(value)
+    from dataclasses import replace
+
+    from modelnook.cards.plain import plain
+
+    return plain(replace(card_of(value), whole=True))
 
 
 def html(value: Any, **more: Any) -> str:

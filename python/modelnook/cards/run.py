@@ -23,11 +23,12 @@ def run(value: Any, series: Series | None = None) -> Card:
     record: RunRecord = value if isinstance(value, RunRecord) else value.record
     note = getattr(value, "note", "")
     pieces: list[Piece] = [Line(said, "quiet") for said in (logged_line(record), note) if said]
+    if record.error:
+        # First what went wrong, and what helps against it; then the facts.
+        pieces += [Line(record.error.get("message", ""), "bad"), Line(record.error.get("hint", ""))]
     pieces.append(_way(record))
     if record.live:
         pieces.append(_progress(record))
-    if record.error:
-        pieces.append(Line(record.error.get("message", ""), "bad"))
     if record.report and "before" in record.report:
         pieces.append(_report(record))
     elif record.report and record.report.get("models"):
@@ -36,7 +37,7 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
     pieces += _charts(record, series or {})
     pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
-    told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
+    told = tuple(p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text))
     badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
     return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
 
@@ -190,8 +191,6 @@ def _next(record: RunRecord) -> str:
         return t("cards.next.stop", run=record.name or record.id)
     if record.resumable:
         return t("cards.next.resume", run=record.id)
-    if record.state == "failed":
-        return (record.error or {}).get("hint", "")
     if record.state in ("finished", "stopped") and record.model and record.kind == "finetune":
         return t("cards.next.trained", ref=record.name)
     return ""

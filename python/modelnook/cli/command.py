@@ -15,6 +15,7 @@ from modelnook.domain.table import jsonable
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.verbs import Call, overview, parse, usage
+from modelnook.verbs.said import said
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 
@@ -78,13 +79,14 @@ def _result(call: Call) -> tuple[Any, bool]:
 
 
 def _text(call: Call, result: Any) -> str:
-    if call.verb.name == "offline":
-        return t("faces.offline_on" if result else "faces.offline_off")
+    if (sentence := said(call.verb.name, result)) is not None:
+        return sentence
     if hasattr(result, "to_string"):
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
         return text
-    return cards.text(result)
+    # Who says how many rows wants to see them; a card would fold them.
+    return cards.whole(result) if "limit" in call.kwargs else cards.text(result)
 
 
 def _json(result: Any) -> str:

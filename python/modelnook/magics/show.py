@@ -44,17 +44,13 @@ class Said(str):
     @classmethod
     def of(cls, result: Any, verb: Any) -> Any:
         """A plain Python result as it is to be shown; domain values and frames as they are."""
-        from modelnook.messages import t
+        from modelnook.verbs.said import said
 
-        if isinstance(result, str):
-            return cls(result)
+        if (sentence := said(verb.name, result)) is not None:
+            return cls(sentence)
         if verb.name == "settings":
             return SaidDict(result)
-        if verb.name == "offline":
-            return cls(t("faces.offline_on" if result else "faces.offline_off"))
-        if verb.name == "unload":
-            return cls(t("faces.unloaded", refs=", ".join(result)) if result else t("faces.nothing_loaded"))
-        return result
+        return cls(result) if isinstance(result, str) else result
 
 
 class SaidDict(dict[str, Any]):

@@ -201,6 +201,7 @@ _ROWS = (
         ),
         group="runs",
         example="%model runs --state finished",
+        other="runs show",
     ),
     Verb("stop", "modelnook.api:stop", (_RUN,), group="runs", action="execute", example="%model stop topics"),
     Verb(

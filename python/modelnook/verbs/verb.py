@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from modelnook.domain.errors import ModelnookError, unknown
+from modelnook.domain.errors import ModelnookError, UsageError, near, unknown
 from modelnook.messages import has, t
 
 __all__ = ["DOORS", "Arg", "Verb", "find"]
@@ -77,7 +77,8 @@ class Verb:
     """One verb.
 
     ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``, ``options`` or nothing.
-    ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what the verb gives. ``action`` is what
+    ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what the verb gives. ``other`` is the
+    sub-command that a word means which is none: ``runs topics`` shows the run. ``action`` is what
     the server's authorizer is asked for.
     """
 
@@ -91,6 +92,7 @@ class Verb:
     body: str = ""
     example: str = ""
     result: str = ""
+    other: str = ""
 
     @property
     def key(self) -> str:
@@ -148,11 +150,15 @@ def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Ve
     if len(words) > 1 and pair in known:
         return known[pair], 2
     if words[0] not in known:
+        if words[0] in verbs:
+            raise UsageError("verbs.elsewhere", verb=words[0])
         raise unknown("verb", words[0], _heads(known))
     verb = known[words[0]]
     follows = words[1] if len(words) > 1 and not words[1].startswith("-") else None
     subs = [n.split(" ", 1)[1] for n in known if n.startswith(f"{words[0]} ")]
     if follows is not None and subs and not any(a.positional for a in verb.args):
+        if verb.other and near(follows, subs) is None:
+            return known[verb.other], 1
         raise _unknown_sub(follows, subs)
     return verb, 1
 
