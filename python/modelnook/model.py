@@ -53,6 +53,8 @@ class Model:
 
         return predict(self, inputs, **options)
 
+    __call__ = predict
+
     def layers(self) -> str:
         """The layer tree as text."""
         return self.info.layers or str(self.runtime.layers())

@@ -149,7 +149,7 @@ function Lineage({ info }: { info: ModelInfo }): React.ReactElement | null {
 function recipes(info: ModelInfo): [id: string, code: string][] {
   const ref = /\s/.test(info.ref) ? JSON.stringify(info.ref) : info.ref;
   const start: [string, string][] = [
-    ['finetune', `%model finetune ${ref} --data train`],
+    ['finetune', `%model finetune ${ref} --data train --name my-model`],
     ['load', `%model load ${ref} -o model`]
   ];
   const use: [string, string][] = [

@@ -77,6 +77,9 @@ RUNS = {
         FINISHED, state="running", metrics={}, ended=None, model=None, progress={**PROGRESS, "loss": 0.3}
     ),
     "queued": replace(FINISHED, state="queued", metrics={}, started=None, ended=None, model=None),
+    "waiting": replace(
+        FINISHED, state="queued", metrics={}, started=None, ended=None, model=None, progress={"phase": "waiting"}
+    ),
     "failed": replace(FINISHED, state="failed", metrics={}, model=None, error={"message": "It blew.", "hint": "Wait."}),
     "crashed": replace(FINISHED, state="crashed", metrics={}, model=None, resumable=True),
     "stopped": replace(FINISHED, state="stopped", resumable=True),

@@ -151,7 +151,8 @@ def test_an_evaluation_on_rows_that_were_trained_on_says_so_unfolded() -> None:
     ("name", "said"),
     [
         ("running", "32% training · 120/375 · epoch 1.2 of 3 · loss 0.300 · 812 rows/s · 40 s left"),
-        ("queued", "waits until the device is free"),
+        ("queued", "starting"),
+        ("waiting", "waits until the device is free"),
         ("failed", "It blew."),
         ("crashed", "%model resume k3v9x2ab"),
         ("quantize", "×3.6"),

@@ -140,7 +140,7 @@ def test_a_waiting_run_tells_where_it_stands(
     got, out, err = said(capsys, "quantize", "topics", "--json")
     assert got == code
     assert json.loads(out) == {"state": state}
-    assert err.splitlines() == ["topics · waits until the device is free", "topics · training · 3/9"]
+    assert err.splitlines() == ["topics · starting", "topics · training · 3/9"]
 
 
 def test_in_the_background_nothing_waits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

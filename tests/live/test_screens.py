@@ -122,7 +122,7 @@ def test_lines_say_what_is_news(capsys: pytest.CaptureFixture[str]) -> None:
     lines.close(run)
     assert capsys.readouterr().err.splitlines() == [
         "Not logged to W&B; its curves and results are kept here.",
-        "topics · waits until the device is free",
+        "topics · starting",
         "topics · training · 120/375 · loss 0.300",
     ]
 

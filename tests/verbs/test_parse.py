@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from modelnook import cards
 from modelnook.domain.errors import UsageError
+from modelnook.finetune import METHODS
+from modelnook.tasks import TASKS
 from modelnook.verbs import VERBS, Value, Verb, overview, parse, split, usage
 from modelnook.verbs.said import said
 from modelnook.verbs.verb import Arg
@@ -187,6 +190,12 @@ def test_a_call_spreads_references_and_settings(monkeypatch: pytest.MonkeyPatch)
     parse(["many", "a", "b", "--data", "t.csv"], verbs=verbs)()
     parse(["pairs", "wandb=online"], verbs=verbs)(more=1)
     assert said == [(("a", "b"), {"data": "t.csv"}), ((), {"wandb": "online", "more": 1})]
+
+
+def test_help_clips_no_choice() -> None:
+    said = " ".join(cards.text(usage(VERBS["finetune"], "terminal")).split())
+    assert "…" not in said.replace("[--…]", "")
+    assert all(word in said for word in (*METHODS, *TASKS))
 
 
 @pytest.mark.parametrize("door", ["magic", "terminal"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import spec_of
-from modelnook.domain.errors import UsageError
+from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.domain.table import Table
 from modelnook.messages import t
@@ -167,9 +167,8 @@ def predict(
     """
     from modelnook.api.answers import Answers
     from modelnook.data.inputs import inputs as read_inputs
-    from modelnook.model import load as load_model
 
-    model = ref_or_model if isinstance(ref_or_model, Model) else load_model(ref_or_model, held=False)
+    model = ref_or_model if isinstance(ref_or_model, Model) else _loaded(ref_or_model)
     spec = spec_of(model.task)
     given = {**(columns or {}), **({"text": text} if text else {})}
     rows, index = read_inputs(inputs, spec.inputs, given, optional=spec.optional)
@@ -177,6 +176,22 @@ def predict(
     answers = model.runtime.predict(rows, batch_size=batch_size, **options)
     names = None if answers else builtins.list(spec.predicts)
     return Answers.of(answers, rows, index if answers else None, names)
+
+
+_BODIES = ("feature-extraction", "fill-mask", "sentence-similarity")
+"""Tasks of models that are there to be fine-tuned: they have no head that answers."""
+
+
+def _loaded(ref: str) -> Model:
+    """The model, loaded for this call; an encoder says that it must be trained before it can answer."""
+    from modelnook.model import load as load_model
+
+    try:
+        return load_model(ref, held=False)
+    except UnsupportedError as error:
+        if error.values.get("task") in _BODIES:
+            raise UnsupportedError("api.no_answers", ref=ref) from None
+        raise
 
 
 def list() -> SearchResult:

@@ -40,7 +40,12 @@ def sources() -> Table:
     rows = []
     for name, kind in configured().items():
         missing = SOURCES[kind].missing
-        state = f"needs {missing[0]}" if missing else "offline" if kind == "hub" and current().hub_offline else "ready"
+        there = kind in ("local", "pip", "folder") or known.get(name) or fresh.get(name)
+        state = "ready" if there else "not_asked"
+        if kind == "hub" and current().hub_offline:
+            state = "offline"
+        if missing:
+            state = f"needs {missing[0]}"
         rows.append((name, kind, addresses.get(name, ""), state, known.get(name, 0), fresh.get(name)))
     return Table(("name", "kind", "url", "state", "models", "refreshed"), tuple(rows))
 

@@ -10,6 +10,7 @@ __all__ = ["WIDTH", "plain"]
 
 WIDTH = 118
 _NARROWEST = 12
+_PAGE = 10_000
 
 
 def plain(card: Card) -> str:
@@ -18,7 +19,7 @@ def plain(card: Card) -> str:
     tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart)]
     if card.whole:
-        return "\n".join([head, *(line for p in pieces for line in _lines(p, 10_000)), "", *tail])
+        return "\n".join([head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail])
     room = MAX_LINES - 1 - len(tail)
     fixed = sum(len(_lines(p, 1)) for p in pieces if not isinstance(p, Grid | Fold))
     growing = [p for p in pieces if isinstance(p, Grid | Fold)]
@@ -44,16 +45,29 @@ def _warnings(warnings: tuple[str, ...]) -> list[str]:
     return first if not first[-1].endswith("…") else [*_wrapped(f"! {warnings[0]}"), *filter(None, [rest.strip()])]
 
 
-def _wrapped(text: str, most: int = 2) -> list[str]:
+def _one_row(cells: tuple[str, ...], widths: list[int], right: tuple[int, ...]) -> list[str]:
+    return [_row(cells, widths, right)]
+
+
+def _page_row(cells: tuple[str, ...], widths: list[int], right: tuple[int, ...]) -> list[str]:
+    told = _wrapped(cells[-1], 9, widths[-1])
+    return [_row((*first, part), widths, right) for first, part in zip(_firsts(cells, len(told)), told, strict=True)]
+
+
+def _firsts(cells: tuple[str, ...], lines: int) -> list[tuple[str, ...]]:
+    return [cells[:-1], *[("",) * (len(cells) - 1)] * (lines - 1)]
+
+
+def _wrapped(text: str, most: int = 2, wide: int = WIDTH) -> list[str]:
     """``most`` lines, broken at blanks where there are some (Chinese has none); what is left over is cut."""
     lines: list[str] = []
-    while text and len(lines) < most - 1 and width(text) > WIDTH:
-        end = len(_cut(text)) - 1
+    while text and len(lines) < most - 1 and width(text) > wide:
+        end = len(_cut(text, wide)) - 1
         blank = text.rfind(" ", 0, end + 1)
         end = blank if blank > end // 2 else end
         lines.append(text[:end].rstrip())
         text = text[end:].lstrip()
-    return [*lines, _cut(text)] if text else lines
+    return [*lines, _cut(text, wide)] if text or not lines else lines
 
 
 def _lines(piece: Piece, room: int) -> list[str]:
@@ -107,7 +121,9 @@ def _grid(grid: Grid, room: int) -> list[str]:
     table = [grid.columns, *rows] if has_head else list(rows)
     widths = _fitting([max(width(row[i]) for row in table) for i in range(len(grid.columns))])
     lines = ["", grid.caption] if grid.caption else []
-    lines += ["  " + _row(row, widths, grid.right) for row in table]
+    # A help page has no heads and all the room it wants: its sentences go on below themselves.
+    draw = _page_row if not has_head and room >= _PAGE else _one_row
+    lines += ["  " + line for row in table for line in draw(row, widths, grid.right)]
     left = grid.left(len(rows))
     if left:
         lines.append("  " + (grid.more or t("cards.more")).format(n=count(left)))

@@ -72,9 +72,9 @@ def _rows(record: RunRecord) -> tuple[str, str]:
 
 def progress_line(record: RunRecord) -> str:
     """Where a live run stands, in one line: phase, steps, loss, speed, time left."""
-    if record.state == "queued":
-        return t("cards.queued")
     p = record.progress or {}
+    if record.state == "queued" and p.get("phase") == "waiting":
+        return t("cards.queued")
     phase = p.get("phase") or "starting"
     parts = [t(f"cards.phase.{phase}") if has(f"cards.phase.{phase}") else phase]
     if p.get("total"):

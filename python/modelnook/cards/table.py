@@ -74,9 +74,8 @@ def _numeric(table: Table, i: int) -> bool:
 
 def settings(value: dict[str, Any]) -> Card:
     """Names and values as they are in force."""
-    rows = tuple(
-        (name, t("cards.yes") if said is True else "–" if said is False else str(said)) for name, said in value.items()
-    )
+    switches = {True: t("cards.on"), False: t("cards.off")}
+    rows = tuple((name, switches[said] if isinstance(said, bool) else str(said)) for name, said in value.items())
     return Card(t("cards.title.settings"), pieces=(Grid(("", ""), rows),), hint=t("cards.setting_next"))
 
 

@@ -34,15 +34,24 @@ def device_lease(store: Store, device: str) -> Lease:
     return Lease(store.home / "devices" / name)
 
 
-def wait_for(store: Store, run: RunFolder, device: str, stop: Callable[[], bool]) -> Holder | None:
-    """Wait until the device is free and no older run waits for it; None where the run was stopped meanwhile."""
+def wait_for(
+    store: Store, run: RunFolder, device: str, stop: Callable[[], bool], waiting: Callable[[], None] = lambda: None
+) -> Holder | None:
+    """Wait until the device is free and no older run waits for it; None where the run was stopped meanwhile.
+
+    ``waiting`` is called once, where it really isn't free.
+    """
     lease = device_lease(store, device)
+    said = False
     while not stop():
         if lease.live() is None and _first(store, run):
             holder = lease.take(lease.epoch())
             if holder:
                 lease.tidy()
                 return holder
+        if not said:
+            said = True
+            waiting()
         time.sleep(0.2)
     return None
 

@@ -48,7 +48,7 @@ class Recorder:
         """Say that work has begun, and keep giving signs of life."""
         self._began = time.time() - resumed_seconds
         self._reserve.write_bytes(bytes(64 << 10))
-        self.change(state=state, device=device, started=self.record.started or now())
+        self.change(state=state, device=device, started=self.record.started or now(), progress=None)
         threading.Thread(target=self._beat, name="modelnook-heartbeat", daemon=True).start()
 
     def change(self, **fields: Any) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import FrameType
 
 from modelnook.domain.errors import ConflictError, ModelnookError
-from modelnook.domain.event import Finished
+from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.device import device_lease, pick, wait_for
 from modelnook.jobs.recorder import Recorder
@@ -58,7 +58,7 @@ def work(store: Store, run: RunFolder, seen: int = 0) -> int:
 def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, resume: bool) -> None:
     device = pick(recipe.device)
     recorder.change(device=device)
-    seat = wait_for(store, run, device, recorder.stop)
+    seat = wait_for(store, run, device, recorder.stop, lambda: recorder.change(progress=asdict(Progress("waiting"))))
     if seat is None:
         recorder.emit(Finished(stopped=True))
         return

@@ -9,7 +9,12 @@ export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
   const { t } = useHost();
   const { progress } = run;
   if (run.state === 'queued') {
-    return <p className="mn-small">{t('ui.run.queued')}</p>;
+    const waits = progress?.phase === 'waiting';
+    return (
+      <p className="mn-small">
+        {t(waits ? 'ui.run.queued' : 'ui.phase.starting')}
+      </p>
+    );
   }
   if (run.state !== 'running') {
     return null;
