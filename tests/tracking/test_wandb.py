@@ -287,7 +287,7 @@ def test_resumed_offline_both_parts_are_uploaded_in_order(
     second.close(ended(record))
     path = Path((second.status() or {})["path"])
     monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
-    with pytest.raises(UsageError, match="no W&B key"):
+    with pytest.raises(UsageError, match="No W&B key"):
         sync(path, current())
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert sync(path, current())["synced"] is True
