@@ -50,7 +50,7 @@ class Answers(pd.DataFrame):
     def text(self, rows: int | None = None) -> str:
         """A table for a terminal."""
         said: str = self.shown(rows).to_string(justify="left")
-        return said + self._left(rows)
+        return "\n".join(line.rstrip() for line in said.splitlines()) + self._left(rows)
 
     def _left(self, rows: int | None) -> str:
         left = len(self) - rows if rows is not None else 0
