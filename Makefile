@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGING := pyproject.toml package.json yarn.lock constraints.txt
 FRONT := $(shell find src labextension/schema labextension/style python/modelnook/messages -type f 2>/dev/null)
 
-.PHONY: demo lab test check lint types unit ts ui bench clean help
+.PHONY: demo lab test check lint types unit ts ui wheel wheel-check bench clean help
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.demo build-front ## install everything, run the walk without a person, print its results
 	@$(BIN)/python examples/run.py
@@ -19,7 +19,7 @@ demo: $(VENV)/.demo build-front ## install everything, run the walk without a pe
 lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
 	$(BIN)/jupyter lab examples/01_first_model.ipynb
 
-test: lint types ts unit ui ## lint, types, TypeScript, Python and browser tests
+test: lint types ts unit ui dist/.checked ## lint, types, TypeScript, Python and browser tests, the wheel
 
 check: $(VENV)/.test build-front ## lint, types and the fast tests, in under 90 s
 	$(MAKE) --no-print-directory lint types
@@ -42,6 +42,19 @@ unit: $(VENV)/.test $(COLAB)/.made build-front
 ui: $(VENV)/.test build-front
 	@bash tools/browser.sh
 	$(BIN)/python -m pytest tests/ui
+
+wheel: $(VENV)/.test ## the wheel, in dist/
+	rm -rf dist
+	jlpm build:prod >.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+	$(BIN)/python -m build --wheel --outdir dist . >>.make-build.log 2>&1 || { cat .make-build.log; exit 1; }
+
+wheel-check: wheel ## the wheel in a fresh environment without Node
+	$(BIN)/python tools/wheel.py dist/*.whl
+	@touch dist/.checked
+
+# Once again only where what is packed, or how, has changed.
+dist/.checked: $(FRONT) $(PACKAGING) tools/wheel.py
+	$(MAKE) --no-print-directory wheel-check
 
 bench: $(VENV)/.test ## every benchmark, one after another; the machine must be quiet
 	for b in benchmarks/[a-z]*.py; do $(BIN)/python $$b || exit 1; done
@@ -82,4 +95,4 @@ python/modelnook/static/widget.js: $(FRONT) | $(VENV)/.demo
 	@touch $@
 
 clean: ## remove what was built (not the environment)
-	rm -rf lib labextension/build python/modelnook/static tests/ui/out examples/out *.tsbuildinfo .make-build.log
+	rm -rf lib labextension/build python/modelnook/static tests/ui/out examples/out dist *.tsbuildinfo .make-build.log
