@@ -94,6 +94,23 @@ class Rows:
         values: list[Any] = self.arrow(name).to_pylist()
         return values
 
+    def raw(self, name: str) -> Any:
+        """A column as it was given, of the whole table; what Arrow can't hold (an image of PIL) as well.
+
+        Raises:
+            NotFoundError: no such column.
+        """
+        if name not in self._columns:
+            raise unknown("column", name, self.names, kind=NotFoundError)
+        return self._columns[name]
+
+    def with_column(self, name: str, values: Any) -> Rows:
+        """The same rows with other values in a column; ``values`` are those of the whole table, see :meth:`raw`."""
+        made = self._copy()
+        made._columns = {**self._columns, name: values}
+        made._arrays = {n: array for n, array in self._arrays.items() if n != name}
+        return made
+
     def select(self, names: Sequence[str]) -> Rows:
         """The same rows with these columns only."""
         for name in names:

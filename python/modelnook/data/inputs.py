@@ -1,4 +1,4 @@
-"""``inputs``: what ``predict`` is given, one text or many in any form, as a list."""
+"""``inputs``: what ``predict`` is given, one text, image or sound or many in any form, as a list."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from modelnook.data.columns import find
 from modelnook.data.files import looks_like_file
+from modelnook.data.media import MEDIA_ROLES, blobs, encoded, listed
 from modelnook.data.read import kind_of, read
 from modelnook.data.snapshot import TEXT_ROLES
+from modelnook.domain.dataset import Columns
 from modelnook.domain.errors import DataError
 from modelnook.messages import t
 
@@ -37,6 +39,8 @@ def inputs(
     >>> inputs([{"review": "good", "stars": 5}])
     (['good'], None)
     """
+    if len(roles) == 1 and roles[0] in MEDIA_ROLES:
+        return _media(data, roles[0], columns)
     # A text may well begin with "hub:" or hold an address: only what can be nothing else is looked up.
     if isinstance(data, str) and not (looks_like_file(data) or re.fullmatch(r"hub:[^\s/]+/\S+", data)):
         return [data], None
@@ -55,6 +59,24 @@ def inputs(
         return _cells(rows.column(found[roles[0]]), roles[0]), rows.index
     values = {role: rows.column(column) for role, column in found.items()}
     return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index
+
+
+def _media(data: Any, role: str, columns: Mapping[str, str | None] | None) -> tuple[list[bytes], Any]:
+    """One image or sound, a list, array or Series of them, or a table with a column of them; as the bytes of files."""
+    series = kind_of(data) == "series"
+    cells = data.tolist() if series else listed(data, role)
+    if cells is not None:
+        return _present(blobs(cells, role, role), role), data.index if series else None
+    rows = read(data, part="test")
+    column = find(rows, (role,), columns)[role]
+    return _present(encoded(rows, Columns.of(**{role: column})).column(column), role), rows.index
+
+
+def _present(found: Sequence[bytes | None], role: str) -> list[bytes]:
+    missing = next((row for row, blob in enumerate(found) if blob is None), None)
+    if missing is not None:
+        raise DataError("task.missing_input", row=missing, role=role)
+    return [blob for blob in found if blob is not None]
 
 
 def _is_plain(data: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def _random(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[list[
 
 
 # Rows that share what stands in the first of these would give one another away: questions on one passage stay together.
-_SAME = ("context", "text", "source", "prompt", "anchor", "question")
+_SAME = ("image", "audio", "context", "text", "source", "prompt", "anchor", "question")
 
 
 def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
@@ -106,13 +107,22 @@ def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
 
     name = next((c for c in map(columns.get, _SAME) if c), None)
     array = rows.arrow(name) if name else None
-    if array is None or not pa.types.is_large_string(array.type):
+    if array is None or not (pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)):
         return [[i] for i in range(len(rows))]
-    units: dict[int, list[int]] = defaultdict(list)
-    codes = array.dictionary_encode().indices.to_pylist()
-    for i, code in enumerate(codes):
+    units: dict[Any, list[int]] = defaultdict(list)
+    for i, code in enumerate(_codes(array)):
         units[-1 - i if code is None else code].append(i)
     return list(units.values())
+
+
+def _codes(array: Any) -> list[Any]:
+    """What is the same for equal cells and None for missing ones. Files are hashed where they lie: they may be many."""
+    import pyarrow as pa
+
+    if pa.types.is_large_binary(array.type):
+        return [hashlib.sha1(cell.as_buffer()).digest() if cell.is_valid else None for cell in array]
+    codes: list[Any] = array.dictionary_encode().indices.to_pylist()
+    return codes
 
 
 def _classes(rows: Rows, columns: Columns) -> list[Any]:

@@ -216,13 +216,14 @@ class LastK(Method):
         lengths = task.lengths(rows)
         dtype = torch.bfloat16 if native_bf16(device.type) and not cut else torch.float32
         left = getattr(processor, "padding_side", "right") == "left"
+        # Rows of one length have no padding, whatever number of vectors the model makes of them.
+        padded = len(set(lengths)) > 1
         pieces = []
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=native_bf16(device.type)):
             for index in eval_batches(lengths, 64, TOKENS):
                 hidden = self._run(model, task, processor, rows, index, device)[0].to("cpu", dtype)
-                pieces.append(
-                    (index, [_own(row, 1 if cut else lengths[i], left) for row, i in zip(hidden, index, strict=True)])
-                )
+                own = [1 if cut else lengths[i] if padded else len(hidden[0]) for i in index]
+                pieces.append((index, [_own(row, size, left) for row, size in zip(hidden, own, strict=True)]))
                 done += len(index)
                 emit(Progress("preparing", done, total))
         # Tensors made in inference mode can't be used in training: copies can.
@@ -238,9 +239,7 @@ class Head(LastK):
 
 
 def _own(row: torch.Tensor, length: int, left: bool) -> torch.Tensor:
-    """A row of a padded batch without its padding; images and sounds have vectors of their own number."""
-    if length <= 1 and row.shape[0] > 1 and length != 1:
-        return row
+    """A row of a padded batch without its padding."""
     return row[-length:] if left else row[:length]
 
 

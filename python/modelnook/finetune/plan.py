@@ -38,11 +38,15 @@ UNKNOWN_WARN, UNKNOWN_STOP = 0.05, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK]."""
+    """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK].
+
+    ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model.
+    """
 
     counts: tuple[int, ...]
     unknown: float
     limit: int
+    whole: bool = False
 
     def at(self, share: float) -> int:
         """The length that this share of the texts doesn't exceed."""
@@ -162,7 +166,7 @@ def plan_for(
     texts = spec.texts(columns)
     tensors = [tensor for file in model_path.glob("*.safetensors") for tensor in safetensors_header(file)]
     return plan(
-        lengths=measure_lengths(model_path, texts) if texts is not None else Lengths((1,), 0.0, 1),
+        lengths=measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns),
         rows=len(columns[spec.inputs[0]]),
         classes=len(spec.labels(columns)),
         parameters=parameters_of(tensors),
@@ -170,6 +174,11 @@ def plan_for(
         method=method,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
+
+
+def _whole(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
+    sizes = sorted(spec.sizes(folder.config(model_path), columns))
+    return Lengths(tuple(sizes), 0.0, sizes[-1], whole=True)
 
 
 def plan(
@@ -195,6 +204,8 @@ def plan(
     if size not in SIZES:
         raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
     batch = _given("batch_size", batch_size, 1) or _batch_size(rows)
+    if lengths.whole and max_length != "auto":
+        raise UsageError("train.never_cut", max_length=max_length)
     asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size))
     longest = min(asked, lengths.limit)
     needed = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
@@ -252,6 +263,8 @@ def _batch_size(rows: int) -> int:
 
 def _max_length(lengths: Lengths, size: str) -> int:
     """All but the longest texts fit whole, up to a ceiling: time grows with it, what a text's end says doesn't."""
+    if lengths.whole:
+        return lengths.limit
     ceiling = {"quick": 64, "balanced": 128, "best": 256}[size]
     wanted = lengths.at(0.99) if lengths.at(0.99) <= ceiling else lengths.at(0.95)
     return min(ceiling, lengths.limit, max(16, 8 * math.ceil(wanted / 8)))

@@ -2,7 +2,8 @@
 
 ``majority`` always answers with the commonest label of training. ``tfidf`` is logistic regression on TF-IDF weights of
 words and pairs of words, or of one to three characters where a script puts no spaces between words. Its time is
-bounded: at most 20,000 rows (a seeded sample), 4,000 characters a text, 50,000 features.
+bounded: at most 20,000 rows (a seeded sample), 4,000 characters a text, 50,000 features. ``pixels`` and ``spectrum``
+are the same on grey thumbnails of images and on the mean spectrum of sounds, of at most 5,000 of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelnook.domain.errors import ModelnookError
+from modelnook.measure.features import pixels, spectrum
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
@@ -23,6 +26,8 @@ __all__ = ["BASELINES", "baselines", "unspaced"]
 MOST_ROWS = 20_000
 MOST_CHARS = 4_000
 MOST_FEATURES = 50_000
+# Images and sounds are decoded, which takes milliseconds each.
+MOST_FILES = 5_000
 # With many classes each iteration costs classes x features: fewer of either keep it within seconds.
 MANY_CLASSES = 50
 SEED = 13
@@ -85,7 +90,6 @@ def _regression(
 ) -> NDArray[np.float64] | None:
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
     except ImportError:
         return None
     if len(texts) > MOST_ROWS:
@@ -103,18 +107,61 @@ def _regression(
     except ValueError:
         # Not one word in all of the texts.
         return None
-    model = LogisticRegression(C=10.0, max_iter=50 if many else 200, tol=1e-3)
+    return _logistic(seen, known, words.transform([as_text(x)[:MOST_CHARS] for x in asked]), classes, strength=10.0)
+
+
+def _logistic(
+    seen: Any, known: NDArray[Any], asked: Any, classes: int, *, strength: float
+) -> NDArray[np.float64]:
+    """Log probabilities of shape (rows asked, classes) by logistic regression; ``strength`` is the inverse of its
+    regularisation."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=strength, max_iter=50 if classes > MANY_CLASSES else 200, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(seen, known)
-        guessed = model.predict_log_proba(words.transform([as_text(x)[:MOST_CHARS] for x in asked]))
+        guessed = model.predict_log_proba(asked)
     # Classes that training never saw get a probability that is all but none.
-    outputs = np.full((len(asked), classes), np.log(1e-9))
+    outputs = np.full((asked.shape[0], classes), np.log(1e-9))
     outputs[:, model.classes_] = np.maximum(guessed, np.log(1e-9))
     return outputs
 
 
+def _pixels(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    return _on_features(task, train, evaluation, labels, pixels)
+
+
+def _spectrum(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    return _on_features(task, train, evaluation, labels, spectrum)
+
+
+def _on_features(
+    task: Spec,
+    train: Columns | None,
+    evaluation: Columns,
+    labels: Sequence[str],
+    features: Callable[[Sequence[Any]], NDArray[np.float32]],
+) -> Any:
+    if train is None:
+        return None
+    files, known = train[task.inputs[0]], np.asarray(task.truth(train, labels))
+    taken = np.arange(len(files))
+    if len(files) > MOST_FILES:
+        taken = np.random.default_rng(SEED).choice(len(files), MOST_FILES, replace=False)
+    if len(set(known[taken].tolist())) < 2:
+        return None
+    try:
+        from sklearn.preprocessing import StandardScaler
+
+        seen, asked = features([files[i] for i in taken.tolist()]), features(evaluation[task.inputs[0]])
+    except (ImportError, ModelnookError, ValueError):
+        return None
+    scaler = StandardScaler().fit(seen)
+    return _logistic(scaler.transform(seen), known[taken], scaler.transform(asked), len(labels), strength=0.1)
+
+
 Baseline = Callable[[Spec, Columns | None, Columns, Sequence[str]], Any]
 
-BASELINES: dict[str, Baseline] = {"majority": _majority, "tfidf": _tfidf}
+BASELINES: dict[str, Baseline] = {"majority": _majority, "pixels": _pixels, "spectrum": _spectrum, "tfidf": _tfidf}
 """Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had."""

@@ -61,6 +61,10 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
     Raises:
         UnsupportedError: a tokenizer that only exists as Python code.
     """
+    if not hasattr(tokenizer, "vocab_size"):
+        # What prepares images or sounds is a file of settings.
+        tokenizer.save_pretrained(folder)
+        return
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UnsupportedError("runtime.no_tokenizer", path=source)

@@ -87,6 +87,8 @@ class OnnxQuantizer(Quantizer):
 
 
 def _export(model: Any, tokenizer: Any, source: Path) -> Any:
+    if not hasattr(tokenizer, "vocab_size"):
+        raise UnsupportedError("quantize.only_texts", path=source, next="torchao")
     inputs = tokenizer(SAMPLE, padding=True, return_tensors="pt")
     # Single texts are all of one kind, which is what a model assumes where nothing is said.
     feed = {name: inputs[name] for name in ("input_ids", "attention_mask")}

@@ -13,6 +13,13 @@ _TRAIN = ("torch", "transformers")
 TASKS: Registry[Any] = Registry(
     "task",
     {
+        "image-classification": Entry(
+            "modelnook.tasks.image_classification_heavy:ImageClassificationTask",
+            "one of two or more labels for an image",
+            requires=(*_TRAIN, "PIL"),
+            extra="vision",
+            light="modelnook.tasks.image_classification:ImageClassification",
+        ),
         "text-classification": Entry(
             "modelnook.tasks.text_classification_heavy:TextClassificationTask",
             "one of two or more labels for a text",

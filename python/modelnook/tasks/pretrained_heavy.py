@@ -11,7 +11,7 @@ import torch
 
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 
-__all__ = ["load_config", "load_model", "load_tokenizer", "quiet"]
+__all__ = ["load_config", "load_feature_extractor", "load_image_processor", "load_model", "load_tokenizer", "quiet"]
 
 
 @contextmanager
@@ -47,8 +47,11 @@ def load_config(path: str) -> Any:
         raise UnsupportedError("task.bad_config", path=path, error=_first_line(error)) from None
 
 
-def load_model(path: str, config: Any, auto: str, task: str) -> Any:
+def load_model(path: str, config: Any, auto: str, task: str, *, no_head: str = "task.no_head") -> Any:
     """The model in float32 with the head that the class ``auto`` of transformers gives it.
+
+    Args:
+        no_head: the message for an architecture that has none, which says what to take instead.
 
     Raises:
         UnsupportedError: an architecture without such a head, or weights that are no safetensors.
@@ -58,7 +61,7 @@ def load_model(path: str, config: Any, auto: str, task: str) -> Any:
     kind = getattr(transformers, auto)
     if type(config) not in kind._model_mapping:
         names = getattr(config, "architectures", None) or [config.model_type]
-        raise UnsupportedError("task.no_head", architecture=names[0], task=task)
+        raise UnsupportedError(no_head, architecture=names[0], task=task)
     _require_safetensors(Path(path))
     with quiet():
         return kind.from_pretrained(
@@ -88,6 +91,38 @@ def load_tokenizer(path: str) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+def load_image_processor(path: str) -> Any:
+    """The folder's image processor, on Pillow and numpy: torchvision isn't needed.
+
+    Raises:
+        DataError: none that can be read.
+    """
+    from transformers import AutoImageProcessor
+
+    try:
+        with quiet():
+            return AutoImageProcessor.from_pretrained(
+                path, backend="pil", local_files_only=True, trust_remote_code=False
+            )
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        raise DataError("task.no_processor", path=path, error=_first_line(error)) from None
+
+
+def load_feature_extractor(path: str) -> Any:
+    """What turns the folder's sounds into the model's inputs.
+
+    Raises:
+        DataError: none that can be read.
+    """
+    from transformers import AutoFeatureExtractor
+
+    try:
+        with quiet():
+            return AutoFeatureExtractor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
+        raise DataError("task.no_processor", path=path, error=_first_line(error)) from None
 
 
 def _require_safetensors(folder: Path) -> None:

@@ -73,7 +73,8 @@ class TaskSuite:
     def test_encodes_within_the_length(self, loaded: Any, rows: dict[str, list[Any]]) -> None:
         task, _, tokenizer = loaded
         encoded = task.encode(tokenizer, rows, 8)
-        assert all(0 < len(ids) <= 8 for ids in encoded["input_ids"])
+        assert all(0 < len(ids) <= 8 for ids in encoded.get("input_ids", ()))
+        assert all(length > 0 for length in task.lengths(encoded))
         assert {len(values) for values in encoded.values()} == {len(task.lengths(encoded))}
 
     def test_encodes_without_the_target(self, loaded: Any, rows: dict[str, list[Any]]) -> None:

@@ -1,0 +1,101 @@
+"""Sounds: read from the bytes of a file, written to them. Needs soundfile (the extra ``audio``)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelnook.domain.errors import MissingPackage
+from modelnook.messages import t
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["decode", "problem", "seconds", "write"]
+
+
+def decode(blob: bytes, rate: int) -> NDArray[np.float32]:
+    """Samples of one channel at ``rate`` a second, float32 of shape (samples,), mostly within -1 and 1.
+
+    Channels are averaged; another rate is changed by a polyphase filter, which lets nothing above half of it fold back.
+
+    Raises:
+        ValueError: not a sound, or a damaged one.
+    """
+    import numpy as np
+
+    file = _soundfile()
+    try:
+        samples, own = file.read(io.BytesIO(blob), dtype="float32", always_2d=True)
+    except (file.LibsndfileError, RuntimeError) as error:
+        raise ValueError(_reason(error)) from None
+    mono = samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0]
+    if own != rate and len(mono):
+        from scipy.signal import resample_poly
+
+        mono = resample_poly(mono, rate, own)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def problem(blob: bytes) -> str | None:
+    """Why a file can't be read as a sound; None where it can. Reads its head only."""
+    file = _soundfile()
+    try:
+        head = file.info(io.BytesIO(blob))
+    except (file.LibsndfileError, RuntimeError) as error:
+        return _reason(error)
+    return None if head.frames > 0 else t("data.no_samples")
+
+
+def seconds(blob: bytes) -> float:
+    """How long a sound is, by its head."""
+    head = _soundfile().info(io.BytesIO(blob))
+    return float(head.frames / head.samplerate)
+
+
+def write(value: Any) -> bytes:
+    """WAV bytes of ``{"array": samples, "sampling_rate": rate}``, or of ``(samples, rate)``; samples of shape
+    (samples,), or with channels last; int16, or numbers from -1 to 1.
+
+    Raises:
+        ValueError: anything else.
+    """
+    import numpy as np
+
+    if isinstance(value, Mapping):
+        samples, rate = value.get("array"), value.get("sampling_rate")
+    elif isinstance(value, tuple) and len(value) == 2:
+        samples, rate = value
+        samples, rate = (rate, samples) if np.ndim(samples) == 0 else (samples, rate)
+    else:
+        samples, rate = value, None
+    found = np.asarray(samples)
+    if found.dtype.kind not in "fi" or found.ndim not in (1, 2) or not found.size:
+        raise ValueError(f"{type(value).__name__}")
+    if not rate or not float(rate) > 0:
+        raise ValueError(t("data.no_rate"))
+    if not np.isfinite(found).all():
+        raise ValueError("NaN")
+    whole = found.dtype == np.int16
+    out = io.BytesIO()
+    samples = found if whole else found.astype(np.float32)
+    _soundfile().write(out, samples, int(rate), format="WAV", subtype="PCM_16" if whole else "FLOAT")
+    return out.getvalue()
+
+
+def _soundfile() -> Any:
+    try:
+        import soundfile
+    except (ModuleNotFoundError, OSError):
+        # An OSError is a machine without libsndfile.
+        raise MissingPackage(
+            "core.missing_package", family=t("what.file"), name="audio", package="soundfile", extra="audio"
+        ) from None
+    return soundfile
+
+
+def _reason(error: BaseException) -> str:
+    said = str(error)
+    return t("data.no_known_format") if "Format not recogni" in said or not said else said.rpartition("'>: ")[2]
