@@ -140,6 +140,7 @@ def test_hints_speak_the_language_of_their_door() -> None:
 def test_a_run_after_runs_is_shown() -> None:
     call = parse(["runs", "f0zr4eu3"], door="terminal")
     assert (call.verb.name, call.kwargs) == ("runs show", {"run": "f0zr4eu3"})
+    assert parse(["runs", "longone"]).kwargs == {"run": "longone"}
     assert parse(["runs", "stop", "topics"]).verb.name == "runs stop"
     with pytest.raises(UsageError, match="'shw'"):
         parse(["runs", "shw"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from modelnook.domain.errors import ModelnookError, UsageError, near, unknown
+from modelnook.domain.errors import ModelnookError, UsageError, unknown
 from modelnook.messages import has, t
 
 __all__ = ["DOORS", "Arg", "Verb", "find"]
@@ -157,7 +158,8 @@ def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Ve
     follows = words[1] if len(words) > 1 and not words[1].startswith("-") else None
     subs = [n.split(" ", 1)[1] for n in known if n.startswith(f"{words[0]} ")]
     if follows is not None and subs and not any(a.positional for a in verb.args):
-        if verb.other and near(follows, subs) is None:
+        # Only what is hardly misspelled is taken for a sub-command: "longone" is a run, not "log".
+        if verb.other and not get_close_matches(follows, subs, 1, 0.75):
             return known[verb.other], 1
         raise _unknown_sub(follows, subs)
     return verb, 1
