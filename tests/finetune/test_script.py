@@ -7,17 +7,21 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tasks.test_multi_label_classification import tagged
+from tests.tasks.test_text_regression import priced
 
 from modelnook.domain.dataset import DatasetRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.testing.models import tiny_asked, tiny_model, tiny_prompts, tiny_rows, tiny_tagged, tiny_writer
 
 
 def snapshot(folder: Path, rows: dict[str, list[Any]]) -> DatasetRef:
@@ -30,11 +34,18 @@ def snapshot(folder: Path, rows: dict[str, list[Any]]) -> DatasetRef:
     return DatasetRef("f", table.num_rows, {name: name for name in rows})
 
 
-def ran(tmp_path: Path, method: str, **knobs: Any) -> tuple[str, FitResult]:
-    """A run, and its script."""
-    rows = tiny_rows(160)
+def ran(
+    tmp_path: Path,
+    method: str,
+    task: str = "text-classification",
+    rows: dict[str, list[Any]] | None = None,
+    make: Callable[[Path], Path] = tiny_model,
+    **knobs: Any,
+) -> tuple[str, FitResult]:
+    """A run of 160 rows, and its script."""
+    rows = rows or tiny_rows(160)
     split = {"train": list(range(120)), "validation": list(range(120, 160))}
-    base = tiny_model(tmp_path / "base")
+    base = make(tmp_path / "base")
     run = tmp_path / "run1"
     run.mkdir()
     (run / "split.json").write_text(json.dumps(split))
@@ -42,7 +53,7 @@ def ran(tmp_path: Path, method: str, **knobs: Any) -> tuple[str, FitResult]:
         "finetune",
         "local:base",
         data=snapshot(tmp_path / "data", rows),
-        task="text-classification",
+        task=task,
         method=method,
         knobs={"epochs": 4, "learning_rate": 5e-3, "batch_size": 8, "max_length": 16, **knobs},
         name="tiny",
@@ -58,16 +69,91 @@ def ran(tmp_path: Path, method: str, **knobs: Any) -> tuple[str, FitResult]:
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) -> None:
     text, result = ran(tmp_path, method)
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, env=environ, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    line = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
-    theirs = json.loads(line)
+    theirs = figures(text, tmp_path)
     assert set(theirs) == set(result.metrics)
     assert theirs["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
+
+
+def figures(text: str, folder: Path) -> dict[str, float]:
+    """What a script prints, run by itself."""
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, env=environ, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    found: dict[str, float] = json.loads(line)
+    return found
+
+
+@pytest.mark.slow
+def test_the_script_of_pairs_reads_both_texts(tmp_path: Path) -> None:
+    rows = tiny_rows(160)
+    rows = {"text": ["the dog"] * 160, "text_pair": rows["text"], "label": rows["label"]}
+    text, result = ran(tmp_path, "full", rows=rows)
+    assert result.metrics["accuracy"] > 0.7
+    assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
+
+
+@pytest.mark.slow
+def test_the_script_of_a_regression(tmp_path: Path) -> None:
+    text, result = ran(tmp_path, "full", "text-regression", priced(160))
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert theirs["rmse"] == pytest.approx(result.metrics["rmse"], abs=100), "the labels' deviation is about 340"
+    saved = json.loads((tmp_path / "tiny" / "config.json").read_text())["modelnook_learnt"]
+    ours = json.loads((result.path / "config.json").read_text())["modelnook_learnt"]
+    assert saved == pytest.approx(ours)
+
+
+@pytest.mark.slow
+def test_the_script_of_many_labels(tmp_path: Path) -> None:
+    text, result = ran(tmp_path, "full", "multi-label-classification", tagged(160))
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert theirs["f1_micro"] == pytest.approx(result.metrics["f1_micro"], abs=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_script_of_tags(tmp_path: Path, method: str) -> None:
+    text, result = ran(tmp_path, method, "token-classification", tiny_tagged(160))
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert result.metrics["f1"] > 0.5
+    assert theirs["f1"] == pytest.approx(result.metrics["f1"], abs=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["pairs", "chats", "lora", "texts"])
+def test_the_script_of_a_writer(tmp_path: Path, form: str) -> None:
+    rows = tiny_prompts(160)
+    if form == "chats":
+        turns = zip(rows["prompt"], rows["completion"], strict=True)
+        rows = {"messages": [[chat("user", p), chat("assistant", c)] for p, c in turns]}
+    if form == "texts":
+        rows = {"text": rows["prompt"]}
+    method = "lora" if form == "lora" else "full"
+    made = partial(tiny_writer, chat=form != "pairs")
+    text, result = ran(tmp_path, method, "text-generation", rows, made, max_length=32)
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert result.metrics["loss"] < (0.97 if form == "lora" else 0.95) * result.baselines["untrained"]["loss"]
+    assert theirs["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
+
+
+def chat(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+@pytest.mark.slow
+def test_the_script_of_questions(tmp_path: Path) -> None:
+    text, result = ran(tmp_path, "full", "question-answering", tiny_asked(160), max_length=32, epochs=8)
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert result.metrics["f1"] > 0.6
+    assert theirs["f1"] == pytest.approx(result.metrics["f1"], abs=0.25)
 
 
 def test_the_script_is_plain(tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ class Read:
 
 
 def read_table(store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train") -> Read:
-    from modelnook.data.columns import find
+    from modelnook.data.columns import find_form
     from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
-    columns = find(rows, spec.roles, given, optional=spec.optional)
+    columns = find_form(rows, spec.shapes(), given, optional=spec.optional)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
 
@@ -86,6 +86,8 @@ def on_rows(
             given = _columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
         table = read_table(store, data, spec, given, part=part)
+        told = spec.metrics_for(table.values())
+        primary = primary if primary in told else told[0]
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if trained is None or made is None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.gguf import read_header
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
-__all__ = ["Tensor", "describe", "layer_tree", "safetensors_header", "task_of"]
+__all__ = ["Tensor", "describe", "layer_tree", "safetensors_header", "task_in", "task_of", "tensors_of"]
 
 Tensor = tuple[str, str, tuple[int, ...]]
 """``(name, dtype, shape)``."""
@@ -33,6 +34,9 @@ _TASKS = {
     "ForCTC": "automatic-speech-recognition",
 }
 
+# What "problem_type" of a sequence classifier's config makes of it.
+_PROBLEMS = {"regression": "text-regression", "multi_label_classification": "multi-label-classification"}
+
 
 def task_of(architectures: Iterable[str]) -> str | None:
     """The task of a config's ``architectures``; a bare encoder embeds.
@@ -49,6 +53,18 @@ def task_of(architectures: Iterable[str]) -> str | None:
     return None
 
 
+def task_in(config: dict[str, Any]) -> str | None:
+    """The task of a config: the one that it was trained for here, else by its architecture and kind of problem.
+
+    >>> task_in({"architectures": ["BertForSequenceClassification"], "problem_type": "regression"})
+    'text-regression'
+    """
+    if config.get("modelnook_task"):
+        return str(config["modelnook_task"])
+    task = task_of(config.get("architectures") or ())
+    return _PROBLEMS.get(config.get("problem_type") or "", task) if task == "text-classification" else task
+
+
 def safetensors_header(path: Path) -> list[Tensor]:
     """The tensors of a safetensors file, from its header (8 bytes of length, then JSON); empty where it is damaged."""
     try:
@@ -60,6 +76,12 @@ def safetensors_header(path: Path) -> list[Tensor]:
     except (OSError, ValueError, struct.error):
         return []
     return [(n, e["dtype"], tuple(e["shape"])) for n, e in header.items() if n != "__metadata__"]
+
+
+def tensors_of(folder: Path) -> list[Tensor]:
+    """The tensors of a folder's safetensors, or of its GGUF file where it has none."""
+    found = [tensor for file in sorted(folder.glob("*.safetensors")) for tensor in safetensors_header(file)]
+    return found or [tensor for file in sorted(folder.glob("*.gguf"))[:1] for tensor in read_header(file).tensors]
 
 
 def parameters_of(tensors: Iterable[Tensor]) -> int:
@@ -80,7 +102,7 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     language = card.get("language") or ()
     said: dict[str, Any] = {
         "name": path.name,
-        "task": config.get("modelnook_task") or task_of(config.get("architectures") or ()),
+        "task": task_in(config),
         "license": card.get("license"),
         "language": (language,) if isinstance(language, str) else tuple(language),
         "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,

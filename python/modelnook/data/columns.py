@@ -13,7 +13,7 @@ from modelnook.messages import t
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["NAMES", "find", "has_role", "label_kind", "taken"]
+__all__ = ["NAMES", "find", "find_form", "has_role", "label_kind", "taken"]
 
 # Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -89,6 +89,39 @@ def find(
             say = _say(role)
             raise DataError("data.no_column", role=_label(role), known=_listed(rows.names), say=say)
     return Columns(tuple(sorted(chosen.items())))
+
+
+def find_form(
+    rows: Rows,
+    forms: Sequence[Sequence[str]],
+    given: Mapping[str, str | None] | None = None,
+    *,
+    optional: Sequence[str] = (),
+) -> Columns:
+    """As :func:`find`, for the first of several sets of roles that the table has.
+
+    Args:
+        forms: sets of roles, the most telling first; what is given decides between them.
+
+    Raises:
+        DataError: the table has none of them; what could be named is said.
+
+    >>> from modelnook.data.read import read
+    >>> rows = read([{"问题": "1+1=?", "回答": "2"}])
+    >>> find_form(rows, (("messages",), ("prompt", "completion"), ("text",))).to_dict()
+    {'completion': '回答', 'prompt': '问题'}
+    """
+    said = {role for role, name in (given or {}).items() if name and any(role in form for form in forms)}
+    left = [form for form in forms if said <= set(form)] or list(forms)
+    for form in left:
+        if len(left) == 1 or all(has_role(rows, role, given) for role in form):
+            return find(rows, form, given, optional=optional)
+    for form in left:
+        if _by_elimination(rows, form, {}):
+            return find(rows, form, given, optional=optional)
+    say = t("data.or").join(_say(form[0]) for form in left)
+    named = t("data.or").join(" + ".join(form) for form in left)
+    raise DataError("data.no_form", forms=named, known=_listed(rows.names), say=say)
 
 
 def has_role(rows: Rows, role: str, given: Mapping[str, str | None] | None = None) -> bool:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelnook.data.columns import find
+from modelnook.data.columns import find, find_form
 from modelnook.data.files import looks_like_file
 from modelnook.data.media import MEDIA_ROLES, blobs, encoded, listed
 from modelnook.data.read import kind_of, read
@@ -25,11 +25,13 @@ def inputs(
     columns: Mapping[str, str | None] | None = None,
     *,
     optional: Sequence[str] = (),
+    forms: Sequence[Sequence[str]] = (),
 ) -> tuple[list[Any], Any]:
     """``(inputs, index)``: one input a row, and what to put beside the answers (a DataFrame's or Series' index).
 
     An input is the value of the one role, or with several roles a dict of role -> value. A missing text is an empty
-    one: every row gets its answer. ``optional`` roles are taken where a table has a column of their name.
+    one: every row gets its answer. ``optional`` roles are taken where a table has a column of their name. ``forms`` are
+    the sets of roles of which a table may have any; then ``roles`` are those of an input that is no table.
 
     Raises:
         NotFoundError, DataError: as :func:`modelnook.data.read.read` and :func:`modelnook.data.columns.find` say.
@@ -54,8 +56,8 @@ def inputs(
     if isinstance(data, Mapping) and all(isinstance(v, str) for v in data.values()):
         data = [data]  # one row
     rows = read(data, part="test")
-    found = find(rows, roles, columns, optional=optional).to_dict()
-    if len(found) == 1:
+    found = find_form(rows, forms or (roles,), columns, optional=optional).to_dict()
+    if len(found) == 1 and roles[0] in found:
         return _cells(rows.column(found[roles[0]]), roles[0]), rows.index
     values = {role: rows.column(column) for role, column in found.items()}
     return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index

@@ -32,6 +32,7 @@ class FitResult:
         labels: the names of the outputs' columns.
         outputs: of the validation rows in their order, see :mod:`modelnook.tasks.base`; None without such rows.
         truth: their encoded targets, or None.
+        baselines: ``untrained``: what the base model reaches on them, where it came with its head.
         params: what was resolved, as ``Started`` said it.
         stopped: whether the person ended it; ``reason`` is ``finished``, ``stopped``, ``patience`` or ``budget``.
     """
@@ -50,6 +51,7 @@ class FitResult:
     rows_per_s: float
     seconds: float
     warnings: list[Warned] = field(default_factory=list)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def fit(
@@ -89,12 +91,13 @@ def fit(
     if not resume:
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
-    labels = spec.labels(train)
+    labels = spec.labels(train if evaluation is None or recipe.eval_data is not None else _joined(train, evaluation))
     planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs)
-    config = _config(recipe, planned, spec.metrics)
+    config = _config(recipe, planned, spec.metrics_for(train))
     for warning in planned.warnings:
         emit(warning)
     task = TASKS.load(name)(labels)
+    task.learnt = spec.learn(train)
     method = _method(recipe, planned.method)
     _seed(recipe.seed)
     model, processor = task.load(str(model_path))
@@ -113,6 +116,7 @@ def fit(
     emit(Started(recipe.verb, params))
     checkpoints = Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
     truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
+    untrained = _untrained(model, task, processor, eval_rows, truth, pick_device(config.device), emit)
     framed = method.frame(model, task, processor, train_rows, eval_rows, pick_device(config.device), emit)
     task, eval_rows = framed.task, framed.evaluation
     done = run_loop(
@@ -125,6 +129,8 @@ def fit(
     emit(Progress("saving", step=done.steps, total=planned.steps))
     task.set_length(processor, planned.max_length)
     model.config.modelnook_task = name
+    if task.learnt:
+        model.config.modelnook_learnt = task.learnt
     _write(lambda folder: method.save(model, processor, folder), out)
     if not done.stopped:
         checkpoints.clear()
@@ -144,7 +150,27 @@ def fit(
         rows_per_s=done.rows_per_s,
         seconds=done.seconds,
         warnings=list(planned.warnings),
+        baselines=untrained,
     )
+
+
+def _untrained(
+    model: Any, task: Any, processor: Any, rows: dict[str, list[Any]] | None, truth: Any, device: Any, emit: Emit
+) -> dict[str, dict[str, float]]:
+    """The baseline that a base model with a head of its own is: all metrics, or those by loss where it writes long."""
+    from modelnook.training.evaluation import outputs_of
+
+    if rows is None or task.new_head:
+        return {}
+    emit(Progress("baselines"))
+    by_loss = task.checks_by_loss
+    outputs = outputs_of(model.to(device), task, processor, rows, device=device, check=by_loss)
+    return {"untrained": task.check_score(outputs) if by_loss else task.spec().score(truth, outputs, task.labels)}
+
+
+def _joined(train: Columns, evaluation: Columns) -> Columns:
+    """Rows of one table that were split: a label that is only in the validation rows is a label of the table."""
+    return {role: [*values, *evaluation[role]] for role, values in train.items()}
 
 
 def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfig:
@@ -156,6 +182,7 @@ def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfi
     if metric is not None and metric not in metrics:
         raise unknown("metric", str(metric), metrics)
     values = {**planned.knobs(), **{k: v for k, v in own.items() if v is not None}}
+    values["metric"] = metric or metrics[0]
     values |= {"seed": recipe.seed, "device": recipe.device, "threads": recipe.threads}
     return TrainConfig(**values)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.folder import parameters_of, safetensors_header
+from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.measure.memory import Need, free, need
@@ -22,6 +22,9 @@ __all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_length
 
 SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
+
+FEW = 16
+"""Rows a class up to which few-shot training is chosen."""
 
 RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "head": 20.0, "last-k": 2.0}
 
@@ -139,8 +142,24 @@ def check_unknown(unknown: float) -> list[Warned]:
     return []
 
 
-def choose_method(*, need: Need, parameters: int, memory_free: int | None, wanted: str = "auto") -> tuple[str, str]:
-    """``(method, the reason in one sentence)``. ``need`` and ``memory_free`` are bytes."""
+def choose_method(
+    *,
+    need: Need,
+    parameters: int,
+    memory_free: int | None,
+    wanted: str = "auto",
+    size: str = "balanced",
+    rows_a_class: float = math.inf,
+    methods: Sequence[str] = ("full", "lora", "last-k"),
+) -> tuple[str, str]:
+    """``(method, the reason in one sentence)``.
+
+    Args:
+        need, memory_free: bytes.
+        methods: those that the task has been tested with. ``quick`` takes ``last-k`` where that is among them: with
+            MiniLM it took half to a third of the time of ``full``, within two points of it on trec, bbc-news,
+            clinc150 and spam-assassin. With 8 rows of each of trec's classes ``few-shot`` was 4 to 9 points ahead.
+    """
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
     values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
@@ -148,6 +167,10 @@ def choose_method(*, need: Need, parameters: int, memory_free: int | None, wante
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
         return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")
+    if rows_a_class <= FEW and "few-shot" in methods:
+        return "few-shot", t("train.reason_few", rows=round(rows_a_class))
+    if size == "quick" and "last-k" in methods:
+        return "last-k", t("train.reason_quick")
     return "full", t("train.reason_full", **values)
 
 
@@ -164,14 +187,17 @@ def plan_for(
         UsageError, DataError: see :func:`plan`.
     """
     texts = spec.texts(columns)
-    tensors = [tensor for file in model_path.glob("*.safetensors") for tensor in safetensors_header(file)]
+    tensors = tensors_of(model_path)
     return plan(
         lengths=measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns),
-        rows=len(columns[spec.inputs[0]]),
+        rows=len(next(iter(columns.values()))),
         classes=len(spec.labels(columns)),
         parameters=parameters_of(tensors),
         memory_free=free(),
         method=method,
+        windows=spec.windows,
+        methods=spec.methods,
+        keeps_end=spec.keeps_end,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
 
@@ -194,8 +220,15 @@ def plan(
     learning_rate: float | str | None = None,
     batch_size: int | str = "auto",
     max_length: int | str = "auto",
+    windows: bool = False,
+    keeps_end: bool = False,
+    methods: Sequence[str] = ("full", "lora", "last-k"),
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
+
+    Args:
+        windows: whether what is longer than ``max_length`` is read in several parts (:attr:`Spec.windows`).
+        keeps_end: see :attr:`Spec.keeps_end`.
 
     Raises:
         UsageError: a value out of its range, an unknown size.
@@ -206,17 +239,25 @@ def plan(
     batch = _given("batch_size", batch_size, 1) or _batch_size(rows)
     if lengths.whole and max_length != "auto":
         raise UsageError("train.never_cut", max_length=max_length)
-    asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size))
+    asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size, keeps_end))
     longest = min(asked, lengths.limit)
     needed = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
-    chosen, reason = choose_method(need=needed, parameters=parameters, memory_free=memory_free, wanted=method)
+    chosen, reason = choose_method(
+        need=needed,
+        parameters=parameters,
+        memory_free=memory_free,
+        wanted=method,
+        size=size,
+        rows_a_class=rows / max(1, classes),
+        methods=methods,
+    )
     passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, chosen)
-    rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen)
+    rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)
     warnings = check_unknown(lengths.unknown)
     if asked > longest:
         said = t("train.length_capped", asked=asked, limit=longest)
         warnings.append(Warned("train.length_capped", said))
-    lost = lengths.lost(longest)
+    lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
         said = t("train.truncated", percent=round(100 * lost), max_length=longest)
         warnings.append(Warned("train.truncated", said))
@@ -233,7 +274,7 @@ def plan(
         rows=rows,
         steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
-        memory=needed.full if chosen == "full" else needed.lora,
+        memory=needed.full if chosen in ("full", "few-shot") else needed.lora,
         memory_free=memory_free,
         warnings=tuple(warnings),
     )
@@ -261,11 +302,11 @@ def _batch_size(rows: int) -> int:
     return 16 if rows >= 256 else 8
 
 
-def _max_length(lengths: Lengths, size: str) -> int:
+def _max_length(lengths: Lengths, size: str, keeps_end: bool) -> int:
     """All but the longest texts fit whole, up to a ceiling: time grows with it, what a text's end says doesn't."""
     if lengths.whole:
         return lengths.limit
-    ceiling = {"quick": 64, "balanced": 128, "best": 256}[size]
+    ceiling = {"quick": 64, "balanced": 128, "best": 256}[size] * (4 if keeps_end else 1)
     wanted = lengths.at(0.99) if lengths.at(0.99) <= ceiling else lengths.at(0.95)
     return min(ceiling, lengths.limit, max(16, 8 * math.ceil(wanted / 8)))
 
@@ -282,10 +323,15 @@ def _epochs(rows: int, batch: int, classes: int, size: str, method: str) -> floa
     return float(min(most, max(least, round(steps / math.ceil(rows / batch)))))
 
 
-def _learning_rate(parameters: int, method: str) -> float:
-    """Small encoders take, and need, larger steps than base-sized ones."""
+def _learning_rate(parameters: int, method: str, classes: int) -> float:
+    """Small encoders take, and need, larger steps than base-sized ones, and so do many classes.
+
+    MiniLM, 2,000 rows of trec's six classes: 1e-4 reached 0.956, 3e-4 0.920; 3,000 rows of clinc150's 150 classes:
+    0.687 and 0.908.
+    """
     full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
-    return full * RATE_FACTORS.get(method, 1.0)
+    many = 1.0 + max(0.0, math.log10(max(1, classes) / 6))
+    return float(f"{full * many * RATE_FACTORS.get(method, 1.0):.1e}")
 
 
 def _unknown_id(tokenizer: Any, file: Path) -> int | None:

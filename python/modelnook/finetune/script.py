@@ -19,7 +19,15 @@ __all__ = ["SCRIPTS", "code"]
 SCRIPTS: Registry[Any] = Registry(
     "script",
     {
+        "image-classification": Entry("modelnook.finetune.scripts.media_classification:image", "the plain Trainer"),
+        "multi-label-classification": Entry(
+            "modelnook.finetune.scripts.multi_label_classification:code", "the plain Trainer"
+        ),
+        "question-answering": Entry("modelnook.finetune.scripts.question_answering:code", "the plain Trainer"),
         "text-classification": Entry("modelnook.finetune.scripts.text_classification:code", "the plain Trainer"),
+        "text-generation": Entry("modelnook.finetune.scripts.text_generation:code", "the plain Trainer"),
+        "text-regression": Entry("modelnook.finetune.scripts.text_regression:code", "the plain Trainer"),
+        "token-classification": Entry("modelnook.finetune.scripts.token_classification:code", "the plain Trainer"),
     },
 )
 """Task -> what writes its script."""

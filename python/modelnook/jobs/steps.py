@@ -144,7 +144,7 @@ def _scores(context: Context, result: Any, train: Rows, evaluation: Rows) -> Any
 
     spec = TASKS.load(context.recipe.task or "", light=True)()
     metrics, intervals = score(spec, result.truth, result.outputs, result.labels)
-    return metrics, intervals, baselines(spec, train, evaluation, result.labels)
+    return metrics, intervals, {**result.baselines, **baselines(spec, train, evaluation, result.labels)}
 
 
 def _check_data(context: Context) -> None:

@@ -101,7 +101,7 @@ def compress(
     refuse_quantized(source)
     names = backends(backend, scheme)
     spec = TASKS.load(task_name, light=True)()
-    columns = _sample(rows, spec.inputs[0])
+    columns = _sample(rows)
     asked = spec.as_rows(columns)
     emit(Progress("measuring"))
     before = probe(source, asked)
@@ -184,8 +184,8 @@ class _Run:
             yield Trial(name, options, path, self.judge(after), after)
 
 
-def _sample(rows: Columns, role: str) -> dict[str, list[Any]]:
-    count = len(rows[role])
+def _sample(rows: Columns) -> dict[str, list[Any]]:
+    count = len(next(iter(rows.values())))
     if not count:
         raise DataError("quantize.no_rows")
     if count <= MOST_ROWS:

@@ -34,6 +34,8 @@ class Spec(ABC):
     """The roles that training and scoring need beside them, e.g. ``("label",)``."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Further inputs, used where a table has them by name."""
+    forms: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """The roles of each of several forms that a training table may have, the most telling first; see :meth:`shapes`."""
     scored: ClassVar[tuple[str, ...]] = ()
     """Targets that the model itself must see to be scored, e.g. the completion whose loss is measured."""
     metrics: ClassVar[tuple[str, ...]]
@@ -42,6 +44,10 @@ class Spec(ABC):
     """The columns of ``predict``."""
     methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k")
     """The fine-tuning methods that are tested with it; others are refused by name."""
+    windows: ClassVar[bool] = False
+    """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""
+    keeps_end: ClassVar[bool] = False
+    """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
 
@@ -49,6 +55,18 @@ class Spec(ABC):
     def roles(self) -> tuple[str, ...]:
         """All that a training table must have, in the order in which they are asked for."""
         return self.inputs + self.targets
+
+    def shapes(self, *, asked: bool = False) -> tuple[tuple[str, ...], ...]:
+        """Sets of roles, of which a table must have one: to train on, or (``asked``) to be answered."""
+        forms = self.forms or (self.roles,)
+        return tuple(tuple(r for r in form if r not in self.targets) for form in forms) if asked else forms
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Every role that the model may be given when it is asked, each once."""
+        return tuple(
+            dict.fromkeys((*self.inputs, *(r for form in self.shapes(asked=True) for r in form), *self.optional))
+        )
 
     @abstractmethod
     def check(self, columns: Columns) -> list[Warned]:
@@ -102,7 +120,7 @@ class Spec(ABC):
 
     def texts(self, columns: Columns) -> list[str] | None:
         """What a row says as one text, to find copies, lengths and languages; None where rows hold no text."""
-        parts = [columns[role] for role in self.inputs + self.optional if role in columns]
+        parts = [columns[role] for role in self.read if role in columns]
         return [" ".join(map(_text, cells)) for cells in zip(*parts, strict=True)]
 
     def sizes(self, config: Mapping[str, Any], columns: Columns) -> list[int]:
@@ -152,7 +170,7 @@ class Spec(ABC):
         Args:
             roles: those wanted; without it all inputs that are there, and what is :attr:`scored`.
         """
-        wanted = self.inputs + self.optional + self.scored if roles is None else roles
+        wanted = self.read + self.scored if roles is None else roles
         there = [role for role in wanted if role in columns]
         if len(there) == 1 and there[0] == self.inputs[0]:
             return list(columns[there[0]])
@@ -160,7 +178,7 @@ class Spec(ABC):
 
     def as_columns(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
         """The other way round: role -> values."""
-        if rows and isinstance(rows[0], Mapping) and set(rows[0]) & set(self.inputs):
+        if rows and isinstance(rows[0], Mapping) and set(rows[0]) & set(self.read):
             return {role: [row.get(role) for row in rows] for role in rows[0]}
         return {self.inputs[0]: list(rows)}
 

@@ -38,7 +38,7 @@ def infer(has: Callable[[str], bool], kind: Callable[[], str], known: Container[
     'token-classification'
     """
     for roles, task in _BY_ROLES:
-        if task not in known or not all(map(has, roles)):
+        if not all(map(has, roles)):
             continue
         if task == "text-classification":
             task = _labelled(kind(), has("text_pair"))

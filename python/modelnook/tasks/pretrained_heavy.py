@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
+from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
 
 __all__ = ["load_config", "load_feature_extractor", "load_image_processor", "load_model", "load_tokenizer", "quiet"]
 
@@ -39,22 +41,29 @@ def load_config(path: str) -> Any:
     """
     from transformers import AutoConfig
 
-    if not (Path(path) / "config.json").is_file():
+    file = _gguf(path)
+    if not file and not (Path(path) / "config.json").is_file():
         raise NotFoundError("task.no_config", path=path)
     try:
-        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False, **file)
     except (OSError, ValueError, KeyError) as error:
         raise UnsupportedError("task.bad_config", path=path, error=_first_line(error)) from None
 
 
-def load_model(path: str, config: Any, auto: str, task: str, *, no_head: str = "task.no_head") -> Any:
+def load_model(
+    path: str, config: Any, auto: str, task: str, *, no_head: str = "task.no_head", trained: bool = False
+) -> Any:
     """The model in float32 with the head that the class ``auto`` of transformers gives it.
+
+    A folder without ``config.json`` that holds a GGUF file is read from that, its weights made float32.
 
     Args:
         no_head: the message for an architecture that has none, which says what to take instead.
+        trained: whether the head must be among the weights; one that isn't is made anew otherwise.
 
     Raises:
         UnsupportedError: an architecture without such a head, or weights that are no safetensors.
+        MissingPackage: a GGUF file, and the package that reads it isn't installed.
     """
     import transformers
 
@@ -62,17 +71,38 @@ def load_model(path: str, config: Any, auto: str, task: str, *, no_head: str = "
     if type(config) not in kind._model_mapping:
         names = getattr(config, "architectures", None) or [config.model_type]
         raise UnsupportedError(no_head, architecture=names[0], task=task)
-    _require_safetensors(Path(path))
-    with quiet():
-        return kind.from_pretrained(
+    form = _gguf(path)
+    if form:
+        form["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    else:
+        _require_safetensors(Path(path))
+        form["use_safetensors"] = True
+    # The bar of reading a GGUF file is no bar of transformers' own and can't be switched off there.
+    with quiet(), redirect_stderr(StringIO()) if "gguf_file" in form else nullcontext():
+        model, report = kind.from_pretrained(
             path,
             config=config,
             local_files_only=True,
-            use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
+            output_loading_info=True,
+            **form,
         )
+    if trained and report["missing_keys"]:
+        names = getattr(config, "architectures", None) or [config.model_type]
+        raise UnsupportedError(no_head, architecture=names[0], task=task)
+    return model
+
+
+def _gguf(path: str) -> dict[str, Any]:
+    """The argument that has transformers read a folder's GGUF file, where that is all there is."""
+    files = sorted(f.name for f in Path(path).glob("*.gguf"))
+    if not files or (Path(path) / "config.json").is_file():
+        return {}
+    if find_spec("gguf") is None:
+        raise MissingPackage("task.needs_gguf", path=path, file=files[0])
+    return {"gguf_file": files[0]}
 
 
 def load_tokenizer(path: str) -> Any:
@@ -85,7 +115,9 @@ def load_tokenizer(path: str) -> Any:
 
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False, **_gguf(path)
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise DataError("task.slow_tokenizer", path=path, error=_first_line(error)) from None
     if tokenizer.pad_token_id is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["tiny_model", "tiny_rows", "tiny_tokenizer"]
+__all__ = ["tiny_asked", "tiny_model", "tiny_prompts", "tiny_rows", "tiny_tagged", "tiny_tokenizer", "tiny_writer"]
 
 WORDS = (
     "a an and are as at be by for from good bad great awful money prize free win click meeting report lunch today "
@@ -85,6 +85,56 @@ def tiny_model(
     return folder
 
 
+CHAT = (
+    "{% for m in messages %}{% if m['role'] == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}"
+    "[CLS]{{ m['role'] }} {{ m['content'] }}[SEP]{% endfor %}{% if add_generation_prompt %}[CLS]assistant {% endif %}"
+)
+"""A chat template in the tokens of :func:`tiny_tokenizer`: a turn ends with ``[SEP]``, the end of text."""
+
+
+def tiny_writer(folder: Path, *, chat: bool = False, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
+    """Write a random Llama to ``folder``, with a chat template where ``chat``. Gives the folder.
+
+    It learns :func:`tiny_prompts` in some hundred steps.
+    """
+    import torch
+    from tokenizers.processors import TemplateProcessing
+    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
+
+    tokenizer = tiny_tokenizer((*WORDS, "assistant", "user", "system"))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    tokenizer.eos_token = "[SEP]"
+    tokenizer.chat_template = CHAT if chat else None
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=True,
+    )
+    logging.disable_progress_bar()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_prompts(rows: int = 64, seed: int = 0) -> dict[str, list[Any]]:
+    """``{"prompt": …, "completion": …}``: some words, of which the answer is the last two."""
+    rng = random.Random(seed)
+    words = [[rng.choice(WORDS[:12]) for _ in range(rng.randint(3, 7))] for _ in range(rows)]
+    return {"prompt": [" ".join(line) for line in words], "completion": [" ".join(line[-2:]) for line in words]}
+
+
 def tiny_rows(rows: int = 64, labels: Sequence[str] = ("ham", "spam"), seed: int = 0) -> dict[str, list[Any]]:
     """``{"text": …, "label": …}``: random words with one word that tells the label; easy to learn."""
     rng = random.Random(seed)
@@ -97,3 +147,44 @@ def tiny_rows(rows: int = 64, labels: Sequence[str] = ("ham", "spam"), seed: int
         texts.append(" ".join(words))
         names.append(name)
     return {"text": texts, "label": names}
+
+
+def tiny_tagged(rows: int = 64, seed: int = 0) -> dict[str, list[Any]]:
+    """``{"tokens": …, "ner_tags": …}``: dogs and cats are animals, sun and rain weather, which goes on into a day.
+
+    A day by itself has no tag: what word it is isn't enough to tell.
+    """
+    rng = random.Random(seed)
+    tokens, tags = [], []
+    for _ in range(rows):
+        words: list[tuple[str, str]] = []
+        for _ in range(rng.randint(2, 6)):
+            kind = rng.choice(("filler", "filler", "animal", "weather", "day"))
+            if kind == "animal":
+                words.append((rng.choice(("dog", "cat")), "B-ANIMAL"))
+            elif kind == "weather":
+                words += [(rng.choice(("sun", "rain")), "B-SKY"), (rng.choice(("today", "tomorrow")), "I-SKY")]
+            elif kind == "day":
+                words += [("we", "O"), (rng.choice(("today", "tomorrow")), "O")]
+            else:
+                words.append((rng.choice(WORDS[:16]), "O"))
+        tokens.append([word for word, _ in words])
+        tags.append([tag for _, tag in words])
+    return {"tokens": tokens, "ner_tags": tags}
+
+
+def tiny_asked(rows: int = 64, seed: int = 0) -> dict[str, list[Any]]:
+    """``{"question": …, "context": …, "answers": …}``: which animal, or which weather, a line of words holds."""
+    rng = random.Random(seed)
+    found: dict[str, list[Any]] = {"question": [], "context": [], "answers": []}
+    for i in range(rows):
+        animal, weather = rng.choice(("dog", "cat")), rng.choice(("sun", "rain"))
+        words = [rng.choice(WORDS[:16]) for _ in range(rng.randint(2, 8))]
+        for word in (animal, weather):
+            words.insert(rng.randrange(len(words) + 1), word)
+        answer = animal if i % 2 else weather
+        context = " ".join(words)
+        found["question"].append("is it he or she" if i % 2 else "will it be good today")
+        found["context"].append(context)
+        found["answers"].append({"text": [answer], "answer_start": [context.index(answer)]})
+    return found

@@ -27,14 +27,16 @@ class Halves:
         self.masters: dict[str, torch.Tensor] = {}
         self.copies: dict[str, nn.Parameter] = {}
         self.hooks: list[Any] = []
-        for name, module in model.named_modules():
+        # A table that is the output layer's as well is one parameter: its name is the one that states have it under.
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        for module in model.modules():
             if isinstance(module, nn.Embedding):
                 self.hooks.append(module.register_forward_hook(_halve_output))
             if isinstance(module, WHOLE):
                 continue
-            for own, parameter in module.named_parameters(recurse=False):
+            for parameter in module.parameters(recurse=False):
                 if parameter.dtype == torch.float32:
-                    self._halve(f"{name}.{own}" if name else own, parameter)
+                    self._halve(names[parameter], parameter)
 
     def _halve(self, name: str, parameter: nn.Parameter) -> None:
         self.masters[name] = parameter.data

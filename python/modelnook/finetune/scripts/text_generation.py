@@ -1,0 +1,202 @@
+"""Text generation as a plain script: supervised fine-tuning with transformers' Trainer, peft for LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.finetune.scripts.sequence import data_paths, knobs
+from modelnook.messages import t
+
+__all__ = ["code"]
+
+HEAD = '''"""{title}"""
+
+import json
+import math
+
+import pyarrow as pa
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    {gguf_import}Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+MODEL = {model!r}  # {ref}
+{data_paths}
+OUT = {out!r}
+MAX_LENGTH = {max_length}
+
+
+def read(path):
+    with pa.memory_map(path) as source:
+        return pa.ipc.open_file(source).read_all().to_pylist()
+
+
+def template(messages, asks=False):
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+
+
+{parts}
+
+def tokens(text):
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def encode(row):
+    start = tokenizer("")["input_ids"][:1]
+    ids = [] if {templated} or start != [tokenizer.bos_token_id] else start
+    labels = [-100] * len(ids)
+    for text, learnt in parts(row):
+        part = tokens(text)
+        ids += part
+        labels += part if learnt else [-100] * len(part)
+    if not {templated}:
+        ids.append(tokenizer.eos_token_id)
+        labels.append(tokenizer.eos_token_id)
+    first = next((i for i, label in enumerate(labels) if label != -100), len(ids))
+    cut = min(max(0, len(ids) - MAX_LENGTH), max(0, first - 1))
+    return {{"input_ids": ids[cut : cut + MAX_LENGTH], "labels": labels[cut : cut + MAX_LENGTH]}}
+
+
+set_seed({seed})
+{threads}tokenizer = AutoTokenizer.from_pretrained(MODEL{gguf})
+if tokenizer.pad_token is None:
+    tokenizer.pad_token = tokenizer.eos_token
+tokenizer.padding_side = "right"
+{take_rows}
+model = AutoModelForCausalLM.from_pretrained(MODEL{gguf}{dequantize}, dtype=torch.float32)
+'''
+
+SPLIT = """rows = [encode(row) for row in read(DATA)]
+with open(SPLIT) as file:
+    split = json.load(file)
+train, validation = [rows[i] for i in split["train"]], [rows[i] for i in split["validation"]]"""
+
+TWO = """train, validation = [encode(row) for row in read(DATA)], [encode(row) for row in read(EVAL_DATA)]"""
+
+TEXTS = """def parts(row):
+    return [(row["text"] or "", True)]
+"""
+
+PAIRS = """def parts(row):
+    return [(row["prompt"] or "", False), (row["completion"], True)]
+"""
+
+CHATS = '''def parts(row):
+    """Texts, and whether the assistant says them."""
+{messages}
+    found, done = [], ""
+    for i, message in enumerate(messages):
+        if message["role"] == "assistant":
+            before, after = template(messages[:i], asks=True), template(messages[: i + 1])
+            found += [(before[len(done) :], False), (after[len(before) :], True)]
+            done = after
+    return found
+'''
+
+GIVEN = """    messages = [{name: m[name] for name in ("role", "content")} for m in row["messages"]]"""
+
+MADE = """    messages = [
+        {"role": "user", "content": row["prompt"] or ""},
+        {"role": "assistant", "content": row["completion"]},
+    ]"""
+
+LORA = """
+from peft import LoraConfig, get_peft_model
+
+head = model.get_output_embeddings()
+layers = [
+    name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head
+]
+model = get_peft_model(
+    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+)
+"""
+
+TAIL = """
+trainer = Trainer(
+    model=model,
+    args=TrainingArguments(
+        output_dir=f"{{OUT}}-checkpoints",
+        num_train_epochs={epochs},
+        learning_rate={learning_rate},
+        per_device_train_batch_size={batch_size},
+        per_device_eval_batch_size=1,  # the loss is then a mean over tokens, weighted below
+        warmup_steps={warmup},
+        weight_decay={weight_decay},
+        save_strategy="no",
+        logging_steps=50,
+        seed={seed},
+        report_to="none",
+    ),
+    train_dataset=train,
+    data_collator=DataCollatorForSeq2Seq(tokenizer),
+)
+trainer.train()
+
+model.eval()
+total = count = 0
+with torch.inference_mode():
+    for row in validation:
+        batch = {{name: torch.tensor([values], device=model.device) for name, values in row.items()}}
+        learnt = sum(label != -100 for label in row["labels"][1:])
+        total += model(**batch).loss.item() * learnt if learnt else 0
+        count += learnt
+print(json.dumps({{"perplexity": math.exp(total / count), "loss": total / count}}))
+{merge}model.save_pretrained(OUT)
+tokenizer.save_pretrained(OUT)
+"""
+
+
+def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
+    """See :func:`modelnook.finetune.script.code`."""
+    assert recipe.data is not None
+    params = {**recipe.knobs, **record.params}
+    method = str(params.get("method") or recipe.method or "full")
+    adapted = method in ("lora", "dora")
+    values = {
+        **knobs(params),
+        **_reading(model_path, set(recipe.data.columns)),
+        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        "model": str(model_path),
+        "ref": recipe.model,
+        "out": recipe.name or run.name,
+        "seed": recipe.seed,
+        "data_paths": data_paths(recipe, data, run),
+        "take_rows": TWO if recipe.eval_data else SPLIT,
+        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
+        "dora": ", use_dora=True" if method == "dora" else "",
+        "merge": "model = model.merge_and_unload()\n" if adapted else "",
+    }
+    return (HEAD + (LORA if adapted else "") + TAIL).format(**values)
+
+
+def _reading(model_path: Path, roles: set[str]) -> dict[str, Any]:
+    """How the script reads rows and model: by the table's form and the folder's files."""
+    gguf = sorted(f.name for f in model_path.glob("*.gguf")) if not (model_path / "config.json").is_file() else []
+    # A GGUF file that answers has its template inside; that of a model which doesn't is rare and the exception here.
+    chats = bool(gguf) or _has_template(model_path)
+    parts = TEXTS if "text" in roles else PAIRS
+    if "text" not in roles and ("messages" in roles or chats):
+        parts = CHATS.replace("{messages}", GIVEN if "messages" in roles else MADE)
+    return {
+        "parts": parts,
+        "templated": parts not in (TEXTS, PAIRS),
+        "gguf": f", gguf_file={gguf[0]!r}" if gguf else "",
+        "gguf_import": "GgufConfig,\n    " if gguf else "",
+        "dequantize": ", quantization_config=GgufConfig(dequantize=True)" if gguf else "",
+    }
+
+
+def _has_template(model_path: Path) -> bool:
+    if (model_path / "chat_template.jinja").is_file():
+        return True
+    file = model_path / "tokenizer_config.json"
+    return file.is_file() and '"chat_template"' in file.read_text(encoding="utf-8")

@@ -1,0 +1,77 @@
+"""What a model writes: batches of prompts alike in length, padded on the left, each up to its end of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from modelnook.tasks.padding_heavy import pad
+from modelnook.tasks.pretrained_heavy import quiet
+
+__all__ = ["write"]
+
+NEW_TOKENS = 128
+BATCH = 8
+
+
+def write(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    *,
+    batch_size: int | str = "auto",
+    max_length: int = 0,
+    max_new_tokens: int | None = None,
+    **options: Any,
+) -> list[str]:
+    """The text after each prompt; greedy where ``options`` (those of ``generate``) say nothing else.
+
+    Args:
+        prompts: token ids. What doesn't fit beside the new tokens loses its start.
+        max_length: not used: what a model was trained on doesn't bound what it reads.
+    """
+    new = int(max_new_tokens or getattr(model.generation_config, "max_new_tokens", None) or NEW_TOKENS)
+    room = _positions(model) - new
+    kept = [ids[-room:] if room > 0 else ids[-1:] for ids in prompts]
+    size = BATCH if batch_size == "auto" else int(batch_size)
+    order = sorted(range(len(kept)), key=lambda i: len(kept[i]))
+    found = [""] * len(kept)
+    for start in range(0, len(order), size):
+        index = order[start : start + size]
+        for i, text in zip(index, _batch(model, tokenizer, [kept[i] for i in index], new, options), strict=True):
+            found[i] = text
+    return found
+
+
+def _batch(model: Any, tokenizer: Any, prompts: list[list[int]], new: int, options: dict[str, Any]) -> list[str]:
+    ids, there = pad(prompts, tokenizer.pad_token_id, left=True)
+    asked = {"do_sample": False, "num_beams": 1, "use_cache": True, **options}
+    if not asked["do_sample"]:
+        # Settings of sampling that a model's own generation_config has are of no use to a greedy search.
+        asked = {"temperature": None, "top_p": None, "top_k": None, **asked}
+    with torch.inference_mode(), quiet():
+        made = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=torch.from_numpy(there.astype("int64")).to(model.device),
+            max_new_tokens=new,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=_ends(model, tokenizer),
+            **asked,
+        )
+    texts: list[str] = tokenizer.batch_decode(made[:, ids.shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in texts]
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int] | None:
+    """Every token that ends a text: what generation_config says, and the tokenizer's own."""
+    said = model.generation_config.eos_token_id
+    known = set(said if isinstance(said, (list, tuple)) else [said]) | {tokenizer.eos_token_id}
+    return sorted(token for token in known if token is not None) or None
+
+
+def _positions(model: Any) -> int:
+    config = model.config.get_text_config()
+    found = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(found) if found else 1_000_000
