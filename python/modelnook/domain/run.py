@@ -7,12 +7,14 @@ from typing import Any
 
 from modelnook.domain.table import Table, jsonable
 
-__all__ = ["LIVE", "LOWER_IS_BETTER", "STATES", "Comparison", "Evaluation", "RunRecord", "unbeaten"]
+__all__ = ["LIVE", "LOWER_IS_BETTER", "STATES", "UNBOUNDED", "Comparison", "Evaluation", "RunRecord", "unbeaten"]
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 LIVE = ("queued", "running")
 LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", "mae"))
 """Metrics of which less is better; of every other one more is."""
+UNBOUNDED = frozenset(("perplexity", "mse", "rmse", "mae"))
+"""Metrics without a scale of their own: how far one falls is told as a share of what it was."""
 
 
 def unbeaten(metrics: dict[str, float], baselines: dict[str, dict[str, float]], metric: str | None) -> str | None:

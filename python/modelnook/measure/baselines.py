@@ -8,7 +8,6 @@ are the same on grey thumbnails of images and on the mean spectrum of sounds, of
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,23 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.domain.errors import ModelnookError
+from modelnook.measure.answer_baselines import lexical
 from modelnook.measure.features import pixels, spectrum
+from modelnook.measure.tag_baselines import lookup, majority_words
+from modelnook.measure.text_baselines import majority_each, mean, ridge, tfidf_each
+from modelnook.measure.words import MOST_FEATURES, unspaced, weighed
 from modelnook.tasks.base import Columns, Spec
-from modelnook.tasks.text import as_text
 
 __all__ = ["BASELINES", "baselines", "unspaced"]
 
 MOST_ROWS = 20_000
-MOST_CHARS = 4_000
-MOST_FEATURES = 50_000
 # Images and sounds are decoded, which takes milliseconds each.
 MOST_FILES = 5_000
 # With many classes each iteration costs classes x features: fewer of either keep it within seconds.
 MANY_CLASSES = 50
 SEED = 13
-
-# Chinese, Japanese, Thai, Lao, Burmese and Khmer are written without spaces; Korean isn't.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 def baselines(
@@ -54,18 +51,8 @@ def baselines(
     for name in task.baselines:
         outputs = BASELINES[name](task, train, evaluation, labels)
         if outputs is not None:
-            found[name] = task.score(truth, outputs, labels)
+            found[name.partition(":")[0]] = task.score(truth, outputs, labels)
     return found
-
-
-def unspaced(texts: Sequence[str], share: float = 0.2) -> bool:
-    """Whether a good part of the characters belongs to a script without spaces between words.
-
-    >>> unspaced(["房间很干净，服务也好"]), unspaced(["a clean room"])
-    (True, False)
-    """
-    sample = "".join(text[:500] for text in texts[:500])
-    return len(_UNSPACED.findall(sample)) > share * max(len(sample), 1)
 
 
 def _majority(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
@@ -88,31 +75,17 @@ def _tfidf(task: Spec, train: Columns | None, evaluation: Columns, labels: Seque
 def _regression(
     texts: list[str], known: NDArray[Any], asked: Sequence[Any], classes: int
 ) -> NDArray[np.float64] | None:
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-    except ImportError:
-        return None
     if len(texts) > MOST_ROWS:
         taken = np.random.default_rng(SEED).choice(len(texts), MOST_ROWS, replace=False)
         texts, known = [texts[i] for i in taken], known[taken]
-    shape: dict[str, Any] = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
-    if unspaced(texts):
-        shape = {"ngram_range": (1, 3), "analyzer": "char"}
-    many = classes > MANY_CLASSES
-    words = TfidfVectorizer(
-        sublinear_tf=True, max_features=MOST_FEATURES // (4 if many else 1), dtype=np.float32, **shape
-    )
-    try:
-        seen = words.fit_transform([x[:MOST_CHARS] for x in texts])
-    except ValueError:
-        # Not one word in all of the texts.
+    found = weighed(texts, asked, features=MOST_FEATURES // (4 if classes > MANY_CLASSES else 1))
+    if found is None:
+        # Not one word in all of the texts, or no scikit-learn.
         return None
-    return _logistic(seen, known, words.transform([as_text(x)[:MOST_CHARS] for x in asked]), classes, strength=10.0)
+    return _logistic(found[0], known, found[1], classes, strength=10.0)
 
 
-def _logistic(
-    seen: Any, known: NDArray[Any], asked: Any, classes: int, *, strength: float
-) -> NDArray[np.float64]:
+def _logistic(seen: Any, known: NDArray[Any], asked: Any, classes: int, *, strength: float) -> NDArray[np.float64]:
     """Log probabilities of shape (rows asked, classes) by logistic regression; ``strength`` is the inverse of its
     regularisation."""
     from sklearn.linear_model import LogisticRegression
@@ -163,5 +136,20 @@ def _on_features(
 
 Baseline = Callable[[Spec, Columns | None, Columns, Sequence[str]], Any]
 
-BASELINES: dict[str, Baseline] = {"majority": _majority, "pixels": _pixels, "spectrum": _spectrum, "tfidf": _tfidf}
-"""Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had."""
+BASELINES: dict[str, Baseline] = {
+    "majority": _majority,
+    "lexical": lexical,
+    "lookup": lookup,
+    "majority:each": majority_each,
+    "majority:words": majority_words,
+    "mean": mean,
+    "pixels": _pixels,
+    "spectrum": _spectrum,
+    "tfidf": _tfidf,
+    "tfidf:each": tfidf_each,
+    "tfidf:ridge": ridge,
+}
+"""Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had.
+
+What stands after a colon is for what kind of target it is; people read what stands before it.
+"""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED
 from modelnook.tasks.base import Spec, resample
 
 __all__ = ["agreement", "paired_drop", "rows_needed", "score"]
@@ -110,12 +110,14 @@ def paired_drop(
     """How much worse ``after`` is than ``before`` in one metric on the same rows, and the drop's 95% interval.
 
     Both are drawn on the same resampled rows (a paired bootstrap): the rows' own difficulty cancels out. Positive is
-    worse, whichever way the metric runs.
+    worse, whichever way the metric runs; metrics in the data's own unit fall by a share of what they were.
     """
     task = spec() if isinstance(spec, type) else spec
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    whole = sign * (task.score(truth, before, labels)[metric] - task.score(truth, after, labels)[metric])
-    drops = sign * _paired_draws(task, metric, truth, before, after, labels)
+    was = task.score(truth, before, labels)[metric]
+    unit = sign / abs(was) if metric in UNBOUNDED and was else sign
+    whole = unit * (was - task.score(truth, after, labels)[metric])
+    drops = unit * _paired_draws(task, metric, truth, before, after, labels)
     drops = drops[np.isfinite(drops)]
     low, high = np.percentile(drops, LEVEL) if len(drops) else (np.nan, np.nan)
     return float(whole), (float(low), float(high))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ class OnnxQuantizer(Quantizer):
             keep: the share of linear layers, by sensitivity on ``calibration`` texts, that stays in floats.
         """
         refuse_quantized(source)
-        program, tokenizer = self._trace(source, task, emit)
+        pairs = bool(calibration) and isinstance(calibration[0], Mapping) and "text_pair" in calibration[0]
+        program, tokenizer = self._trace(source, task, emit, pairs)
         exclude = self._kept(source, task, program, calibration, options.get("keep", 0.0))
         emit(Progress("quantizing"))
         small = _shrink(program, per_channel=bool(options.get("per_channel")), exclude=exclude)
@@ -71,11 +73,11 @@ class OnnxQuantizer(Quantizer):
             write_config(source, folder, self.name, scheme, options)
             _save(small, folder / "model.onnx")
 
-    def _trace(self, source: Path, task: str, emit: Emit) -> tuple[Any, Any]:
+    def _trace(self, source: Path, task: str, emit: Emit, pairs: bool) -> tuple[Any, Any]:
         if self._traced is None or self._traced[:2] != (source, task):
             emit(Progress("quantizing"))
             _, model, tokenizer = load_trained(source, task)
-            self._traced = (source, task, _export(model, tokenizer, source), tokenizer)
+            self._traced = (source, task, _export(model, tokenizer, source, pairs), tokenizer)
         return self._traced[2:]
 
     def _kept(self, source: Path, task: str, program: Any, texts: list[Any], share: float) -> list[str]:
@@ -86,12 +88,13 @@ class OnnxQuantizer(Quantizer):
         return [node.name for node in program.graph if node.name and _module(node) in layers]
 
 
-def _export(model: Any, tokenizer: Any, source: Path) -> Any:
+def _export(model: Any, tokenizer: Any, source: Path, pairs: bool) -> Any:
     if not hasattr(tokenizer, "vocab_size"):
         raise UnsupportedError("quantize.only_texts", path=source, next="torchao")
-    inputs = tokenizer(SAMPLE, padding=True, return_tensors="pt")
+    inputs = tokenizer(SAMPLE, SAMPLE[::-1] if pairs else None, padding=True, return_tensors="pt")
     # Single texts are all of one kind, which is what a model assumes where nothing is said.
-    feed = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    wanted = ("input_ids", "attention_mask", *(("token_type_ids",) if pairs else ()))
+    feed = {name: inputs[name] for name in wanted if name in inputs}
     # torch.onnx tells each of its steps with print.
     with silence(), redirect_stdout(io.StringIO()), torch.inference_mode():
         # Imported here: it pulls in torchao where that is installed, which complains about missing CUDA kernels.

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.folder import task_of as task_of_architectures
+from modelnook.catalog.folder import task_in
 
-__all__ = ["config", "formats", "labels", "max_length", "pad_id", "quantized", "task_of"]
+__all__ = ["config", "formats", "labels", "learnt", "max_length", "pad_id", "quantized", "task_of"]
 
 FALLBACK_LENGTH = 512
 _QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"MatMulNBits")
@@ -90,10 +90,13 @@ def labels(said: dict[str, Any]) -> list[str]:
 
 def task_of(said: dict[str, Any]) -> str | None:
     """The task that a folder was trained for here, or that its architecture serves; None for a bare encoder."""
-    if said.get("modelnook_task"):
-        return str(said["modelnook_task"])
-    task = task_of_architectures(said.get("architectures") or ())
+    task = task_in(said)
     return None if task == "feature-extraction" else task
+
+
+def learnt(said: dict[str, Any]) -> dict[str, Any]:
+    """What the training rows told beside the weights, see :meth:`modelnook.tasks.base.Spec.learn`."""
+    return dict(said.get("modelnook_learnt") or {})
 
 
 def max_length(path: Path) -> int:

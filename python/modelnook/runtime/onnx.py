@@ -66,14 +66,22 @@ class OnnxRuntime(Runtime):
         self.labels = folder.labels(said)
         self.max_length = folder.max_length(path)
         self._pad = folder.pad_id(path)
+        self._learnt = folder.learnt(said)
         self._tokenizer = _tokenizer(path, self.max_length)
         self._session: onnxruntime.InferenceSession | None = _session(path / PROGRAM, self.threads)
         self._side: onnxruntime.InferenceSession | None = None
         self._lock = threading.Lock()
         self._inputs = {i.name: np.dtype(_DTYPES.get(i.type, "int64")) for i in self._session.get_inputs()}
 
-    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> NDArray[np.float32]:
-        """Logits, float32 of shape (rows, classes)."""
+    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
+        """See :meth:`Runtime.outputs`: what the program gives, as the task reads it."""
+        if self.task is None:
+            return self._logits(rows, batch_size, sort)
+        spec = self.spec()
+        return spec.settled(self._logits(spec.worded(rows, self._learnt), batch_size, sort), self._learnt)
+
+    def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
+        """The program's first output, float32 of shape (rows, …)."""
         found: NDArray[np.float32] | None = None
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])

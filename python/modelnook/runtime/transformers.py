@@ -42,6 +42,7 @@ def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
         architecture = ", ".join(said.get("architectures") or ()) or "-"
         raise UnsupportedError("runtime.untrained_head", path=path, task=name, architecture=architecture)
     task = TASKS.load(name)()
+    task.learnt = folder.learnt(said)
     with silence():
         try:
             model, processor = task.load(str(path))

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelnook.domain.errors import DataError, near
 
-__all__ = ["indices", "label_name", "label_names", "missing_label", "names", "ordered", "positive"]
+__all__ = ["indices", "label_name", "label_names", "missing_label", "names", "ordered", "positive", "unseen"]
 
 _YES = frozenset(
     "1 true t yes y positive pos spam fraud toxic hate churn bad default failure abnormal anomaly attack phishing "
@@ -119,10 +119,15 @@ def indices(values: Sequence[str], labels: Sequence[str]) -> list[int]:
         return [index[name] for name in values]
     except KeyError as error:
         label = str(error.args[0])
-        close = near(label, labels)
-        code = "task.unseen_label_near" if close else "task.unseen_label"
-        known = ", ".join(labels[:10]) + (" …" if len(labels) > 10 else "")
-        raise DataError(code, row=list(values).index(label), label=label, near=close, known=known) from None
+        raise unseen(list(values).index(label), label, labels) from None
+
+
+def unseen(row: int, label: str, labels: Sequence[str]) -> DataError:
+    """The error for a name that isn't among ``labels``."""
+    close = near(label, labels)
+    code = "task.unseen_label_near" if close else "task.unseen_label"
+    known = ", ".join(labels[:10]) + (" …" if len(labels) > 10 else "")
+    return DataError(code, row=row, label=label, near=close, known=known)
 
 
 def label_names(labels: Sequence[str], classes: int) -> list[str]:
