@@ -82,6 +82,25 @@ def test_the_method_follows_from_memory_and_size() -> None:
     assert chosen(1, 1, "full")[0] == "full"
 
 
+def test_quick_trains_the_last_layers_where_the_task_allows_it() -> None:
+    assert made(size="quick").method == "last-k"
+    assert made(size="quick", methods=("full", "lora")).method == "full"
+    assert made().method == "full"
+    assert made(size="quick", method="full").method == "full"
+
+
+def test_few_rows_a_class_are_paired() -> None:
+    many = ("full", "lora", "last-k", "few-shot")
+    assert made(rows=60, methods=many).method == "few-shot"
+    assert made(rows=60).method == "full"
+    assert made(rows=600, methods=many).method == "full"
+
+
+def test_many_classes_take_larger_steps() -> None:
+    assert made(classes=150).learning_rate > 2 * made(classes=5).learning_rate
+    assert made(classes=2).learning_rate == made(classes=6).learning_rate
+
+
 def test_a_length_above_the_models_is_capped_and_said() -> None:
     found = made(max_length=1024)
     assert found.max_length == 512

@@ -23,7 +23,7 @@ from modelnook.testing.media import tiny_image_model, tiny_image_rows
 from modelnook.testing.models import tiny_model
 from modelnook.testing.tasks import TaskSuite
 
-from .media import records
+from .media import records, scripted
 
 Image = pytest.importorskip("PIL.Image")
 IMAGE = Columns.of(image="image")
@@ -42,6 +42,8 @@ class TestViT(TaskSuite):
 
 
 class TestResNet(TestViT):
+    methods = ("full", "few-shot")
+
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         return tiny_image_model(tmp_path / "base", kind="resnet")
@@ -224,6 +226,18 @@ def test_it_is_made_smaller_where_the_backend_takes_images(tmp_path: Path) -> No
     with pytest.raises(ModelnookError, match="texts") as caught:
         mn.quantize("pets", backend="onnx", name="program")
     assert "torchao" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) -> None:
+    base = str(tiny_image_model(tmp_path / "base"))
+    run = mn.finetune(base, records(tiny_image_rows(160)), name="pets", method=method, epochs=4, learning_rate=5e-3)
+    theirs = scripted(run.code(), tmp_path)
+    assert set(theirs) == set(run.metrics)
+    assert theirs["accuracy"] == pytest.approx(run.metrics["accuracy"], abs=0.15)
+    assert (tmp_path / "pets" / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ class TaskSuite:
     """
 
     name: str
+    methods: tuple[str, ...] = ()
+    """The methods that this architecture takes, where those aren't all of the task's."""
 
     @pytest.fixture
     def spec(self) -> Any:
@@ -120,3 +122,22 @@ class TaskSuite:
         predicted = task.answer(model, tokenizer, asked, max_new_tokens=4) or spec.answers(outputs, task.labels, asked)
         assert len(predicted) == len(outputs)
         assert set(predicted[0]) == set(spec.predicts)
+
+    @pytest.mark.slow
+    def test_trains_with_every_method_that_it_names(
+        self, spec: Any, rows: dict[str, list[Any]], folder: Path, tmp_path: Path
+    ) -> None:
+        from modelnook.domain.recipe import Recipe
+        from modelnook.finetune.engine import fit
+        from modelnook.measure.outputs import finite
+
+        for method in self.methods or spec.methods:
+            knobs = {"epochs": 1, "learning_rate": 1e-3, "checkpoint_every_s": 0}
+            recipe = Recipe("finetune", str(folder), task=self.name, method=method, knobs=knobs, threads=1)
+            out, checkpoints = tmp_path / method, tmp_path / f"{method}-checkpoints"
+            done = fit(recipe, folder, rows, rows, out, checkpoints, lambda event: None)
+            assert done.params["method"] == method
+            assert finite(done.outputs)
+            again = TASKS.load(self.name)()
+            again.load(str(out))
+            assert again.labels == done.labels
