@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 PACKAGING := pyproject.toml package.json yarn.lock constraints.txt
 FRONT := $(shell find src labextension/schema labextension/style python/modelnook/messages -type f 2>/dev/null)
 
-.PHONY: demo lab test check lint types unit ts ui wheel wheel-check bench clean help
+.PHONY: demo lab test check fast lint types unit ts ui wheel wheel-check bench clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -22,7 +22,9 @@ lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
 test: lint types ts unit ui dist/.checked ## lint, types, TypeScript, Python and browser tests, the wheel
 
 check: $(VENV)/.test build-front ## lint, types and the fast tests, in under 90 s
-	$(MAKE) --no-print-directory lint types
+	$(MAKE) --no-print-directory -j2 -O lint types fast
+
+fast: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m "not slow and not real" tests
 
 lint: $(VENV)/.test

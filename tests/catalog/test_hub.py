@@ -134,6 +134,7 @@ def test_filters_go_along_and_are_applied_again(hub: HubStandIn) -> None:
     assert any(r.values("num_parameters") == ["min:15K"] for r in asked)
 
 
+@pytest.mark.slow
 def test_search_ends_at_its_deadline(hub: HubStandIn) -> None:
     hub.slow("GET /api/models", 30)
     start = time.monotonic()
@@ -253,6 +254,7 @@ def large(hub: HubStandIn, size: int = 30_000_000) -> bytes:
     return data
 
 
+@pytest.mark.slow
 def test_a_cut_connection_goes_on(hub: HubStandIn) -> None:
     data = large(hub)
     hub.throttle(cut_after=12 << 20, cuts=2)
@@ -261,6 +263,7 @@ def test_a_cut_connection_goes_on(hub: HubStandIn) -> None:
     assert len(hub.seen("GET /_cdn/")) == 3
 
 
+@pytest.mark.slow
 def test_stopped_it_leaves_its_part_and_goes_on_there(hub: HubStandIn) -> None:
     data = large(hub)
     hub.throttle(sleep=0.02)
@@ -279,6 +282,7 @@ def test_stopped_it_leaves_its_part_and_goes_on_there(hub: HubStandIn) -> None:
     assert int(re.findall(r"\d+", again.headers["range"])[0]) >= 10_000_000
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_where_it_was(hub: HubStandIn) -> None:
     data = large(hub)
     hub.throttle(sleep=0.05)
@@ -361,6 +365,7 @@ def test_gated_private_and_absent_are_told_apart(hub: HubStandIn, monkeypatch: p
         source.info(TINY)
 
 
+@pytest.mark.slow
 def test_a_short_rate_limit_is_waited_out_and_a_long_one_told(hub: HubStandIn) -> None:
     hub.rate_limit(r"GET /api/models/alice/tiny", seconds=1)
     assert HubSource().info(TINY).id == "alice/tiny"

@@ -21,7 +21,8 @@ def test_the_table_is_that_of_the_tasks(page: str) -> None:
     methods = re.findall(r"`([a-z-]+)`", head[1])
     assert sorted(methods) == sorted(METHODS)
     found = {}
-    for name, cells in re.findall(r"^\| `([a-z0-9-]+)`[^|]*\|((?:[^|\n]*\|){%d})$" % len(methods), text, re.MULTILINE):
+    row = rf"^\| `([a-z0-9-]+)`[^|]*\|((?:[^|\n]*\|){{{len(methods)}}})$"
+    for name, cells in re.findall(row, text, re.MULTILINE):
         if name in TASKS:
             found[name] = tuple(m for m, cell in zip(methods, cells.split("|"), strict=False) if cell.strip() == "✓")
     assert set(found) == set(TASKS)

@@ -41,6 +41,8 @@ def test_missing_texts_are_empty_and_keep_their_row() -> None:
 def test_several_roles() -> None:
     rows, _ = inputs([{"question": "q", "context": "c"}], ("question", "context"))
     assert rows == [{"question": "q", "context": "c"}]
+    one = {"question": "q", "context": "c", "answers": {"text": ["c"], "answer_start": [0]}}
+    assert inputs(one, ("question", "context"))[0] == rows
 
 
 def test_a_file(tmp_path: Path) -> None:

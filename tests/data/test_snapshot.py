@@ -143,6 +143,7 @@ def _write_one(home: str, start: float) -> None:
         snapshot(_rows(count), BOTH, Path(home))
 
 
+@pytest.mark.slow
 def test_writers_at_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     start = time.time() + 3

@@ -75,6 +75,7 @@ def test_seeds_differ_and_repeat() -> None:
     assert one != other
 
 
+@pytest.mark.slow
 def test_the_same_in_another_process_and_hash_seed() -> None:
     code = (
         "from modelnook.data.frame import Rows\nfrom modelnook.data.split import split\n"
@@ -100,6 +101,19 @@ def test_copies_of_a_text_stay_together() -> None:
     _whole(rows, train, held_out)
     assert not {i % 30 for i in train} & {i % 30 for i in held_out}
     assert 10 <= len(held_out) <= 40
+
+
+def test_copies_of_tagged_words_and_questions_on_one_passage_stay_together() -> None:
+    words = [["Ann", "left", str(i // 4)] for i in range(80)]
+    rows = read({"tokens": words, "ner_tags": [["B-PER", "O", "O"]] * 80})
+    train, held_out = split(rows, Columns.of(tokens="tokens", ner_tags="ner_tags"), Split(), 0)
+    _whole(rows, train, held_out)
+    assert not {words[i][2] for i in train} & {words[i][2] for i in held_out}
+    passages = [f"passage {i // 4}" for i in range(80)]
+    asked = read({"question": [f"q {i}" for i in range(80)], "context": passages, "answers": ["passage"] * 80})
+    columns = Columns.of(question="question", context="context", answers="answers")
+    train, held_out = split(asked, columns, Split(), 0)
+    assert not {passages[i] for i in train} & {passages[i] for i in held_out}
 
 
 def test_numbers_to_predict_are_not_classes() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from modelnook.domain.dataset import DatasetRef
 from modelnook.domain.errors import DataError, StoreError, UsageError
 from modelnook.domain.event import Event, MetricLogged, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
@@ -39,6 +40,7 @@ class Job:
             task="text-classification",
             method=method,
             knobs={**KNOBS, **(knobs or {})},
+            eval_data=DatasetRef("0" * 64, 40, {"text": "text", "label": "label"}),
             threads=1,
         )
         return fit(
@@ -97,6 +99,7 @@ def test_the_base_is_left_as_it_was(tmp_path: Path) -> None:
     assert {f.name: f.read_bytes() for f in job.base.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_stop_gives_a_model_and_resume_ends_with_the_same_weights(tmp_path: Path, method: str) -> None:
     base = tiny_model(tmp_path / "base")

@@ -17,19 +17,23 @@ class TestFull(MethodSuite):
     name = "full"
 
 
+@pytest.mark.slow
 class TestLora(MethodSuite):
     name = "lora"
 
 
+@pytest.mark.slow
 class TestDora(MethodSuite):
     name = "dora"
 
 
+@pytest.mark.slow
 class TestFewShot(MethodSuite):
     name = "few-shot"
     epochs = 2.0
 
 
+@pytest.mark.slow
 class TestHead(MethodSuite):
     """On a body that has learnt to tell the rows apart, under other names: the head is new."""
 
@@ -45,6 +49,7 @@ class TestHead(MethodSuite):
         return tiny_rows(96, ("alpha", "beta"))
 
 
+@pytest.mark.slow
 class TestLastK(MethodSuite):
     name = "last-k"
 

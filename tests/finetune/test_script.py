@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tests.tasks.test_multi_label_classification import tagged
+from tests.tasks.test_sentence_similarity import matched, scored
 from tests.tasks.test_text_regression import priced
 
 from modelnook.domain.dataset import DatasetRef
@@ -21,7 +22,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
-from modelnook.testing.models import tiny_asked, tiny_model, tiny_prompts, tiny_rows, tiny_tagged, tiny_writer
+from modelnook.testing.models import WORDS, tiny_asked, tiny_model, tiny_prompts, tiny_rows, tiny_tagged, tiny_writer
 
 
 def snapshot(folder: Path, rows: dict[str, list[Any]]) -> DatasetRef:
@@ -143,6 +144,15 @@ def test_the_script_of_a_writer(tmp_path: Path, form: str) -> None:
     assert theirs["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
 
 
+@pytest.mark.slow
+def test_the_script_of_missing_words(tmp_path: Path) -> None:
+    rows = {"text": [" ".join(WORDS[(i + k) % 12] for k in range(10)) for i in range(160)]}
+    text, result = ran(tmp_path, "full", "fill-mask", rows, epochs=8)
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert max(theirs["perplexity"], result.metrics["perplexity"]) < 60, "there are a hundred and more words"
+
+
 def chat(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
@@ -162,3 +172,15 @@ def test_the_script_is_plain(tmp_path: Path) -> None:
     assert "import modelnook" not in text
     assert "LABELS = ['ham', 'spam']" in text
     assert max(map(len, text.splitlines())) <= 160
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "method"), [("scored", "full"), ("matched", "full"), ("matched", "lora")])
+def test_the_script_of_similar_sentences(tmp_path: Path, form: str, method: str) -> None:
+    rows = {"scored": scored, "matched": matched}[form](160)
+    text, result = ran(tmp_path, method, "sentence-similarity", rows)
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    for name, value in theirs.items():
+        assert value == pytest.approx(result.metrics[name], abs=0.25)
+    assert (tmp_path / "tiny" / "model.safetensors").is_file()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.domain.errors import DataError
+from modelnook.domain.errors import DataError, ModelnookError
 from modelnook.testing.models import tiny_tagged
 
 pytestmark = pytest.mark.slow
@@ -57,6 +57,16 @@ def test_long_rows_are_not_said_to_be_cut(tiny: str) -> None:
     run = mn.finetune(tiny, rows, epochs=1, max_length=16, name="long")
     assert not [w for w in run.warnings if "cut" in w]
     assert run.metrics["accuracy"] > 0
+
+
+def test_int8_weights_keep_the_tags_and_onnx_says_why_not(tiny: str) -> None:
+    mn.finetune(tiny, table(96), name="tags", epochs=2, learning_rate=5e-3)
+    small = mn.quantize("tags", backend="torchao", max_drop=0.2, name="small")
+    assert set(small.report["after"]["metrics"]) == {"f1", "precision", "recall", "accuracy", "loss"}
+    assert len(mn.predict(small.model, ["a dog", "it is"])) == 2
+    with pytest.raises(ModelnookError, match="token-classification") as caught:
+        mn.quantize("tags", backend="onnx")
+    assert "torchao" in (caught.value.hint or "")
 
 
 def test_rows_that_do_not_fit_start_nothing(tiny: str) -> None:

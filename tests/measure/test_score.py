@@ -67,6 +67,7 @@ def test_no_rows() -> None:
     assert score(TextClassification, [], np.empty((0, 3)), LABELS) == ({}, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 150])
 def test_ten_thousand_rows_are_quick(classes: int) -> None:
     truth, outputs = made(10_000, classes, 2.0)

@@ -21,6 +21,8 @@ from modelnook.registry import Entry, Registry
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model
 
+pytestmark = pytest.mark.slow
+
 ROWS = tiny_rows(400, seed=11)
 
 
@@ -270,7 +272,6 @@ def test_many_rows_are_sampled(source: Path, tmp_path: Path, backend_rows: Any) 
     assert report["rows"] == 4000
 
 
-@pytest.mark.slow
 def test_the_real_backends_on_a_small_model(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     result = run(source, tmp_path / "out", max_drop=0.02)
@@ -280,7 +281,6 @@ def test_the_real_backends_on_a_small_model(source: Path, tmp_path: Path) -> Non
         run(tmp_path / "out", tmp_path / "twice")
 
 
-@pytest.mark.slow
 def test_outliers_in_every_layer_are_refused_or_stay_within_the_drop(source: Path, tmp_path: Path) -> None:
     """A model that computes the same as before, with activations that one scale can't hold: int8's true danger."""
     pytest.importorskip("onnxruntime")

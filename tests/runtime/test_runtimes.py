@@ -21,6 +21,7 @@ class TestTransformers(RuntimeSuite):
     name = "transformers"
 
 
+@pytest.mark.slow
 class TestOnnx(RuntimeSuite):
     name = "onnx"
     # One scale for the activations of a whole batch.

@@ -44,6 +44,7 @@ async def _until(happens, seconds: float = 5.0) -> None:
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_it_has_a_deadline(slow, refused):
     began = time.monotonic()
     status, error = await refused("info", ref="hub:owner/name")
@@ -52,6 +53,7 @@ async def test_it_has_a_deadline(slow, refused):
     assert _asking() == []
 
 
+@pytest.mark.slow
 async def test_meanwhile_the_server_answers(slow, call):
     waiting = asyncio.ensure_future(call("info", ref="hub:owner/name"))
     await asyncio.sleep(0.3)

@@ -145,6 +145,7 @@ async def test_two_servers_over_one_store_both_tell(call, store):
     await other.close()
 
 
+@pytest.mark.slow
 async def test_a_client_that_goes_away_is_forgotten(jp_fetch, call, app):
     start = await call("events", topics=["runs"], cursor=None, wait=0)
     body = json.dumps({"topics": ["runs"], "cursor": start["cursor"], "wait": 20})

@@ -50,6 +50,7 @@ async def test_info_of_a_hub_model_and_its_near_miss(hub, call, refused):
     assert "alice/none" in error["message"]
 
 
+@pytest.mark.slow
 async def test_a_silent_hub_costs_its_deadline_once(hub, call, store):
     hub.slow(r"GET /api/models", 30)
     began = time.monotonic()
@@ -62,6 +63,7 @@ async def test_a_silent_hub_costs_its_deadline_once(hub, call, store):
     assert again["notes"] == found["notes"]
 
 
+@pytest.mark.slow
 async def test_a_client_that_goes_away_takes_its_question_along(hub, jp_fetch, call):
     hub.slow(r"GET /api/models", 30)
     body = json.dumps({"query": "tiny-news"})

@@ -180,6 +180,7 @@ async def test_a_home_that_cannot_be_used_is_no_trouble(online, module, home, mo
     await reader.close()
 
 
+@pytest.mark.slow
 async def test_a_colleagues_run_is_listed(online, home, call, jp_serverapp, wandb_server, monkeypatch, tmp_path):  # noqa: F811
     for name, value in {
         "WANDB_BASE_URL": wandb_server.url,

@@ -97,6 +97,7 @@ def test_downloads_through_another_host_without_the_token(hub: HubStandIn, tmp_p
     assert len(hub.requests) == before + 1
 
 
+@pytest.mark.slow
 def test_a_cut_download_goes_on_where_it_was(hub: HubStandIn, tmp_path: Path) -> None:
     data = bytes(range(256)) * 100_000
     hub.add_repo("alice/big", {"w.bin": data})
@@ -193,6 +194,7 @@ def test_cards_go_up_as_the_client_checks_them(hub: HubStandIn, monkeypatch: pyt
         api(hub).upload_file(path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id="alice/tiny")
 
 
+@pytest.mark.slow
 def test_the_guard_sees_a_try_that_a_library_swallows(tmp_path: Path) -> None:
     script = tmp_path / "test_leak.py"
     script.write_text(

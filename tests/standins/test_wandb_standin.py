@@ -36,6 +36,7 @@ def until(condition: Any, seconds: float = 10.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_run_goes_up_and_is_resumed(server: WandbStandIn) -> None:
     run = start("r1", name="first", tags=["t"], config={"lr": 0.1})
     for step in range(5):
@@ -84,6 +85,7 @@ def test_lightweight_runs_have_no_heavy_fields(server: WandbStandIn) -> None:
     assert len(server.seen("POST /graphql Run$")) == before + 1
 
 
+@pytest.mark.slow
 def test_an_offline_run_is_synced(server: WandbStandIn, isolated_home: Path) -> None:
     run = start("off1", mode="offline", config={"lr": 0.5})
     for step in range(3):
@@ -106,6 +108,7 @@ def test_a_bad_key_is_refused(server: WandbStandIn) -> None:
     assert not server.runs
 
 
+@pytest.mark.slow
 def test_survives_an_outage_in_mid_run(server: WandbStandIn) -> None:
     run = start("r1")
     run.log({"loss": 1.0}, step=0, commit=True)
@@ -119,6 +122,7 @@ def test_survives_an_outage_in_mid_run(server: WandbStandIn) -> None:
     assert [row["loss"] for row in server.history("r1")] == [1.0, 0.5, 0.25]
 
 
+@pytest.mark.slow
 def test_fails_by_operation_and_answers_late(server: WandbStandIn) -> None:
     server.fail("POST /graphql UpsertBucket", 500, times=1)
     server.slow("POST /graphql RunResumeStatus", 0.2, times=1)

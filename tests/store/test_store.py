@@ -148,6 +148,7 @@ def _claim(path: str, barrier: object, won: object) -> None:
         won.put(0)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_of_two_resumes_at_once_one_wins(store: Store) -> None:
     context = multiprocessing.get_context("fork")
     for _ in range(10):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["records", "scripted"]
+__all__ = ["digits", "records", "scripted"]
 
 
 def records(rows: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -26,3 +26,10 @@ def scripted(text: str, folder: Path) -> dict[str, float]:
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, float] = json.loads(next(x for x in reversed(done.stdout.splitlines()) if x.startswith("{")))
     return found
+
+
+def digits(shared: Path) -> list[dict[str, Any]]:
+    """The 300 spoken digits: audio (a path), digit and text (its word)."""
+    words = "zero one two three four five six seven eight nine".split()
+    files = sorted((shared / "fsdd" / "recordings").glob("*.wav"))
+    return [{"audio": str(f), "digit": f.name[0], "text": words[int(f.name[0])]} for f in files]

@@ -57,7 +57,7 @@ def test_what_makes_training_impossible_is_an_error(labels: list[Any], code: str
 
 
 def test_the_first_row_without_a_label_is_named() -> None:
-    with pytest.raises(DataError, match="^2 of 12 rows have no label .* row 10, counted from 0"):
+    with pytest.raises(DataError, match=r"^2 of 12 rows have no label .* row 10, counted from 0"):
         check(["a", "b"] * 5 + [math.nan, math.nan])
 
 

@@ -324,7 +324,7 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: 
     assert list(answers.columns) == ["text"]
     assert len(answers["text"][0].split()) <= 5
     judged = mn.evaluate("writer")
-    assert judged.metrics["loss"] == pytest.approx(run.metrics["loss"], rel=1e-3)
+    assert judged.metrics["loss"] == pytest.approx(run.metrics["loss"], rel=1e-2)
     other = mn.evaluate("writer", [{"messages": row} for row in chats(12)])
     assert other.metrics["perplexity"] > 1
 

@@ -72,6 +72,7 @@ def test_a_stored_token_is_a_login(isolated_home: Path, monkeypatch: pytest.Monk
     assert stored() == "api.wandb.ai"
 
 
+@pytest.mark.slow
 def test_the_address_is_the_library_s_own(
     login: None, wandb_server: WandbStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

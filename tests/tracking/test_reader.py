@@ -117,6 +117,7 @@ def test_only_runs_that_moved_are_read_whole(server: WandbStandIn) -> None:
     assert len(server.seen("POST /graphql Run$")) == before + 1
 
 
+@pytest.mark.slow
 def test_it_keeps_the_index_up_to_date_and_ends_with_its_starter(server: WandbStandIn, start: Start) -> None:
     store = Store()
     server.add_run("r1", display_name="colleague's", summary={"acc": 0.5}, state="finished")

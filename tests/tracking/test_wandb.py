@@ -162,6 +162,7 @@ def test_online_says_what_it_is_and_nothing_else(
     assert not server.unknown
 
 
+@pytest.mark.slow
 def test_points_arrive_while_it_trains(server: WandbStandIn, folder: Path, record: RunRecord, heard: Any) -> None:
     tracker = opened(folder, record, heard)
     train(tracker, range(1, 6))
@@ -184,6 +185,7 @@ def test_no_key_goes_offline_and_asks_nobody(
     assert (tracker.status() or {})["mode"] == "offline"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["down", "key", "silent", "broken"])
 def test_a_server_in_trouble_at_the_start_means_offline(
     server: WandbStandIn, folder: Path, record: RunRecord, heard: Any, trouble: str
@@ -213,6 +215,7 @@ def test_a_server_in_trouble_at_the_start_means_offline(
     assert server.runs["ab12cd34"].summary["accuracy"] == 0.97
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["down", "key"])
 def test_a_server_lost_in_mid_run_stalls_nothing(
     server: WandbStandIn, folder: Path, record: RunRecord, heard: Any, trouble: str
@@ -245,6 +248,7 @@ def test_a_server_lost_in_mid_run_stalls_nothing(
     assert server.runs["ab12cd34"].state == "finished"
 
 
+@pytest.mark.slow
 def test_a_short_outage_leaves_no_gap(server: WandbStandIn, folder: Path, record: RunRecord, heard: Any) -> None:
     tracker = opened(folder, record, heard)
     train(tracker, range(1, 6))
@@ -276,6 +280,7 @@ def test_resumed_online_it_is_one_run(server: WandbStandIn, folder: Path, record
     assert (second.status() or {})["synced"] is True
 
 
+@pytest.mark.slow
 def test_resumed_offline_both_parts_are_uploaded_in_order(
     wandb_server: WandbStandIn, folder: Path, record: RunRecord, heard: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +318,7 @@ for step in range(1, 100_000):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["online", "offline"])
 def test_killed_and_resumed_no_point_is_moved(
     server: WandbStandIn, folder: Path, record: RunRecord, heard: Any, monkeypatch: pytest.MonkeyPatch, mode: str

@@ -37,7 +37,9 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
     pieces += _charts(record, series or {})
     pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
-    told = tuple(p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text))
+    told = tuple(
+        p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text)
+    )
     badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
     return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
 

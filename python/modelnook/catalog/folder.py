@@ -22,6 +22,26 @@ _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
 
 # Which task a transformers class serves; the suffix is the library's own convention.
 _TASKS = {
+    # Models of sounds classify whole sounds under the name that others use for texts.
+    **{
+        f"{name}ForSequenceClassification": "audio-classification"
+        for name in (
+            "Data2VecAudio",
+            "Hubert",
+            "SEW",
+            "SEWD",
+            "UniSpeech",
+            "UniSpeechSat",
+            "Wav2Vec2",
+            "Wav2Vec2Bert",
+            "Wav2Vec2Conformer",
+            "WavLM",
+        )
+    },
+    **{
+        f"{name}ForConditionalGeneration": "automatic-speech-recognition"
+        for name in ("Moonshine", "Speech2Text", "Whisper")
+    },
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForQuestionAnswering": "question-answering",
@@ -43,6 +63,8 @@ def task_of(architectures: Iterable[str]) -> str | None:
 
     >>> task_of(["BertForSequenceClassification"]), task_of(["BertModel"]), task_of([])
     ('text-classification', 'feature-extraction', None)
+    >>> task_of(["Wav2Vec2ForSequenceClassification"])
+    'audio-classification'
     """
     for name in architectures:
         for suffix, task in _TASKS.items():

@@ -41,6 +41,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "question": ("question", "问题", "query", "提问"),
     "context": ("context", "上下文", "passage", "paragraph", "document", "段落", "篇章", "文章"),
     "answers": ("answers", "答案", "answer", "回答"),
+    "anchor": ("anchor", "锚点", "anchor_text", "锚文本"),
+    "positive": ("positive", "正例", "positive_text", "pos", "正样本"),
+    "negative": ("negative", "负例", "negative_text", "hard_negative", "neg", "负样本"),
     "text_pair": ("text_pair", "文本对", "sentence2", "text2", "text_b", "hypothesis", "假设", "句子2", "文本2"),
 }
 _ROW_NUMBERS = frozenset("id idx index row row_id rowid uid uuid guid key no number 编号 序号 索引 行号 主键".split())

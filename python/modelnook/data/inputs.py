@@ -53,8 +53,8 @@ def inputs(
         return _cells(data.tolist(), roles[0]), data.index
     if kind in ("records", "other") and _is_plain(data) and len(roles) == 1:
         return _cells(list(data), roles[0]), None
-    if isinstance(data, Mapping) and all(isinstance(v, str) for v in data.values()):
-        data = [data]  # one row
+    if isinstance(data, Mapping) and any(isinstance(v, str) for v in data.values()):
+        data = [data]  # one row, whatever else it holds: a column is never a text
     rows = read(data, part="test")
     found = find_form(rows, forms or (roles,), columns, optional=optional).to_dict()
     if len(found) == 1 and roles[0] in found:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TEXT_ROLES", "fingerprint", "load_snapshot", "open_snapshot", "release", "snapshot"]
 
 ROW = "__row__"
-TEXT_ROLES = ("text", "text_pair", "source", "target", "prompt", "completion", "question", "context")
+TEXT_ROLES = tuple("text text_pair anchor positive negative source target prompt completion question context".split())
 
 
 def fingerprint(rows: Rows, columns: Columns) -> Fingerprint:

@@ -98,7 +98,7 @@ def _random(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[list[
 
 
 # Rows that share what stands in the first of these would give one another away: questions on one passage stay together.
-_SAME = ("image", "audio", "context", "text", "source", "prompt", "anchor", "question")
+_SAME = ("image", "audio", "context", "text", "source", "prompt", "anchor", "question", "tokens")
 
 
 def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
@@ -107,7 +107,8 @@ def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
 
     name = next((c for c in map(columns.get, _SAME) if c), None)
     array = rows.arrow(name) if name else None
-    if array is None or not (pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)):
+    kinds = (pa.types.is_large_string, pa.types.is_large_binary, pa.types.is_list, pa.types.is_large_list)
+    if array is None or not any(kind(array.type) for kind in kinds):
         return [[i] for i in range(len(rows))]
     units: dict[Any, list[int]] = defaultdict(list)
     for i, code in enumerate(_codes(array)):
@@ -121,6 +122,8 @@ def _codes(array: Any) -> list[Any]:
 
     if pa.types.is_large_binary(array.type):
         return [hashlib.sha1(cell.as_buffer()).digest() if cell.is_valid else None for cell in array]
+    if pa.types.is_nested(array.type):
+        return [None if cell is None else repr(cell) for cell in array.to_pylist()]
     codes: list[Any] = array.dictionary_encode().indices.to_pylist()
     return codes
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
@@ -252,7 +253,7 @@ def _firsts(rows: Rows) -> Rows:
 
 
 def _stack(model: Any) -> nn.ModuleList:
-    """The body's layers: its longest list of modules.
+    """The body's layers: its longest list of modules; convolutions that only prepare a sound don't count.
 
     Raises:
         UnsupportedError: it has none.
@@ -260,4 +261,4 @@ def _stack(model: Any) -> nn.ModuleList:
     lists = [m for m in model.base_model.modules() if isinstance(m, nn.ModuleList) and len(m) > 1]
     if not lists:
         raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
-    return max(lists, key=len)
+    return max(lists, key=lambda m: (any(isinstance(part, (nn.Linear, Conv1D)) for part in m.modules()), len(m)))

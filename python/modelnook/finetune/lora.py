@@ -67,9 +67,10 @@ def _split(model: nn.Module) -> tuple[list[str], list[str]]:
     """(linear layers of the body, modules trained in full), by their full names."""
     prefix = str(getattr(model, "base_model_prefix", ""))
     targets, heads = [], []
+    shared = {id(p) for p in model.get_submodule(prefix).parameters()} if hasattr(model, prefix) else set()
     for name, child in model.named_children():
-        if name != prefix and any(True for _ in child.parameters()):
-            heads.append(name)
+        if name != prefix:
+            heads += _own(name, child, shared)
     body = model.get_submodule(prefix) if hasattr(model, prefix) else model
     for name, child in body.named_children():
         if name == "pooler" and any(True for _ in child.parameters()):
@@ -82,3 +83,11 @@ def _split(model: nn.Module) -> tuple[list[str], list[str]]:
             if isinstance(module, (nn.Linear, Conv1D))
         ]
     return targets, heads
+
+
+def _own(name: str, module: nn.Module, shared: set[int]) -> list[str]:
+    """The module, or those in it that have no weight of the body: a copy of a tied table would not be tied any more."""
+    parameters = [id(p) for p in module.parameters()]
+    if not shared.intersection(parameters):
+        return [name] if parameters else []
+    return [found for inner, child in module.named_children() for found in _own(f"{name}.{inner}", child, shared)]

@@ -186,7 +186,7 @@ def plan_for(
     Raises:
         UsageError, DataError: see :func:`plan`.
     """
-    texts = spec.texts(columns)
+    texts = spec.pieces(columns)
     tensors = tensors_of(model_path)
     return plan(
         lengths=measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns),

@@ -19,11 +19,17 @@ __all__ = ["SCRIPTS", "code"]
 SCRIPTS: Registry[Any] = Registry(
     "script",
     {
+        "audio-classification": Entry("modelnook.finetune.scripts.media_classification:audio", "the plain Trainer"),
+        "automatic-speech-recognition": Entry(
+            "modelnook.finetune.scripts.automatic_speech_recognition:code", "the plain Trainer"
+        ),
+        "fill-mask": Entry("modelnook.finetune.scripts.fill_mask:code", "the plain Trainer"),
         "image-classification": Entry("modelnook.finetune.scripts.media_classification:image", "the plain Trainer"),
         "multi-label-classification": Entry(
             "modelnook.finetune.scripts.multi_label_classification:code", "the plain Trainer"
         ),
         "question-answering": Entry("modelnook.finetune.scripts.question_answering:code", "the plain Trainer"),
+        "sentence-similarity": Entry("modelnook.finetune.scripts.sentence_similarity:code", "a plain loop"),
         "text-classification": Entry("modelnook.finetune.scripts.text_classification:code", "the plain Trainer"),
         "text-generation": Entry("modelnook.finetune.scripts.text_generation:code", "the plain Trainer"),
         "text-regression": Entry("modelnook.finetune.scripts.text_regression:code", "the plain Trainer"),

@@ -19,7 +19,7 @@ from modelnook.domain.errors import ModelnookError
 from modelnook.measure.answer_baselines import lexical
 from modelnook.measure.features import pixels, spectrum
 from modelnook.measure.tag_baselines import lookup, majority_words
-from modelnook.measure.text_baselines import majority_each, mean, ridge, tfidf_each
+from modelnook.measure.text_baselines import cosine, majority_each, mean, ridge, tfidf_each
 from modelnook.measure.words import MOST_FEATURES, unspaced, weighed
 from modelnook.tasks.base import Columns, Spec
 
@@ -146,6 +146,7 @@ BASELINES: dict[str, Baseline] = {
     "pixels": _pixels,
     "spectrum": _spectrum,
     "tfidf": _tfidf,
+    "tfidf:cosine": cosine,
     "tfidf:each": tfidf_each,
     "tfidf:ridge": ridge,
 }

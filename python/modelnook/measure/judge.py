@@ -56,7 +56,7 @@ class Judge:
         self.rows = len(before.outputs)
         self.before = before
         self.max_drop = max_drop
-        self.known = all(role in columns for role in spec.targets)
+        self.known = any(all(role in columns for role in form) for form in spec.shapes())
         self.truth = spec.truth(columns, before.labels) if self.known else None
         self.metric = (metric or spec.metrics[0]) if self.known else AGREEMENT
         if self.known and self.metric not in spec.metrics:

@@ -1,4 +1,4 @@
-"""Baselines of tasks on texts whose targets aren't one class: a number, a set of labels."""
+"""Baselines of tasks on texts whose targets aren't one class: a number, a set of labels, a text that goes with it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from modelnook.measure.words import MOST_FEATURES, weighed
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.sentence_similarity import sides
 
-__all__ = ["majority_each", "mean", "ridge", "tfidf_each"]
+__all__ = ["cosine", "majority_each", "mean", "ridge", "tfidf_each"]
 
 MOST_ROWS = 20_000
 # One model a label: rows x labels is what their time grows with.
 MOST_ROWS_X_LABELS = 200_000
+# A look-up compares every row with every other.
+MOST_LOOKED_UP = 5_000
 SEED = 13
 CERTAIN = 20.0
 
@@ -36,6 +39,21 @@ def ridge(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequen
 
     seen, known, asked = found
     return Ridge(alpha=1.0).fit(seen, known).predict(asked)
+
+
+def cosine(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    """Cosines of TF-IDF weights: of each pair, or of each first text with the second ones of all rows."""
+    texts = sides(evaluation)
+    if len(texts) < 2 or len(texts[0]) > MOST_LOOKED_UP:
+        return None
+    known = [text for side in sides(train if train is not None else evaluation) for text in side]
+    made = weighed(known[: 2 * MOST_ROWS], texts[0], texts[1])
+    if made is None:
+        return None
+    _, first, second = made
+    if np.asarray(task.truth(evaluation, labels)).ndim == 1:
+        return np.asarray(first.multiply(second).sum(axis=1)).ravel()
+    return (first @ second.T).toarray()
 
 
 def majority_each(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:

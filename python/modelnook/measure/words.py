@@ -30,9 +30,9 @@ def unspaced(texts: Sequence[str], share: float = 0.2) -> bool:
 
 
 def weighed(seen: Sequence[Any], *asked: Sequence[Any], features: int = MOST_FEATURES) -> tuple[Any, ...] | None:
-    """Sparse matrices of shape (texts, features), rows of length one: of ``seen``, which weights come from, and ``asked``.
+    """Sparse matrices of shape (texts, features), rows of length one: of ``seen``, then of each ``asked``.
 
-    None where scikit-learn is missing or there is no word in all of the texts.
+    The words and their weights come from ``seen``. None where scikit-learn is missing, or where no text has a word.
     """
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer

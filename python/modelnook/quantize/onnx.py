@@ -62,8 +62,7 @@ class OnnxQuantizer(Quantizer):
             keep: the share of linear layers, by sensitivity on ``calibration`` texts, that stays in floats.
         """
         refuse_quantized(source)
-        pairs = bool(calibration) and isinstance(calibration[0], Mapping) and "text_pair" in calibration[0]
-        program, tokenizer = self._trace(source, task, emit, pairs)
+        program, tokenizer = self._trace(source, task, calibration, emit)
         exclude = self._kept(source, task, program, calibration, options.get("keep", 0.0))
         emit(Progress("quantizing"))
         small = _shrink(program, per_channel=bool(options.get("per_channel")), exclude=exclude)
@@ -73,11 +72,16 @@ class OnnxQuantizer(Quantizer):
             write_config(source, folder, self.name, scheme, options)
             _save(small, folder / "model.onnx")
 
-    def _trace(self, source: Path, task: str, emit: Emit, pairs: bool) -> tuple[Any, Any]:
+    def _trace(self, source: Path, task: str, rows: list[Any], emit: Emit) -> tuple[Any, Any]:
         if self._traced is None or self._traced[:2] != (source, task):
             emit(Progress("quantizing"))
-            _, model, tokenizer = load_trained(source, task)
-            self._traced = (source, task, _export(model, tokenizer, source, pairs), tokenizer)
+            heavy, model, tokenizer = load_trained(source, task)
+            if heavy.spec.windows:
+                raise UnsupportedError("quantize.in_parts", task=task, next="torchao")
+            pairs = any(isinstance(row, Mapping) for row in heavy.spec().worded(rows[:1], heavy.learnt))
+            model.set_attn_implementation("eager")
+            program = _export(heavy.traced(model), tokenizer, source, pairs)
+            self._traced = (source, task, program, tokenizer)
         return self._traced[2:]
 
     def _kept(self, source: Path, task: str, program: Any, texts: list[Any], share: float) -> list[str]:
@@ -85,6 +89,8 @@ class OnnxQuantizer(Quantizer):
             return []
         heavy, model, tokenizer = load_trained(source, task)
         layers = set(worst(heavy, model, tokenizer, texts, max_length(source), share=share))
+        # What the task made of the model for tracing may hold it as its own part.
+        layers |= {f"model.{name}" for name in layers}
         return [node.name for node in program.graph if node.name and _module(node) in layers]
 
 
@@ -102,7 +108,6 @@ def _export(model: Any, tokenizer: Any, source: Path, pairs: bool) -> Any:
         from transformers.exporters.exporter_onnx import OnnxExporter
 
         try:
-            model.set_attn_implementation("eager")
             return OnnxExporter().export(model, feed, config=OnnxConfig(dynamic=True)).program
         except (MemoryError, KeyboardInterrupt, OSError):
             raise

@@ -78,7 +78,8 @@ class OnnxRuntime(Runtime):
         if self.task is None:
             return self._logits(rows, batch_size, sort)
         spec = self.spec()
-        return spec.settled(self._logits(spec.worded(rows, self._learnt), batch_size, sort), self._learnt)
+        found = self._logits(spec.worded(rows, self._learnt), batch_size, sort)
+        return spec.settled(found, self._learnt, rows)
 
     def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
         """The program's first output, float32 of shape (rows, …)."""

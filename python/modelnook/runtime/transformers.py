@@ -38,7 +38,8 @@ def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
     if name is None or name not in TASKS:
         raise UnsupportedError("runtime.no_task", task=name or "-", known=", ".join(TASKS))
     said = folder.config(path)
-    if folder.task_of(said) != name:
+    trained = folder.task_of(said)
+    if trained != name and not (trained is None and TASKS.load(name).bare):
         architecture = ", ".join(said.get("architectures") or ()) or "-"
         raise UnsupportedError("runtime.untrained_head", path=path, task=name, architecture=architecture)
     task = TASKS.load(name)()

@@ -13,6 +13,27 @@ _TRAIN = ("torch", "transformers")
 TASKS: Registry[Any] = Registry(
     "task",
     {
+        "audio-classification": Entry(
+            "modelnook.tasks.audio_classification_heavy:AudioClassificationTask",
+            "one of two or more labels for a sound",
+            requires=(*_TRAIN, "soundfile", "scipy"),
+            extra="audio",
+            light="modelnook.tasks.audio_classification:AudioClassification",
+        ),
+        "automatic-speech-recognition": Entry(
+            "modelnook.tasks.automatic_speech_recognition_heavy:AutomaticSpeechRecognitionTask",
+            "what is said in a sound, as text",
+            requires=(*_TRAIN, "soundfile", "scipy"),
+            extra="audio",
+            light="modelnook.tasks.automatic_speech_recognition:AutomaticSpeechRecognition",
+        ),
+        "fill-mask": Entry(
+            "modelnook.tasks.fill_mask_heavy:FillMaskTask",
+            "the word that is missing; makes an encoder at home in texts without labels",
+            requires=_TRAIN,
+            extra="train",
+            light="modelnook.tasks.fill_mask:FillMask",
+        ),
         "image-classification": Entry(
             "modelnook.tasks.image_classification_heavy:ImageClassificationTask",
             "one of two or more labels for an image",
@@ -33,6 +54,13 @@ TASKS: Registry[Any] = Registry(
             requires=_TRAIN,
             extra="train",
             light="modelnook.tasks.question_answering:QuestionAnswering",
+        ),
+        "sentence-similarity": Entry(
+            "modelnook.tasks.sentence_similarity_heavy:SentenceSimilarityTask",
+            "a vector for a text, near those of texts that belong with it",
+            requires=_TRAIN,
+            extra="train",
+            light="modelnook.tasks.sentence_similarity:SentenceSimilarity",
         ),
         "text-classification": Entry(
             "modelnook.tasks.text_classification_heavy:TextClassificationTask",

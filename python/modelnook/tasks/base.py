@@ -111,17 +111,27 @@ class Spec(ABC):
         return {}
 
     def worded(self, rows: Sequence[Any], learnt: Mapping[str, Any]) -> Sequence[Any]:
-        """Rows (see :meth:`as_rows`) as what a tokenizer reads: a text, or a dict of ``text`` and ``text_pair``."""
+        """Rows (see :meth:`as_rows`) as what a tokenizer reads: a text, or a dict of ``text`` and ``text_pair``.
+
+        Where a row has several texts that are read apart, all first ones come first.
+        """
         return rows
 
-    def settled(self, outputs: Any, learnt: Mapping[str, Any]) -> Any:
-        """What a model's plain numbers mean as the task's outputs, e.g. a standard score in the person's own unit."""
+    def settled(self, outputs: Any, learnt: Mapping[str, Any], rows: Sequence[Any]) -> Any:
+        """What a model's plain numbers for :meth:`worded` rows mean as the task's outputs of the rows themselves.
+
+        For example a standard score in the person's own unit.
+        """
         return outputs
 
     def texts(self, columns: Columns) -> list[str] | None:
         """What a row says as one text, to find copies, lengths and languages; None where rows hold no text."""
         parts = [columns[role] for role in self.read if role in columns]
         return [" ".join(map(_text, cells)) for cells in zip(*parts, strict=True)]
+
+    def pieces(self, columns: Columns) -> list[str] | None:
+        """The texts that a model reads apart, each cut to its length; by default each row's :meth:`texts`."""
+        return self.texts(columns)
 
     def sizes(self, config: Mapping[str, Any], columns: Columns) -> list[int]:
         """Where rows hold no text: the vectors that a sample of them has inside a model, such as patches or frames.
@@ -193,9 +203,11 @@ class Task(ABC):
     spec: ClassVar[type[Spec]]
     cuts_vocabulary: ClassVar[bool] = False
     """Whether token ids are inputs alone, so that training may leave the unused rows of the embedding table out."""
-    new_head: ClassVar[bool] = True
+    new_head: bool = True
     """Whether its head is made for the labels at hand; False where the base model comes with the one that it keeps."""
-    checks_by_loss: ClassVar[bool] = False
+    bare: ClassVar[bool] = False
+    """Whether a model without any head does the task already."""
+    checks_by_loss: bool = False
     """Whether those in mid-training use :meth:`check`, because :meth:`outputs` takes long (a model that writes)."""
 
     def __init__(self, labels: Sequence[str] = ()) -> None:
@@ -256,6 +268,10 @@ class Task(ABC):
     def set_length(self, processor: Any, max_length: int) -> None:
         """Have the processor remember the length that the model was trained with."""
         processor.model_max_length = max_length
+
+    def traced(self, model: Any) -> Any:
+        """The module that a program of it is made from: token ids in, one tensor of a row's numbers out."""
+        return model
 
     def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]] | None:
         """``predict``'s rows where they don't follow from :meth:`outputs` (a model that writes); None where they do."""

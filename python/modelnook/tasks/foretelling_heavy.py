@@ -23,9 +23,10 @@ MOST = 2**26
 
 
 class Head:
-    """A language model as its body and its output layer, where the one is just what the other reads.
+    """A language model as its body and what follows, so that the latter sees the wanted positions alone.
 
-    Some models do more at their end, such as scaling or capping: those are found by trying, and used as a whole.
+    Where one output layer is all that follows, it can be used in parts; some models do more, such as a layer before
+    it, scaling or capping. Which it is, is found by trying.
     """
 
     def __init__(self, model: Any) -> None:
@@ -37,10 +38,21 @@ class Head:
         The function makes logits of shape (n, vocabulary) from some of the values.
         """
         whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+        body = getattr(whole, whole.base_model_prefix, None)
+        if body is None:
+            return torch.nn.Identity(), model(**inputs).logits[wanted]
         if self.apart:
-            body = getattr(whole, whole.base_model_prefix)
             return whole.get_output_embeddings(), body(**inputs)[0][wanted]
-        return torch.nn.Identity(), model(**inputs).logits[wanted]
+
+        def narrow(module: Any, given: Any, output: Any) -> Any:
+            output.last_hidden_state = output.last_hidden_state[wanted][None]
+            return output
+
+        handle = body.register_forward_hook(narrow)
+        try:
+            return torch.nn.Identity(), model(**inputs).logits[0]
+        finally:
+            handle.remove()
 
 
 def _comes_apart(model: Any) -> bool:

@@ -55,6 +55,8 @@ def load_model(
 ) -> Any:
     """The model in float32 with the head that the class ``auto`` of transformers gives it.
 
+    ``made_anew`` of the model are the names of the weights that the folder didn't have.
+
     A folder without ``config.json`` that holds a GGUF file is read from that, its weights made float32.
 
     Args:
@@ -92,6 +94,7 @@ def load_model(
     if trained and report["missing_keys"]:
         names = getattr(config, "architectures", None) or [config.model_type]
         raise UnsupportedError(no_head, architecture=names[0], task=task)
+    model.made_anew = frozenset(report["missing_keys"])
     return model
 
 

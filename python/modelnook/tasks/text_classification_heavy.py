@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from modelnook.tasks.base import Columns
+from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pretrained_heavy import load_tokenizer
@@ -19,9 +19,11 @@ __all__ = ["TextClassificationTask"]
 class TextClassificationTask(ClassificationTask):
     """A sequence-classification head on any encoder (or decoder) that transformers has one for."""
 
-    spec = TextClassification
+    spec: ClassVar[type[Spec]] = TextClassification
     auto = "AutoModelForSequenceClassification"
     cuts_vocabulary = True
+    target = torch.int64
+    """What a row's encoded target is in a batch."""
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load` and :meth:`ClassificationTask.load_classifier`."""
@@ -46,8 +48,8 @@ class TextClassificationTask(ClassificationTask):
         return rows
 
     def collate(self, processor: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
-        """See :func:`~modelnook.tasks.padding_heavy.padded`; ``labels`` are int64 of shape (rows,)."""
+        """See :func:`~modelnook.tasks.padding_heavy.padded`; ``labels`` of shape (rows,) or (rows, labels)."""
         batch = padded(processor, rows)
         if "labels" in rows:
-            batch["labels"] = torch.tensor(rows["labels"], dtype=torch.int64)
+            batch["labels"] = torch.tensor(rows["labels"], dtype=self.target)
         return batch

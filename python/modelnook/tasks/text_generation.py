@@ -71,6 +71,14 @@ class Foretelling(Spec):
         loss = sums[..., 0] / np.maximum(sums[..., 1], 1)
         return {"perplexity": np.exp(np.minimum(loss, 700)), "loss": loss}
 
+    def answers(self, outputs: Any, labels: Sequence[str], rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Refused: what a model says doesn't follow from how well it foretells a row.
+
+        Raises:
+            UnsupportedError: always; only a runtime whose task answers by itself can.
+        """
+        raise UnsupportedError("task.cant_write", task=self.name)
+
     def agree(self, before: Any, after: Any) -> NDArray[np.bool_]:
         """Where the losses a token are within 0.05 of each other."""
         import numpy as np
@@ -127,14 +135,6 @@ class TextGeneration(Foretelling):
         else:
             counts = [len(as_text(text)) for text in columns["text"]]
         return np.array(counts, dtype=np.int64)
-
-    def answers(self, outputs: Any, labels: Sequence[str], rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Refused: what a model writes doesn't follow from its outputs for a row.
-
-        Raises:
-            UnsupportedError: always; only a runtime that writes itself answers.
-        """
-        raise UnsupportedError("task.cant_write", task=self.name)
 
     def texts(self, columns: Columns) -> list[str] | None:
         """Prompt and completion, the contents of the messages, or the text."""

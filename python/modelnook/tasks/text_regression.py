@@ -63,7 +63,7 @@ class TextRegression(Spec):
         found = numbers(columns["label"])
         return {"mean": float(found.mean()), "std": float(found.std()) or 1.0}
 
-    def settled(self, outputs: Any, learnt: Mapping[str, Any]) -> NDArray[np.float64]:
+    def settled(self, outputs: Any, learnt: Mapping[str, Any], rows: Sequence[Any] = ()) -> NDArray[np.float64]:
         """Numbers in the label's unit, float64 of shape (rows,), from standard scores of shape (rows, 1)."""
         import numpy as np
 

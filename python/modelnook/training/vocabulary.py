@@ -52,9 +52,12 @@ class Vocabulary:
         """Rows with the cut table's numbers."""
         if self.new is None:
             return rows
-        sizes = np.cumsum([len(ids) for ids in rows["input_ids"]])[:-1]
-        flat = self.new[np.concatenate([np.asarray(ids, dtype=np.int64) for ids in rows["input_ids"]])]
-        return {**rows, "input_ids": [part.tolist() for part in np.split(flat, sizes)]}
+        return {**rows, **{name: self._renumbered(rows[name]) for name in _texts(rows)}}
+
+    def _renumbered(self, texts: list[Any]) -> list[Any]:
+        assert self.new is not None
+        sizes = np.cumsum([len(ids) for ids in texts])[:-1]
+        return [part.tolist() for part in np.split(self.new[_flat(texts)], sizes)]
 
     def restore(self, decay: float = 1.0) -> None:
         """Put the whole table back, trained rows in their places; ``decay`` is what weight decay left of the others."""
@@ -78,11 +81,21 @@ def _own_table(model: nn.Module) -> nn.Embedding | None:
     return table if users == 1 else None
 
 
+def _texts(rows: Rows) -> list[str]:
+    """The columns that hold token ids: ``input_ids``, and ``pair_input_ids`` and the like of rows of more texts."""
+    return [name for name in rows if name.endswith("input_ids")]
+
+
+def _flat(texts: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts])
+
+
 def _used(model: nn.Module, sets: tuple[Rows | None, ...], size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     seen = np.zeros(size, dtype=bool)
     for rows in sets:
         if rows:
-            seen[np.concatenate([np.asarray(ids, dtype=np.int64) for ids in rows["input_ids"]])] = True
+            for name in _texts(rows):
+                seen[_flat(rows[name])] = True
     seen[[i for i in _fixed_ids(model) if i < size]] = True
     return np.flatnonzero(seen)
 

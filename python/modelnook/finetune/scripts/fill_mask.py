@@ -1,0 +1,126 @@
+"""Masked language modelling as a plain script: transformers' Trainer and its collator, peft for LoRA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.finetune.scripts.sequence import data_paths, knobs
+from modelnook.messages import t
+
+__all__ = ["code"]
+
+HEAD = '''"""{title}"""
+
+import json
+import math
+
+import pyarrow as pa
+import torch
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    DataCollatorForLanguageModeling,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+MODEL = {model!r}  # {ref}
+{data_paths}
+OUT = {out!r}
+
+
+def read(path):
+    with pa.memory_map(path) as source:
+        return pa.ipc.open_file(source).read_all()["text"].to_pylist()
+
+
+def encode(texts):
+    """Long texts in several parts."""
+    found = tokenizer(
+        [text or "" for text in texts],
+        truncation=True,
+        max_length={max_length},
+        return_overflowing_tokens=True,
+        return_special_tokens_mask=True,
+    )
+    names = ("input_ids", "special_tokens_mask")
+    return [dict(zip(names, row)) for row in zip(*(found[name] for name in names))]
+
+
+set_seed({seed})
+{threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
+{take_rows}
+model = AutoModelForMaskedLM.from_pretrained(MODEL, dtype=torch.float32)
+'''
+
+SPLIT = """texts = read(DATA)
+with open(SPLIT) as file:
+    split = json.load(file)
+train, validation = (encode([texts[i] for i in split[name]]) for name in ("train", "validation"))"""
+
+TWO = """train, validation = encode(read(DATA)), encode(read(EVAL_DATA))"""
+
+LORA = """
+from peft import LoraConfig, get_peft_model
+
+layers = [
+    name
+    for name, module in model.named_modules()
+    if isinstance(module, torch.nn.Linear) and name.startswith(f"{{model.base_model_prefix}}.")
+]
+model = get_peft_model(
+    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+)
+"""
+
+TAIL = """
+trainer = Trainer(
+    model=model,
+    args=TrainingArguments(
+        output_dir=f"{{OUT}}-checkpoints",
+        num_train_epochs={epochs},
+        learning_rate={learning_rate},
+        per_device_train_batch_size={batch_size},
+        per_device_eval_batch_size=64,
+        warmup_steps={warmup},
+        weight_decay={weight_decay},
+        save_strategy="no",
+        logging_steps=50,
+        seed={seed},
+        report_to="none",
+    ),
+    train_dataset=train,
+    eval_dataset=validation,
+    data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+)
+trainer.train()
+set_seed({seed})
+loss = trainer.evaluate()["eval_loss"]
+print(json.dumps({{"perplexity": math.exp(loss), "loss": loss}}))
+{merge}model.save_pretrained(OUT)
+tokenizer.save_pretrained(OUT)
+"""
+
+
+def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
+    """See :func:`modelnook.finetune.script.code`."""
+    params = {**recipe.knobs, **record.params}
+    method = str(params.get("method") or recipe.method or "full")
+    adapted = method in ("lora", "dora")
+    values = {
+        **knobs(params),
+        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        "model": str(model_path),
+        "ref": recipe.model,
+        "out": recipe.name or run.name,
+        "seed": recipe.seed,
+        "data_paths": data_paths(recipe, data, run),
+        "take_rows": TWO if recipe.eval_data else SPLIT,
+        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
+        "dora": ", use_dora=True" if method == "dora" else "",
+        "merge": "model = model.merge_and_unload()\n" if adapted else "",
+    }
+    return (HEAD + (LORA if adapted else "") + TAIL).format(**values)

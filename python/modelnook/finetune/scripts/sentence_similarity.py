@@ -1,0 +1,180 @@
+"""Sentence similarity as a plain script: AutoModel, mean pooling, a loop over batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.finetune.scripts.sequence import columns_of, data_paths, knobs
+from modelnook.messages import t
+from modelnook.tasks.sentence_similarity import SentenceSimilarity
+
+__all__ = ["code"]
+
+HEAD = '''"""{title}"""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer, get_linear_schedule_with_warmup, set_seed
+
+MODEL = {model!r}  # {ref}
+{data_paths}
+OUT = {out!r}
+SIDES = {sides}
+
+
+def read(path):
+    with pa.memory_map(path) as source:
+        return pa.ipc.open_file(source).read_all().to_pydict()
+
+
+def take(rows, positions):
+    return [{{role: rows[role][i] for role in rows}} for i in positions]
+
+
+def vectors(texts):
+    texts = [text or "" for text in texts]
+    batch = tokenizer(texts, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
+    hidden = model(**{{name: batch[name] for name in ("input_ids", "attention_mask")}}).last_hidden_state
+    weight = batch["attention_mask"].unsqueeze(-1).float()
+    return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
+
+
+set_seed({seed})
+{threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
+{take_rows}
+model = AutoModel.from_pretrained(MODEL, dtype=torch.float32)
+'''
+
+SPLIT = """rows = read(DATA)
+with open(SPLIT) as file:
+    split = json.load(file)
+train, validation = take(rows, split["train"]), take(rows, split["validation"])
+"""
+
+TWO = """rows, checks = read(DATA), read(EVAL_DATA)
+train = take(rows, range(len(rows[SIDES[0]])))
+validation = take(checks, range(len(checks[SIDES[0]])))
+"""
+
+LORA = """
+from peft import LoraConfig, get_peft_model
+
+layers = [
+    name
+    for name, module in model.named_modules()
+    if isinstance(module, torch.nn.Linear) and not name.startswith("pooler")
+]
+model = get_peft_model(model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers))
+"""
+
+SCORED = """
+
+low, high = {low}, {high}
+
+
+def loss_of(batch):
+    first, second = (vectors([row[side] for row in batch]) for side in SIDES)
+    wanted = torch.tensor([(float(row["label"]) - low) / (high - low) for row in batch])
+    return F.mse_loss((first * second).sum(-1), wanted)
+
+
+def metrics(first, second):
+    cosines, wanted = (first * second).sum(1), np.array([float(row["label"]) for row in validation])
+    # The correlation of ranks; the mean rank of those that tie.
+    ranks = [np.array([(v < x).sum() + (v == x).sum() / 2 for x in v]) for v in (wanted, cosines)]
+    return {{"spearman": np.corrcoef(*ranks)[0, 1], "pearson": np.corrcoef(wanted, cosines)[0, 1]}}
+"""
+
+LOOKUPS = '''
+
+def loss_of(batch):
+    """Each first text is to be nearer to its own second text than to all other texts of the batch."""
+    first, *others = (vectors([row[side] for row in batch]) for side in SIDES)
+    near = 20 * first @ torch.cat(others).T
+    for i, one in enumerate(batch):
+        for j, other in enumerate(batch):
+            if i != j and (one[SIDES[0]] == other[SIDES[0]] or one[SIDES[1]] == other[SIDES[1]]):
+                near[i, j] = -torch.inf
+    return F.cross_entropy(near, torch.arange(len(batch)))
+
+
+def metrics(first, second):
+    """Each first text looks its second one up among those of all validation rows."""
+    known = [" ".join((row[SIDES[1]] or "").split()).casefold() for row in validation]
+    asked = [" ".join((row[SIDES[0]] or "").split()).casefold() for row in validation]
+    corpus = sorted(set(known), key=known.index)
+    near = first @ second[[known.index(text) for text in corpus]].T
+    gains = 1 / np.log2(np.arange(2, 12))
+    found = []
+    for i, text in enumerate(asked):
+        wanted = {{known[j] for j, other in enumerate(asked) if other == text}}
+        order = [j for j in np.argsort(-near[i]) if corpus[j] != text or text in wanted][:10]
+        hits = [rank for rank, j in enumerate(order) if corpus[j] in wanted]
+        ideal = gains[: len(wanted)].sum()
+        found.append((gains[hits].sum() / ideal, 1 / (1 + hits[0]) if hits else 0, len(hits) / len(wanted)))
+    return dict(zip(("ndcg@10", "mrr@10", "recall@10"), np.mean(found, axis=0).tolist(), strict=True))
+'''
+
+TAIL = """
+
+steps = round({epochs} * -(-len(train) // {batch_size}))
+trained = [p for p in model.parameters() if p.requires_grad]
+optimizer = torch.optim.AdamW(trained, lr={learning_rate}, weight_decay={weight_decay})
+schedule = get_linear_schedule_with_warmup(optimizer, round({warmup} * steps), steps)
+model.train()
+order = []
+for step in range(steps):
+    if len(order) == 0:
+        order = torch.randperm(len(train)).tolist()
+    batch, order = [train[i] for i in order[:{batch_size}]], order[{batch_size}:]
+    loss_of(batch).backward()
+    torch.nn.utils.clip_grad_norm_(trained, 1.0)
+    optimizer.step()
+    schedule.step()
+    optimizer.zero_grad()
+
+model.eval()
+with torch.inference_mode():
+    first, second = (
+        np.concatenate([vectors([row[side] for row in validation[i : i + 64]]) for i in range(0, len(validation), 64)])
+        for side in SIDES[:2]
+    )
+print(json.dumps(metrics(first, second)))
+{merge}model.save_pretrained(OUT)
+tokenizer.save_pretrained(OUT)
+"""
+
+
+def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
+    """See :func:`modelnook.finetune.script.code`."""
+    assert recipe.data is not None
+    params = {**recipe.knobs, **record.params}
+    roles = recipe.data.columns
+    sides = [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles]
+    scored, lora = "label" in roles, str(params.get("method") or recipe.method or "full") == "lora"
+    values = {
+        **knobs(params),
+        **_scale(recipe, data),
+        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        "model": str(model_path),
+        "ref": recipe.model,
+        "out": recipe.name or run.name,
+        "seed": recipe.seed,
+        "sides": sides,
+        "data_paths": data_paths(recipe, data, run),
+        "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
+        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
+        "merge": "model = model.merge_and_unload()\n" if lora else "",
+    }
+    return (HEAD + (LORA if lora else "") + (SCORED if scored else LOOKUPS) + TAIL).format(**values)
+
+
+def _scale(recipe: Recipe, data: Path) -> dict[str, float]:
+    found: dict[str, float] = SentenceSimilarity().learn(columns_of(recipe, data, "label"))
+    return found

@@ -1,0 +1,164 @@
+"""Sentence similarity, the heavy half: a bare encoder, its tokens' vectors pooled to one of length one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.padding_heavy import padded
+from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
+from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
+from modelnook.tasks.text import encode_texts
+
+__all__ = ["SentenceSimilarityTask"]
+
+SIDES = ("", "pair_", "negative_")
+"""What the encoded texts of a row are called, before ``input_ids``."""
+
+SCALE = 20.0
+"""What cosines are multiplied by before the softmax, as sentence-transformers has it."""
+
+
+class SentenceSimilarityTask(Task):
+    """Any encoder that transformers loads as ``AutoModel``."""
+
+    spec = SentenceSimilarity
+    cuts_vocabulary = True
+    new_head = False
+    bare = True
+
+    def load(self, path: str, **options: Any) -> tuple[Any, Any]:
+        """See :meth:`Task.load`; how the folder pools is kept, the mean where it doesn't say."""
+        config = load_config(path)
+        self.learnt.setdefault("pooling", _pooling(Path(path)))
+        model = load_model(path, config, "AutoModel", self.spec.name)
+        if model.main_input_name != "input_ids" or getattr(config, "is_encoder_decoder", False):
+            raise UnsupportedError("task.no_encoder", architecture=type(model).__name__, task=self.spec.name)
+        return model, load_tokenizer(path)
+
+    def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
+        """``input_ids`` of the first texts, ``pair_input_ids`` and ``negative_input_ids`` where a row has those.
+
+        ``labels`` of scored pairs are on a scale from 0 to 1.
+        """
+        texts = zip(SIDES, sides(columns), strict=False)
+        rows: dict[str, list[Any]] = {
+            f"{name}input_ids": encode_texts(processor, side, max_length) for name, side in texts
+        }
+        if "label" in columns:
+            low, high = self.learnt.get("low", 0.0), self.learnt.get("high", 1.0)
+            found = (self.spec().truth(columns) - low) / (high - low)
+            rows["labels"] = found.clip(0, 1).tolist()
+        return rows
+
+    def collate(self, processor: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
+        """Each side padded by itself; ``same`` (rows, candidates) marks candidates that are no wrong answers."""
+        batch: dict[str, Any] = {}
+        for name in _names(rows):
+            side = padded(processor, {"input_ids": rows[f"{name}input_ids"]})
+            batch |= {f"{name}{key}": value for key, value in side.items()}
+        if "labels" in rows:
+            batch["labels"] = torch.tensor(rows["labels"], dtype=torch.float32)
+        elif "pair_input_ids" in rows:
+            batch["same"] = _same(rows)
+        return batch
+
+    def lengths(self, rows: dict[str, list[Any]]) -> list[int]:
+        """Tokens of all texts of a row."""
+        return [sum(map(len, cells)) for cells in zip(*(rows[f"{n}input_ids"] for n in _names(rows)), strict=True)]
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        """Squared error of cosine and label; or each first text's softmax over all other texts of the batch.
+
+        The latter is the multiple negatives ranking loss (Henderson et al. 2017, arXiv:1705.00652, section 4.4).
+        """
+        vectors = self._vectors(model, batch)
+        if "labels" in batch:
+            return F.mse_loss((vectors[0] * vectors[1]).sum(dim=-1), batch["labels"])
+        near = SCALE * vectors[0] @ torch.cat(vectors[1:]).T
+        near = near.masked_fill(batch["same"], -torch.inf)
+        return F.cross_entropy(near, torch.arange(len(near), device=near.device))
+
+    def outputs(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        """Vectors of length one, float32 of shape (rows, texts of a row, width)."""
+        return torch.stack(self._vectors(model, batch), dim=1)
+
+    def traced(self, model: Any) -> nn.Module:
+        """See :meth:`Task.traced`: with the pooling, so that the program gives vectors."""
+        return Pooled(model, self.learnt.get("pooling", "mean"))
+
+    def _vectors(self, model: Any, batch: dict[str, Any]) -> list[torch.Tensor]:
+        how = self.learnt.get("pooling", "mean")
+        return [
+            pooled(model, batch[f"{name}input_ids"], batch.get(f"{name}attention_mask"), how) for name in _names(batch)
+        ]
+
+
+class Pooled(nn.Module):
+    """An encoder and its pooling as one module: token ids in, vectors of shape (rows, width) out."""
+
+    def __init__(self, model: Any, how: str) -> None:
+        super().__init__()
+        self.model, self.how = model, how
+        self.config = model.config
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The vectors under the name ``vector``."""
+        return {"vector": pooled(self.model, input_ids, attention_mask, self.how)}
+
+
+def pooled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, how: str) -> torch.Tensor:
+    """One vector of length one a text, float32 of shape (rows, width): the mean of its tokens', the first, the last."""
+    hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+    place = torch.arange(mask.shape[1], device=mask.device)
+    if how == "mean":
+        weight = mask.unsqueeze(-1).float()
+        found = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
+    elif how == "cls":
+        found = hidden[torch.arange(len(hidden), device=mask.device), mask.argmax(dim=1)]
+    else:
+        found = hidden[torch.arange(len(hidden), device=mask.device), (mask * place).argmax(dim=1)]
+    return F.normalize(found, dim=-1)
+
+
+def _names(rows: Any) -> list[str]:
+    return [name for name in SIDES if f"{name}input_ids" in rows]
+
+
+def _same(rows: dict[str, list[Any]]) -> torch.Tensor:
+    """Which candidates say the same as a row's own answer, or answer the same text; never the row's own."""
+    known: dict[tuple[int, ...], int] = {}
+
+    def numbered(name: str) -> torch.Tensor:
+        return torch.tensor([known.setdefault(tuple(ids), len(known)) for ids in rows[f"{name}input_ids"]])
+
+    first, second = numbered(""), numbered("pair_")
+    candidates, owners = [second], [first]
+    if "negative_input_ids" in rows:
+        candidates.append(numbered("negative_"))
+        # A row's negative is wrong for its own text: it is left out for none.
+        owners.append(torch.full_like(first, -1))
+    found = second[:, None] == torch.cat(candidates)[None]
+    found |= first[:, None] == torch.cat(owners)[None]
+    index = torch.arange(len(first))
+    found[index, index] = False
+    return found
+
+
+def _pooling(folder: Path) -> str:
+    """``mean``, ``cls`` or ``last``, as a folder of sentence-transformers says it."""
+    try:
+        said = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "mean"
+    if said.get("pooling_mode_cls_token"):
+        return "cls"
+    return "last" if said.get("pooling_mode_lasttoken") else "mean"

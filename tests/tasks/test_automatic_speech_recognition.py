@@ -1,0 +1,191 @@
+"""Speech recognition: the suite for both families, error rates against jiwer, vocabularies, windows, the whole way."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import modelnook as mn
+from modelnook.data.sounds import write
+from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.measure.score import score
+from modelnook.tasks import TASKS
+from modelnook.tasks.automatic_speech_recognition import AutomaticSpeechRecognition
+from modelnook.testing.media import tiny_audio_model, tiny_audio_rows, tiny_whisper
+from modelnook.testing.models import tiny_model
+from modelnook.testing.tasks import TaskSuite
+
+from .media import digits, records, scripted
+
+pytest.importorskip("soundfile")
+NAME = "automatic-speech-recognition"
+spec = AutomaticSpeechRecognition()
+
+
+def spoken(rows: int, seed: int = 0) -> dict[str, list[Any]]:
+    """Tones, and what each is called."""
+    made = tiny_audio_rows(rows, labels=("a low one", "high"), seed=seed)
+    return {"audio": made["audio"], "text": made["label"]}
+
+
+class _Suite(TaskSuite):
+    name = NAME
+
+    @pytest.fixture
+    def rows(self) -> dict[str, list[Any]]:
+        return spoken(24)
+
+    def test_padding_changes_nothing(self, loaded: Any, rows: dict[str, list[Any]]) -> None:
+        import torch
+
+        task, model, processor = loaded
+        encoded = task.encode(processor, {"audio": rows["audio"]}, 1)
+        model.eval()
+        with torch.inference_mode():
+            together = task.outputs(model, task.collate(processor, encoded))
+            for i in range(4):
+                one = task.collate(processor, {name: values[i : i + 1] for name, values in encoded.items()})
+                assert task.outputs(model, one) == together[i : i + 1]
+
+
+class TestCharacters(_Suite):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tiny_audio_model(tmp_path / "base")
+
+
+class TestWriter(_Suite):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return tiny_whisper(tmp_path / "base")
+
+
+def test_error_rates_are_those_of_jiwer() -> None:
+    jiwer = pytest.importorskip("jiwer")
+    rng = random.Random(0)
+    words = "the cat sat on a mat today 你 好".split()
+    truth = [" ".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(80)]
+    guess = [" ".join(rng.choices(words, k=rng.randint(0, 9))) for _ in range(40)] + truth[40:]
+    found = spec.score(truth, guess, [])
+    assert found["wer"] == pytest.approx(jiwer.wer(truth, guess))
+    assert found["cer"] == pytest.approx(jiwer.cer(truth, guess))
+    metrics, intervals = score(spec, truth, guess, [])
+    low, high = intervals["wer"]
+    assert low < metrics["wer"] < high
+    assert spec.score(["a b"], ["a b c d e"], [])["wer"] == 1.5
+
+
+def test_odd_rows_are_refused() -> None:
+    rows = spoken(16)
+    with pytest.raises(DataError, match="Row 2 has no text") as caught:
+        spec.check({**rows, "text": [*rows["text"][:2], "  ", *rows["text"][3:]]})
+    assert caught.value.hint
+    with pytest.raises(DataError, match="Row 4 has no text"):
+        spec.truth({"text": ["a"] * 4 + [None]}, [])
+    with pytest.raises(DataError, match="Row 0 has no audio"):
+        spec.check({**rows, "audio": [None, *rows["audio"][1:]]})
+    long = write({"array": np.zeros(31_000, dtype=np.float32), "sampling_rate": 1_000})
+    with pytest.raises(DataError, match="Row 15 has a sound of 31 seconds"):
+        spec.check({**rows, "audio": [*rows["audio"][:15], long]})
+
+
+def test_a_model_of_texts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="BertModel"):
+        TASKS.load(NAME)(["a"]).load(str(tiny_model(tmp_path / "text")))
+
+
+def test_a_base_without_a_vocabulary_is_given_that_of_the_texts(tmp_path: Path) -> None:
+    base = tiny_audio_model(tmp_path / "base")
+    with pytest.raises(DataError, match="characters"):
+        TASKS.load(NAME)().load(str(base))
+    task = TASKS.load(NAME)(spec.labels({"text": ["ab c", "你好"]}))
+    model, processor = task.load(str(base))
+    tokenizer = processor.tokenizer
+    assert len(tokenizer) == 3 + len("abc你好") == model.config.vocab_size
+    assert tokenizer.decode(tokenizer("ab 你好").input_ids, group_tokens=False) == "ab 你好"
+    model.save_pretrained(tmp_path / "made")
+    processor.save_pretrained(tmp_path / "made")
+    kept = TASKS.load(NAME)(["a", "b"])
+    assert len(kept.load(str(tmp_path / "made"))[1].tokenizer) == len(tokenizer), "it has these characters"
+    other = TASKS.load(NAME)(["x", "y", "z"])
+    assert other.load(str(tmp_path / "made"))[0].config.vocab_size == 6
+
+
+def test_a_long_sound_is_heard_in_windows(tmp_path: Path) -> None:
+    task = TASKS.load(NAME)(["a", "b"])
+    _, processor = task.load(str(tiny_audio_model(tmp_path / "m")))
+    sizes = (65, 1)
+    files = [write({"array": np.zeros(s * 1_000, dtype=np.float32), "sampling_rate": 1_000}) for s in sizes]
+    encoded = task.encode(processor, {"audio": files}, 1)
+    assert encoded["owner"] == [0, 0, 0, 1]
+    assert encoded["frames"][0] == encoded["frames"][1] > encoded["frames"][2] > encoded["frames"][3]
+    assert task.merge(encoded, ["one", "", "two", "x"]) == ["one two", "x"]
+
+
+@pytest.fixture
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize("make", [tiny_audio_model, tiny_whisper])
+def test_the_whole_way(make: Any, tmp_path: Path) -> None:
+    base = str(make(tmp_path / "base"))
+    rows = records(spoken(120))
+    run = mn.finetune(base, rows, name="tones", task=NAME, epochs=14, learning_rate=5e-3)
+    assert set(run.metrics) >= {"wer", "cer"}
+    low, high = run.intervals["wer"]
+    assert low <= run.metrics["wer"] <= high
+    assert run.metrics["wer"] < 0.5
+    held = records(spoken(30, seed=9))
+    answers = mn.predict("tones", [row["audio"] for row in held])
+    assert "text" in answers.columns
+    judged = mn.evaluate("tones", held)
+    found = spec.score([row["text"] for row in held], answers["text"].tolist(), [])
+    assert judged.metrics["wer"] == pytest.approx(found["wer"])
+    assert mn.finetune(base, rows, name="other", task=NAME, method="lora", epochs=1).state == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize(
+    ("make", "method"), [(tiny_audio_model, "full"), (tiny_whisper, "full"), (tiny_whisper, "lora")]
+)
+def test_the_script_gives_about_the_same_metrics(make: Any, method: str, tmp_path: Path) -> None:
+    pytest.importorskip("jiwer")
+    rows, base = records(spoken(120)), str(make(tmp_path / "base"))
+    run = mn.finetune(base, rows, name="tones", task=NAME, method=method, epochs=14, learning_rate=5e-3)
+    theirs = scripted(run.code(), tmp_path)
+    assert set(theirs) == set(run.metrics)
+    assert theirs["wer"] == pytest.approx(run.metrics["wer"], abs=0.35)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+def test_transformers_itself_hears_what_was_made(tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    mn.finetune(
+        str(tiny_audio_model(tmp_path / "base")), records(spoken(64)), name="tones", epochs=8, learning_rate=5e-3
+    )
+    sound = spoken(4)["audio"][0]
+    ours = mn.predict("tones", [sound])["text"][0]
+    from modelnook.data.sounds import decode
+
+    theirs = pipeline(NAME, model=mn.info("tones").path)({"raw": decode(sound, 16_000), "sampling_rate": 16_000})
+    assert theirs["text"] == ours
+
+
+@pytest.mark.slow
+@pytest.mark.real
+@pytest.mark.usefixtures("_one_thread")
+def test_spoken_digits_are_spelt(shared_data: Path, tmp_path: Path) -> None:
+    rows = [{"audio": row["audio"], "text": row["text"]} for row in digits(shared_data)]
+    run = mn.finetune(str(tiny_audio_model(tmp_path / "base")), rows, epochs=12, learning_rate=3e-3)
+    assert run.record.task == NAME
+    assert run.metrics["cer"] < 0.95, "300 words of ten, from random weights: some letters"
