@@ -103,8 +103,27 @@ class AutomaticSpeechRecognitionTask(Task):
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The connectionist temporal classification loss, or the cross entropy of the text's tokens."""
         repeatable(model)
-        found: torch.Tensor = model(**{name: value for name, value in batch.items() if name != "frames"}).loss
-        return found.float()
+        if self.writes:
+            found: torch.Tensor = model(**{name: value for name, value in batch.items() if name != "frames"}).loss
+            return found.float()
+        logits = model(**{name: value for name, value in batch.items() if name not in ("frames", "labels")}).logits
+        # Sums of products of many probabilities: in half precision, gradients become NaN.
+        with torch.autocast(logits.device.type, enabled=False):
+            return self._aligned(logits.float(), batch["frames"], batch["labels"])
+
+    def _aligned(self, logits: torch.Tensor, frames: list[int], labels: torch.Tensor) -> torch.Tensor:
+        """The mean loss of a character; ``logits`` of shape (rows, frames, characters)."""
+        there = labels != IGNORE
+        return F.ctc_loss(
+            logits.log_softmax(dim=-1).transpose(0, 1),
+            labels[there],
+            torch.tensor(frames).clamp(max=logits.shape[1]),
+            there.sum(dim=1).cpu(),
+            blank=self.tokenizer.pad_token_id,
+            # A sound with fewer frames than its text has characters can't be aligned: it teaches nothing, and does
+            # no harm.
+            zero_infinity=True,
+        )
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> list[str]:
         """The texts."""
@@ -162,7 +181,6 @@ class AutomaticSpeechRecognitionTask(Task):
         tokenizer = own if keep else _characters(self.labels)
         config.vocab_size = len(tokenizer)
         config.pad_token_id = tokenizer.pad_token_id
-        # A sound with fewer frames than its text has characters can't be aligned: it teaches nothing, and does no harm.
         config.ctc_zero_infinity = True
         config.ctc_loss_reduction = "mean"
         model = load_model(path, config, "AutoModelForCTC", self.spec.name)

@@ -32,7 +32,9 @@ def heard(extractor: Any, rows: Mapping[str, Sequence[Any]]) -> dict[str, torch.
     sounds = [_samples(blob, rate, row, window) for blob, row, window in found]
     # Whisper's windows are of one length, whatever is in them.
     padding = {} if hasattr(extractor, "n_samples") else {"padding": True}
-    made = extractor(sounds, sampling_rate=rate, return_tensors="pt", **padding)
+    # Whisper's extractor computes with torch, and numpy has no bfloat16.
+    with torch.autocast("cpu", enabled=False):
+        made = extractor(sounds, sampling_rate=rate, return_tensors="pt", **padding)
     names = [name for name in made if name in ("input_values", "input_features", "attention_mask")]
     return {name: made[name].to(torch.int64 if name == "attention_mask" else torch.float32) for name in names}
 
