@@ -19,7 +19,7 @@ from modelnook.testing.media import tiny_audio_model, tiny_audio_rows, tiny_whis
 from modelnook.testing.models import tiny_model
 from modelnook.testing.tasks import TaskSuite
 
-from .media import records, scripted
+from .media import digits, records, scripted
 
 pytest.importorskip("soundfile")
 NAME = "automatic-speech-recognition"
@@ -133,15 +133,15 @@ def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize("make", [tiny_whisper])
-def test_the_whole_way(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("make", "epochs", "rate"), [(tiny_audio_model, 30, 3e-3), (tiny_whisper, 14, 5e-3)])
+def test_the_whole_way(make: Any, epochs: int, rate: float, tmp_path: Path) -> None:
     base = str(make(tmp_path / "base"))
     rows = records(spoken(120))
-    run = mn.finetune(base, rows, name="tones", task=NAME, epochs=14, learning_rate=5e-3)
+    run = mn.finetune(base, rows, name="tones", task=NAME, epochs=epochs, learning_rate=rate)
     assert set(run.metrics) >= {"wer", "cer"}
     low, high = run.intervals["wer"]
     assert low <= run.metrics["wer"] <= high
-    assert run.metrics["wer"] < 0.5
+    assert run.metrics["wer"] < 0.7, "one of the two texts for all would be 0.75 at least"
     held = records(spoken(30, seed=9))
     answers = mn.predict("tones", [row["audio"] for row in held])
     assert "text" in answers.columns
@@ -153,11 +153,48 @@ def test_the_whole_way(make: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize(("make", "method"), [(tiny_whisper, "full")])
-def test_the_script_gives_about_the_same_metrics(make: Any, method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("make", "epochs", "rate"), [(tiny_audio_model, 40, 3e-3), (tiny_whisper, 14, 5e-3)])
+def test_the_script_gives_about_the_same_metrics(make: Any, epochs: int, rate: float, tmp_path: Path) -> None:
     pytest.importorskip("jiwer")
     rows, base = records(spoken(120)), str(make(tmp_path / "base"))
-    run = mn.finetune(base, rows, name="tones", task=NAME, method=method, epochs=14, learning_rate=5e-3)
+    run = mn.finetune(base, rows, name="tones", task=NAME, epochs=epochs, learning_rate=rate)
     theirs = scripted(run.code(), tmp_path)
     assert set(theirs) == set(run.metrics)
     assert theirs["wer"] == pytest.approx(run.metrics["wer"], abs=0.35)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize("make", [tiny_audio_model, tiny_whisper])
+def test_the_script_of_lora_makes_a_model(make: Any, tmp_path: Path) -> None:
+    pytest.importorskip("jiwer")
+    rows, base = records(spoken(40)), str(make(tmp_path / "base"))
+    run = mn.finetune(base, rows, name="tones", task=NAME, method="lora", epochs=1)
+    assert set(scripted(run.code(), tmp_path)) == set(run.metrics)
+    assert (tmp_path / "tones" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+def test_transformers_itself_hears_what_was_made(tmp_path: Path) -> None:
+    from transformers import pipeline
+
+    from modelnook.data.sounds import decode
+
+    base = str(tiny_audio_model(tmp_path / "base"))
+    mn.finetune(base, records(spoken(120)), name="tones", epochs=30, learning_rate=3e-3)
+    sounds = spoken(6)["audio"]
+    ours = mn.predict("tones", sounds)["text"].tolist()
+    assert any(ours)
+    hears = pipeline(NAME, model=mn.info("tones").path)
+    assert [hears({"raw": decode(s, 16_000), "sampling_rate": 16_000})["text"] for s in sounds] == ours
+
+
+@pytest.mark.slow
+@pytest.mark.real
+@pytest.mark.usefixtures("_one_thread")
+def test_spoken_digits_are_written(shared_data: Path, tmp_path: Path) -> None:
+    rows = [{"audio": row["audio"], "text": row["text"]} for row in digits(shared_data)]
+    run = mn.finetune(str(tiny_whisper(tmp_path / "base")), rows, epochs=60, learning_rate=3e-3)
+    assert run.record.task == NAME
+    assert run.metrics["wer"] < 0.6, "one word for all ten would be 0.9; 270 sounds, random weights"

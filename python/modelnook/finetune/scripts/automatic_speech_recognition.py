@@ -82,6 +82,15 @@ model = {auto}.from_pretrained(
 )
 '''
 
+KEEP = """        save_strategy="{when}",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+"""
+
+KEEP_NONE = """        # No checkpoints: peft looks for embeddings beside a head of this name, and here are none.
+        save_strategy="no",
+"""
+
 TAKE = {
     False: """rows = read(DATA)
 with open(SPLIT) as file:
@@ -130,10 +139,7 @@ trainer = {trainer}(
         warmup_steps={warmup},
         weight_decay={weight_decay},
         eval_strategy="{when}",
-        save_strategy="{when}",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="{metric}",
+{keep}        metric_for_best_model="{metric}",
         greater_is_better=False,
         logging_steps=50,
         seed={seed},
@@ -192,8 +198,10 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     trainer = "Seq2SeqTrain" if writes else "Train"
     classes = ["AutoFeatureExtractor", auto, "AutoTokenizer" if own else "Wav2Vec2CTCTokenizer"]
     classes += [f"{trainer}er", f"{trainer}ingArguments"]
+    settings = knobs(params)
     values = {
-        **knobs(params),
+        **settings,
+        "keep": KEEP_NONE if lora and not writes else KEEP.format(**settings),
         "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
         "os": "" if own else "import os\n",
         "classes": "".join(f"    {name},\n" for name in sorted(classes)),
