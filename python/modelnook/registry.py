@@ -57,9 +57,11 @@ class Registry(Mapping[str, Entry], Generic[T]):
     <class 'object'>
     """
 
-    def __init__(self, family: str, rows: Mapping[str, Entry]) -> None:
+    def __init__(self, family: str, rows: Mapping[str, Entry], also: Mapping[str, str] | None = None) -> None:
         self.family = family
         self._rows = dict(rows)
+        self.also = dict(also or {})
+        """Other names of rows, which are known and not listed."""
 
     @cached_property
     def _all(self) -> dict[str, Entry]:
@@ -75,7 +77,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
 
     def __getitem__(self, name: str) -> Entry:
         try:
-            return self._all[name]
+            return self._all[self.also.get(name, name)]
         except KeyError:
             raise unknown(self.family, name, self._all) from None
 
@@ -86,7 +88,7 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return len(self._all)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all
+        return name in self._all or name in self.also
 
     def available(self) -> list[str]:
         """The names whose packages are installed."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.tasks.test_multi_label_classification import tagged
 from tests.tasks.test_sentence_similarity import matched, scored
+from tests.tasks.test_table import loans
 from tests.tasks.test_text_regression import priced
 
 from modelnook.domain.dataset import DatasetRef
@@ -22,7 +23,18 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
-from modelnook.testing.models import WORDS, tiny_asked, tiny_model, tiny_prompts, tiny_rows, tiny_tagged, tiny_writer
+from modelnook.tasks.text2text_generation import Text2TextGeneration
+from modelnook.testing.models import (
+    WORDS,
+    tiny_asked,
+    tiny_model,
+    tiny_pairs,
+    tiny_prompts,
+    tiny_rows,
+    tiny_tagged,
+    tiny_translator,
+    tiny_writer,
+)
 
 
 def snapshot(folder: Path, rows: dict[str, list[Any]]) -> DatasetRef:
@@ -153,6 +165,18 @@ def test_the_script_of_missing_words(tmp_path: Path) -> None:
     assert max(theirs["perplexity"], result.metrics["perplexity"]) < 60, "there are a hundred and more words"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_script_of_a_translator(tmp_path: Path, method: str) -> None:
+    text, result = ran(tmp_path, method, "text2text-generation", tiny_pairs(160), tiny_translator, epochs=8)
+    theirs = figures(text, tmp_path)
+    spec = Text2TextGeneration()
+    ours = spec.score(result.truth, result.outputs, ())
+    assert set(theirs) == set(ours)
+    assert ours["loss"] < result.baselines["untrained"]["loss"]
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=0.15)
+
+
 def chat(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
@@ -184,3 +208,13 @@ def test_the_script_of_similar_sentences(tmp_path: Path, form: str, method: str)
     for name, value in theirs.items():
         assert value == pytest.approx(result.metrics[name], abs=0.25)
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [0.5, 0.15])
+def test_the_script_of_a_table(tmp_path: Path, late: float) -> None:
+    text, result = ran(tmp_path, "full", "table", loans(160, late=late), max_length=48)
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    assert theirs["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
+    assert theirs["auc_pr"] == pytest.approx(result.metrics["auc_pr"], abs=0.25)

@@ -171,7 +171,9 @@ def predict(
     model = ref_or_model if isinstance(ref_or_model, Model) else _loaded(ref_or_model)
     spec = spec_of(model.task)
     given = {**(columns or {}), **({"text": text} if text else {})}
-    rows, index = read_inputs(inputs, spec.inputs, given, optional=spec.optional, forms=spec.shapes(asked=True))
+    rows, index = read_inputs(
+        inputs, spec.inputs, given, optional=spec.optional, forms=spec.shapes(asked=True), features=spec.features
+    )
     options = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     answers = model.runtime.predict(rows, batch_size=batch_size, **options)
     names = None if answers else builtins.list(spec.predicts)

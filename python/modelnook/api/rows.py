@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelnook.domain.dataset import SLICE, Columns, DatasetRef
-from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError
+from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.tasks.base import Spec
 
-__all__ = ["Read", "default_name", "given_columns", "on_rows", "read_table", "spec_of"]
+__all__ = ["Read", "default_name", "given_columns", "on_rows", "read_table", "spec_of", "without"]
 
 
 def spec_of(task: str | None) -> Any:
@@ -38,15 +38,30 @@ class Read:
 
 
 def read_table(store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train") -> Read:
-    from modelnook.data.columns import find_form
+    from modelnook.data.columns import find_form, with_features
     from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
     columns = find_form(rows, spec.shapes(), given, optional=spec.optional)
+    if spec.features:
+        columns = with_features(rows, columns, spec.roles)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
+
+
+def without(rows: Any, drop: str | Sequence[str] | None, *, must: bool = True) -> Any:
+    """Rows without some columns, named in a list or with commas between them.
+
+    Raises:
+        NotFoundError: one that isn't there, unless ``must`` is False.
+    """
+    names = [n.strip() for n in drop.split(",")] if isinstance(drop, str) else list(drop or ())
+    for name in names:
+        if must and name not in rows:
+            raise unknown("column", name, rows.names, kind=NotFoundError)
+    return rows.select([name for name in rows.names if name not in names]) if names else rows
 
 
 def given_columns(text: str | None, label: str | None, columns: Any) -> dict[str, str]:

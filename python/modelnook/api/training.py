@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, read_table, spec_of
+from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.recipe import Recipe
@@ -29,6 +29,7 @@ def finetune(
     text: str | None = None,
     label: str | None = None,
     columns: dict[str, str] | None = None,
+    drop: str | Sequence[str] | None = None,
     metric: str | None = None,
     method: str = "auto",
     size: str = "balanced",
@@ -51,6 +52,7 @@ def finetune(
         ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory.
         data: DataFrame, Dataset, list of dicts, path or URL.
         eval_data: validation rows; without them a part is split off as ``split`` says.
+        drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
@@ -80,10 +82,11 @@ def finetune(
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
-    data = read(data)
+    data = without(read(data), drop)
     found = None if ref == "auto" else resolve(ref)
     task = task or _task_of(data, given, found)
     spec = spec_of(task)
+    task = spec.name
     if method != "auto":
         METHODS.check(method)
         if method not in spec.methods:
@@ -100,6 +103,8 @@ def finetune(
         found = resolve(ref)
     made = name or default_name(found.ref, "ft")
     store.models.check(made, task)
+    if eval_data is not None:
+        eval_data = without(read(eval_data, part="test"), drop, must=False)
     held = read_table(store, eval_data, spec, given, part="test") if eval_data is not None else None
     if held is not None:
         spec.truth(held.values(), spec.labels(values))
@@ -135,14 +140,16 @@ def finetune(
 
 def _task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     """The task that a table's columns tell."""
-    from modelnook.data.columns import has_role, label_kind
+    from modelnook.data.columns import has_role, label_kind, only_text
     from modelnook.tasks import TASKS
     from modelnook.tasks.infer import infer
 
     base = found.source.info(found.ref).task if found else None
-    return infer(
-        lambda role: has_role(rows, role, given), lambda: label_kind(rows, given), TASKS, base == "text-generation"
-    )
+
+    def has(role: str) -> bool:
+        return has_role(rows, role, given) or (role == "text" and only_text(rows, given))
+
+    return infer(has, lambda: label_kind(rows, given), TASKS, base == "text-generation")
 
 
 def _knobs(

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from modelnook.domain.dataset import Columns
+from modelnook.domain.dataset import FEATURE, Columns
 from modelnook.domain.errors import DataError, NotFoundError, unknown
 from modelnook.messages import t
 
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["NAMES", "find", "find_form", "has_role", "label_kind", "taken"]
+__all__ = ["NAMES", "find", "find_form", "has_role", "label_kind", "only_text", "taken", "with_features"]
 
 # Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -127,12 +127,35 @@ def find_form(
     raise DataError("data.no_form", forms=named, known=_listed(rows.names), say=say)
 
 
+def with_features(rows: Rows, columns: Columns, roles: Sequence[str]) -> Columns:
+    """``columns``, and every other column of the table as a feature; ``roles`` are those whose columns aren't one.
+
+    >>> from modelnook.data.read import read
+    >>> with_features(read([{"age": 30, "label": "a"}]), Columns.of(label="label"), ("label",)).to_dict()
+    {'feature:age': 'age', 'label': 'label'}
+    """
+    known = columns.to_dict()
+    used = {known[role] for role in roles if role in known}
+    known |= {FEATURE + name: name for name in rows.names if name not in used}
+    return Columns(tuple(sorted(known.items())))
+
+
 def has_role(rows: Rows, role: str, given: Mapping[str, str | None] | None = None) -> bool:
     """Whether a column plays a role, as given or by its name."""
     if (given or {}).get(role):
         return True
     known = {_plain(name) for name in NAMES.get(role, (role,))}
     return any(_plain(name) in known for name in rows.names)
+
+
+def only_text(rows: Rows, given: Mapping[str, str | None] | None = None) -> bool:
+    """Whether one column of texts is all that a table has beside its label, whatever it is called."""
+    try:
+        label = (given or {}).get("label") or _by_name(rows, "label", set())
+    except DataError:
+        return False
+    missing, chosen = (("text",), {"label": label}) if label else (("text", "label"), {})
+    return "text" in _by_elimination(rows, missing, chosen)
 
 
 def label_kind(rows: Rows, given: Mapping[str, str | None] | None = None) -> str:

@@ -26,12 +26,14 @@ def inputs(
     *,
     optional: Sequence[str] = (),
     forms: Sequence[Sequence[str]] = (),
+    features: bool = False,
 ) -> tuple[list[Any], Any]:
     """``(inputs, index)``: one input a row, and what to put beside the answers (a DataFrame's or Series' index).
 
     An input is the value of the one role, or with several roles a dict of role -> value. A missing text is an empty
     one: every row gets its answer. ``optional`` roles are taken where a table has a column of their name. ``forms`` are
-    the sets of roles of which a table may have any; then ``roles`` are those of an input that is no table.
+    the sets of roles of which a table may have any; then ``roles`` are those of an input that is no table. With
+    ``features`` every column is part of the input.
 
     Raises:
         NotFoundError, DataError: as :func:`modelnook.data.read.read` and :func:`modelnook.data.columns.find` say.
@@ -41,6 +43,8 @@ def inputs(
     >>> inputs([{"review": "good", "stars": 5}])
     (['good'], None)
     """
+    if features:
+        return _whole(data)
     if len(roles) == 1 and roles[0] in MEDIA_ROLES:
         return _media(data, roles[0], columns)
     # A text may well begin with "hub:" or hold an address: only what can be nothing else is looked up.
@@ -60,6 +64,15 @@ def inputs(
     if len(found) == 1 and roles[0] in found:
         return _cells(rows.column(found[roles[0]]), roles[0]), rows.index
     values = {role: rows.column(column) for role, column in found.items()}
+    return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index
+
+
+def _whole(data: Any) -> tuple[list[dict[str, Any]], Any]:
+    """A table's rows, or one row, as dicts of column -> value."""
+    if isinstance(data, Mapping) and not any(hasattr(v, "__len__") and not isinstance(v, str) for v in data.values()):
+        data = [data]
+    rows = read(data, part="test")
+    values = {name: rows.column(name) for name in rows.names}
     return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index
 
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
 
-__all__ = ["SLICE", "Columns", "DatasetRef", "Fingerprint", "Split"]
+__all__ = ["FEATURE", "SLICE", "Columns", "DatasetRef", "Fingerprint", "Split"]
+
+FEATURE = "feature:"
+"""A column that is one of many of a table that is read whole has the role of this and its name."""
 
 SLICE = "slice:"
 """A column by which an evaluation is sliced has the role of this and its name."""

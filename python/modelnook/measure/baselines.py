@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from modelnook.domain.errors import ModelnookError
 from modelnook.measure.answer_baselines import lexical
 from modelnook.measure.features import pixels, spectrum
+from modelnook.measure.table_baselines import trees
 from modelnook.measure.tag_baselines import lookup, majority_words
 from modelnook.measure.text_baselines import cosine, majority_each, mean, ridge, tfidf_each
 from modelnook.measure.words import MOST_FEATURES, unspaced, weighed
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.text import as_text
 
 __all__ = ["BASELINES", "baselines", "unspaced"]
 
@@ -134,9 +136,15 @@ def _on_features(
     return _logistic(scaler.transform(seen), known[taken], scaler.transform(asked), len(labels), strength=0.1)
 
 
+def _copy(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    """The source itself, which is much of a correction or a summary; it says nothing of a loss."""
+    return [(as_text(text), 0.0, 0.0) for text in evaluation["source"]]
+
+
 Baseline = Callable[[Spec, Columns | None, Columns, Sequence[str]], Any]
 
 BASELINES: dict[str, Baseline] = {
+    "copy": _copy,
     "majority": _majority,
     "lexical": lexical,
     "lookup": lookup,
@@ -149,6 +157,7 @@ BASELINES: dict[str, Baseline] = {
     "tfidf:cosine": cosine,
     "tfidf:each": tfidf_each,
     "tfidf:ridge": ridge,
+    "trees": trees,
 }
 """Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had.
 

@@ -62,6 +62,13 @@ TASKS: Registry[Any] = Registry(
             extra="train",
             light="modelnook.tasks.sentence_similarity:SentenceSimilarity",
         ),
+        "table": Entry(
+            "modelnook.tasks.table_heavy:TableTask",
+            "one of two or more labels for a row of a table",
+            requires=_TRAIN,
+            extra="train",
+            light="modelnook.tasks.table:TableClassification",
+        ),
         "text-classification": Entry(
             "modelnook.tasks.text_classification_heavy:TextClassificationTask",
             "one of two or more labels for a text",
@@ -83,6 +90,13 @@ TASKS: Registry[Any] = Registry(
             extra="train",
             light="modelnook.tasks.text_regression:TextRegression",
         ),
+        "text2text-generation": Entry(
+            "modelnook.tasks.text2text_generation_heavy:Text2TextGenerationTask",
+            "a text made of a text: translations, summaries, corrections",
+            requires=(*_TRAIN, "sacrebleu", "rouge_score"),
+            extra="text",
+            light="modelnook.tasks.text2text_generation:Text2TextGeneration",
+        ),
         "token-classification": Entry(
             "modelnook.tasks.token_classification_heavy:TokenClassificationTask",
             "a tag for each word: names of people, places, products; parts of speech",
@@ -91,5 +105,6 @@ TASKS: Registry[Any] = Registry(
             light="modelnook.tasks.token_classification:TokenClassification",
         ),
     },
+    also=dict.fromkeys(("seq2seq", "summarization", "translation"), "text2text-generation"),
 )
 """``TASKS.load(name)`` is the :class:`~modelnook.tasks.base.Task`, ``load(name, light=True)`` its ``Spec``."""

@@ -34,6 +34,8 @@ class Spec(ABC):
     """The roles that training and scoring need beside them, e.g. ``("label",)``."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Further inputs, used where a table has them by name."""
+    features: ClassVar[bool] = False
+    """Whether every column that plays no other part is an input, under the role ``feature:NAME``."""
     forms: ClassVar[tuple[tuple[str, ...], ...]] = ()
     """The roles of each of several forms that a training table may have, the most telling first; see :meth:`shapes`."""
     scored: ClassVar[tuple[str, ...]] = ()

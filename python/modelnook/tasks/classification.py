@@ -34,7 +34,7 @@ class Classification(Spec):
     """See :class:`~modelnook.tasks.base.Spec`; a task of its own says name, inputs and what to check of these."""
 
     targets = ("label",)
-    metrics = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")
     predicts = ("label", "score", "scores")
     methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k", "few-shot")
     baselines: ClassVar[tuple[str, ...]] = ("majority",)

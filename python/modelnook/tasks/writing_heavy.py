@@ -10,7 +10,7 @@ import torch
 from modelnook.tasks.padding_heavy import pad
 from modelnook.tasks.pretrained_heavy import quiet
 
-__all__ = ["write"]
+__all__ = ["new_tokens", "write", "written"]
 
 NEW_TOKENS = 128
 BATCH = 8
@@ -26,41 +26,55 @@ def write(
     max_new_tokens: int | None = None,
     **options: Any,
 ) -> list[str]:
-    """The text after each prompt; greedy where ``options`` (those of ``generate``) say nothing else.
+    """The text after each prompt, or that an encoder-decoder makes of it; see :func:`written`.
 
     Args:
-        prompts: token ids. What doesn't fit beside the new tokens loses its start.
+        prompts: token ids. What doesn't fit beside the new tokens loses its start; an encoder's loses its end.
         max_length: not used: what a model was trained on doesn't bound what it reads.
     """
-    new = int(max_new_tokens or getattr(model.generation_config, "max_new_tokens", None) or NEW_TOKENS)
-    room = _positions(model) - new
-    kept = [ids[-room:] if room > 0 else ids[-1:] for ids in prompts]
+    new = new_tokens(model, max_new_tokens)
+    apart = bool(model.config.is_encoder_decoder)
+    room = _positions(model) - (0 if apart else new)
+    kept = [ids[:room] if apart else ids[-room:] if room > 0 else ids[-1:] for ids in prompts]
     size = BATCH if batch_size == "auto" else int(batch_size)
     order = sorted(range(len(kept)), key=lambda i: len(kept[i]))
     found = [""] * len(kept)
     for start in range(0, len(order), size):
         index = order[start : start + size]
-        for i, text in zip(index, _batch(model, tokenizer, [kept[i] for i in index], new, options), strict=True):
+        ids, there = pad([kept[i] for i in index], tokenizer.pad_token_id, left=not apart)
+        inputs = {"input_ids": ids, "attention_mask": torch.from_numpy(there.astype("int64"))}
+        inputs = {name: value.to(model.device) for name, value in inputs.items()}
+        for i, text in zip(index, written(model, tokenizer, inputs, new, **options), strict=True):
             found[i] = text
     return found
 
 
-def _batch(model: Any, tokenizer: Any, prompts: list[list[int]], new: int, options: dict[str, Any]) -> list[str]:
-    ids, there = pad(prompts, tokenizer.pad_token_id, left=True)
+def new_tokens(model: Any, asked: int | None = None) -> int:
+    """How much is written at most: what is asked for, what the model's own settings say, 128."""
+    return int(asked or getattr(model.generation_config, "max_new_tokens", None) or NEW_TOKENS)
+
+
+def written(model: Any, tokenizer: Any, inputs: dict[str, Any], new: int, **options: Any) -> list[str]:
+    """What the model writes for a batch, up to its end of text: the likeliest token each time.
+
+    Args:
+        inputs: ``input_ids``, on the left where the model goes on from them, and ``attention_mask``.
+        options: those of transformers' ``generate``, for another way of choosing.
+    """
     asked = {"do_sample": False, "num_beams": 1, "use_cache": True, **options}
     if not asked["do_sample"]:
         # Settings of sampling that a model's own generation_config has are of no use to a greedy search.
         asked = {"temperature": None, "top_p": None, "top_k": None, **asked}
     with torch.inference_mode(), quiet():
         made = model.generate(
-            input_ids=ids.to(model.device),
-            attention_mask=torch.from_numpy(there.astype("int64")).to(model.device),
+            **inputs,
             max_new_tokens=new,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=_ends(model, tokenizer),
             **asked,
         )
-    texts: list[str] = tokenizer.batch_decode(made[:, ids.shape[1] :], skip_special_tokens=True)
+    start = 0 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+    texts: list[str] = tokenizer.batch_decode(made[:, start:], skip_special_tokens=True)
     return [text.strip() for text in texts]
 
 

@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["tiny_asked", "tiny_model", "tiny_prompts", "tiny_rows", "tiny_tagged", "tiny_tokenizer", "tiny_writer"]
+__all__ = [
+    "tiny_asked",
+    "tiny_model",
+    "tiny_pairs",
+    "tiny_prompts",
+    "tiny_rows",
+    "tiny_tagged",
+    "tiny_tokenizer",
+    "tiny_translator",
+    "tiny_writer",
+]
 
 WORDS = (
     "a an and are as at be by for from good bad great awful money prize free win click meeting report lunch today "
@@ -126,6 +136,49 @@ def tiny_writer(folder: Path, *, chat: bool = False, hidden: int = 32, layers: i
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def tiny_translator(folder: Path, *, kind: str = "bart", hidden: int = 32, seed: int = 0) -> Path:
+    """Write a random encoder-decoder, ``bart`` or ``t5``, to ``folder``. Gives the folder.
+
+    It learns something of :func:`tiny_pairs` in some hundred steps.
+    """
+    import torch
+    from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
+    from transformers.utils import logging
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.eos_token = "[SEP]"
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    logging.disable_progress_bar()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if kind == "t5":
+            t5 = T5Config(
+                vocab_size=len(tokenizer), d_model=hidden, d_kv=8, d_ff=2 * hidden, num_layers=2, num_heads=4, **ends
+            )  # fmt: skip
+            t5.decoder_start_token_id = tokenizer.pad_token_id
+            model: Any = T5ForConditionalGeneration(t5)
+        else:
+            bart = BartConfig(
+                vocab_size=len(tokenizer), d_model=hidden, encoder_layers=2, decoder_layers=2,
+                encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=2 * hidden,
+                decoder_ffn_dim=2 * hidden, max_position_embeddings=64, bos_token_id=tokenizer.cls_token_id,
+                decoder_start_token_id=tokenizer.sep_token_id, forced_eos_token_id=None, **ends,
+            )  # fmt: skip
+            model = BartForConditionalGeneration(bart)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_pairs(rows: int = 64, seed: int = 0) -> dict[str, list[Any]]:
+    """``{"source": …, "target": …}``: of each word another one, in order."""
+    rng = random.Random(seed)
+    places = [[rng.randrange(10) for _ in range(rng.randint(2, 5))] for _ in range(rows)]
+    return {
+        role: [" ".join(WORDS[at + i] for i in line) for line in places] for role, at in (("source", 0), ("target", 20))
+    }
 
 
 def tiny_prompts(rows: int = 64, seed: int = 0) -> dict[str, list[Any]]:

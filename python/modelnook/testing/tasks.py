@@ -48,6 +48,7 @@ class TaskSuite:
     def loaded(self, spec: Any, rows: dict[str, list[Any]], folder: Path) -> tuple[Any, Any, Any]:
         """``(task, model, tokenizer)``."""
         task = TASKS.load(self.name)(spec.labels(rows))
+        task.learnt = spec.learn(rows)
         return (task, *task.load(str(folder)))
 
     @pytest.fixture

@@ -25,9 +25,8 @@ def convert(arg: Arg, word: str, scope: Scope) -> Any:
 
 
 def _text(arg: Arg, word: str, scope: Scope) -> str:
-    allowed = arg.words()
-    if allowed and word not in allowed:
-        raise _not_a_choice(arg, word, allowed)
+    if not arg.allows(word):
+        raise _not_a_choice(arg, word, arg.words())
     return str(word)
 
 

@@ -35,6 +35,7 @@ _FINETUNE = (
     Arg("split", default="random", example="time:date"),
     _TASK,
     *_COLUMNS,
+    Arg("drop", "list", example="id,name"),
     Arg("metric", example="f1_macro"),
     Arg("method", default="auto", choices=("auto", "modelnook.finetune:METHODS"), example="lora"),
     Arg("size", default="balanced", choices=("quick", "balanced", "best"), example="quick"),

@@ -57,20 +57,25 @@ class Arg:
         """The allowed words, registries unfolded; none where a registry can't be read, so that any word passes."""
         found: list[str] = []
         for choice in self.choices:
-            rows = _rows(choice) if ":" in choice else [choice]
+            rows = list(_rows(choice)) if ":" in choice else [choice]
             if not rows:
                 return []
             found += rows
         return found
 
+    def allows(self, word: str) -> bool:
+        """Whether a word is one of these, or another name that a registry knows."""
+        allowed = self.words()
+        return not allowed or word in allowed or any(word in _rows(c) for c in self.choices if ":" in c)
 
-def _rows(target: str) -> list[str]:
+
+def _rows(target: str) -> Mapping[str, object]:
     module, _, name = target.partition(":")
     try:
         rows: Mapping[str, object] = getattr(import_module(module), name)
     except (ImportError, AttributeError):
-        return []
-    return list(rows)
+        return {}
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""The whole way of a table: columns found, training, predictions for rows and frames, an evaluation; then real rows."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tasks.test_table import loans
+
+import modelnook as mn
+from modelnook.domain.errors import DataError, NotFoundError
+
+pytestmark = pytest.mark.slow
+
+Rows = list[dict[str, Any]]
+
+
+def table(count: int, seed: int = 0, late: float = 0.5) -> Rows:
+    columns = {role.removeprefix("feature:"): values for role, values in loans(count, seed, late).items()}
+    columns["id"] = [f"c{seed}-{i}" for i in range(count)]
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def test_a_label_alone_makes_every_other_column_a_feature(tiny: str) -> None:
+    import pandas
+
+    rows = table(300)
+    run = mn.finetune(tiny, rows, drop="id", name="loans", epochs=8, learning_rate=3e-3)
+    assert mn.info("loans").task == "table"
+    assert run.record.data is not None
+    assert set(run.record.data["columns"]) == {"label", "feature:income", "feature:home", "feature:kids"}
+    assert run.record.primary_metric == "accuracy"
+    assert {"accuracy", "auc_pr", "f1", "auc"} <= set(run.metrics)
+    low, high = run.intervals["auc_pr"]
+    assert low <= run.metrics["auc_pr"] <= high
+    assert set(run.baselines) == {"majority", "trees"}
+    assert run.metrics["accuracy"] > run.baselines["majority"]["accuracy"] + 0.1
+    poor, rich = ({"income": income, "home": "own", "kids": 1} for income in (12.0, 75.0))
+    assert list(mn.predict("loans", [poor, rich])["label"]) == ["bad", "good"]
+    assert list(mn.predict("loans", poor)["label"]) == ["bad"]
+    frame = pandas.DataFrame([rich, poor], index=["x", "y"])
+    answers = mn.predict("loans", frame)
+    assert list(answers["label"]) == ["good", "bad"]
+    assert list(answers.index) == ["x", "y"]
+    with pytest.raises(DataError, match="income") as caught:
+        mn.predict("loans", [{"home": "own", "kids": 1}])
+    assert caught.value.hint
+    judged = mn.evaluate("loans", table(60, seed=9), slices=["home"])
+    assert judged.metrics["accuracy"] > 0.8
+    assert "trees" in judged.baselines
+    assert judged.slices is not None
+    with pytest.raises(NotFoundError, match="nmae"):
+        mn.finetune(tiny, rows, drop=["nmae"])
+    small = mn.quantize("loans", backend="onnx", max_drop=0.2, name="loans-int8")
+    assert small.report is not None
+    assert list(mn.predict("loans-int8", [poor, rich])["label"]) == ["bad", "good"]
+
+
+def test_a_rare_label_is_judged_by_its_precision(tiny: str) -> None:
+    run = mn.finetune(tiny, table(300, late=0.1), drop="id", task="table", method="lora", epochs=1, name="rare")
+    assert run.record.primary_metric == "auc_pr"
+    assert "auc_pr" in run.metrics
+    assert (Path(mn.info("rare").path or "") / "model.safetensors").exists()
+
+
+def test_one_column_of_texts_is_a_text_whatever_it_is_called(tiny: str) -> None:
+    rows = [{"phrase": f"good {i}" if i % 2 else f"bad {i}", "label": i % 2} for i in range(40)]
+    mn.finetune(tiny, rows, epochs=0.2, name="plain", on="kernel")
+    assert mn.info("plain").task == "text-classification"
+
+
+@pytest.mark.real
+def test_credit_scores_on_real_weights(minilm: Path, shared_data: Path) -> None:
+    [file] = (shared_data / "german-credit").glob("*.csv")
+    with file.open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    plan = mn.finetune(str(minilm), str(file), label="creditability", drop="telephone,foreign_worker", dry_run=True)
+    assert plan.max_length > 128, "the last columns say as much as the first"
+    told = ("duration_in_month", "credit_amount", "status_of_existing_checking_account", "credit_history", "housing")
+    drop = [name for name in rows[0] if name not in (*told, "creditability")]
+    run = mn.finetune(
+        str(minilm), rows[:600], eval_data=rows[600:], label="creditability", drop=drop, epochs=3, name="credit"
+    )
+    assert mn.info("credit").task == "table"
+    assert run.record.data is not None
+    assert set(run.record.data["columns"]) == {"label", *(f"feature:{name}" for name in told)}
+    assert run.metrics["auc"] > 0.65
+    assert run.baselines["trees"]["auc"] > 0.65
