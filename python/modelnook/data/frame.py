@@ -195,7 +195,7 @@ def canonical(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     """
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
-        raise pa.ArrowNotImplementedError(f"{kind} has no plain values")
+        raise pa.ArrowTypeError(f"{kind} has no plain values")
     if pa.types.is_dictionary(kind):
         array = array.cast(kind.value_type)
         kind = kind.value_type

@@ -143,11 +143,6 @@ class AutomaticSpeechRecognitionTask(Task):
         losses = F.cross_entropy(logits.transpose(1, 2), labels, ignore_index=IGNORE, reduction="none")
         return torch.stack([losses.sum(dim=1), (labels != IGNORE).sum(dim=1).float()], dim=1)
 
-    def check_score(self, outputs: Any) -> dict[str, float]:
-        """The mean ``loss`` of a token."""
-        total = np.asarray(outputs, dtype=np.float64).sum(axis=0)
-        return {"loss": float(total[0] / max(total[1], 1))}
-
     def merge(self, rows: dict[str, list[Any]], outputs: Any) -> list[str]:
         """The texts of a long sound's windows, one after another."""
         found: dict[int, list[str]] = {}

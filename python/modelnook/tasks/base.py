@@ -248,12 +248,18 @@ class Task(ABC):
         """The model's outputs for a batch: a tensor of shape (rows, …) or a list over rows; without gradients."""
 
     def check(self, model: Any, batch: dict[str, Any]) -> Any:
-        """As :meth:`outputs`, for an evaluation in mid-training; see :attr:`checks_by_loss`."""
+        """As :meth:`outputs`, for an evaluation in mid-training.
+
+        Where :attr:`checks_by_loss`: each row's sum of losses and its tokens, float32 of shape (rows, 2).
+        """
         return self.outputs(model, batch)
 
     def check_score(self, outputs: Any) -> dict[str, float]:
-        """Metrics of :meth:`check`'s outputs, where :attr:`checks_by_loss`."""
-        raise NotImplementedError
+        """The mean ``loss`` of a token, from :meth:`check`'s outputs where :attr:`checks_by_loss`."""
+        import numpy as np
+
+        total, tokens = np.asarray(outputs, dtype=np.float64).sum(axis=0)
+        return {"loss": float(total / max(1.0, tokens))}
 
     def merge(self, rows: dict[str, list[Any]], outputs: Any) -> Any:
         """Outputs of encoded rows as outputs of the rows that they came from; see ``owner`` of :meth:`encode`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from modelnook.catalog.folder import task_of
@@ -64,11 +63,6 @@ class Text2TextGenerationTask(Task):
     def check(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """The summed negative log-likelihood and the tokens of each row, float32 of shape (rows, 2)."""
         return likelihoods(self.head, model, _inputs(model, batch), batch["labels"])
-
-    def check_score(self, outputs: Any) -> dict[str, float]:
-        """``loss``."""
-        total, tokens = np.asarray(outputs, dtype=np.float64).sum(axis=0)
-        return {"loss": float(total / max(1.0, tokens))}
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> list[tuple[str, float, float]]:
         """``(what is written, summed negative log-likelihood of the target, its tokens)``; zeros without a target."""
