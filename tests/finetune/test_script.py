@@ -79,13 +79,25 @@ def ran(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("method", ["full", "lora", "dora", "last-k", "few-shot"])
 def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) -> None:
     text, result = ran(tmp_path, method)
     theirs = figures(text, tmp_path)
     assert set(theirs) == set(result.metrics)
     assert theirs["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    text, result = ran(tmp_path, "head")
+    assert set(figures(text, tmp_path)) == set(result.metrics)
+    base, made = (load_file(folder / "model.safetensors") for folder in (tmp_path / "base", tmp_path / "tiny"))
+    layers = {name: value for name, value in base.items() if name.startswith("encoder.")}
+    assert layers
+    assert all(value.equal(made[f"bert.{name}"]) for name, value in layers.items())
 
 
 def figures(text: str, folder: Path) -> dict[str, float]:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import columns_of, data_paths, knobs, wrapped
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import PATHS, READ, SAVED, columns_of, method_of, values_of, wrapped
 from modelnook.runtime import folder
 from modelnook.tasks import TASKS
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}
+HEAD = (
+    '''"""{title}
 
 Needs jiwer, soundfile and scipy beside transformers.
 """
@@ -32,15 +32,13 @@ from transformers import (
 {classes}    set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-{vocabulary}
+'''
+    + PATHS
+    + """{vocabulary}
 
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+"""
+    + READ
+    + '''
 
 class Rows(torch.utils.data.Dataset):
     """Files are decoded when they are asked for."""
@@ -81,6 +79,7 @@ model = {auto}.from_pretrained(
 {model_arguments}    dtype=torch.float32,
 )
 '''
+)
 
 KEEP = """        save_strategy="{when}",
         save_total_limit=1,
@@ -113,12 +112,13 @@ layers = [
 model = get_peft_model(
     model,
     LoraConfig(
-        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save={heads}
+        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save={heads}{dora}
     ),
 )
 """
 
-TAIL = """
+TAIL = (
+    """
 
 def metrics(prediction):
     ids = np.where(prediction.predictions < 0, tokenizer.pad_token_id, prediction.predictions)
@@ -155,10 +155,10 @@ trainer = {trainer}(
 trainer.train()
 found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
 print(json.dumps({{name: found[name] for name in ["wer", "cer"]}}))
-{merge}model.save_pretrained(OUT)
-extractor.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + SAVED
+    + "extractor.save_pretrained(OUT)\n"
+)
 
 OWN_TOKENIZER = "tokenizer = AutoTokenizer.from_pretrained(MODEL)"
 
@@ -189,8 +189,7 @@ BEST = """    # A character a frame: the likeliest is all that is needed of the 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    params = {**recipe.knobs, **record.params}
-    lora = str(params.get("method") or recipe.method or "full") == "lora"
+    adapts = method_of(recipe, record) in ("lora", "dora")
     writes = any(str(n).endswith("ForConditionalGeneration") for n in folder.config(model_path)["architectures"])
     characters = TASKS.load(recipe.task or "", light=True)().labels(columns_of(recipe, data, "text"))
     own = writes or _has_characters(model_path, characters)
@@ -198,24 +197,17 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     trainer = "Seq2SeqTrain" if writes else "Train"
     classes = ["AutoFeatureExtractor", auto, "AutoTokenizer" if own else "Wav2Vec2CTCTokenizer"]
     classes += [f"{trainer}er", f"{trainer}ingArguments"]
-    settings = knobs(params)
+    settings = values_of(recipe, record, model_path, data, run, ("wer", "cer"))
     values = {
         **settings,
-        "keep": KEEP_NONE if lora and not writes else KEEP.format(**settings),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        "keep": KEEP_NONE if adapts and not writes else KEEP.format(**settings),
         "os": "" if own else "import os\n",
         "classes": "".join(f"    {name},\n" for name in sorted(classes)),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
         "vocabulary": "" if own else f"CHARACTERS = {wrapped(characters)}\n",
         "padding": "" if writes else ", padding=True",
         "ids": "    ids = [row[1:] if row[0] == model.config.decoder_start_token_id else row for row in ids]\n"
         if writes
         else "",
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
         "tokenizer": OWN_TOKENIZER if own else NEW_TOKENIZER,
         "take_rows": TAKE[bool(recipe.eval_data)],
         "auto": auto,
@@ -223,13 +215,11 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         "heads": "None" if writes else "heads",
         "skip": ", skip_special_tokens=True" if writes else "",
         "trainer": f"{trainer}er",
-        "metric": str(params.get("metric") or record.primary_metric or "wer"),
         "generate": "        predict_with_generate=True,\n" if writes else "",
         "argmax": "" if writes else BEST,
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
     }
     tail = TAIL.replace("{trainer}ingArguments", f"{trainer}ingArguments")
-    return (HEAD + (LORA if lora else "") + tail).format(**values)
+    return (HEAD + (LORA if adapts else "") + tail).format(**values)
 
 
 def _has_characters(model_path: Path, characters: list[str]) -> bool:

@@ -6,12 +6,19 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import data_paths, knobs
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    PATHS,
+    SAVED,
+    UNJUDGED,
+    method_of,
+    values_of,
+)
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import json
 import math
@@ -27,10 +34,9 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-
+'''
+    + PATHS
+    + '''
 
 def read(path):
     with pa.memory_map(path) as source:
@@ -55,6 +61,7 @@ set_seed({seed})
 {take_rows}
 model = AutoModelForMaskedLM.from_pretrained(MODEL, dtype=torch.float32)
 '''
+)
 
 SPLIT = """texts = read(DATA)
 with open(SPLIT) as file:
@@ -76,21 +83,15 @@ model = get_peft_model(
 )
 """
 
-TAIL = """
+TAIL = (
+    """
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=64,
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        save_strategy="no",
-        logging_steps=50,
-        seed={seed},
-        report_to="none",
+"""
+    + ARGUMENTS
+    + UNJUDGED
+    + """        per_device_eval_batch_size=64,
     ),
     train_dataset=train,
     eval_dataset=validation,
@@ -100,27 +101,16 @@ trainer.train()
 set_seed({seed})
 loss = trainer.evaluate()["eval_loss"]
 print(json.dumps({{"perplexity": math.exp(loss), "loss": loss}}))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + SAVED
+)
 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    params = {**recipe.knobs, **record.params}
-    method = str(params.get("method") or recipe.method or "full")
-    adapted = method in ("lora", "dora")
+    method = method_of(recipe, record)
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
+        **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
         "take_rows": TWO if recipe.eval_data else SPLIT,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "dora": ", use_dora=True" if method == "dora" else "",
-        "merge": "model = model.merge_and_unload()\n" if adapted else "",
     }
-    return (HEAD + (LORA if adapted else "") + TAIL).format(**values)
+    return (HEAD + (LORA if method in ("lora", "dora") else "") + TAIL).format(**values)

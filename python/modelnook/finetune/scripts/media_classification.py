@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import LORA, data_paths, knobs, labels_of, wrapped
-from modelnook.finetune.scripts.text_classification import BINARY, LABEL_ARGUMENTS, METRICS, TARGET
-from modelnook.messages import t
-from modelnook.tasks.labels import positive
+from modelnook.finetune.scripts.pairs import CONTRAST
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    EVALUATED,
+    JUDGED,
+    PATHS,
+    READ,
+    SAVED,
+    adapted,
+    labels_of,
+    method_of,
+    values_of,
+    wrapped,
+)
+from modelnook.finetune.scripts.text_classification import LABEL_ARGUMENTS, TARGET, Metrics
 
 __all__ = ["audio", "image"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import io
 import json
@@ -30,10 +41,9 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-LABELS = {labels}
+'''
+    + PATHS
+    + '''LABELS = {labels}
 
 
 class Rows(torch.utils.data.Dataset):
@@ -50,10 +60,9 @@ class Rows(torch.utils.data.Dataset):
         return {{"file": self.files[i], "labels": self.labels[i]}}
 
 
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+'''
+    + READ
+    + """
 
 {target}
 
@@ -71,7 +80,8 @@ model = {auto}.from_pretrained(
 {model_arguments}    ignore_mismatched_sizes=True,
     dtype=torch.float32,
 )
-'''
+"""
+)
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -81,45 +91,32 @@ train, validation = Rows(rows, split["train"]), Rows(rows, split["validation"])"
 TWO = """rows, checks = read(DATA), read(EVAL_DATA)
 train, validation = Rows(rows, range(len(rows["label"]))), Rows(checks, range(len(checks["label"])))"""
 
-TAIL = """
+TAIL = (
+    """
 
 def metrics(prediction):
     outputs, truth = prediction.predictions, prediction.label_ids
     outputs = outputs[0] if isinstance(outputs, tuple) else outputs
 {metrics}
 
-trainer = Trainer(
+{trainer}trainer = {trainer_class}(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=64,
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        eval_strategy="{when}",
-        save_strategy="{when}",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="{metric}",
-        logging_steps=50,
-        seed={seed},
-        report_to="none",
-        remove_unused_columns=False,
+"""
+    + ARGUMENTS
+    + JUDGED
+    + """        remove_unused_columns=False,
         label_names=["labels"],
     ),
-    train_dataset=train,
+    train_dataset={train},
     eval_dataset=validation,
-    data_collator=collate,
+    data_collator={collator},
     compute_metrics=metrics,
 )
-trainer.train()
-found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
-print(json.dumps({{name: found[name] for name in {names}}}))
-{merge}model.save_pretrained(OUT)
-processor.save_pretrained(OUT)
 """
+    + EVALUATED
+    + SAVED.replace("tokenizer", "processor")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,28 +183,15 @@ def audio(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: 
 
 def _write(form: _Form, recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     labels = labels_of(recipe, data)
-    params = {**recipe.knobs, **record.params}
-    lora = str(params.get("method") or recipe.method or "full") == "lora"
-    names = ["accuracy", "f1_macro", "mcc", "loss"]
-    imports = ["accuracy_score", "f1_score", "matthews_corrcoef"]
-    binary = ""
-    if len(labels) == 2:
-        one = positive(labels)
-        binary = BINARY.format(one=one, zero=1 - one)
-        names[2:2] = ["f1", "auc"]
-        imports.append("roc_auc_score")
+    metrics = Metrics.of(labels)
+    method = method_of(recipe, record)
+    paired = method == "few-shot"
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        **values_of(recipe, record, model_path, data, run, metrics.names),
         "role": form.role,
         "imports": form.imports,
         "classes": "".join(f"    {name},\n" for name in form.classes),
-        "metric_imports": ", ".join(imports),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
+        "metric_imports": ", ".join(metrics.imports),
         "labels": wrapped(labels),
         "target": TARGET,
         "decode": form.decode,
@@ -216,10 +200,10 @@ def _write(form: _Form, recipe: Recipe, record: RunRecord, model_path: Path, dat
         "auto": form.auto,
         "take_rows": TWO if recipe.eval_data else SPLIT,
         "model_arguments": LABEL_ARGUMENTS,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "metrics": METRICS.format(binary=binary),
-        "metric": str(params.get("metric") or record.primary_metric or "accuracy"),
-        "names": json.dumps(names),
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
+        "metrics": metrics.lines,
+        "trainer": CONTRAST.format(collator="collate") if paired else "",
+        "trainer_class": "Contrastive" if paired else "Trainer",
+        "train": "Pairs(train)" if paired else "train",
+        "collator": "paired" if paired else "collate",
     }
-    return (HEAD + (LORA if lora else "") + TAIL).format(**values)
+    return (HEAD + adapted(method) + TAIL).format(**values)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import Form, labels_of, wrapped, write
+from modelnook.finetune.scripts.parts import labels_of, wrapped
+from modelnook.finetune.scripts.sequence import Form, write
 from modelnook.finetune.scripts.text_classification import LABEL_ARGUMENTS
 
 __all__ = ["code"]

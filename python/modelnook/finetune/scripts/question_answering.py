@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import LORA, data_paths, knobs
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    EVALUATED,
+    JUDGED,
+    PATHS,
+    READ,
+    SAVED,
+    adapted,
+    method_of,
+    values_of,
+)
 from modelnook.tasks import TASKS
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import json
 import re
@@ -32,15 +41,13 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
+'''
+    + PATHS
+    + """
 
-
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+"""
+    + READ
+    + '''
 
 def known(cell):
     """[(text, where it begins or None)]"""
@@ -92,6 +99,7 @@ set_seed({seed})
 {take_rows}
 model = AutoModelForQuestionAnswering.from_pretrained(MODEL, num_labels=2, dtype=torch.float32)
 '''
+)
 
 SPLIT = """rows = checks = read(DATA)
 with open(SPLIT) as file:
@@ -102,7 +110,8 @@ TWO = """rows, checks = read(DATA), read(EVAL_DATA)
 train, _ = encode(rows, range(len(rows["question"])))
 validation, places = encode(checks, range(len(checks["question"])))"""
 
-TAIL = """
+TAIL = (
+    """
 
 def terms(text):
     text = "".join(c for c in text.lower() if unicodedata.category(c)[0] != "P" and c not in "$+<=>^`|~")
@@ -134,53 +143,27 @@ def metrics(prediction):
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=64,
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        eval_strategy="{when}",
-        save_strategy="{when}",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="{metric}",
-        logging_steps=50,
-        label_names=["start_positions", "end_positions"],
-        seed={seed},
-        report_to="none",
+"""
+    + ARGUMENTS
+    + JUDGED
+    + """        label_names=["start_positions", "end_positions"],
     ),
     train_dataset=train,
     eval_dataset=validation,
     data_collator=DataCollatorWithPadding(tokenizer),
     compute_metrics=metrics,
 )
-trainer.train()
-found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
-print(json.dumps({{name: float(found[name]) for name in {names}}}))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + EVALUATED
+    + SAVED
+)
 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    params = {**recipe.knobs, **record.params}
     spec = TASKS.load(recipe.task or "", light=True)()
-    lora = str(params.get("method") or recipe.method or "full") == "lora"
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
+        **values_of(recipe, record, model_path, data, run, spec.metrics),
         "take_rows": TWO if recipe.eval_data else SPLIT,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "metric": str(params.get("metric") or record.primary_metric or spec.metrics[0]),
-        "names": json.dumps(spec.metrics),
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
     }
-    return (HEAD + (LORA if lora else "") + TAIL).format(**values)
+    return (HEAD + adapted(method_of(recipe, record)) + TAIL).format(**values)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import columns_of, data_paths, knobs
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import PATHS, READ, SAVED, columns_of, method_of, values_of
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import json
 
@@ -22,16 +22,14 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModel, AutoTokenizer, get_linear_schedule_with_warmup, set_seed
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-SIDES = {sides}
+'''
+    + PATHS
+    + """SIDES = {sides}
 
 
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+"""
+    + READ
+    + """
 
 def take(rows, positions):
     return [{{role: rows[role][i] for role in rows}} for i in positions]
@@ -49,7 +47,8 @@ set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
 {take_rows}
 model = AutoModel.from_pretrained(MODEL, dtype=torch.float32)
-'''
+"""
+)
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -70,7 +69,9 @@ layers = [
     for name, module in model.named_modules()
     if isinstance(module, torch.nn.Linear) and not name.startswith("pooler")
 ]
-model = get_peft_model(model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers))
+model = get_peft_model(
+    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+)
 """
 
 SCORED = """
@@ -121,7 +122,8 @@ def metrics(first, second):
     return dict(zip(("ndcg@10", "mrr@10", "recall@10"), np.mean(found, axis=0).tolist(), strict=True))
 '''
 
-TAIL = """
+TAIL = (
+    """
 
 steps = round({epochs} * -(-len(train) // {batch_size}))
 trained = [p for p in model.parameters() if p.requires_grad]
@@ -146,33 +148,24 @@ with torch.inference_mode():
         for side in SIDES[:2]
     )
 print(json.dumps(metrics(first, second)))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + SAVED
+)
 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     assert recipe.data is not None
-    params = {**recipe.knobs, **record.params}
     roles = recipe.data.columns
-    sides = [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles]
-    scored, lora = "label" in roles, str(params.get("method") or recipe.method or "full") == "lora"
+    spec = SentenceSimilarity()
+    scored, adapts = "label" in roles, method_of(recipe, record) in ("lora", "dora")
     values = {
-        **knobs(params),
+        **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "sides": sides,
-        "data_paths": data_paths(recipe, data, run),
+        "sides": [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles],
         "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
     }
-    return (HEAD + (LORA if lora else "") + (SCORED if scored else LOOKUPS) + TAIL).format(**values)
+    return (HEAD + (LORA if adapts else "") + (SCORED if scored else LOOKUPS) + TAIL).format(**values)
 
 
 def _scale(recipe: Recipe, data: Path) -> dict[str, float]:

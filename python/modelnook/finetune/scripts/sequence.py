@@ -1,22 +1,31 @@
-"""What the plain scripts of tasks with a sequence-classification head share: transformers' Trainer, peft for LoRA."""
+"""What the plain scripts of tasks with a sequence-classification head share."""
 
 from __future__ import annotations
 
-import json
-import pprint
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
-from modelnook.messages import t
-from modelnook.tasks import TASKS
-from modelnook.tasks.base import Columns
+from modelnook.domain.run import RunRecord
+from modelnook.finetune.scripts.pairs import CONTRAST
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    EVALUATED,
+    JUDGED,
+    PATHS,
+    READ,
+    SAVED,
+    adapted,
+    method_of,
+    values_of,
+)
 
-__all__ = ["LORA", "Form", "columns_of", "data_paths", "knobs", "labels_of", "wrapped", "write"]
+__all__ = ["Form", "write"]
 
-HEAD = '''"""{title}"""
+COLLATOR = "DataCollatorWithPadding(tokenizer)"
+
+HEAD = (
+    '''"""{title}"""
 
 import json
 
@@ -33,15 +42,13 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-{constants}
+'''
+    + PATHS
+    + """{constants}
 
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+"""
+    + READ
+    + """
 
 {target}
 
@@ -61,7 +68,8 @@ set_seed({seed})
 {model_arguments}    ignore_mismatched_sizes=True,
     dtype=torch.float32,
 )
-'''
+"""
+)
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -74,27 +82,8 @@ train = encode(rows, range(len(rows["label"])))
 validation = encode(checks, range(len(checks["label"])))
 """
 
-LORA = """
-from peft import LoraConfig, get_peft_model
-
-body = model.base_model_prefix
-heads = [name for name, child in model.named_children() if name != body and list(child.parameters())]
-if getattr(model.get_submodule(body), "pooler", None) is not None:
-    heads.append(f"{{body}}.pooler")
-layers = [
-    name
-    for name, module in model.named_modules()
-    if isinstance(module, torch.nn.Linear) and name.startswith(f"{{body}}.") and not name.startswith(f"{{body}}.pooler")
-]
-model = get_peft_model(
-    model,
-    LoraConfig(
-        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save=heads
-    ),
-)
-"""
-
-TAIL = """
+TAIL = (
+    """
 
 {trainer}def metrics(prediction):
     outputs, truth = prediction.predictions, prediction.label_ids
@@ -103,33 +92,20 @@ TAIL = """
 trainer = {trainer_class}(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=64,
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        eval_strategy="{when}",
-        save_strategy="{when}",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="{metric}",
-{lower}        logging_steps=50,
-        seed={seed},
-        report_to="none",
-    ),
-    train_dataset=train,
+"""
+    + ARGUMENTS
+    + JUDGED
+    + """    ),
+    train_dataset={train},
     eval_dataset=validation,
-    data_collator=DataCollatorWithPadding(tokenizer),
+    data_collator={collator},
     compute_metrics=metrics,
 )
-trainer.train()
-found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
-print(json.dumps({{name: found[name] for name in {names}}}))
-{merge}{finish}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + EVALUATED
+    + "{finish}"
+    + SAVED
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +142,13 @@ class Form:
 def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """The script; the arguments but the first are those of :func:`modelnook.finetune.script.code`."""
     assert recipe.data is not None
-    params = {**recipe.knobs, **record.params}
-    lora = str(params.get("method") or recipe.method or "full") == "lora"
-    metric = str(params.get("metric") or record.primary_metric or form.names[0])
+    method = method_of(recipe, record)
     pair = "text_pair" in recipe.data.columns
+    paired = method == "few-shot"
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        **values_of(recipe, record, model_path, data, run, form.names),
         "metric_module": "sklearn.metrics",
         "metric_imports": ", ".join(sorted(form.metric_imports)),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
         "constants": form.constants,
         "target": form.target,
         "texts": form.texts or 'rows["text"][i] or ""' + (', rows["text_pair"][i] or ""' if pair else ""),
@@ -187,66 +156,11 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
         "prepare": form.prepare,
         "model_arguments": form.model_arguments,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "trainer": form.trainer,
-        "trainer_class": form.trainer_class,
+        "trainer": CONTRAST.format(collator=COLLATOR) if paired else form.trainer,
+        "trainer_class": "Contrastive" if paired else form.trainer_class,
+        "train": "Pairs(train)" if paired else "train",
+        "collator": "paired" if paired else COLLATOR,
         "metrics": form.metrics,
-        "metric": metric,
-        "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
-        "names": json.dumps(form.names),
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
         "finish": form.finish,
     }
-    return (HEAD + (LORA if lora else "") + TAIL).format(**values)
-
-
-def knobs(params: dict[str, Any]) -> dict[str, Any]:
-    """The run's settings as the Trainer's arguments take them."""
-    epochs = float(params["epochs"])
-    rank = int(params.get("rank") or 16)
-    return {
-        "max_length": params["max_length"],
-        "epochs": int(epochs) if epochs.is_integer() else epochs,
-        "when": "epoch" if epochs.is_integer() else "no",
-        "learning_rate": params["learning_rate"],
-        "batch_size": params["batch_size"],
-        "warmup": params.get("warmup", 0.1),
-        "weight_decay": params.get("weight_decay", 0.0),
-        "rank": rank,
-        "alpha": int(params.get("alpha") or 2 * rank),
-        "dropout": float(params.get("dropout") or 0.05),
-    }
-
-
-def columns_of(recipe: Recipe, data: Path, *roles: str) -> Columns:
-    """Role -> values of the run's snapshot, of those roles that it has; all of them where none is named."""
-    import pyarrow as pa
-
-    assert recipe.data is not None
-    with pa.memory_map(str(data / recipe.data.fingerprint / "data.arrow")) as source:
-        table = pa.ipc.open_file(source).read_all()
-        names = [name for name in table.column_names if name in roles] if roles else table.column_names
-        return {name: table[name].to_pylist() for name in names}
-
-
-def labels_of(recipe: Recipe, data: Path) -> list[str]:
-    """The label names in the order of the model's outputs."""
-    spec = TASKS.load(recipe.task or "", light=True)()
-    found: list[str] = spec.labels(columns_of(recipe, data, "label"))
-    return found
-
-
-def data_paths(recipe: Recipe, data: Path, run: Path) -> str:
-    """The assignments of ``DATA`` and of what says which rows validate."""
-    assert recipe.data is not None
-    lines = [f"DATA = {str(data / recipe.data.fingerprint / 'data.arrow')!r}"]
-    if recipe.eval_data:
-        lines.append(f"EVAL_DATA = {str(data / recipe.eval_data.fingerprint / 'data.arrow')!r}")
-    else:
-        lines.append(f"SPLIT = {str(run / 'split.json')!r}")
-    return "\n".join(lines)
-
-
-def wrapped(value: Any) -> str:
-    """A literal over as many lines as it needs."""
-    return pprint.pformat(value, width=110, compact=True)
+    return (HEAD + adapted(method) + TAIL).format(**values)

@@ -8,7 +8,8 @@ from pathlib import Path
 from modelnook.domain.dataset import FEATURE
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import Form, columns_of, wrapped, write
+from modelnook.finetune.scripts.parts import columns_of, wrapped
+from modelnook.finetune.scripts.sequence import Form, write
 from modelnook.finetune.scripts.text_classification import LABEL_ARGUMENTS, TARGET
 from modelnook.tasks.base import Columns
 from modelnook.tasks.labels import positive

@@ -6,13 +6,22 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import columns_of, data_paths, knobs
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    PATHS,
+    SAVED,
+    UNJUDGED,
+    adapted,
+    columns_of,
+    method_of,
+    values_of,
+)
 from modelnook.tasks.translated import tokenizer_for
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import json
 import re
@@ -30,10 +39,9 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-
+'''
+    + PATHS
+    + '''
 
 class Words:
     """Words in small letters; characters of scripts without blanks."""
@@ -58,6 +66,7 @@ set_seed({seed})
 {take_rows}
 model = AutoModelForSeq2SeqLM.from_pretrained(MODEL, dtype=torch.float32)
 '''
+)
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -66,33 +75,15 @@ train, checks = [rows[i] for i in split["train"]], [rows[i] for i in split["vali
 
 TWO = """train, checks = read(DATA), read(EVAL_DATA)"""
 
-LORA = """
-from peft import LoraConfig, get_peft_model
-
-head = model.get_output_embeddings()
-layers = [
-    name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head
-]
-model = get_peft_model(
-    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
-)
-"""
-
-TAIL = """
+TAIL = (
+    """
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        save_strategy="no",
-        logging_steps=50,
-        seed={seed},
-        report_to="none",
-    ),
+"""
+    + ARGUMENTS
+    + UNJUDGED
+    + """    ),
     train_dataset=[encode(row) for row in train],
     data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
 )
@@ -117,28 +108,16 @@ found = {{
     "loss": total / count,
 }}
 print(json.dumps(found))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + SAVED
+)
 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    params = {**recipe.knobs, **record.params}
-    method = str(params.get("method") or recipe.method or "full")
-    adapted = method in ("lora", "dora")
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
+        **values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss")),
         "take_rows": TWO if recipe.eval_data else SPLIT,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
         "tokenize": tokenizer_for([text or "" for text in columns_of(recipe, data, "target")["target"]]),
-        "dora": ", use_dora=True" if method == "dora" else "",
-        "merge": "model = model.merge_and_unload()\n" if adapted else "",
     }
-    return (HEAD + (LORA if adapted else "") + TAIL).format(**values)
+    return (HEAD + adapted(method_of(recipe, record), new_head=False) + TAIL).format(**values)

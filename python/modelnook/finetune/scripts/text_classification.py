@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import Form, labels_of, wrapped, write
+from modelnook.finetune.scripts.parts import labels_of, wrapped
+from modelnook.finetune.scripts.sequence import Form, write
 from modelnook.tasks.labels import positive
 
-__all__ = ["LABEL_ARGUMENTS", "code"]
+__all__ = ["LABEL_ARGUMENTS", "TARGET", "Metrics", "code"]
 
 TARGET = """def target(value):
     if isinstance(value, float) and value.is_integer():
@@ -35,23 +38,38 @@ BINARY = """        "f1": f1_score(truth, guess, pos_label={one}),
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics of a classification: what is imported for them, their lines, their names in order."""
+
+    imports: tuple[str, ...]
+    lines: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, labels: Sequence[str]) -> Metrics:
+        """Those of two labels have more."""
+        names = ["accuracy", "f1_macro", "mcc", "loss"]
+        imports = ["accuracy_score", "f1_score", "matthews_corrcoef"]
+        binary = ""
+        if len(labels) == 2:
+            one = positive(labels)
+            binary = BINARY.format(one=one, zero=1 - one)
+            names[2:2] = ["f1", "auc"]
+            imports.append("roc_auc_score")
+        return cls(tuple(imports), METRICS.format(binary=binary), tuple(names))
+
+
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     labels = labels_of(recipe, data)
-    names = ["accuracy", "f1_macro", "mcc", "loss"]
-    imports = ["accuracy_score", "f1_score", "matthews_corrcoef"]
-    binary = ""
-    if len(labels) == 2:
-        one = positive(labels)
-        binary = BINARY.format(one=one, zero=1 - one)
-        names[2:2] = ["f1", "auc"]
-        imports.append("roc_auc_score")
+    metrics = Metrics.of(labels)
     form = Form(
-        metric_imports=tuple(imports),
+        metric_imports=metrics.imports,
         constants=f"LABELS = {wrapped(labels)}\n",
         target=TARGET,
         model_arguments=LABEL_ARGUMENTS,
-        metrics=METRICS.format(binary=binary),
-        names=tuple(names),
+        metrics=metrics.lines,
+        names=metrics.names,
     )
     return write(form, recipe, record, model_path, data, run)

@@ -7,12 +7,20 @@ from typing import Any
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.sequence import data_paths, knobs
-from modelnook.messages import t
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    PATHS,
+    SAVED,
+    UNJUDGED,
+    adapted,
+    method_of,
+    values_of,
+)
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 import json
 import math
@@ -28,10 +36,9 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-MAX_LENGTH = {max_length}
+'''
+    + PATHS
+    + """MAX_LENGTH = {max_length}
 
 
 def read(path):
@@ -72,7 +79,8 @@ if tokenizer.pad_token is None:
 tokenizer.padding_side = "right"
 {take_rows}
 model = AutoModelForCausalLM.from_pretrained(MODEL{gguf}{dequantize}, dtype=torch.float32)
-'''
+"""
+)
 
 SPLIT = """rows = [encode(row) for row in read(DATA)]
 with open(SPLIT) as file:
@@ -108,34 +116,15 @@ MADE = """    messages = [
         {"role": "assistant", "content": row["completion"]},
     ]"""
 
-LORA = """
-from peft import LoraConfig, get_peft_model
-
-head = model.get_output_embeddings()
-layers = [
-    name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head
-]
-model = get_peft_model(
-    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
-)
-"""
-
-TAIL = """
+TAIL = (
+    """
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=1,  # the loss is then a mean over tokens, weighted below
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        save_strategy="no",
-        logging_steps=50,
-        seed={seed},
-        report_to="none",
-    ),
+"""
+    + ARGUMENTS
+    + UNJUDGED
+    + """    ),
     train_dataset=train,
     data_collator=DataCollatorForSeq2Seq(tokenizer),
 )
@@ -150,32 +139,20 @@ with torch.inference_mode():
         total += model(**batch).loss.item() * learnt if learnt else 0
         count += learnt
 print(json.dumps({{"perplexity": math.exp(total / count), "loss": total / count}}))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + SAVED
+)
 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     assert recipe.data is not None
-    params = {**recipe.knobs, **record.params}
-    method = str(params.get("method") or recipe.method or "full")
-    adapted = method in ("lora", "dora")
     values = {
-        **knobs(params),
+        **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
         **_reading(model_path, set(recipe.data.columns)),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
         "take_rows": TWO if recipe.eval_data else SPLIT,
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "dora": ", use_dora=True" if method == "dora" else "",
-        "merge": "model = model.merge_and_unload()\n" if adapted else "",
     }
-    return (HEAD + (LORA if adapted else "") + TAIL).format(**values)
+    return (HEAD + adapted(method_of(recipe, record), new_head=False) + TAIL).format(**values)
 
 
 def _reading(model_path: Path, roles: set[str]) -> dict[str, Any]:

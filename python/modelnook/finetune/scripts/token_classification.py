@@ -6,14 +6,26 @@ import json
 from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
-from modelnook.finetune.scripts.sequence import LORA, columns_of, data_paths, knobs, wrapped
-from modelnook.messages import t
+from modelnook.domain.run import RunRecord
+from modelnook.finetune.scripts.parts import (
+    ARGUMENTS,
+    EVALUATED,
+    JUDGED,
+    PATHS,
+    READ,
+    SAVED,
+    adapted,
+    labels_of,
+    method_of,
+    values_of,
+    wrapped,
+)
 from modelnook.tasks import TASKS
 
 __all__ = ["code"]
 
-HEAD = '''"""{title}"""
+HEAD = (
+    '''"""{title}"""
 
 # pip install seqeval
 import json
@@ -31,16 +43,14 @@ from transformers import (
     set_seed,
 )
 
-MODEL = {model!r}  # {ref}
-{data_paths}
-OUT = {out!r}
-LABELS = {labels}
+'''
+    + PATHS
+    + """LABELS = {labels}
 
 
-def read(path):
-    with pa.memory_map(path) as source:
-        return pa.ipc.open_file(source).read_all().to_pydict()
-
+"""
+    + READ
+    + """
 
 def encode(rows, positions):
     found = []
@@ -66,7 +76,8 @@ model = AutoModelForTokenClassification.from_pretrained(
     ignore_mismatched_sizes=True,
     dtype=torch.float32,
 )
-'''
+"""
+)
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -76,7 +87,8 @@ train, validation = encode(rows, split["train"]), encode(rows, split["validation
 TWO = """rows, checks = read(DATA), read(EVAL_DATA)
 train, validation = encode(rows, range(len(rows["tokens"]))), encode(checks, range(len(checks["tokens"])))"""
 
-TAIL = """
+TAIL = (
+    """
 
 def metrics(prediction):
     guess, labels = np.argmax(prediction.predictions, axis=-1), prediction.label_ids
@@ -93,33 +105,19 @@ def metrics(prediction):
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
-        output_dir=f"{{OUT}}-checkpoints",
-        num_train_epochs={epochs},
-        learning_rate={learning_rate},
-        per_device_train_batch_size={batch_size},
-        per_device_eval_batch_size=64,
-        warmup_steps={warmup},
-        weight_decay={weight_decay},
-        eval_strategy="{when}",
-        save_strategy="{when}",
-        save_total_limit=1,
-        load_best_model_at_end=True,
-        metric_for_best_model="{metric}",
-{lower}        logging_steps=50,
-        seed={seed},
-        report_to="none",
-    ),
+"""
+    + ARGUMENTS
+    + JUDGED
+    + """    ),
     train_dataset=train,
     eval_dataset=validation,
     data_collator=DataCollatorForTokenClassification(tokenizer),
     compute_metrics=metrics,
 )
-trainer.train()
-found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
-print(json.dumps({{name: float(found[name]) for name in {names}}}))
-{merge}model.save_pretrained(OUT)
-tokenizer.save_pretrained(OUT)
 """
+    + EVALUATED
+    + SAVED
+)
 
 # Their tokenizers take lists of words only where each begins with a blank.
 SPACED = ("roberta", "gpt2", "longformer", "bart", "deberta")
@@ -127,26 +125,12 @@ SPACED = ("roberta", "gpt2", "longformer", "bart", "deberta")
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`. It cuts long rows where the run reads them in windows."""
-    params = {**recipe.knobs, **record.params}
     spec = TASKS.load(recipe.task or "", light=True)()
-    lora = str(params.get("method") or recipe.method or "full") == "lora"
-    metric = str(params.get("metric") or record.primary_metric or spec.metrics[0])
     kind = json.loads((model_path / "config.json").read_text(encoding="utf-8")).get("model_type")
     values = {
-        **knobs(params),
-        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
-        "model": str(model_path),
-        "ref": recipe.model,
-        "out": recipe.name or run.name,
-        "seed": recipe.seed,
-        "data_paths": data_paths(recipe, data, run),
-        "labels": wrapped(spec.labels(columns_of(recipe, data, "ner_tags"))),
+        **values_of(recipe, record, model_path, data, run, spec.metrics),
+        "labels": wrapped(labels_of(recipe, data, "ner_tags")),
         "take_rows": TWO if recipe.eval_data else SPLIT,
         "spaced": ", add_prefix_space=True" if kind in SPACED else "",
-        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
-        "metric": metric,
-        "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
-        "names": json.dumps(spec.metrics),
-        "merge": "model = model.merge_and_unload()\n" if lora else "",
     }
-    return (HEAD + (LORA if lora else "") + TAIL).format(**values)
+    return (HEAD + adapted(method_of(recipe, record)) + TAIL).format(**values)

@@ -1,0 +1,202 @@
+"""Pieces of the plain scripts that tasks share: reading rows, adapters and frozen layers, the Trainer's arguments."""
+
+from __future__ import annotations
+
+import json
+import pprint
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
+from modelnook.messages import t
+from modelnook.tasks import TASKS
+from modelnook.tasks.base import Columns
+
+__all__ = [
+    "ARGUMENTS",
+    "EVALUATED",
+    "JUDGED",
+    "PATHS",
+    "READ",
+    "SAVED",
+    "UNJUDGED",
+    "adapted",
+    "columns_of",
+    "labels_of",
+    "method_of",
+    "values_of",
+    "wrapped",
+]
+
+PATHS = """MODEL = {model!r}  # {ref}
+{data_paths}
+OUT = {out!r}
+"""
+
+READ = """def read(path):
+    with pa.memory_map(path) as source:
+        return pa.ipc.open_file(source).read_all().to_pydict()
+"""
+
+ARGUMENTS = """        output_dir=f"{{OUT}}-checkpoints",
+        num_train_epochs={epochs},
+        learning_rate={learning_rate},
+        per_device_train_batch_size={batch_size},
+        warmup_steps={warmup},
+        weight_decay={weight_decay},
+        logging_steps=50,
+        seed={seed},
+        report_to="none",
+"""
+
+JUDGED = """        per_device_eval_batch_size=64,
+        eval_strategy="{when}",
+        save_strategy="{when}",
+        save_total_limit=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="{metric}",
+{lower}"""
+
+UNJUDGED = """        save_strategy="no",
+"""
+
+EVALUATED = """trainer.train()
+found = {{name.removeprefix("eval_"): value for name, value in trainer.evaluate().items()}}
+print(json.dumps({{name: float(found[name]) for name in {names}}}))
+"""
+
+SAVED = """{merge}model.save_pretrained(OUT)
+tokenizer.save_pretrained(OUT)
+"""
+
+NEW_HEAD = """
+from peft import LoraConfig, get_peft_model
+
+body = model.base_model_prefix
+heads = [name for name, child in model.named_children() if name != body and list(child.parameters())]
+if getattr(model.get_submodule(body), "pooler", None) is not None:
+    heads.append(f"{{body}}.pooler")
+layers = [
+    name
+    for name, module in model.named_modules()
+    if isinstance(module, torch.nn.Linear) and name.startswith(f"{{body}}.") and not name.startswith(f"{{body}}.pooler")
+]
+model = get_peft_model(
+    model,
+    LoraConfig(
+        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save=heads{dora}
+    ),
+)
+"""
+
+OWN_HEAD = """
+from peft import LoraConfig, get_peft_model
+
+head = model.get_output_embeddings()
+layers = [
+    name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head
+]
+model = get_peft_model(
+    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+)
+"""
+
+FROZEN = """
+# Only the last {layers} layers, a pooler and the head are trained.
+body = model.base_model
+stack = max((m for m in body.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
+pooler = getattr(body, "pooler", None)
+body.requires_grad_(False)
+for part in [*stack[len(stack) - {layers} :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:
+    part.requires_grad_(True)
+"""
+
+
+def method_of(recipe: Recipe, record: RunRecord) -> str:
+    """The method that the run used."""
+    return str(record.params.get("method") or recipe.method or "full")
+
+
+def adapted(method: str, *, new_head: bool = True) -> str:
+    """What a method does to the model before training, as lines of the script.
+
+    Args:
+        new_head: whether the head is made for the labels, and so trained in full beside adapters.
+    """
+    if method in ("lora", "dora"):
+        return NEW_HEAD if new_head else OWN_HEAD
+    return FROZEN if method in ("head", "last-k") else ""
+
+
+def values_of(
+    recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path, metrics: Sequence[str]
+) -> dict[str, Any]:
+    """What the templates are filled with; the arguments but the last are those of :func:`.script.code`.
+
+    Args:
+        metrics: the names that are printed, the first of them chooses the best weights where none was asked for.
+    """
+    params = {**recipe.knobs, **record.params}
+    method = method_of(recipe, record)
+    metric = str(params.get("metric") or record.primary_metric or metrics[0])
+    epochs, rank = float(params["epochs"]), int(params.get("rank") or 16)
+    return {
+        "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
+        "model": str(model_path),
+        "ref": recipe.model,
+        "out": recipe.name or run.name,
+        "data_paths": _data_paths(recipe, data, run),
+        "seed": recipe.seed,
+        "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
+        "max_length": params["max_length"],
+        "epochs": int(epochs) if epochs.is_integer() else epochs,
+        "when": "epoch" if epochs.is_integer() else "no",
+        "learning_rate": params["learning_rate"],
+        "batch_size": params["batch_size"],
+        "warmup": params.get("warmup", 0.1),
+        "weight_decay": params.get("weight_decay", 0.0),
+        "rank": rank,
+        "alpha": int(params.get("alpha") or 2 * rank),
+        "dropout": float(params.get("dropout") or 0.05),
+        "dora": ", use_dora=True" if method == "dora" else "",
+        "layers": 0 if method == "head" else int(params.get("layers") or 2),
+        "metric": metric,
+        "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
+        "names": json.dumps(list(metrics)),
+        "merge": "model = model.merge_and_unload()\n" if method in ("lora", "dora") else "",
+    }
+
+
+def _data_paths(recipe: Recipe, data: Path, run: Path) -> str:
+    assert recipe.data is not None
+    lines = [f"DATA = {str(data / recipe.data.fingerprint / 'data.arrow')!r}"]
+    if recipe.eval_data:
+        lines.append(f"EVAL_DATA = {str(data / recipe.eval_data.fingerprint / 'data.arrow')!r}")
+    else:
+        lines.append(f"SPLIT = {str(run / 'split.json')!r}")
+    return "\n".join(lines)
+
+
+def columns_of(recipe: Recipe, data: Path, *roles: str) -> Columns:
+    """Role -> values of the run's snapshot, of those roles that it has; all of them where none is named."""
+    import pyarrow as pa
+
+    assert recipe.data is not None
+    with pa.memory_map(str(data / recipe.data.fingerprint / "data.arrow")) as source:
+        table = pa.ipc.open_file(source).read_all()
+        names = [name for name in table.column_names if name in roles] if roles else table.column_names
+        return {name: table[name].to_pylist() for name in names}
+
+
+def labels_of(recipe: Recipe, data: Path, role: str = "label") -> list[str]:
+    """The label names in the order of the model's outputs."""
+    spec = TASKS.load(recipe.task or "", light=True)()
+    found: list[str] = spec.labels(columns_of(recipe, data, role))
+    return found
+
+
+def wrapped(value: Any) -> str:
+    """A literal over as many lines as it needs."""
+    return pprint.pformat(value, width=110, compact=True)
