@@ -18,7 +18,7 @@ import pytest
 from tests.standins.hub import HubStandIn, safetensors
 
 from modelnook.catalog import hub as hub_module
-from modelnook.catalog.base import Query
+from modelnook.catalog.base import Query, Source
 from modelnook.catalog.hub import HubSource
 from modelnook.domain.errors import (
     ConflictError,
@@ -32,6 +32,7 @@ from modelnook.domain.errors import (
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.settings import home, save
+from modelnook.testing.sources import SourceSuite
 
 TINY = ModelRef("hub", "alice/tiny")
 CARD = {
@@ -471,3 +472,15 @@ def test_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class TestHub(SourceSuite):
+    kind = "hub"
+
+    @pytest.fixture
+    def source(self, hub: HubStandIn) -> Source:
+        return added(hub)
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return ModelRef("mine", "alice/tiny")

