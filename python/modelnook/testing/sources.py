@@ -38,16 +38,6 @@ class SourceSuite:
     kind: str
     listed = True
 
-    @pytest.fixture
-    def source(self) -> Source:
-        """The source."""
-        raise pytest.UsageError("SourceSuite needs the fixture 'source'")
-
-    @pytest.fixture
-    def ref(self) -> ModelRef:
-        """A model of it."""
-        raise pytest.UsageError("SourceSuite needs the fixture 'ref'")
-
     def test_is_its_row(self, source: Source) -> None:
         assert SOURCES.load(self.kind) is type(source)
         assert source.kind == self.kind
