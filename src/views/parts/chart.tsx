@@ -16,6 +16,9 @@ export interface ILine {
 
 const MARGIN = { top: 8, right: 10, bottom: 20, left: 44 };
 
+/** How many lines have a colour and a pattern of their own. */
+const LINES = 6;
+
 /**
  * Lines over steps, with a legend that reads out the values under the pointer (or under the arrow keys).
  */
@@ -64,7 +67,7 @@ export function LineChart(props: {
         {lines.map((line, i) => (
           <span key={line.name} className="mn-legend-item">
             <svg width="16" height="8" aria-hidden="true">
-              <path className={`mn-line mn-line-${i % 4}`} d="M0 4H16" />
+              <path className={`mn-line mn-line-${i % LINES}`} d="M0 4H16" />
             </svg>
             {line.name}
             <span className="mn-num mn-legend-value">
@@ -151,12 +154,12 @@ function Line(props: {
   return (
     <g>
       {line.points.length > 1 && (
-        <path className={`mn-line mn-line-${i % 4}`} d={`M${path}`} />
+        <path className={`mn-line mn-line-${i % LINES}`} d={`M${path}`} />
       )}
       {marked.map(point => (
         <circle
           key={point.x}
-          className={`mn-dot mn-dot-${i % 4}`}
+          className={`mn-dot mn-dot-${i % LINES}`}
           cx={px(x(point.x))}
           cy={px(y(point.y))}
           r={point.x === at ? 3.5 : 2}
