@@ -1,0 +1,102 @@
+"""What every step works with: a job's recipe, its rows, its models, and how it says what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.catalog.folder import describe
+from modelnook.catalog.search import fetch, info
+from modelnook.data.snapshot import load_snapshot
+from modelnook.domain.dataset import DatasetRef
+from modelnook.domain.errors import NotFoundError
+from modelnook.domain.event import Progress
+from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.jobs.recorder import Recorder
+from modelnook.store import Store
+from modelnook.store.runs import RunFolder
+
+__all__ = ["Context", "Rows", "measured", "parts", "take"]
+
+Rows = dict[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step works with."""
+
+    store: Store
+    run: RunFolder
+    recipe: Recipe
+    recorder: Recorder
+    resume: bool
+
+    def emit(self, event: Any) -> None:
+        """Pass an event on."""
+        self.recorder.emit(event)
+
+    def stop(self) -> bool:
+        """Whether to end."""
+        return self.recorder.stop()
+
+    def phase(self, name: str) -> None:
+        """Say what is being done now."""
+        self.emit(Progress(name))
+
+    def fetch(self, ref: str) -> Path:
+        """A model's folder."""
+        return fetch(ModelRef.parse(ref), self.emit, stop=self.stop)
+
+    def rows(self, data: DatasetRef | None) -> Rows:
+        """Role -> values of a snapshot."""
+        if data is None:
+            raise NotFoundError("jobs.no_snapshot", run=self.run.id)
+        return dict(load_snapshot(data, self.store.home))
+
+    def measured_on(self) -> Rows:
+        """The rows to measure on: those given, or the validation rows of the run that made the model."""
+        rows, split = self.rows(self.recipe.data), self.run.split()
+        return take(rows, split["validation"]) if "validation" in split else rows
+
+    def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
+        """Make a finished folder a local model."""
+        ref = self.store.models.add(name, folder, info)
+        made = self.store.models.info(ref.id, ref.revision)
+        self.store.index.put_models("local", self.store.models.all(), replace=True)
+        self.recorder.mirror.model(ref.id, Path(made.path or ""))
+        return ref
+
+    def base(self) -> ModelInfo:
+        """The entry of the model that is worked on."""
+        return info(self.recipe.model)[0]
+
+    def lineage(self, folder: Path) -> ModelInfo:
+        """A made model's entry: what its files say, and where it comes from."""
+        base = ModelRef.parse(self.recipe.model)
+        made = describe(folder, ref="", id=self.recipe.name, source="local", updated=self.recorder.record.created)
+        return replace(
+            made, base_model=str(base), run=self.run.id, license=self.base().license, tags=(self.recipe.verb,)
+        )
+
+
+def take(rows: Rows, positions: list[int]) -> Rows:
+    """The rows at ``positions``."""
+    return {role: [values[i] for i in positions] for role, values in rows.items()}
+
+
+def parts(context: Context) -> tuple[Rows, Rows]:
+    """``(training rows, validation rows)`` of a training run."""
+    recipe = context.recipe
+    rows = context.rows(recipe.data)
+    split = context.run.split()
+    if recipe.eval_data is not None:
+        return rows, context.rows(recipe.eval_data)
+    return take(rows, split["train"]), take(rows, split["validation"])
+
+
+def measured(context: Context, rows: Rows) -> dict[str, Any]:
+    """How many rows were measured on, and which: part of every report."""
+    return {"rows": len(next(iter(rows.values()), ())), "data": context.recipe.knobs.get("measured_on")}

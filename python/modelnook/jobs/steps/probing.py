@@ -1,0 +1,33 @@
+"""Measuring a model folder in a clean process, as part of a step."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from modelnook.jobs import process
+from modelnook.jobs.steps.context import Context
+
+__all__ = ["prober"]
+
+
+def prober(context: Context) -> Callable[..., Any]:
+    """Measures a model folder in a process of its own: its memory is its own, its caches are cold."""
+    from modelnook.measure.outputs import write_rows
+    from modelnook.measure.probe import probe_args, read_probe
+
+    def probe(path: Path, rows: list[Any]) -> Any:
+        work = context.run.path / "probe"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700)
+        write_rows(work / "rows.json", rows)
+        arguments = probe_args(path, work / "rows.json", work, task=context.recipe.task)
+        code = process.call(arguments, context.store, context.run.log, stop=context.stop)
+        try:
+            return read_probe(work, code)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    return probe
