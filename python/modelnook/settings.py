@@ -6,6 +6,7 @@
 ``MODELNOOK_LANG``        ``en`` or ``zh``; else the saved setting, else the environment's ``LANG``
 ``MODELNOOK_DEBUG``       ``1``: tracebacks instead of one-sentence errors
 ``MODELNOOK_THREADS``     threads a job may use (default: the cores this process may run on)
+``MODELNOOK_WARM``        minutes that an idle process keeps the imports for the next job (default 10; 0: none does)
 ``MODELNOOK_MIRROR``      a folder where finished checkpoints and run records are copied as well
 ``MODELNOOK_WANDB_PROJECT``, ``WANDB_PROJECT``, ``WANDB_ENTITY``, ``WANDB_MODE``, ``WANDB_API_KEY``, ``WANDB_BASE_URL``
 ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME``, ``HF_HUB_OFFLINE``   as huggingface_hub means them
@@ -69,6 +70,14 @@ class Settings:
             return len(os.sched_getaffinity(0))
         except AttributeError:
             return os.cpu_count() or 1
+
+    @property
+    def warm_minutes(self) -> float:
+        """Minutes that an idle process keeps a job's imports; 0: none does."""
+        try:
+            return max(0.0, float(self.environ.get("MODELNOOK_WARM", "10")))
+        except ValueError:
+            return 10.0
 
     @property
     def mirror(self) -> Path | None:

@@ -228,14 +228,17 @@ def _local(ref: str) -> ModelRef:
 
 
 def ps() -> Table:
-    """What is loaded in this process, and what trains or waits on this machine."""
+    """What is loaded in this process, and what trains, waits or keeps imports for the next job on this machine."""
+    from modelnook.jobs import warm
     from modelnook.model import loaded
 
     store = Store()
     here = [("loaded", m.ref, m.runtime.name, m.runtime.device, m.info.bytes, os.getpid()) for m in loaded()]
     live = store.runs(state="running", limit=50) + store.runs(state="queued", limit=50)
     jobs = [(r.shown_state, r.name, r.kind, r.device, _resident(r.pid), r.pid) for r in live]
-    return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *jobs))
+    waiting = warm.pid(store.home)
+    idle = [("warm", "", t("jobs.warm"), None, _resident(waiting), waiting)] if waiting else []
+    return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *jobs, *idle))
 
 
 def _resident(pid: int | None) -> int | None:
@@ -248,7 +251,10 @@ def _resident(pid: int | None) -> int | None:
 
 
 def unload(ref: str | None = None) -> builtins.list[str]:
-    """Give back the memory of a loaded model, or of all."""
+    """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job."""
+    from modelnook.jobs import warm
     from modelnook.model import unload as drop
 
+    if ref is None:
+        warm.end(Store().home)
     return drop(ref)

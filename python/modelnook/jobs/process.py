@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.jobs import warm
 from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
 from modelnook.store.runs import RunFolder
@@ -45,8 +46,12 @@ def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
         StoreError: no room for the log.
     """
     reap()
+    environ, python = environment(store), python or sys.executable
+    forked = warm.ask(warm.place(store.home, python, environ), run.id, seen, environ, run.log)
+    if forked:
+        return forked
     # -P: a file beside the notebook that is called like a package must not be imported in its place.
-    command = [python or sys.executable, "-P", "-m", "modelnook.jobs.worker", run.id, str(seen)]
+    command = [python, "-P", "-m", "modelnook.jobs.worker", run.id, str(seen)]
     with disk_errors(run.path):
         log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     try:
@@ -55,7 +60,7 @@ def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment(store),
+            env=environ,
             cwd=store.home,
             start_new_session=True,
             close_fds=True,

@@ -1,7 +1,11 @@
-"""``python -m modelnook.jobs.worker RUN EPOCH``: takes a run's lease, waits for its device, works, writes, ends."""
+"""``python -m modelnook.jobs.worker RUN EPOCH``: takes a run's lease, waits for its device, works, writes, ends.
+
+The first that trains leaves a process behind from which the next are forked, see :mod:`modelnook.jobs.warm`.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -11,10 +15,13 @@ from types import FrameType
 from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
+from modelnook.jobs import warm
 from modelnook.jobs.device import device_lease, pick, wait_for
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
+from modelnook.settings import current
 from modelnook.store import Store
+from modelnook.store.lease import Holder
 from modelnook.store.runs import RunFolder
 
 __all__ = ["main", "work"]
@@ -22,9 +29,24 @@ __all__ = ["main", "work"]
 
 def main(arguments: list[str]) -> int:
     """The worker's program; 0 when the run ended in any recorded way, 3 when another has it."""
-    id, seen = arguments[0], int(arguments[1]) if len(arguments) > 1 else 0
-    store = Store()
-    run = store.run(id)
+    warmth = warm.place(current().home, sys.executable, os.environ)
+    run, seen, holder = _take(arguments)
+    if holder and _trains(run):
+        forked = warm.become(current().home, warmth)
+        if forked == []:
+            return 0
+        if forked:
+            run, seen, holder = _take(forked)
+    if holder is None:
+        return 3
+    code = work(Store(), run, seen, holder)
+    warm.teach(warmth)
+    return code
+
+
+def _take(arguments: list[str]) -> tuple[RunFolder, int, Holder | None]:
+    """A run, the epoch it follows, and its lease; held before anything is imported, which may take long."""
+    run, seen = RunFolder(current().home / "runs" / arguments[0]), int(arguments[1])
 
     def ask(signal_number: int, frame: FrameType | None) -> None:
         # A terminal's Ctrl-C or a polite kill is a wish to stop like any other: finish the step, keep the model.
@@ -32,13 +54,19 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
-    return work(store, run, seen)
+    return run, seen, run.lease.take(seen) if run.recipe() else None
 
 
-def work(store: Store, run: RunFolder, seen: int = 0) -> int:
+def _trains(run: RunFolder) -> bool:
+    """Whether a job imports PyTorch in any case; one on ONNX Runtime must not wait for it."""
+    recipe = run.recipe()
+    return recipe is not None and recipe.verb == "finetune"
+
+
+def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = None) -> int:
     """Do a run in this process: the child's body, and ``on="kernel"``."""
     recipe, record = run.recipe(), run.record()
-    holder = run.lease.take(seen) if recipe and record else None
+    holder = holder or (run.lease.take(seen) if recipe and record else None)
     if recipe is None or record is None or holder is None:
         return 3
     recorder = Recorder(store, run, holder, replace(record, state="queued"))

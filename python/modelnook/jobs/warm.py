@@ -1,0 +1,278 @@
+"""A process that keeps the imports of the last jobs and forks a worker for the next: it starts in a blink.
+
+The first worker that has imported PyTorch forks off a copy of itself that waits at a socket in the store; later workers
+are forked from that copy, so that imports are paid once and each job's memory is given back when its process ends.
+The copy holds no rows and no weights; it ends after ten idle minutes (``MODELNOOK_WARM``), when its store is gone, and
+when another takes its place.
+
+A worker is only forked where it sees what a fresh one would: same interpreter, environment and code (see :func:`key`).
+Linux alone: forking is unsafe beside macOS's frameworks, and Windows has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from modelnook.settings import current
+
+__all__ = ["ask", "become", "end", "pid", "place", "teach"]
+
+FIRST = ("torch", "transformers", "modelnook.training.loop", "modelnook.finetune.engine", "modelnook.jobs.steps")
+"""What every training job imports before anything else."""
+
+KEPT = frozenset(
+    ("accelerate", "modelnook", "numpy", "onnxruntime", "pandas", "peft", "pyarrow", "safetensors", "scipy", "sklearn",
+     "tokenizers", "torch", "transformers")
+)  # fmt: skip
+"""Packages whose modules are taken over from a worker that ends: their import starts no threads and opens nothing."""
+
+OWN = ("JPY_", "KERNEL_", "JUPYTER", "SSH_", "TERM", "VSCODE_", "WINDOWID", "XDG_", "DBUS_", "LS_COLORS", "WANDB_")
+OWN_NAMES = frozenset(("_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "INVOCATION_ID", "PYTEST_CURRENT_TEST"))
+"""Variables that nothing reads while it is imported: they may differ from those of the process that forks."""
+
+CONNECT_S = 2.0
+LOOK_S = 5.0
+LONGEST_ADDRESS = 100
+
+
+def possible() -> bool:
+    """Whether workers are forked here at all."""
+    return sys.platform == "linux" and hasattr(os, "fork") and current().warm_minutes > 0
+
+
+def key(python: str, environ: Mapping[str, str]) -> str:
+    """What a forked worker has in common with a fresh one: interpreter, environment, and the code on disk."""
+    seen = {n: v for n, v in environ.items() if not n.startswith(OWN) and n not in OWN_NAMES}
+    said = json.dumps([python, sorted(seen.items()), _code()], ensure_ascii=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _code() -> list[int]:
+    """Changes when a package is installed or removed, or a file of ours is edited."""
+    ours = Path(__file__).parents[1]
+    rooms = [ours, *(entry for entry in ours.iterdir() if entry.is_dir())]
+    newest = max(file.stat().st_mtime_ns for room in rooms for file in room.glob("*.py"))
+    installed = [Path(entry) for entry in sys.path if entry.endswith("site-packages")]
+    return [newest, *(folder.stat().st_mtime_ns for folder in installed if folder.is_dir())]
+
+
+def address(home: Path, name: str) -> Path | None:
+    """The socket of a warm process; None where the store's path is too long for one."""
+    path = home / "warm" / name
+    return path if len(os.fsencode(path)) < LONGEST_ADDRESS else None
+
+
+def place(home: Path, python: str, environ: Mapping[str, str]) -> Path | None:
+    """The socket of the process that forks workers for such callers; None where nothing is forked.
+
+    A worker asks at its very start: what it imports may change the environment.
+    """
+    return address(home, key(python, environ)) if possible() else None
+
+
+def ask(path: Path | None, run: str, seen: int, environ: Mapping[str, str], log: Path) -> int | None:
+    """Have a worker forked; its pid, or None where no fitting process waits."""
+    if path is None or not path.exists():
+        return None
+    order = {"run": run, "seen": seen, "environ": dict(environ), "log": str(log)}
+    try:
+        answer = _say(path, order)
+    except (OSError, ValueError):
+        # Nobody listens: the process has died without tidying up.
+        path.unlink(missing_ok=True)
+        return None
+    return int(answer["pid"])
+
+
+def teach(path: Path | None) -> None:
+    """Tell the process that forks which modules a worker, at its end, has had to import."""
+    if path is None or not path.exists():
+        return
+    with suppress(OSError, ValueError):
+        _say(path, {"modules": sorted(_kept(sys.modules))})
+
+
+def end(home: Path) -> int:
+    """End the warm processes of a store; how many there were."""
+    count = 0
+    for path in (home / "warm").glob("*"):
+        with suppress(OSError, ValueError):
+            _say(path, {"end": True})
+            count += 1
+        path.unlink(missing_ok=True)
+    return count
+
+
+def pid(home: Path) -> int | None:
+    """The process that waits in a store."""
+    for path in (home / "warm").glob("*"):
+        with suppress(OSError, ValueError):
+            return int(_say(path, {})["pid"])
+    return None
+
+
+def bring_in(modules: Iterable[str]) -> None:
+    """Import what can be; a module that can't isn't needed by the job that asked for it."""
+    for name in modules:
+        if name not in sys.modules:
+            with suppress(Exception):
+                importlib.import_module(name)
+
+
+def become(home: Path, path: Path | None) -> list[str] | None:
+    """Fork the process that waits, where there is none yet; called by a worker before it has begun.
+
+    Returns:
+        None in the caller, which goes on as it was. In the copy it returns only at its end: ``[]``, or in one of
+        the workers that were forked from it: ``[run, epoch]``.
+    """
+    if path is None or path.exists():
+        return None
+    bring_in(FIRST)
+    if not _alone():
+        return None
+    end(home)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        listener.listen(8)
+    except OSError:
+        # Another was faster, or the file system has no sockets.
+        return None
+    if os.fork():
+        listener.close()
+        return None
+    return _Waiting(home, path, listener).serve()
+
+
+class _Waiting:
+    """The copy: it forks, it imports what it is told to, it ends."""
+
+    def __init__(self, home: Path, path: Path, listener: socket.socket) -> None:
+        self.home, self.path, self.listener = home, path, listener
+        self.inode = path.stat().st_ino
+        self.idle = 60 * current().warm_minutes
+
+    def serve(self) -> list[str]:
+        """``[]`` at its end; ``[run, epoch]`` in a worker."""
+        os.setsid()
+        _output(self.home / "warm.log")
+        # Workers that have ended are gone at once: a zombie looks alive to who waits for it.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        last = time.monotonic()
+        while time.monotonic() - last < self.idle and self._mine():
+            if not select.select([self.listener], [], [], LOOK_S)[0]:
+                continue
+            connection, _ = self.listener.accept()
+            with connection:
+                order = _heard(connection)
+                if order is None:
+                    continue
+                last = time.monotonic()
+                if "run" in order:
+                    if not self._fork(connection, order):
+                        return [order["run"], str(order["seen"])]
+                    continue
+                _answer(connection, {"pid": os.getpid()})
+                bring_in(name for name in order.get("modules", ()) if name in _kept([name]))
+                if order.get("end") or not _alone():
+                    break
+        if self._mine():
+            self.path.unlink(missing_ok=True)
+        return []
+
+    def _mine(self) -> bool:
+        """Whether callers still reach this process: the store is there, and the socket is this one's."""
+        try:
+            return self.path.stat().st_ino == self.inode
+        except OSError:
+            return False
+
+    def _fork(self, connection: socket.socket, order: dict[str, Any]) -> bool:
+        """Whether this is the copy that goes on waiting, and not the worker."""
+        child = os.fork()
+        if child:
+            _answer(connection, {"pid": child})
+            return True
+        connection.close()
+        self.listener.close()
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _output(Path(order["log"]))
+        os.environ.clear()
+        os.environ.update(order["environ"])
+        return False
+
+
+def _output(log: Path) -> None:
+    """Standard output and error go to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+
+
+def _alone() -> bool:
+    """Whether Python runs one thread: a fork takes no other with it, only the locks that they hold.
+
+    The pools that OpenBLAS and jemalloc start when they are imported end and begin anew around a fork (pthread_atfork).
+    """
+    return threading.active_count() == 1
+
+
+def _kept(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.partition(".")[0] in KEPT]
+
+
+def _say(path: Path, order: dict[str, Any]) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_S)
+        connection.connect(str(path))
+        _answer(connection, order)
+        connection.shutdown(socket.SHUT_WR)
+        heard: dict[str, Any] = json.loads(_all(connection))
+        return heard
+
+
+def _heard(connection: socket.socket) -> dict[str, Any] | None:
+    """An order of this person's, or None."""
+    connection.settimeout(CONNECT_S)
+    try:
+        said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        if struct.unpack("3i", said)[1] != os.getuid():
+            return None
+        heard: dict[str, Any] = json.loads(_all(connection))
+        return heard
+    except (OSError, ValueError):
+        return None
+
+
+def _all(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _answer(connection: socket.socket, said: dict[str, Any]) -> None:
+    with suppress(OSError):
+        connection.sendall(json.dumps(said).encode())
