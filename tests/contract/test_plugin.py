@@ -1,4 +1,4 @@
-"""The example of a package of somebody else's: built, installed beside, found by its entry point, and held by our suite."""
+"""The example of somebody else's package: built, installed beside, found by its entry point, held by our suite."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])}
 
 
+def run(command: list[str], environ: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, check=False)
+
+
 def test_its_tests_pass(installed: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
     done = subprocess.run(
@@ -40,13 +44,7 @@ from pathlib import Path
 run = mn.finetune(str(tiny_model(Path("base"))), tiny_rows(64, seed=0), epochs=1, track=["csv"])
 print(run.folder.path / "tracking" / "curves.csv")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**installed, "MODELNOOK_THREADS": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = run([sys.executable, "-c", script], {**installed, "MODELNOOK_THREADS": "1"}, tmp_path)
     assert not done.returncode, done.stderr
     lines = Path(done.stdout.splitlines()[-1]).read_text(encoding="utf-8").splitlines()
     assert lines[0] == "step,epoch,name,value"
