@@ -5,8 +5,8 @@
     python benchmarks/sft.py --data FILE   rows of {"prompt": …, "completion": …}
 
 Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
-rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it with
-its defaults. Real tokens a second, padding left out, of training alone. Needs TRL: pip install trl. Target: 1.5x.
+rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it in
+its defaults. Real tokens a second, without padding, of training alone. Needs TRL: pip install trl. Target: 1.5x.
 """
 
 from __future__ import annotations
