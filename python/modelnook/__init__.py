@@ -22,10 +22,10 @@ _HANDLES = {
 }
 _VERBS = frozenset(
     "compare evaluate finetune info list load offline predict ps pull quantize rename resume rm runs search settings "
-    "sources stop unload".split()
+    "sources stop tune unload".split()
 )
 # Verbs of issues to come share a name with their room too; their rooms must not take the place either.
-_ROOMS = _VERBS | {"run", "tune", "explain", "serve", "publish", "export"}
+_ROOMS = _VERBS | {"run", "explain", "serve", "publish", "export"}
 
 __all__ = sorted({*_HANDLES, *_VERBS})
 

@@ -9,14 +9,17 @@ from typing import Any
 
 from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError
 from modelnook.domain.model import ModelInfo
-from modelnook.domain.run import LIVE, RunRecord
+from modelnook.domain.run import LIVE, LOWER_IS_BETTER, RunRecord
 from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
 from modelnook.store.series import Series
 
-__all__ = ["Run", "RunList"]
+__all__ = ["Run", "RunList", "trials_table"]
+
+AGAIN = 3
+"""How often a wait goes on with a tuning whose process was killed; a fourth death is no accident."""
 
 Listener = Callable[["Run"], None]
 
@@ -95,12 +98,19 @@ class Run:
             TimeoutError: it still runs after ``timeout`` seconds; it goes on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        asked = False
+        asked, resumed = False, 0
         while True:
             try:
                 ended = self._wait(deadline, on_update, every)
                 self.note = "" if asked else self.note
                 return ended
+            except ConflictError as error:
+                record = self.record
+                if asked or error.code != "jobs.crashed" or record.kind != "tune" or resumed >= AGAIN:
+                    raise
+                resumed += 1
+                self.note = t("jobs.tune_resumed", run=self.id, time=resumed, most=AGAIN)
+                self.resume(background=True)
             except KeyboardInterrupt:
                 if asked:
                     self.note = t("jobs.detached", run=self.id)
@@ -186,6 +196,17 @@ class Run:
         )
         return Table(("step", "epoch", "time", *names), table)
 
+    @property
+    def trials(self) -> Any:
+        """A DataFrame, one row a trial of a tuning run: number, state, value, seconds and the knobs it had."""
+        return trials_table(self.record).to_frame()
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best trial of a tuning run so far: ``number``, ``value`` on the validation rows, ``knobs``."""
+        found: dict[str, Any] | None = (self.record.report or {}).get("best")
+        return found
+
     def code(self) -> str:
         """A plain script on transformers that does the same training.
 
@@ -263,6 +284,25 @@ class RunList:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"items": [r.to_dict() for r in self.items], "cursor": self.store.index.cursor()}
+
+
+def trials_table(record: RunRecord) -> Table:
+    """The trials of a tuning run, best first; those without a value last."""
+    rows = list((record.report or {}).get("trials") or ())
+    sign = 1 if record.primary_metric in LOWER_IS_BETTER else -1
+    rows.sort(key=lambda row: (row.get("state") != "finished", sign * (row.get("value") or 0.0)))
+    names = list(dict.fromkeys(name for row in rows for name in row.get("knobs") or {}))
+    cells = tuple(
+        (
+            row.get("number"),
+            row.get("state"),
+            row.get("value"),
+            row.get("seconds"),
+            *(row["knobs"].get(n) for n in names),
+        )
+        for row in ({**row, "knobs": row.get("knobs") or {}} for row in rows)
+    )
+    return Table(("trial", "state", record.primary_metric or "value", "seconds", *names), cells)
 
 
 def _wandb(record: RunRecord) -> str | None:

@@ -10,6 +10,7 @@ from modelnook.api.models import info, list, load, predict, ps, pull, rename, rm
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
 from modelnook.api.training import finetune
+from modelnook.api.tuning import tune
 from modelnook.api.upkeep import gc_sources, refresh_sources
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "sources",
     "stop",
     "sync",
+    "tune",
     "unload",
 ]

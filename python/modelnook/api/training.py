@@ -14,7 +14,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["finetune", "seconds", "trackers"]
+__all__ = ["finetune", "knobs_of", "seconds", "task_of", "trackers"]
 
 WHERE = ("process", "kernel")
 
@@ -84,7 +84,7 @@ def finetune(
     eval_data = validation_part(data) if eval_data is None else eval_data
     data = without(read(data), drop)
     found = None if ref == "auto" else resolve(ref)
-    task = task or _task_of(data, given, found)
+    task = task or task_of(data, given, found)
     spec = spec_of(task)
     task = spec.name
     if method != "auto":
@@ -93,7 +93,7 @@ def finetune(
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(spec.methods))
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
-    knobs = _knobs(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
     table = read_table(store, data, spec, given)
     values = table.values()
     found_odd = spec.check(values)
@@ -138,7 +138,7 @@ def finetune(
     return run if background else run.wait()
 
 
-def _task_of(rows: Any, given: dict[str, str], found: Any) -> str:
+def task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     """The task that a table's columns tell."""
     from modelnook.data.columns import has_role, label_kind, only_text
     from modelnook.tasks import TASKS
@@ -152,7 +152,7 @@ def _task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     return infer(has, lambda: label_kind(rows, given), TASKS, base == "text-generation")
 
 
-def _knobs(
+def knobs_of(
     size: str,
     epochs: float | None,
     learning_rate: float | None,
@@ -162,6 +162,7 @@ def _knobs(
     metric: str | None,
     spec: Any,
 ) -> dict[str, Any]:
+    """What a person said of a training, checked."""
     from modelnook.finetune.plan import SIZES
 
     if size not in SIZES:

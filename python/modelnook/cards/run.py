@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelnook.cards import tuning
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.scores import scores
@@ -33,9 +34,11 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_report(record))
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
+    elif record.kind == "tune":
+        pieces += tuning.trials(record)
     elif record.metrics:
         pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
-    pieces += _charts(record, series or {})
+    pieces += (tuning.history if record.kind == "tune" else _charts)(record, series or {})
     pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
     told = tuple(
         p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text)

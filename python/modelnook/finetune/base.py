@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +36,8 @@ class Method(ABC):
 
     def __init__(self, **knobs: Any) -> None:
         self.knobs = knobs
+        self.once: Callable[[tuple[Any, ...], Callable[[], Any]], Any] = lambda key, make: make()
+        """Asked for what follows from base model and rows alone: runs on the same rows share it."""
 
     @abstractmethod
     def prepare(self, model: Any, task: Task) -> Any:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from modelnook.domain.errors import StoreError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
-from modelnook.finetune.plan import KNOBS, Plan, plan_for
+from modelnook.finetune.plan import KNOBS, Plan, lengths_for, plan_for
+from modelnook.finetune.shared import Shared
 from modelnook.tasks import TASKS
 from modelnook.training.base import TrainConfig
 
@@ -66,6 +68,7 @@ def fit(
     *,
     resume: bool = False,
     on_checkpoint: Callable[[Path], None] | None = None,
+    shared: Shared | None = None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
 
@@ -75,6 +78,7 @@ def fit(
         out: the folder to make; it appears complete or not at all.
         resume: go on from the newest checkpoint; without it, old ones are removed.
         on_checkpoint: called with the folder of each complete checkpoint.
+        shared: what earlier runs on the same rows have computed; this one takes from it, and adds to it.
 
     Raises:
         DataError: labels or texts that can't be trained on, a vocabulary that can't read them.
@@ -92,17 +96,26 @@ def fit(
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
     labels = spec.labels(train if evaluation is None or recipe.eval_data is not None else _joined(train, evaluation))
-    planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs)
+    shared = shared or Shared()
+    lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
+    planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
     config = _config(recipe, planned, spec.metrics_for(train))
     for warning in planned.warnings:
         emit(warning)
     task = TASKS.load(name)(labels)
     task.learnt = spec.learn(train)
     method = _method(recipe, planned.method)
+    method.once = partial(_once, shared, (model_path, planned.max_length))
     _seed(recipe.seed)
     model, processor = task.load(str(model_path))
-    train_rows = task.encode(processor, train, planned.max_length)
-    eval_rows = task.encode(processor, evaluation, planned.max_length) if evaluation is not None else None
+    train_rows, eval_rows = (
+        shared.once(
+            (part, model_path, planned.max_length), partial(task.encode, processor, columns, planned.max_length)
+        )
+        if columns is not None
+        else None
+        for part, columns in (("train", train), ("evaluation", evaluation))
+    )
     model = method.prepare(model, task)
     params = {
         **planned.knobs(),
@@ -190,6 +203,11 @@ def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfi
 def _method(recipe: Recipe, name: str) -> Any:
     kind = METHODS.load(name)
     return kind(**{k: recipe.knobs[k] for k in kind.options if recipe.knobs.get(k) is not None})
+
+
+def _once(shared: Shared, of: tuple[Any, ...], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What a method computes of rows and base model alone."""
+    return shared.once((*of, *key), make)
 
 
 def _seed(seed: int) -> None:

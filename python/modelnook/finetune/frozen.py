@@ -10,6 +10,7 @@ first token. ``last-k`` trains the last layers as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -140,9 +141,10 @@ class LastK(Method):
         held: list[torch.Tensor] = [torch.empty(0)]
         done = 0
         made: list[Rows] = []
-        for rows in (train, evaluation):
+        for part, rows in (("train", train), ("evaluation", evaluation)):
             if rows is not None:
-                hidden = self._hidden(model, task, processor, rows, device, cut, emit, done, len(lengths))
+                make = partial(self._held, model, task, processor, rows, device, cut, emit, done, len(lengths))
+                hidden, self.as_tuple = self.once(("hidden", part, self.first, cut), make)
                 made.append({**(_firsts(rows) if cut else rows), "hidden": hidden})
                 done += len(hidden)
         for at in range(self.first):
@@ -199,6 +201,11 @@ class LastK(Method):
                 for at, layer in enumerate(self.originals):
                     self.stack[at] = layer
         return again.shape == outputs.shape and torch.allclose(again, outputs, rtol=1e-3, atol=1e-4)
+
+    def _held(self, *arguments: Any) -> tuple[list[torch.Tensor], bool]:
+        """Each row's vectors, and whether the layers give them in a tuple."""
+        hidden = self._hidden(*arguments)
+        return hidden, self.as_tuple
 
     def _hidden(
         self,

@@ -18,7 +18,18 @@ from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
-__all__ = ["KNOBS", "SIZES", "Lengths", "Plan", "choose_method", "measure_lengths", "partners", "plan", "plan_for"]
+__all__ = [
+    "KNOBS",
+    "SIZES",
+    "Lengths",
+    "Plan",
+    "choose_method",
+    "lengths_for",
+    "measure_lengths",
+    "partners",
+    "plan",
+    "plan_for",
+]
 
 SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
@@ -175,21 +186,27 @@ def choose_method(
 
 
 def plan_for(
-    spec: Spec, model_path: Path, columns: Columns, *, method: str = "auto", knobs: Mapping[str, Any] | None = None
+    spec: Spec,
+    model_path: Path,
+    columns: Columns,
+    *,
+    method: str = "auto",
+    knobs: Mapping[str, Any] | None = None,
+    lengths: Lengths | None = None,
 ) -> Plan:
     """The plan of a task on training rows; what ``knobs`` leaves out is decided.
 
     Args:
         columns: role -> values of the rows to train on.
         knobs: ``size epochs learning_rate batch_size max_length``, those that were given.
+        lengths: of these rows, where they have been measured.
 
     Raises:
         UsageError, DataError: see :func:`plan`.
     """
-    texts = spec.pieces(columns)
     tensors = tensors_of(model_path)
     return plan(
-        lengths=measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns),
+        lengths=lengths or lengths_for(spec, model_path, columns),
         rows=len(next(iter(columns.values()))),
         classes=len(spec.labels(columns)),
         parameters=parameters_of(tensors),
@@ -200,6 +217,12 @@ def plan_for(
         keeps_end=spec.keeps_end,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
+
+
+def lengths_for(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
+    """How long rows are for this model."""
+    texts = spec.pieces(columns)
+    return measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns)
 
 
 def _whole(spec: Spec, model_path: Path, columns: Columns) -> Lengths:

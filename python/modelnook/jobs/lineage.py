@@ -22,7 +22,7 @@ def training_run(store: Store, ref: str) -> RunFolder | None:
             return None
         run = store.run(entry.run) if entry.run else None
         recipe = run.recipe() if run else None
-        if run and recipe and recipe.verb == "finetune":
+        if run and recipe and recipe.verb in ("finetune", "tune"):
             return run
         wanted = entry.base_model if entry.source == "local" else None
     return None

@@ -209,7 +209,7 @@ class RunFolder:
             return "", 0
 
 
-RESUMABLE = frozenset({"finetune"})
+RESUMABLE = frozenset({"finetune", "tune"})
 """Kinds that keep checkpoints; the others are started anew."""
 
 

@@ -150,6 +150,8 @@ class _Reading:
             self.call.kwargs[arg.name] = [line.strip() for line in lines if line.strip()]
         elif self.verb.body == "options":
             self.take(body_words(lines))
+        elif self.verb.body == "knobs":
+            self.call.kwargs["space"] = [line.strip() for line in lines if line.strip() and line.strip()[0] != "#"]
         else:
             raise UsageError("verbs.no_body", verb=self.verb.name)
 

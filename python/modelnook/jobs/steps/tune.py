@@ -1,0 +1,247 @@
+"""Tuning: trials of fine-tuning on the same rows, and what the best of them gains on rows that none of them saw."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.jobs.steps.context import Context, take
+from modelnook.messages import t
+from modelnook.store.files import write_json
+
+__all__ = ["tune"]
+
+SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
+"""What a trial's row says of it, beside the knobs of the space."""
+
+
+def tune(context: Context) -> Finished:
+    """Search, then measure the best and the default configuration on the held-out rows."""
+    from modelnook.tune.engine import search
+    from modelnook.tune.space import Space
+    from modelnook.tune.study import Study
+
+    recipe, knobs = context.recipe, context.recipe.knobs
+    context.phase("loading")
+    metric = context.recorder.record.primary_metric or ""
+    lower = metric in LOWER_IS_BETTER
+    trials = _Trials(context, metric)
+    study = Study(
+        context.run.path / "study.log",
+        fingerprint=recipe.identity(),
+        lower=lower,
+        seed=recipe.seed,
+        trials=knobs["trials"],
+        pruner=knobs["pruner"],
+    )
+    used = sum(row["seconds"] for row in study.told())
+    budget = knobs.get("budget_seconds")
+    space = Space.from_dict(knobs["space"])
+    search(
+        study,
+        space,
+        trials.attempt,
+        metric=metric,
+        defaults=trials.defaults(),
+        trials=knobs["trials"],
+        deadline=None if budget is None else time.monotonic() + max(0.0, budget - used),
+        better=(lambda a, b: a < b) if lower else (lambda a, b: a > b),
+        keep=trials.keep,
+        emit=trials.emit,
+        listed=lambda rows: trials.show(rows, space, study),
+        stop=context.stop,
+    )
+    return trials.end(study, space)
+
+
+@dataclass
+class _Trials:
+    context: Context
+    metric: str
+
+    def __post_init__(self) -> None:
+        from modelnook.finetune.shared import Shared
+        from modelnook.tasks import TASKS
+
+        recipe, split = self.context.recipe, self.context.run.split()
+        rows = self.context.rows(recipe.data)
+        self.train, self.holdout = take(rows, split["train"]), take(rows, split["holdout"])
+        given = recipe.eval_data is not None
+        self.evaluation = self.context.rows(recipe.eval_data) if given else take(rows, split["validation"])
+        self.spec = TASKS.load(recipe.task or "", light=True)()
+        self.shared = Shared()
+        self.folder = self.context.run.path / "trials"
+        self.ended = 0
+        self.report: dict[str, Any] = {}
+
+    def defaults(self) -> dict[str, Any]:
+        """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
+        return {"warmup": 0.1, "weight_decay": 0.0, "rank": 16, "alpha": 32, "dropout": 0.05, "layers": 2,
+                "model": self.context.recipe.model}  # fmt: skip
+
+    def emit(self, event: Any) -> None:
+        """An event of the search itself."""
+        if isinstance(event, Progress):
+            self.ended = event.step
+            self.shown = event
+        self.context.emit(event)
+
+    def attempt(
+        self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
+    ) -> Any:
+        """One training; its model lies in ``trials/NAME`` until it is kept or the next one comes."""
+        from modelnook.finetune.engine import fit
+        from modelnook.tune.engine import Outcome
+
+        recipe, resolved = self._recipe(knobs)
+        out = self.folder / name
+        shutil.rmtree(out, ignore_errors=True)
+        scratch = self.folder / "checkpoints"
+        try:
+            done = fit(
+                recipe,
+                self.context.fetch(recipe.model),
+                self.train,
+                self.evaluation,
+                out=out,
+                checkpoints_dir=scratch,
+                emit=self._listener(name, report),
+                stop=stop,
+                shared=self.shared,
+            )
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        said = {n: done.params[n] for n in SHOWN if n in done.params}
+        return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.stopped)
+
+    def _recipe(self, knobs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
+        """A training's recipe, and the knobs that it has from the space; factors of the planned rate resolved."""
+        base = self.context.recipe
+        fixed = {n: v for n, v in base.knobs["fixed"].items() if v is not None}
+        own = {**fixed, **{n: v for n, v in knobs.items() if n not in ("method", "model")}}
+        model, method = str(knobs.get("model", base.model)), str(knobs.get("method", base.method or "auto"))
+        made = replace(base, verb="finetune", model=model, method=method, knobs=own)
+        space = base.knobs["space"]
+        if knobs.get("learning_rate") is not None and space.get("learning_rate", {}).get("times"):
+            own["learning_rate"] = knobs["learning_rate"] * self._planned(made, own).learning_rate
+        seconds = base.knobs.get("trial_seconds")
+        own |= {"checkpoint_every_s": 0.0, **({"max_seconds": seconds} if seconds else {})}
+        resolved = {n: own.get(n, v) for n, v in knobs.items()}
+        return replace(made, knobs=own), resolved
+
+    def _planned(self, made: Recipe, own: Mapping[str, Any]) -> Any:
+        from modelnook.finetune.plan import lengths_for, plan_for
+
+        path = self.context.fetch(made.model)
+        lengths = self.shared.once(("lengths", path), lambda: lengths_for(self.spec, path, self.train))
+        rest = {n: v for n, v in own.items() if n != "learning_rate"}
+        return plan_for(self.spec, path, self.train, method=made.method or "auto", knobs=rest, lengths=lengths)
+
+    def _listener(self, name: str, report: Callable[[int, float], None]) -> Callable[[Any], None]:
+        total = self.context.recipe.knobs["trials"]
+        shown = getattr(self, "shown", None)
+
+        def listen(event: Any) -> None:
+            if isinstance(event, Progress):
+                left = shown.eta_s if shown else None
+                self.context.emit(replace(event, phase="tuning", step=self.ended, total=total, eta_s=left))
+            elif isinstance(event, Warned):
+                self.context.emit(event)
+            elif isinstance(event, MetricLogged) and f"eval_{self.metric}" in event.values:
+                report(max(1, round(event.epoch or 1)), event.values[f"eval_{self.metric}"])
+
+        return listen
+
+    def keep(self, name: str) -> None:
+        """Make a trial's model the best so far; the default's stays beside it, for the comparison at the end."""
+        made, best = self.folder / name, self.folder / "best"
+        if name == "default":
+            return
+        aside = self.folder / ".old"
+        shutil.rmtree(aside, ignore_errors=True)
+        if best.exists():
+            best.rename(aside)
+        made.rename(best)
+        shutil.rmtree(aside, ignore_errors=True)
+        write_json(self.folder / "best.json", {"trial": name})
+
+    def show(self, rows: list[dict[str, Any]], space: Any, study: Any) -> None:
+        """Show the trials so far, in the record; what wasn't kept goes."""
+        for left in self.folder.glob("[0-9]*"):
+            shutil.rmtree(left, ignore_errors=True)
+        finished = [row for row in rows if row["state"] == "finished"]
+        pick = min if self.metric in LOWER_IS_BETTER else max
+        best = pick(finished, key=lambda row: row["value"], default=None)
+        self.report = {
+            "trials": rows,
+            "best": best and {"number": best["number"], "value": best["value"], "knobs": best["knobs"]},
+            "space": str(space),
+            "importances": study.importances(),
+        }
+        self.context.recorder.change(report=self.report)
+
+    def end(self, study: Any, space: Any) -> Finished:
+        """The best model beside the default one, on rows that no trial saw."""
+        from modelnook.measure.score import paired_drop, score
+
+        self.context.phase("scoring")
+        if not self.report:
+            self.show(study.told(), space, study)
+        plain, tuned = self.folder / "default", self.folder / "best"
+        labels, before = self._outputs(plain)
+        chosen, outputs = (tuned, self._outputs(tuned)[1]) if tuned.exists() else (plain, before)
+        truth = self.spec.truth(self.holdout, labels)
+        drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
+        gain = {"points": -drop, "interval": [-high, -low], "gained": high < 0, "rows": len(before)}
+        gain |= {"default": self.spec.score(truth, before, labels)[self.metric]}
+        gain |= {"best": self.spec.score(truth, outputs, labels)[self.metric]}
+        if low > 0:
+            # Chosen on the validation rows, and surely worse on others: what was there before is the better model.
+            chosen, outputs = plain, before
+            self.context.emit(Warned("tune.worse", t("tune.worse", metric=self.metric)))
+        metrics, intervals = score(self.spec, truth, outputs, labels)
+        report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": chosen.name}
+        ref = self._add(chosen, labels, metrics, self._base_of(chosen.name))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=self.context.stop())
+
+    def _outputs(self, folder: Path) -> tuple[list[str], Any]:
+        from modelnook.runtime import runtime
+
+        loaded = runtime(folder, task=self.context.recipe.task, device=self.context.recorder.record.device or "cpu")
+        try:
+            return list(loaded.labels), loaded.outputs(self.spec.as_rows(self.holdout))
+        finally:
+            loaded.close()
+
+    def _base_of(self, kept: str) -> str:
+        """The model that the kept one was trained from: it may have been a knob."""
+        best = self.report.get("best") or {}
+        return (
+            str((best.get("knobs") or {}).get("model") or self.context.recipe.model)
+            if kept == "best"
+            else (self.context.recipe.model)
+        )
+
+    def _add(self, folder: Path, labels: list[str], metrics: dict[str, float], base: str) -> str:
+        from modelnook.catalog.search import info as entry_of
+
+        entry = entry_of(base)[0]
+        info = replace(
+            self.context.lineage(folder),
+            base_model=base,
+            license=entry.license,
+            task=self.context.recipe.task,
+            labels=tuple(labels),
+            metrics=metrics,
+            language=entry.language,
+        )
+        return str(self.context.add(folder, self.context.recipe.name, info))

@@ -1,0 +1,205 @@
+"""``search``: what is tried, in which order, and when it is enough. What a trial is, the caller says.
+
+The default configuration comes first: it is what the gain is measured against. Trials follow until their number or the
+time is used up; the best model so far is always on disk.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelnook.domain.errors import InternalError, ModelnookError, StoreError, UsageError
+from modelnook.domain.event import Emit, MetricLogged, Progress, Warned
+from modelnook.messages import t
+from modelnook.tune.space import Range, Space
+from modelnook.tune.study import Study
+
+__all__ = ["Outcome", "Pruned", "Try", "search"]
+
+HOPELESS = 3
+"""Failed trials in a row, with none that ended well, after which the cause is the person's to know."""
+
+WORTH = 0.5
+"""A trial isn't begun in less than this share of the time that the shortest took."""
+
+
+class Pruned(Exception):
+    """Raised out of a trial that is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial came to: its value, its knobs as resolved, whether it was cut short."""
+
+    value: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+
+
+Try = Callable[[str, Mapping[str, Any], Callable[[int, float], None], Callable[[], bool]], Outcome]
+"""``(name, knobs, report(epoch, value), stop()) -> Outcome``; the folder of what it made is the caller's business."""
+
+
+def search(
+    study: Study,
+    space: Space,
+    attempt: Try,
+    *,
+    metric: str,
+    defaults: Mapping[str, Any],
+    trials: int | None,
+    deadline: float | None,
+    better: Callable[[float, float], bool],
+    keep: Callable[[str], None],
+    emit: Emit,
+    listed: Callable[[list[dict[str, Any]]], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Try until ``trials`` have ended, ``deadline`` (``time.monotonic``) has come or ``stop()``.
+
+    Args:
+        defaults: the knobs that the default configuration has; those in ``space`` are taught to the sampler.
+        better: whether a value is better than another.
+        keep: called with the name of each trial that is the best so far, when it has ended.
+        listed: called with all trials' rows after each.
+
+    Raises:
+        ModelnookError: the default configuration fails, or the first trials one after another; the disk is full.
+    """
+    if study.default is None:
+        _default(study, space, attempt, defaults, keep, deadline, stop)
+        listed(study.told())
+    _point(study, metric, emit, 0)
+    failures = 0
+    while not stop():
+        ended = len(study.told()) - 1
+        if trials is not None and ended >= trials:
+            return
+        if not _time_for_one(study, deadline):
+            return
+        emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline)))
+        state, error = _one(study, space, attempt, deadline, better, keep, emit, stop)
+        listed(study.told())
+        if state == "finished":
+            _point(study, metric, emit, ended + 1)
+        failures = failures + 1 if state == "failed" else 0
+        if failures >= HOPELESS and len(study.done) <= 1 and error is not None:
+            raise error
+
+
+def _default(
+    study: Study,
+    space: Space,
+    attempt: Try,
+    defaults: Mapping[str, Any],
+    keep: Callable[[str], None],
+    deadline: float | None,
+    stop: Callable[[], bool],
+) -> None:
+    start = time.monotonic()
+    found = attempt("default", {}, lambda epoch, value: None, lambda: stop() or _over(deadline))
+    seconds = time.monotonic() - start
+    if found.stopped and _over(deadline) and not stop():
+        # What it reached is no measure: nothing can be said to be better than a training that was cut off.
+        raise UsageError("tune.budget_short", seconds=round(seconds))
+    told = {**_told(found, "finished", seconds), "knobs": dict(found.params)}
+    study.add_default(space, {**defaults, **found.params, **_factors(space)}, found.value, told)
+    keep("default")
+
+
+def _factors(space: Space) -> dict[str, Any]:
+    """The default configuration in knobs that are factors of it."""
+    return {name: 1.0 for name, values in space.items() if isinstance(values, Range) and values.times}
+
+
+def _one(
+    study: Study,
+    space: Space,
+    attempt: Try,
+    deadline: float | None,
+    better: Callable[[float, float], bool],
+    keep: Callable[[str], None],
+    emit: Emit,
+    stop: Callable[[], bool],
+) -> tuple[str, ModelnookError | None]:
+    trial, knobs = study.ask(space)
+    start = time.monotonic()
+    last: list[float] = []
+
+    def report(epoch: int, value: float) -> None:
+        last.append(value)
+        trial.report(value, epoch)
+        if trial.should_prune():
+            raise Pruned
+
+    def over() -> bool:
+        return stop() or _over(deadline)
+
+    error: ModelnookError | None = None
+    state, value = "finished", None
+    told: dict[str, Any] = {}
+    before = study.best.value if study.best else None
+    held = study.default
+    if held and (before is None or better(held["value"], before)):
+        before = held["value"]
+    try:
+        found = attempt(str(trial.number), knobs, report, over)
+        value, told = found.value, _told(found, "finished", time.monotonic() - start)
+    except Pruned:
+        state = "pruned"
+        told = {"state": state, "value": last[-1] if last else None, "seconds": time.monotonic() - start}
+    except StoreError:
+        study.tell(trial, None, "failed", {"state": "failed", "seconds": time.monotonic() - start})
+        raise
+    except (ModelnookError, MemoryError, RuntimeError) as caught:
+        error = (
+            caught if isinstance(caught, ModelnookError) else InternalError("core.internal", error=str(caught)[:200])
+        )
+        state = "failed"
+        told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
+        emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))
+    if state == "finished" and value is not None and (before is None or better(value, before)):
+        keep(str(trial.number))
+    study.tell(trial, value, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
+    return state, error
+
+
+def _told(found: Outcome, state: str, seconds: float) -> dict[str, Any]:
+    return {
+        "state": state,
+        "value": found.value,
+        "metrics": found.metrics,
+        "seconds": seconds,
+        "knobs": dict(found.params),
+        "cut": found.stopped,
+    }
+
+
+def _point(study: Study, metric: str, emit: Emit, number: int) -> None:
+    """A point of the history: the newest trial's value, and the best so far."""
+    rows = [row for row in study.told() if row["state"] == "finished"]
+    values = [row["value"] for row in rows]
+    best = min(values) if study.study.direction.name == "MINIMIZE" else max(values)
+    emit(MetricLogged(number, {f"eval_{metric}": values[-1], f"best_{metric}": best}))
+
+
+def _over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def _time_for_one(study: Study, deadline: float | None) -> bool:
+    took = [row["seconds"] for row in study.told() if row["state"] == "finished"]
+    return deadline is None or time.monotonic() + WORTH * min(took, default=0.0) < deadline
+
+
+def _left(study: Study, ended: int, trials: int | None, deadline: float | None) -> float | None:
+    """Seconds: what the trials that are left will take, or what the budget leaves."""
+    took = [row["seconds"] for row in study.told()]
+    work = (trials - ended) * statistics.mean(took) if trials is not None and took else None
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    return min((s for s in (work, left) if s is not None), default=None)

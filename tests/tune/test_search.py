@@ -1,0 +1,211 @@
+"""The search itself, on functions whose best is known; trials are real calls, the study is a real journal on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from modelnook.domain.errors import ConflictError, DataError, StoreError, UsageError
+from modelnook.domain.event import Event, MetricLogged, Progress, Warned
+from modelnook.tune.engine import Outcome, search
+from modelnook.tune.space import space_of
+from modelnook.tune.study import Study
+
+SPACE = space_of("learning_rate=1e-5..1e-2:log weight_decay=0..0.1")
+
+
+class Ground:
+    """Where the best learning rate is 1e-3; counts what it was asked."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.asked: list[str] = []
+        self.kept: list[str] = []
+        self.events: list[Event] = []
+        self.seconds = seconds
+
+    def value(self, knobs: Mapping[str, Any]) -> float:
+        import math
+
+        return 1 - abs(math.log10(knobs.get("learning_rate", 1e-5)) + 3) / 5
+
+    def attempt(
+        self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
+    ) -> Outcome:
+        self.asked.append(name)
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end and not stop():
+            time.sleep(0.005)
+        for epoch in (1, 2, 3, 4):
+            report(epoch, self.value(knobs) * epoch / 4)
+        return Outcome(self.value(knobs), {}, dict(knobs), stopped=self.seconds > 0 and stop())
+
+    def run(self, study: Study, **more: Any) -> None:
+        given: dict[str, Any] = {"trials": 12, "deadline": None, "stop": lambda: False, **more}
+        search(
+            study,
+            given.pop("space", SPACE),
+            given.pop("attempt", self.attempt),
+            metric="accuracy",
+            defaults={"learning_rate": 1e-5, "weight_decay": 0.0},
+            better=lambda a, b: a > b,
+            keep=self.kept.append,
+            emit=self.events.append,
+            listed=lambda rows: None,
+            **given,
+        )
+
+
+def study(tmp_path: Path, **more: Any) -> Study:
+    given: dict[str, Any] = {"fingerprint": "f", "lower": False, "seed": 0, "trials": 12, "pruner": "none", **more}
+    return Study(tmp_path / "study.log", **given)
+
+
+def test_it_comes_near_the_best_and_keeps_it(tmp_path: Path) -> None:
+    ground, held = Ground(), study(tmp_path)
+    ground.run(held, trials=25)
+    assert len(ground.asked) == 26
+    assert ground.asked[0] == "default"
+    best = held.best
+    assert best is not None
+    assert best.value > 0.9
+    assert ground.kept[-1] == str(best.number)
+    rows = held.told()
+    assert rows[0]["number"] == "default"
+    assert len(rows) == 26
+    points = [e for e in ground.events if isinstance(e, MetricLogged)]
+    bests = [e.values["best_accuracy"] for e in points]
+    assert bests == sorted(bests)
+    assert held.importances()["learning_rate"] > 0.5
+
+
+def test_the_same_seed_tries_the_same(tmp_path: Path) -> None:
+    rows = []
+    for name in ("a", "b"):
+        held = study(tmp_path / name)
+        Ground().run(held)
+        rows.append([trial.params for trial in held.trials])
+    assert rows[0] == rows[1]
+
+
+def test_a_study_is_gone_on_with_where_the_process_died(tmp_path: Path) -> None:
+    ground = Ground()
+    held = study(tmp_path)
+
+    def dies(name: str, *rest: Any) -> Outcome:
+        if name == "3":
+            raise KeyboardInterrupt
+        return ground.attempt(name, *rest)
+
+    with pytest.raises(KeyboardInterrupt):
+        ground.run(held, attempt=dies)
+    again = study(tmp_path)
+    # The trial that the death interrupted is over; those before it count.
+    assert [t.state.name for t in again.trials].count("FAIL") == 1
+    ground.run(again)
+    assert len(again.done) >= 11
+    assert ground.asked.count("default") == 1
+
+
+def test_trials_without_hope_end_early(tmp_path: Path) -> None:
+    ground, held = Ground(), study(tmp_path, pruner="asha", trials=30)
+    ground.run(held, trials=30)
+    states = [t.state.name for t in held.trials]
+    assert states.count("PRUNED") > 5
+    assert all(row["state"] in ("finished", "pruned") for row in held.told())
+
+
+def test_a_budget_is_kept(tmp_path: Path) -> None:
+    ground = Ground(seconds=0.05)
+    began = time.monotonic()
+    ground.run(study(tmp_path), trials=None, deadline=began + 1.0)
+    assert 4 < len(ground.asked) < 25
+    # The last trial is told to stop; nothing begins after the end.
+    assert ground.asked == ["default", *map(str, range(len(ground.asked) - 1))] or len(ground.asked) > 4
+
+
+def test_a_budget_shorter_than_one_trial_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="before one trial"):
+        Ground(seconds=5.0).run(study(tmp_path), trials=None, deadline=time.monotonic() + 0.2)
+
+
+def test_a_failed_trial_is_not_the_end(tmp_path: Path) -> None:
+    ground, held = Ground(), study(tmp_path)
+
+    def fails(name: str, *rest: Any) -> Outcome:
+        if name in ("2", "5"):
+            raise MemoryError("no memory left")
+        return ground.attempt(name, *rest)
+
+    ground.run(held, attempt=fails)
+    assert [row["state"] for row in held.told()].count("failed") == 2
+    said = [e.message for e in ground.events if isinstance(e, Warned)]
+    assert any("no memory left" in text for text in said)
+
+
+def test_when_all_fail_the_cause_is_told(tmp_path: Path) -> None:
+    def fails(name: str, *rest: Any) -> Outcome:
+        if name != "default":
+            raise DataError("data.too_few", rows=1)
+        return Outcome(0.5)
+
+    with pytest.raises(DataError):
+        Ground().run(study(tmp_path), attempt=fails)
+
+
+def test_a_full_disk_ends_it_with_the_study_whole(tmp_path: Path) -> None:
+    ground, held = Ground(), study(tmp_path)
+
+    def full(name: str, *rest: Any) -> Outcome:
+        if name == "4":
+            raise StoreError("tune.not_written", path=tmp_path, error="full")
+        return ground.attempt(name, *rest)
+
+    with pytest.raises(StoreError):
+        ground.run(held, attempt=full)
+    again = study(tmp_path)
+    assert len(again.told()) == 5
+    assert not [t for t in again.trials if t.state.name == "RUNNING"]
+
+
+def test_a_study_of_other_rows_is_refused(tmp_path: Path) -> None:
+    study(tmp_path)
+    with pytest.raises(ConflictError, match="other rows"):
+        study(tmp_path, fingerprint="g")
+
+
+def test_optuna_opens_the_same_file(tmp_path: Path) -> None:
+    held = study(tmp_path)
+    Ground().run(held, trials=3)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.log")))
+    theirs = optuna.load_study(study_name="modelnook", storage=storage)
+    assert [t.value for t in theirs.trials] == [t.value for t in held.trials]
+
+
+def test_a_stop_ends_it_at_once(tmp_path: Path) -> None:
+    ground, held = Ground(), study(tmp_path)
+    ground.run(held, stop=lambda: len(ground.asked) >= 3)
+    assert len(ground.asked) == 3
+
+
+def test_the_default_teaches_the_sampler_where_it_lies_inside(tmp_path: Path) -> None:
+    held = study(tmp_path)
+    Ground().run(held, trials=2)
+    assert [t.user_attrs.get("default") for t in held.trials] == [True, None, None]
+    other = study(tmp_path / "other")
+    Ground().run(other, trials=2, space=space_of("learning_rate=1e-4..1e-2:log weight_decay=0..0.1"))
+    assert len(other.trials) == 2
+    assert other.default is not None
+
+
+def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
+    ground = Ground()
+    ground.run(study(tmp_path), trials=4)
+    shown = [(e.step, e.total) for e in ground.events if isinstance(e, Progress)]
+    assert shown == [(0, 4), (1, 4), (2, 4), (3, 4)]
