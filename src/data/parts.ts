@@ -28,8 +28,30 @@ export type Figures = {
   intervals: Record<string, [number | null, number | null]>;
 };
 
+export type Trial = {
+  number: number | 'default';
+  state: 'finished' | 'pruned' | 'failed';
+  value: number | null;
+  seconds: number;
+  knobs: Record<string, string | number | null>;
+  error?: string;
+};
+
+export type Gain = {
+  points: number;
+  interval: [number, number];
+  gained: boolean;
+  rows: number;
+  default: number;
+  best: number;
+};
+
+/** What a kind of run tells beside its metrics: quantizing has before and after, tuning trials, others tables. */
 export type Report = {
-  before: Figures;
-  after: Figures;
-  data: unknown;
+  before?: Figures;
+  after?: Figures;
+  data?: unknown;
+  trials?: Trial[];
+  gain?: Gain;
+  importances?: Record<string, number>;
 };

@@ -23,6 +23,7 @@ import { RunLog } from './parts/run-log';
 import { RunMetrics } from './parts/run-metrics';
 import { RunProgress } from './parts/run-progress';
 import { RunReport } from './parts/run-report';
+import { RunTrials } from './parts/run-trials';
 import { StateIcon, isLive, useKindName } from './parts/run-state';
 import { PlannedLine, WandbLine } from './parts/wandb';
 
@@ -74,7 +75,8 @@ export function RunView({
           <RunMetrics run={run} />
         </Section>
       )}
-      {run.report && (
+      {run.report?.trials && <RunTrials run={run} brief={brief} />}
+      {run.report?.before && (
         <Section title={t('ui.run.report')}>
           <RunReport report={run.report} />
         </Section>

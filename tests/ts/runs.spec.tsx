@@ -47,6 +47,83 @@ describe('a run', () => {
     expect(getByTestId('mn-metrics').textContent).toContain('0.970');
   });
 
+  it('shows the trials of a tuning, the best first, and what it gained', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'tune',
+      state: 'finished',
+      primary_metric: 'accuracy',
+      report: {
+        trials: [
+          {
+            number: 'default',
+            state: 'finished',
+            value: 0.8,
+            seconds: 9,
+            knobs: { learning_rate: 3e-5, method: 'full' }
+          },
+          {
+            number: 1,
+            state: 'pruned',
+            value: 0.4,
+            seconds: 3,
+            knobs: { learning_rate: 1e-6, method: 'full' }
+          },
+          {
+            number: 2,
+            state: 'finished',
+            value: 0.9,
+            seconds: 9,
+            knobs: { learning_rate: 0.00012345, method: 'full' }
+          }
+        ],
+        importances: { learning_rate: 0.8, epochs: 0.2 },
+        gain: {
+          points: 0.031,
+          interval: [0.01, 0.05],
+          gained: true,
+          rows: 200,
+          default: 0.8,
+          best: 0.831
+        }
+      }
+    });
+    const { findByTestId, getByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const table = await findByTestId('mn-trials');
+    const rows = [...table.querySelectorAll('tbody tr')].map(
+      row => row.textContent
+    );
+    expect(rows[0]).toContain('#2');
+    expect(rows[1]).toContain('default');
+    expect(rows[2]).toContain('ended early');
+    // What is the same in all of them isn't a column.
+    expect(table.querySelector('thead')?.textContent).not.toContain('method');
+    expect(rows[0]).toContain('0.000123');
+    expect(getByTestId('mn-gain').textContent).toContain('gained +3.1 points');
+    expect(getByTestId('mn-importances').textContent).toContain('80%');
+    expect(queryByTestId('mn-report')).toBeNull();
+  });
+
+  it('shows an evaluation, whose report has other tables', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'evaluate',
+      state: 'finished',
+      report: { data: 'validation' }
+    });
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    await findByTestId('mn-run');
+    expect(queryByTestId('mn-report')).toBeNull();
+  });
+
   it('says why the curves of a run elsewhere are not there', async () => {
     const { provider } = changing({ ...RUNNING, origin: 'wandb' });
     const note = 'The curves are at W&B. Look at https://wandb.example/r';

@@ -22,8 +22,14 @@ interface IRow {
 }
 
 /** Before and after, side by side, with what it changed. */
-export function RunReport({ report }: { report: Report }): React.ReactElement {
+export function RunReport(props: {
+  report: Report;
+}): React.ReactElement | null {
   const { t } = useHost();
+  const { before, after } = props.report;
+  if (!before || !after) {
+    return null;
+  }
   return (
     <table className="mn-table" data-testid="mn-report">
       <thead>
@@ -35,7 +41,7 @@ export function RunReport({ report }: { report: Report }): React.ReactElement {
         </tr>
       </thead>
       <tbody>
-        {rows(report, t).map(row => (
+        {rows(before, after, t).map(row => (
           <tr key={row.name}>
             <th scope="row">{row.name}</th>
             <td className="mn-num">{row.show(row.before)}</td>
@@ -48,7 +54,7 @@ export function RunReport({ report }: { report: Report }): React.ReactElement {
   );
 }
 
-function rows({ before, after }: Report, t: IText): IRow[] {
+function rows(before: Figures, after: Figures, t: IText): IRow[] {
   const row = (
     key: keyof Figures & string,
     show: (value: number | null) => string,

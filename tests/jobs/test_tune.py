@@ -1,0 +1,151 @@
+"""Tuning in a real job: trials, the gain on held-out rows, a killed process, a stop, words that can't be meant."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelnook as mn
+from modelnook.cards import text
+from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UsageError
+
+from .conftest import table
+
+QUICK: dict[str, Any] = {"track": "none", "epochs": 2, "pruner": "none"}
+
+
+def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_the_whole_way(tiny: str, store_home: Path) -> None:
+    run = mn.tune(
+        tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
+    )
+    assert run.state == "finished"
+    assert run.model == "local:best@1"
+    trials = run.trials
+    assert len(trials) == 5
+    assert trials["trial"].tolist().count("default") == 1
+    assert {"accuracy", "seconds", "learning_rate", "weight_decay"} <= set(trials.columns)
+    # What a factor came to is told, not the factor.
+    assert trials["learning_rate"].between(1e-6, 1e-1).all()
+    best = run.best
+    assert best is not None
+    assert best["value"] == trials["accuracy"].max()
+    gain = run.report["gain"]
+    assert gain["interval"][0] <= gain["points"] <= gain["interval"][1]
+    assert gain["rows"] == len(run.folder.split()["holdout"]) > 0
+    assert run.metrics["accuracy"] == pytest.approx(gain["best"] if run.report["kept"] == "best" else gain["default"])
+    split = run.folder.split()
+    assert not set(split["holdout"]) & (set(split["train"]) | set(split["validation"]))
+    said = text(run)
+    assert "Tuning gained" in said
+    assert len(said.splitlines()) <= 12
+    # It is a model like any other, and its run is behind it.
+    assert len(mn.predict(run.model, ["hello"])) == 1
+    assert mn.evaluate(run.model).metrics["accuracy"] >= 0
+    assert not (run.folder.path / "trials").exists()
+    assert (
+        mn.tune(
+            tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
+        ).id
+        == run.id
+    )
+
+
+@pytest.mark.slow
+def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
+    space = {
+        "method": ["full", "lora", "last-k"],
+        "rank": [4, 8],
+        "layers": (1, 2),
+        "learning_rate": (1e-4, 1e-2, "log"),
+    }
+    run = mn.tune(tiny, table(160), trials=6, space=space, seed=3, **QUICK)
+    trials = run.trials
+    assert trials["method"].nunique() > 1
+    assert trials.loc[trials["method"] == "full", "rank"].isna().all()
+    other = mn.finetune(tiny, table(96), epochs=1, name="other", track="none")
+    run = mn.tune(tiny, table(160), trials=3, space={"model": [tiny, other.model]}, name="which", **QUICK)
+    assert run.trials["model"].nunique() == 2
+    assert mn.info(run.model).base_model in set(run.trials["model"])
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, store_home: Path) -> None:
+    run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
+    before = (run.record.report or {})["trials"]
+    os.kill(run.record.pid or 0, signal.SIGKILL)
+    done = run.wait(timeout=120)
+    assert done.state == "finished"
+    after = done.report["trials"]
+    assert [row["value"] for row in after[:3]] == [row["value"] for row in before[:3]]
+    assert sum(row["state"] == "finished" for row in after) >= 6
+
+
+@pytest.mark.slow
+def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
+    run = mn.tune(tiny, table(200), trials=200, space="quick", background=True, **QUICK)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
+    run.stop()
+    run.wait(timeout=60)
+    assert run.state == "stopped"
+    assert run.report["gain"]
+    assert len(mn.predict(run.model, ["hello"])) == 1
+    assert run.resumable
+
+
+@pytest.mark.slow
+def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_home: Path) -> None:
+    run = mn.tune(tiny, table(200), budget="6s", space="quick", **QUICK)
+    assert run.state == "finished"
+    assert len(run.trials) > 1
+    with pytest.raises(ModelnookError, match="before one trial"):
+        mn.tune(tiny, table(200), budget="1s", space="quick", **{**QUICK, "epochs": 500})
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "says"),
+    [
+        ({"space": "learnig_rate=1e-5..1e-4"}, UsageError, "learning_rate"),
+        ({"space": "epochs=4..1"}, UsageError, "empty"),
+        ({"space": "epochs=1..4", "epochs": 2}, UsageError, "fixed and varied"),
+        ({"metric": "accurcy"}, UsageError, "accuracy"),
+        ({"pruner": "luck"}, UsageError, "asha"),
+        ({"trials": 0}, UsageError, "trials"),
+        ({"budget": "soon"}, UsageError, "soon"),
+        ({"space": "method=full|qlora2"}, UsageError, "qlora2"),
+        ({"space": {"model": ["local:nothing-here"]}}, NotFoundError, "nothing-here"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_runs(
+    tiny: str, store_home: Path, more: dict[str, Any], kind: type[ModelnookError], says: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        mn.tune(tiny, table(96), **more)
+    assert says in f"{caught.value.message} {caught.value.hint}"
+    assert not len(mn.runs())
+
+
+def test_too_few_rows_are_said(tiny: str, store_home: Path) -> None:
+    with pytest.raises(DataError, match="three parts"):
+        mn.tune(tiny, table(30))
+
+
+def test_a_cell_gives_a_knob_a_line() -> None:
+    from modelnook.verbs.parse import parse
+
+    call = parse(["tune", "x", "--trials", "3"], body="learning_rate=1e-5..1e-4:log\n# remark\n\nepochs=1..3\n")
+    assert call.kwargs["space"] == ["learning_rate=1e-5..1e-4:log", "epochs=1..3"]
