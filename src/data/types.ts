@@ -104,6 +104,7 @@ export type Run = {
   resumable: boolean;
   stopping: boolean;
   identity: string | null;
+  group: string | null;
   epoch: number;
   version: string;
 };

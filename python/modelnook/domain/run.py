@@ -69,6 +69,8 @@ class RunRecord:
     resumable: bool = False
     stopping: bool = False
     identity: str | None = None
+    group: str | None = None
+    """The run that this one is a part of."""
     epoch: int = 0
     version: str = ""
 

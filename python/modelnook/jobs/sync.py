@@ -11,7 +11,18 @@ from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["sync"]
+__all__ = ["parts", "sync"]
+
+
+def parts(folder: Path) -> list[Path]:
+    """The W&B folders of a tuning's trials that aren't on the server yet."""
+    from modelnook.tracking.wandb_notes import Notes
+
+    found = []
+    for place in sorted((folder / "tracking" / "trials").glob("*")):
+        left = [name for name, done in Notes.read(place).folders.items() if not done]
+        found += [place / "wandb" / name for name in left[:1]]
+    return found
 
 
 def sync(run: Run) -> Run:
@@ -30,6 +41,8 @@ def sync(run: Run) -> Run:
     if not path or not Path(path).exists():
         raise NotFoundError("jobs.unsynced", run=run.id)
     status = upload(Path(path), current())
+    for part in parts(run.folder.path):
+        upload(part, current())
     store = Store()
     holder = run.folder.lease.take(run.folder.lease.epoch())
     if holder is None:

@@ -116,7 +116,8 @@ def _number(value: Any) -> bool:
 
 def keep(store: Store, records: Iterable[RunRecord], before: dict[str, RunRecord]) -> dict[str, RunRecord]:
     """Write into the index what is new, and forget what is gone; gives what it holds now."""
-    now = {r.id: r for r in records if not store.run(r.id).path.exists()}
+    # A tuning's trials are told by its own run.
+    now = {r.id: r for r in records if r.kind != "trial" and not store.run(r.id).path.exists()}
     changed = [r for id, r in now.items() if before.get(id) != r]
     if changed:
         store.index.put_runs(changed)

@@ -154,6 +154,7 @@ class WandbTracker(Tracker):
             id=id or record.id,
             name=record.name or None,
             job_type=record.kind,
+            group=record.group,
             config=lineage(record) | plain(record.params),
             dir=str(self.folder),
             mode="online" if self._online else "offline",

@@ -33,11 +33,12 @@ class Pruned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial came to: its value, its knobs as resolved, whether it was cut short."""
+    """What a trial came to: its value, knobs as resolved, seconds in the training loop, whether it was cut short."""
 
     value: float
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
+    trained: float = 0.0
     stopped: bool = False
 
 
@@ -175,6 +176,7 @@ def _told(found: Outcome, state: str, seconds: float) -> dict[str, Any]:
         "value": found.value,
         "metrics": found.metrics,
         "seconds": seconds,
+        "trained_seconds": found.trained,
         "knobs": dict(found.params),
         "cut": found.stopped,
     }

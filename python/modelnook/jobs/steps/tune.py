@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,12 +13,16 @@ from typing import Any
 
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
 from modelnook.jobs.steps.context import Context, take
+from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
 from modelnook.store.files import write_json
 
 __all__ = ["tune"]
+
+CLOSE_WITHIN = 20.0
+"""Seconds that the end waits for the trackers of trials."""
 
 SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
 """What a trial's row says of it, beside the knobs of the space."""
@@ -81,6 +86,8 @@ class _Trials:
         self.folder = self.context.run.path / "trials"
         self.ended = 0
         self.report: dict[str, Any] = {}
+        self.records: dict[str, RunRecord] = {}
+        self.closing: list[threading.Thread] = []
 
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
@@ -99,12 +106,14 @@ class _Trials:
     ) -> Any:
         """One training; its model lies in ``trials/NAME`` until it is kept or the next one comes."""
         from modelnook.finetune.engine import fit
-        from modelnook.tune.engine import Outcome
+        from modelnook.tune.engine import Outcome, Pruned
 
         recipe, resolved = self._recipe(knobs)
         out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
         scratch = self.folder / "checkpoints"
+        trackers = self._trackers(name, recipe)
+        ended: dict[str, Any] = {"state": "failed"}
         try:
             done = fit(
                 recipe,
@@ -113,14 +122,19 @@ class _Trials:
                 self.evaluation,
                 out=out,
                 checkpoints_dir=scratch,
-                emit=self._listener(name, report),
+                emit=self._listener(report, trackers),
                 stop=stop,
                 shared=self.shared,
             )
+            ended = {"state": "finished", "metrics": done.metrics}
+        except Pruned:
+            ended = {"state": "stopped"}
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            self._close(name, trackers, ended)
         said = {n: done.params[n] for n in SHOWN if n in done.params}
-        return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.stopped)
+        return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.seconds, done.stopped)
 
     def _recipe(self, knobs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
         """A training's recipe, and the knobs that it has from the space; factors of the planned rate resolved."""
@@ -145,11 +159,38 @@ class _Trials:
         rest = {n: v for n, v in own.items() if n != "learning_rate"}
         return plan_for(self.spec, path, self.train, method=made.method or "auto", knobs=rest, lengths=lengths)
 
-    def _listener(self, name: str, report: Callable[[int, float], None]) -> Callable[[Any], None]:
+    def _trackers(self, name: str, recipe: Recipe) -> Trackers:
+        """Each trial is logged as a run of its own, in the group of the tuning run."""
+        context = self.context
+        self.records[name] = replace(
+            context.recorder.record,
+            id=f"{context.run.id}-{name}",
+            name=f"{recipe.name} {name}",
+            kind="trial",
+            group=context.run.id,
+            base=recipe.model,
+            method=recipe.method,
+            params=recipe.knobs,
+            report=None,
+            model=None,
+        )
+        folder = context.run.path / "tracking" / "trials" / name
+        names = [row for row in recipe.track if row.partition(":")[0] == "wandb"]
+        return Trackers(names, folder, lambda: self.records[name], context.emit, lambda status: None)
+
+    def _close(self, name: str, trackers: Trackers, ended: dict[str, Any]) -> None:
+        """End a trial's trackers beside the next trial: nobody waits for them but the end."""
+        self.records[name] = replace(self.records[name], **ended)
+        thread = threading.Thread(target=trackers.close, name=f"modelnook-trial-{name}", daemon=True)
+        thread.start()
+        self.closing.append(thread)
+
+    def _listener(self, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
         total = self.context.recipe.knobs["trials"]
         shown = getattr(self, "shown", None)
 
         def listen(event: Any) -> None:
+            trackers.on_event(event)
             if isinstance(event, Progress):
                 left = shown.eta_s if shown else None
                 self.context.emit(replace(event, phase="tuning", step=self.ended, total=total, eta_s=left))
@@ -209,6 +250,8 @@ class _Trials:
             self.context.emit(Warned("tune.worse", t("tune.worse", metric=self.metric)))
         metrics, intervals = score(self.spec, truth, outputs, labels)
         report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": chosen.name}
+        for thread in self.closing:
+            thread.join(CLOSE_WITHIN)
         ref = self._add(chosen, labels, metrics, self._base_of(chosen.name))
         shutil.rmtree(self.folder, ignore_errors=True)
         return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=self.context.stop())
