@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 LONG: dict[str, Any] = {"epochs": 400, "name": "long", "background": True}
 
 
-def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -60,7 +60,7 @@ def kill(run: Run) -> None:
 def test_stop_keeps_a_usable_model(tiny: str) -> None:
     run = started(tiny)
     mn.stop(run.id)
-    run.wait(timeout=60)
+    run.wait(timeout=300)
     assert run.state == "stopped"
     assert run.metrics["accuracy"] >= 0
     assert len(mn.predict(run.model, ["hello"])) == 1
@@ -71,7 +71,7 @@ def test_stop_keeps_a_usable_model(tiny: str) -> None:
 def test_interrupting_the_wait_stops_and_gives_the_model(tiny: str) -> None:
     run = started(tiny)
     threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
-    done = run.wait(timeout=90)
+    done = run.wait(timeout=300)
     assert done.state == "stopped"
     assert done.model
 
@@ -113,7 +113,7 @@ def test_of_two_resumes_one_wins(tiny: str) -> None:
         racer.join()
     assert sorted(outcomes) == ["lost", "won"]
     run.stop()
-    run.wait(timeout=90)
+    run.wait(timeout=300)
 
 
 def test_a_frozen_job_still_runs(tiny: str) -> None:
@@ -133,7 +133,7 @@ def test_a_frozen_job_still_runs(tiny: str) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     run.stop()
-    run.wait(timeout=90)
+    run.wait(timeout=300)
     assert run.state == "stopped"
 
 

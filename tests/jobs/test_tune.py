@@ -20,7 +20,7 @@ from .conftest import table
 QUICK: dict[str, Any] = {"track": "none", "epochs": 2, "pruner": "none"}
 
 
-def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -88,7 +88,7 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, stor
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     before = (run.record.report or {})["trials"]
     os.kill(run.record.pid or 0, signal.SIGKILL)
-    done = run.wait(timeout=120)
+    done = run.wait(timeout=300)
     assert done.state == "finished"
     after = done.report["trials"]
     assert [row["value"] for row in after[:3]] == [row["value"] for row in before[:3]]
@@ -100,7 +100,7 @@ def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
     run = mn.tune(tiny, table(200), trials=200, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     run.stop()
-    run.wait(timeout=60)
+    run.wait(timeout=300)
     assert run.state == "stopped"
     assert run.report["gain"]
     assert len(mn.predict(run.model, ["hello"])) == 1

@@ -30,7 +30,7 @@ def _warm(monkeypatch: pytest.MonkeyPatch, store_home: Path) -> Iterator[None]:
     warm.end(store_home)
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -66,7 +66,7 @@ def test_a_forked_worker_stops_and_is_killed_like_any_other(tiny: str, store_hom
     run = mn.finetune(tiny, table(256), epochs=400, again=True, background=True, track="none")
     until(lambda: (run.record.progress or {}).get("step", 0) > 3)
     run.stop()
-    assert run.wait(timeout=60).state == "stopped"
+    assert run.wait(timeout=300).state == "stopped"
     run = mn.finetune(tiny, table(256), epochs=401, again=True, background=True, track="none")
     until(lambda: (run.record.progress or {}).get("step", 0) > 3)
     os.kill(run.record.pid or 0, signal.SIGKILL)
