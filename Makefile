@@ -14,7 +14,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 demo: $(VENV)/.demo build-front ## install everything, run the walk without a person, print its results
-	@$(BIN)/python examples/run.py
+	@$(BIN)/python examples/run.py 01
 
 lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
 	$(BIN)/jupyter lab examples/01_first_model.ipynb
