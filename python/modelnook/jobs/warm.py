@@ -44,7 +44,9 @@ OWN = ("JPY_", "KERNEL_", "JUPYTER", "SSH_", "TERM", "VSCODE_", "WINDOWID", "XDG
 OWN_NAMES = frozenset(("_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "INVOCATION_ID", "PYTEST_CURRENT_TEST"))
 """Variables that nothing reads while it is imported: they may differ from those of the process that forks."""
 
-CONNECT_S = 2.0
+CONNECT_S = 8.0
+"""Seconds to wait for an answer: it may be importing what it was told to; a fresh start takes no less."""
+
 LOOK_S = 5.0
 LONGEST_ADDRESS = 100
 
@@ -91,9 +93,12 @@ def ask(path: Path | None, run: str, seen: int, environ: Mapping[str, str], log:
     order = {"run": run, "seen": seen, "environ": dict(environ), "log": str(log)}
     try:
         answer = _say(path, order)
-    except (OSError, ValueError):
+    except ConnectionRefusedError:
         # Nobody listens: the process has died without tidying up.
         path.unlink(missing_ok=True)
+        return None
+    except (OSError, ValueError):
+        # Should it hear the order yet, its worker finds the run's lease taken.
         return None
     return int(answer["pid"])
 
