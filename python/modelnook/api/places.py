@@ -33,10 +33,13 @@ def sources() -> Table:
     """The configured sources: name, kind, address, whether they can be asked, entries known here, when refreshed."""
     from modelnook.api.upkeep import refreshed
     from modelnook.catalog import SOURCES
+    from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.search import configured
 
     addresses = {s["name"]: s.get("url", "") for s in current().sources}
     known, fresh = Store().index.counts(), refreshed()
+    # An index holds all that was seen in passing as well, or nearly all.
+    known = {**known, **{name: max(n, known.get(name, 0)) for name, n in CatalogIndex(current().home).counts().items()}}
     rows = []
     for name, kind in configured().items():
         missing = SOURCES[kind].missing

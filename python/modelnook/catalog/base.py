@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from modelnook.catalog.licences import allows
+from modelnook.catalog.words import concepts, language_code, name_words
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
 
 __all__ = ["Query", "Source"]
 
-from dataclasses import dataclass
-
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. ``params`` is a (low, high) range of parameter counts; ``license`` an id or a kind."""
+    """What is looked for.
+
+    ``params`` is a (low, high) range of parameter counts; ``license`` an id, a kind or ``commercial``.
+    """
 
     text: str = ""
     task: str | None = None
@@ -25,18 +29,23 @@ class Query:
     params: tuple[float, float] | None = None
     sort: str = "relevance"
     limit: int = 20
+    format: str | None = None
+    gated: bool | None = None
 
     def matches(self, info: ModelInfo) -> bool:
         """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters."""
-        words = self.text.lower().split()
-        hay = " ".join(
-            (info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags)
-        ).lower()
+        said = " ".join((info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags))
+        hay, words = said.lower(), frozenset(name_words(said))
+        languages = tuple(map(language_code, info.language))
+        asked = concepts(self.text)
         return (
-            all(w in hay for w in words)
+            all(c.said_in(hay, words, info.task, languages) for c in asked)
+            and (bool(asked) or not self.text.strip())
             and (self.task is None or info.task in (self.task, None))
-            and (self.license is None or self.license.lower() in ((info.license or "").lower(), info.license_kind))
-            and (self.language is None or not info.language or self.language in info.language)
+            and (self.license is None or allows(info.license, self.license))
+            and (self.language is None or not languages or language_code(self.language) in languages)
+            and (self.format is None or self.format.lower() in info.formats)
+            and (self.gated is None or info.gated == self.gated)
             and (
                 self.params is None
                 or (info.parameters is not None and self.params[0] <= info.parameters <= self.params[1])
