@@ -59,5 +59,5 @@ def test_format_gated_and_fits_narrow_down(english: None, monkeypatch: pytest.Mo
     assert {m.id for m in hub(fits="run", params="<1M")} == {"a/m0", "a/m1"}
     with pytest.raises(UsageError, match="gated"):
         mn.search(gated="perhaps")
-    with pytest.raises(UsageError, match="Did you mean .hub"):
+    with pytest.raises(UsageError, match="Did you mean"):
         mn.search(source="hib")

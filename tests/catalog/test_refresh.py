@@ -99,6 +99,12 @@ def test_the_index_answers_first_and_alone_when_offline(hub: HubStandIn, monkeyp
     found = mn.search("model-17", license="permissive", task="text-classification")
     assert found[0].ref == "hub:alice/model-17"
     assert "offline" in found.notes[0]
+    known = mn.info("hub:Alice/model-17")
+    assert (known.id, known.downloads, known.terms is not None) == ("alice/model-17", 17, True)
+    assert "From the index as of 20" in known.summary
+    with pytest.raises(OfflineError):
+        mn.info("hub:alice/nothing")
+    assert len(hub.requests) == before + 1
     hub.stop()
     monkeypatch.delenv("MODELNOOK_OFFLINE")
     found = mn.search("model-17", source="hub")
@@ -181,7 +187,7 @@ def test_an_endpoint_without_a_list_and_one_that_is_off_say_so(
     hub.state.can_list = False
     assert "no list of models" in refreshed()[1]
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(OfflineError):
+    with pytest.raises(OfflineError, match="was not read"):
         refresh(HubSource(), index, 10, "2026-01-01T00:00:00Z")
 
 

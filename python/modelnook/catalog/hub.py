@@ -78,7 +78,7 @@ class HubSource(Source):
             OfflineError: off.
         """
         if current().hub_offline:
-            raise self._offline("")
+            raise OfflineError("hub.not_read", source=self.name)
         return HubList(self.place, self._token())
 
     def info(self, ref: ModelRef) -> ModelInfo:

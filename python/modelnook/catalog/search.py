@@ -17,7 +17,7 @@ from modelnook.catalog.base import Query, Source
 from modelnook.catalog.index import CatalogIndex, Hit, Page
 from modelnook.catalog.variants import exactly, grouped, one_row_each
 from modelnook.catalog.words import concepts, name_words
-from modelnook.domain.errors import ModelnookError, NotFoundError, UsageError, near, unknown
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError, near, unknown
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.messages import t
@@ -31,6 +31,8 @@ _DEADLINE = 3.5
 # Variants fold into the model they come from, so that a page needs more rows than it shows.
 _ROWS_A_PAGE, _ROWS_MORE = 3, 40
 _HOME = ("local", "pip")
+# Kinds whose lists nobody reads whole. A team's folder is asked each time: what a colleague published just now is there.
+_VAST = ("hub", "kaggle", "modelscope")
 
 
 class Found:
@@ -121,9 +123,21 @@ def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:
 
 
 def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
-    """``(everything known of a model, note)``; no weights are downloaded."""
-    found = resolve(text)
-    return found.source.info(found.ref), found.note
+    """``(everything known of a model, note)``; no weights are downloaded.
+
+    Where its source can't be asked, what the index has of it, and the note says so.
+    """
+    try:
+        found = resolve(text)
+        return found.source.info(found.ref), found.note
+    except OfflineError as error:
+        ref = ModelRef.parse(text) if isinstance(text, str) else text
+        name, index = ref.source or "hub", CatalogIndex(current().home)
+        known = index.get(name, ref.id)
+        if known is None:
+            raise
+        when = index.meta(name).get("refreshed", "")[:10]
+        return known, t("catalog.from_index", when=when, why=error.message)
 
 
 def room_at(info: ModelInfo) -> int | None:
@@ -188,7 +202,7 @@ def _page(name: str, query: Query, live: bool) -> tuple[Page, str]:
     index = CatalogIndex(current().home)
     wide = replace(query, limit=_ROWS_A_PAGE * query.limit + _ROWS_MORE)
     page = index.search(name, wide)
-    if len(page.hits) >= query.limit:
+    if len(page.hits) >= query.limit and (not live or configured().get(name) in _VAST):
         return page, ""
     note = ""
     if configured().get(name) == "hub" and current().hub_offline:
