@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelnook as mn
-from modelnook import cards
+from modelnook import api, cards
 from modelnook.catalog.index import CatalogIndex
 from modelnook.domain.errors import UsageError
 from modelnook.domain.model import ModelInfo
@@ -61,3 +61,11 @@ def test_format_gated_and_fits_narrow_down(english: None, monkeypatch: pytest.Mo
         mn.search(gated="perhaps")
     with pytest.raises(UsageError, match="Did you mean"):
         mn.search(source="hib")
+
+
+def test_references_are_completed_from_the_index() -> None:
+    entries = [ModelInfo(f"hub:{id}", id, "hub") for id in ("google-bert/bert-base", "google/vit", "eve/bert")]
+    CatalogIndex(Store().home).write("hub", entries)
+    assert api.complete("ref", "hub:google-b") == ["hub:google-bert/bert-base"]
+    assert api.complete("ref", "hub:goo") == ["hub:google-bert/bert-base", "hub:google/vit"]
+    assert api.complete("ref", "nobody:goo") == []

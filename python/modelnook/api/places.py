@@ -91,4 +91,17 @@ def complete(kind: str, prefix: str = "") -> list[str]:
         names = list(configured())
     else:
         names = store.models.names() + [f"pip:{n}" for n in source("pip").names()] + ["last"]
+        names += _indexed(prefix)
     return sorted({n for n in names if n and n.startswith(prefix)})
+
+
+def _indexed(prefix: str) -> list[str]:
+    """References into a source that has an index, the most used first where there are many."""
+    from modelnook.catalog.base import Query
+    from modelnook.catalog.index import CatalogIndex
+
+    name, colon, begun = prefix.partition(":")
+    index = CatalogIndex(current().home)
+    if not colon or not begun or name not in index.sources():
+        return []
+    return [f"{name}:{hit.info.id}" for hit in index.search(name, Query(begun, limit=50)).hits]

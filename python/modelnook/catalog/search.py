@@ -31,7 +31,7 @@ _DEADLINE = 3.5
 # Variants fold into the model they come from, so that a page needs more rows than it shows.
 _ROWS_A_PAGE, _ROWS_MORE = 3, 40
 _HOME = ("local", "pip")
-# Kinds whose lists nobody reads whole. A team's folder is asked each time: what a colleague published just now is there.
+# Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
 _VAST = ("hub", "kaggle", "modelscope")
 
 
