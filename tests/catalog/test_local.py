@@ -44,5 +44,5 @@ class TestPath(SourceSuite):
 
 
 def test_the_rows_are_those_with_a_suite() -> None:
-    """``hub`` and ``pip`` have theirs in ``test_hub`` and ``test_pip``."""
-    assert set(SOURCES) == {TestLocal.kind, TestPath.kind, "hub", "pip"}
+    """``folder``, ``hub`` and ``pip`` have theirs in ``test_shared``, ``test_hub`` and ``test_pip``."""
+    assert set(SOURCES) == {TestLocal.kind, TestPath.kind, "folder", "hub", "pip"}

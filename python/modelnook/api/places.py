@@ -45,7 +45,8 @@ def sources() -> Table:
         missing = SOURCES[kind].missing
         there = kind in ("local", "pip", "folder") or known.get(name) or fresh.get(name)
         state = "ready" if there else "not_asked"
-        if kind == "hub" and current().hub_offline:
+        bucket = kind == "folder" and "://" in addresses.get(name, "")
+        if (kind == "hub" and current().hub_offline) or (bucket and current().offline):
             state = "offline"
         if missing:
             state = f"needs {missing[0]}"
@@ -54,7 +55,12 @@ def sources() -> Table:
 
 
 def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:
-    """Add a catalogue source under a name; its token stays in the environment variable ``token_env``."""
+    """Add a catalogue source under a name; its token stays in the environment variable ``token_env``.
+
+    Raises:
+        UsageError: no name for a source, no such kind, or an address that can't be one.
+        UnsupportedError: a bucket that ignores conditional writes; two people could overwrite each other there.
+    """
     from modelnook.catalog import SOURCES
     from modelnook.catalog.search import configured
     from modelnook.settings import save
@@ -65,6 +71,7 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
         raise ConflictError("api.source_taken", name=name)
     if kind not in SOURCES or kind in ("local", "pip", "path"):
         raise unknown("source", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
+    url = SOURCES.load(kind).admit(name, url)
     save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
     return sources()
 

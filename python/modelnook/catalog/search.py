@@ -90,14 +90,12 @@ def _pinned(where: Source, ref: ModelRef) -> Found:
     """With the revision that this reference means now, and a path from the root: a job's record must stay true."""
     if where.name == "path":
         return Found(ModelRef("path", str(where.fetch(ref, lambda event: None))), where)
-    if ref.revision and where.networked:
-        return Found(ref, where)
-    return Found(ref.at(where.info(ref).revision), where)
+    return Found(where.pinned(ref), where)
 
 
 def _has(name: str, ref: ModelRef) -> bool:
     try:
-        return ref.id in source(name).names()
+        return source(name).has(ref.id)
     except ModelnookError:
         return False
 
@@ -234,7 +232,7 @@ def _ask(name: str, query: Query) -> list[ModelInfo]:
     items = where.search(query)
     if name == "pip":
         remember_pip(where)
-    elif where.networked:
+    elif name != "local":
         Store().index.put_models(name, items)
     return items
 
