@@ -226,10 +226,19 @@ def info(ref: str) -> ModelInfo:
 
 
 def pull(ref: str) -> Path:
-    """The local folder of a model, downloaded and verified first where it isn't here."""
-    from modelnook.catalog.search import fetch, resolve
+    """The local folder of a model, downloaded and verified first where it isn't here.
 
-    return fetch(resolve(ref).ref, lambda event: None)
+    The record of the run that made it, where it was published with one, is listed among the runs.
+    """
+    from modelnook.catalog.base import RUN_FILE
+    from modelnook.catalog.search import fetch, resolve
+    from modelnook.store.received import adopt
+
+    found = resolve(ref)
+    folder = fetch(found.ref, lambda event: None)
+    if (folder / RUN_FILE).is_file() and found.source.name not in ("local", "pip", "path"):
+        adopt(Store(), (folder / RUN_FILE).read_bytes(), found.source.name, str(found.ref))
+    return folder
 
 
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto") -> Model:

@@ -59,7 +59,18 @@ def _refresh(name: str, limit: int) -> tuple[int | None, str]:
         return None, str(error)
     store.index.touch("models", name)
     write_json(store.home / "sources.json", {**refreshed(), name: now()})
+    if where.kind == "folder":
+        _take_runs(store, where)
     return count, note
+
+
+def _take_runs(store: Store, where: Any) -> None:
+    """List the runs that colleagues published with their models."""
+    from modelnook.store.received import adopt
+
+    known = {id for id, _ in store.index.names(-1)}
+    for ref, data in where.run_files(known):
+        adopt(store, data, where.name, ref)
 
 
 def refreshed() -> dict[str, Any]:
@@ -78,10 +89,33 @@ def gc_sources() -> str:
     forgotten = _forget(store)
     freed = remove_all([*snapshots(store), *leftovers(store), *_caches(store), *_curves(store)])
     parts = [t("api.gc_entries", n=forgotten)] if forgotten else []
+    parts += _shared()
     parts += [t(f"api.gc_{what}", n=count, size=size(total)) for what, (count, total) in sorted(freed.items())]
     if not parts:
         return t("api.gc_nothing")
     return t("api.gc_freed", size=size(sum(total for _, total in freed.values())), parts=", ".join(parts))
+
+
+def _shared() -> list[str]:
+    """What was freed in the team's places, or why nothing could be."""
+    from modelnook.cards.figures import size
+    from modelnook.catalog.search import configured, source
+    from modelnook.domain.errors import ModelnookError
+    from modelnook.messages import t
+
+    told = []
+    for name, kind in configured().items():
+        if kind != "folder":
+            continue
+        try:
+            where: Any = source(name)
+            count, freed = where.gc()
+        except ModelnookError as error:
+            told.append(t("api.gc_failed", source=name, error=error.message))
+            continue
+        if count:
+            told.append(t("api.gc_shared", source=name, n=count, size=size(freed)))
+    return told
 
 
 def _forget(store: Store) -> int:
@@ -102,12 +136,16 @@ def _forget(store: Store) -> int:
 def _caches(store: Store) -> Iterator[Any]:
     """Downloads of endpoints that no source names any more."""
     from modelnook.catalog.hub import cache_of
+    from modelnook.catalog.shared_cache import SharedCache
 
-    used = {cache_of(s["url"].rstrip("/")) for s in current().sources if s.get("kind", "hub") == "hub" and s.get("url")}
-    place = store.home / "cache" / "hub"
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
-        if path not in used:
-            yield "cache", path
+    added = [(s.get("kind", "hub"), s["url"]) for s in current().sources if s.get("url")]
+    used = {cache_of(url.rstrip("/")) for kind, url in added if kind == "hub"}
+    used |= {SharedCache(url).path for kind, url in added if kind == "folder"}
+    for kind in ("hub", "folder"):
+        place = store.home / "cache" / kind
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path not in used:
+                yield "cache", path
 
 
 def _curves(store: Store) -> Iterator[Any]:

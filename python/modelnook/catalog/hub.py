@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from modelnook.catalog.base import Query, Source
+from modelnook.catalog.base import Parcel, Query, Source
 from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
 from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
@@ -29,6 +29,7 @@ from modelnook.catalog.hub_list import HubList
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.settings import Settings, current
 
@@ -139,6 +140,24 @@ class HubSource(Source):
         repo = Repo(ref.id, str(found.sha), self.endpoint, self.cache, self._token())
         with told(self.place, self._shown(ref)):
             return Download(repo, self._shown(ref), wanted, emit, stop).run()
+
+    def destination(self, id: str) -> str:
+        """``owner/name``; without an owner, the person's own, as the hub knows them by their token."""
+        from modelnook.catalog.hub_publish import owner
+
+        return owner(self, id)
+
+    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+        """Commit a model to a repository; see :class:`~modelnook.catalog.hub_publish.Upload`."""
+        from modelnook.catalog.hub_publish import Upload
+
+        return Upload(self, self.destination(id), parcel).run()
+
+    def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
+        """What a repository's tags mean; see :meth:`Source.alias`."""
+        from modelnook.catalog.hub_publish import move_alias
+
+        return move_alias(self, ref, name, back=back)
 
     def names(self) -> list[str]:
         """The ids that lie in this endpoint's cache."""

@@ -64,6 +64,9 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
         return UsageError("hub.bad_id", **said)
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
         return _translate(error.__cause__, place, ref) or unreachable(place, error.__cause__)
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:
+        # An upload's failure is told by the client in words of its own.
+        return _translate(error.__cause__, place, ref)
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, said, place)
     if isinstance(error, errors.OfflineModeIsEnabled):

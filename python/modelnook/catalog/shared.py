@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -239,9 +239,11 @@ class SharedSource(Source):
     def names(self) -> list[str]:
         """The ids in a folder; of a bucket those that were seen before: completion asks no network."""
         if self.networked:
+            from modelnook.catalog.index import CatalogIndex
             from modelnook.store import Store
 
-            return sorted({i.id for i in Store().index.models(source=self.name)} | set(self.cache.names()))
+            seen = [*CatalogIndex(current().home).all(self.name), *Store().index.models(source=self.name)]
+            return sorted({info.id for info in seen} | set(self.cache.names()))
         try:
             return sorted(newest_of(self.place.names("models")))
         except ModelnookError:
@@ -278,16 +280,19 @@ class SharedSource(Source):
             aliases.set(name, version.number)
         return aliases.table(name)
 
-    def run_file(self, id: str) -> bytes | None:
-        """The record of the run behind a model's newest version, where one was published with it."""
-        try:
-            version = self.find(ModelRef(self.name, id))
+    def run_files(self, known: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """``(reference, run's record)`` of every newest version whose run isn't known."""
+        for version in self._newest().values():
+            if not version.info.run or version.info.run in known:
+                continue
             shown = f"{self.name}:{version.id}@{version.number}"
-            files, _ = files_of(self.content(version.manifest, shown), shown)
-            held = next((f for f in files if f.name == RUN_FILE), None)
-            return self.content(held.sha256, shown) if held else None
-        except (StoreError, RefusedError, NotFoundError):
-            return None
+            try:
+                files, _ = files_of(self.content(version.manifest, shown), shown)
+                held = next((f for f in files if f.name == RUN_FILE), None)
+                if held is not None:
+                    yield shown, self.content(held.sha256, shown)
+            except (StoreError, RefusedError):
+                continue
 
     def gc(self) -> tuple[int, int]:
         """Remove what no version needs; ``(how many blobs, bytes)``."""

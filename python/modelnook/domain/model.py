@@ -10,7 +10,7 @@ from typing import Any
 from modelnook.domain.errors import UsageError
 from modelnook.domain.table import Table
 
-__all__ = ["Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms"]
+__all__ = ["Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms", "is_path"]
 
 _SOURCE = re.compile(r"[a-z0-9-]{2,}")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

@@ -53,6 +53,25 @@ _FINETUNE = (
     Arg("on", default="process", choices=("process", "kernel")),
 )
 
+_PUBLISH = Verb(
+    "publish",
+    "modelnook.api:publish",
+    (
+        _REF,
+        Arg("to", "target", positional=True, required=True, example="team:topics"),
+        Arg("license", example="apache-2.0"),
+        Arg("data_license", example="cc-by-4.0"),
+        Arg("alias", "list", example="best,prod"),
+        Arg("private", "flag", True),
+        Arg("allow", "list", choices=("modelnook.publish.scan:KINDS",), example="email"),
+        Arg("dry_run", "flag", False),
+    ),
+    group="use",
+    action="execute",
+    doors=_HANDS,
+    example="%model publish topics team:topics --alias prod --dry-run",
+)
+
 _ROWS = (
     Verb(
         "search",
@@ -181,6 +200,21 @@ _ROWS = (
         action="execute",
         doors=("magic", "python"),
         example="%model load topics -o classifier",
+    ),
+    _PUBLISH,
+    replace(_PUBLISH, name="push", example=_PUBLISH.example.replace("publish", "push", 1)),
+    Verb(
+        "alias",
+        "modelnook.api:alias",
+        (
+            _REF,
+            Arg("name", positional=True, example="prod"),
+            Arg("back", "flag", False),
+        ),
+        group="use",
+        action="write",
+        doors=_HANDS,
+        example="%model alias team:topics@3 prod",
     ),
     Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
     Verb(
