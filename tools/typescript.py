@@ -42,6 +42,7 @@ class Shape:
 SHAPES = (
     Shape(table.Table, "Table"),
     Shape(model.Risk, "Risk"),
+    Shape(model.Terms, "Terms"),
     Shape(model.ModelInfo, "ModelInfo", more={"license_kind": "LicenceKind"}),
     Shape(model.SearchResult, "SearchResult"),
     Shape(event.Failed, "ErrorInfo"),

@@ -33,6 +33,7 @@ _AT_ONCE = (("background", True),)
 METHODS: dict[str, Method] = {
     "compare": Method("modelnook.rpc:compare"),
     "delete": Method("modelnook.records:delete", "write"),
+    "facets": Method("modelnook.api.models:facets"),
     "history": Method("modelnook.records:history"),
     "info": Method("modelnook.api:info"),
     "list": Method("modelnook.api:list"),

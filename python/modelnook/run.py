@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError
@@ -13,6 +14,7 @@ from modelnook.domain.run import LIVE, LOWER_IS_BETTER, RunRecord
 from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.store import Store
+from modelnook.store.received import place
 from modelnook.store.runs import RunFolder
 from modelnook.store.series import Series
 
@@ -69,9 +71,16 @@ class Run:
         """
         if self.record.origin == "local":
             return self._folder.series
+        if self._received.is_dir():
+            return Series(self._received / "series")
         from modelnook.jobs.foreign import curves
 
         return curves(self._store, self.record)
+
+    @property
+    def _received(self) -> Path:
+        """What came of it with a colleague's model."""
+        return place(self._store) / self.id
 
     def __getattr__(self, name: str) -> Any:
         """Every field of :class:`~modelnook.domain.run.RunRecord`: ``state``, ``metrics``, ``model`` …"""
@@ -215,6 +224,9 @@ class Run:
         """
         from modelnook.jobs.submit import script
 
+        sent = self._received / "code.py"
+        if self.record.origin != "local" and sent.is_file():
+            return sent.read_text(encoding="utf-8")
         return script(self._store, self._folder)
 
     def log(self, lines: int = 50) -> str:
@@ -222,13 +234,17 @@ class Run:
         return "\n".join(self._folder.read_log(-64_000)[0].splitlines()[-lines:])
 
     def delete(self) -> None:
-        """Remove the run's record, curves and checkpoints; its model stays.
+        """Remove the run's record, curves and checkpoints; its model stays. Of a colleague's, what was received.
 
         Raises:
             ConflictError: it is running.
         """
         from modelnook.data.snapshot import release
 
+        if self._received.is_dir():
+            self._last = self.record
+            self._store.forget(self._received)
+            return
         record = self._own()
         if record.state in LIVE:
             raise ConflictError("jobs.live", run=self.id, state=t(f"state.{record.state}"))

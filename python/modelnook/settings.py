@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SAVED", "Settings", "current", "language", "save"]
+__all__ = ["SAVED", "Settings", "current", "language", "save", "user"]
 
 # name -> (allowed values or None for free text, default)
 SAVED: dict[str, tuple[tuple[str, ...] | None, str]] = {
@@ -172,6 +172,16 @@ def save(**values: Any) -> Settings:
             saved[name] = value
     write_json(settings.home / "settings.json", saved)
     return current()
+
+
+def user() -> str:
+    """The name that this person has on this machine, as a published version names its author."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 def language() -> str:

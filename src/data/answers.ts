@@ -38,6 +38,9 @@ export type SourceInfo = {
   refreshed: string | null;
 };
 
+/** Of all that match in the local index: by facet (`task`, `license`, `source` …) and value, how many. */
+export type Facets = Record<string, Record<string, number>>;
+
 export type Changes = {
   cursor: number;
   changes: { topic: string; id: string }[];

@@ -12,6 +12,7 @@ import { Watchers } from './watchers';
 const TIMEOUT_MS = 10000;
 const READS = new Set<Method>([
   'search',
+  'facets',
   'info',
   'runs',
   'run',

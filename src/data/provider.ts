@@ -1,5 +1,6 @@
 import type {
   Changes,
+  Facets,
   History,
   Log,
   RunList,
@@ -19,11 +20,22 @@ export interface IMethods {
       license?: string;
       language?: string;
       params?: string;
+      format?: string;
+      gated?: boolean;
       source?: string;
       sort?: string;
       limit?: number;
     };
     result: SearchResult;
+  };
+  facets: {
+    params: {
+      query: string;
+      task?: string;
+      license?: string;
+      source?: string;
+    };
+    result: Facets;
   };
   info: { params: { ref: string }; result: ModelInfo };
   runs: {

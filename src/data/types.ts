@@ -15,6 +15,18 @@ export type Risk = {
   message: string;
 };
 
+export type Terms = {
+  kind: string;
+  name: string;
+  commercial: string;
+  share_alike: string;
+  condition: string;
+  must: string;
+  forbidden: string;
+  clause: string;
+  note: string;
+};
+
 export type ModelInfo = {
   ref: string;
   id: string;
@@ -45,6 +57,14 @@ export type ModelInfo = {
   path: string | null;
   gated: boolean;
   run: string | null;
+  relation: string | null;
+  variants: string[];
+  also: string[];
+  digest: string | null;
+  dtypes: Record<string, number>;
+  terms: Terms | null;
+  disk_free: number | null;
+  page: string | null;
   license_kind: LicenceKind;
 };
 
@@ -54,6 +74,7 @@ export type SearchResult = {
   notes: string[];
   total: number;
   hint: string;
+  more: boolean;
 };
 
 export type ErrorInfo = {

@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import type { Facets } from '../data/answers';
 import type { Params } from '../data/provider';
 import type { IViewProps } from './host';
 import { useHost } from './host';
@@ -25,13 +26,14 @@ const TASKS = [
   'sentence-similarity'
 ];
 const LICENCES = [
+  'commercial',
   'permissive',
   'copyleft',
   'noncommercial',
   'other',
   'unknown'
 ];
-const SORTS = ['downloads', 'updated', 'size'];
+const SORTS = ['downloads', 'likes', 'updated', 'size'];
 
 interface IFilters {
   task: string;
@@ -63,6 +65,7 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
   const found = useLive('search', asked(settled, filters, page * pages), [
     'models'
   ]);
+  const facets = useLive('facets', narrowed(settled, filters), ['models']);
   const items = found.value?.items ?? [];
 
   const close = () => {
@@ -99,13 +102,19 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
               }
             }}
           />
-          <Filters value={filters} onChange={setFilters} />
+          <Filters
+            value={filters}
+            counts={facets.value ?? {}}
+            onChange={setFilters}
+          />
         </div>
         <p className="mn-status" role="status">
           {found.loading
             ? t('ui.models.searching')
             : found.value
-              ? t('ui.models.found', { n: found.value.total })
+              ? t('ui.models.found', {
+                  n: `${found.value.total}${found.value.more ? '+' : ''}`
+                })
               : ''}
         </p>
         {found.error && (
@@ -156,6 +165,19 @@ function asked(
   };
 }
 
+/** What the counts beside the filters are asked by. */
+function narrowed(
+  query: string,
+  { task, license, source }: IFilters
+): Params<'facets'> {
+  return {
+    query,
+    ...(task && { task }),
+    ...(license && { license }),
+    ...(source && { source })
+  };
+}
+
 function NothingFound(props: { narrowed: boolean }): React.ReactElement {
   const { t } = useHost();
   return props.narrowed ? (
@@ -174,12 +196,17 @@ function NothingFound(props: { narrowed: boolean }): React.ReactElement {
 
 function Filters(props: {
   value: IFilters;
+  counts: Facets;
   onChange(value: IFilters): void;
 }): React.ReactElement {
   const { t } = useHost();
   const taskName = useTaskName();
   const sources = useLive('sources', {}, ['sources']);
-  const { value } = props;
+  const { value, counts } = props;
+  const counted = (facet: string, key: string, name: string) => {
+    const n = counts[facet]?.[key];
+    return n ? t('ui.filter.counted', { name, n }) : name;
+  };
   const change = (part: Partial<IFilters>) =>
     props.onChange({ ...value, ...part });
   return (
@@ -187,19 +214,28 @@ function Filters(props: {
       <Pick
         label={t('ui.filter.task')}
         value={value.task}
-        options={TASKS.map(task => [task, taskName(task)])}
+        options={TASKS.map(task => [
+          task,
+          counted('task', task, taskName(task))
+        ])}
         onPick={task => change({ task })}
       />
       <Pick
         label={t('ui.filter.licence')}
         value={value.license}
-        options={LICENCES.map(kind => [kind, t(`ui.licence_short.${kind}`)])}
+        options={LICENCES.map(kind => [
+          kind,
+          counted('license', kind, t(`ui.licence_short.${kind}`))
+        ])}
         onPick={license => change({ license })}
       />
       <Pick
         label={t('ui.filter.source')}
         value={value.source}
-        options={(sources.value?.items ?? []).map(({ name }) => [name, name])}
+        options={(sources.value?.items ?? []).map(({ name }) => [
+          name,
+          counted('source', name, name)
+        ])}
         onPick={source => change({ source })}
       />
       <Pick

@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import type { ModelInfo } from '../data/types';
+import type { ModelInfo, Terms } from '../data/types';
 import { ago, bytes, compact, count, figure } from './format';
 import type { IViewProps } from './host';
 import { useHost } from './host';
@@ -89,6 +89,7 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
             {t(`ui.licence.${info.license_kind}`)}
           </span>
         </p>
+        {info.terms && <LicenceTerms terms={info.terms} />}
       </Section>
       {(info.memory_run ?? info.memory_full) !== null && (
         <Section title={t('ui.card.memory')}>
@@ -113,6 +114,34 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
         </details>
       )}
     </article>
+  );
+}
+
+/** The licence in plain words, and the clause that they rest on. */
+function LicenceTerms({ terms }: { terms: Terms }): React.ReactElement {
+  const { t } = useHost();
+  const answer = (said: string) => t(`ui.answer.${said}`);
+  return (
+    <>
+      <Facts
+        rows={[
+          [
+            t('ui.card.commercial'),
+            answer(terms.commercial) +
+              (terms.condition && ` (${terms.condition})`)
+          ],
+          [t('ui.card.share_alike'), answer(terms.share_alike)],
+          [t('ui.card.must'), terms.must],
+          [t('ui.card.forbidden'), terms.forbidden]
+        ]}
+      />
+      {terms.clause && (
+        <blockquote className="mn-small">
+          {terms.name}: “{terms.clause}”
+        </blockquote>
+      )}
+      <p className="mn-small">{terms.note}</p>
+    </>
   );
 }
 

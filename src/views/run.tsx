@@ -24,7 +24,7 @@ import { RunMetrics } from './parts/run-metrics';
 import { RunProgress } from './parts/run-progress';
 import { RunReport } from './parts/run-report';
 import { RunTrials } from './parts/run-trials';
-import { StateIcon, isLive, useKindName } from './parts/run-state';
+import { StateIcon, cameFrom, isLive, useKindName } from './parts/run-state';
 import { PlannedLine, WandbLine } from './parts/wandb';
 
 const POINTS = 500;
@@ -114,7 +114,7 @@ function Head(props: { run: Run; onDone(): void }): React.ReactElement {
             <span>{ago(run.started ?? run.created, t)}</span>
           )}
           {run.origin !== 'local' && (
-            <span className="mn-badge">{t('ui.run.from_wandb')}</span>
+            <span className="mn-badge">{cameFrom(run, t)}</span>
           )}
         </p>
       </div>

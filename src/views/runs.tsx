@@ -12,7 +12,7 @@ import { Pick } from './parts/pick';
 import { RunActions } from './parts/run-actions';
 import { RunProgress } from './parts/run-progress';
 import { RunSpark } from './parts/run-spark';
-import { StateIcon, primary, useKindName } from './parts/run-state';
+import { StateIcon, cameFrom, primary, useKindName } from './parts/run-state';
 import { RunView } from './run';
 
 const DEBOUNCE_MS = 200;
@@ -246,7 +246,7 @@ function RunRow(props: {
           </span>
           <span>{kindName(run.kind)}</span>
           <span>{ago(run.started ?? run.created, t)}</span>
-          {run.origin !== 'local' && <span>{t('ui.run.from_wandb')}</span>}
+          {run.origin !== 'local' && <span>{cameFrom(run, t)}</span>}
         </span>
         <span className="mn-run-metric">
           {value !== null && run.primary_metric}

@@ -11,6 +11,7 @@ from tests.standins.hub import HubStandIn
 
 from modelnook import api, cards
 from modelnook.catalog.hub import HubSource
+from modelnook.catalog.index import CatalogIndex
 from modelnook.data.read import read
 from modelnook.data.snapshot import snapshot
 from modelnook.domain.dataset import Columns, DatasetRef
@@ -37,16 +38,17 @@ def refreshed(name: str | None = None, **options: int) -> dict[str, tuple[int | 
 
 
 def test_a_hub_is_read_up_to_a_limit(hub: HubStandIn) -> None:
-    assert refreshed("hub", limit=25) == {"hub": (25, "")}
-    held = Store().index.models(source="hub")
+    assert refreshed("hub", limit=25) == {"hub": (25, "25 read in 1 calls")}
+    index = CatalogIndex(Store().home)
+    held = [m.ref for m in index.all("hub")]
     assert len(held) == 25
-    assert "hub:alice/model-29" in {m.ref for m in held}
+    assert held[0] == "hub:alice/model-29"
     row = next(r for r in api.sources().rows if r[0] == "hub")
     assert row[4] == 25
     assert row[5].startswith("20")
     assert "just now" in cards.text(api.sources())
-    assert refreshed("hub", limit=5) == {"hub": (5, "")}
-    assert len(Store().index.models(source="hub")) == 25
+    assert refreshed("hub", limit=5)["hub"][0] == 25
+    assert len(list(index.all("hub"))) == 25
 
 
 def test_what_cannot_be_asked_says_why_and_stays_known(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,15 +57,15 @@ def test_what_cannot_be_asked_says_why_and_stays_known(hub: HubStandIn, monkeypa
     models, note = refreshed()["hub"]
     assert models is None
     assert "offline" in note
-    assert len(Store().index.models(source="hub")) == 5
+    assert CatalogIndex(Store().home).counts() == {"hub": 5}
 
 
 def test_a_hub_that_is_slow_ends_the_wait(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelnook.catalog.hub._LIST_WITHIN", 0.2)
+    monkeypatch.setattr("modelnook.catalog.hub_list._ASK_WITHIN", 0.2)
     hub.slow("GET /api/models", 3.0)
     models, note = refreshed("hub")["hub"]
     assert models is None
-    assert "0.2" in note
+    assert "can't be reached" in note
 
 
 def test_local_models_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +149,10 @@ def test_entries_of_a_removed_source_are_forgotten() -> None:
     from modelnook.domain.model import ModelInfo
 
     api.add_source("team", "https://team.example")
-    Store().index.put_models("team", [ModelInfo(f"team:a/{n}", f"a/{n}", "team") for n in range(3)])
+    Store().index.put_models("team", [ModelInfo("team:a/0", "a/0", "team")])
+    CatalogIndex(Store().home).write("team", [ModelInfo(f"team:a/{n}", f"a/{n}", "team") for n in range(2)])
     assert api.gc_sources() == "Nothing to free."
     api.remove_source("team")
     assert "3 entries" in api.gc_sources()
     assert Store().index.models(source="team") == []
+    assert CatalogIndex(Store().home).counts() == {}

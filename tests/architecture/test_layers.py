@@ -31,6 +31,7 @@ FLOORS = {
     "evaluate": 3,
     "run": 4,
     "jobs": 4,
+    "publish": 4,
     "model": 4,
     "api": 5,
     "rpc": 5,

@@ -10,6 +10,7 @@ import pytest
 
 from modelnook.domain.errors import unknown
 from modelnook.domain.model import ModelInfo, Risk, SearchResult
+from modelnook.domain.publication import Publication
 from modelnook.domain.run import Comparison, Evaluation, RunRecord
 from modelnook.domain.table import Table
 from modelnook.finetune.plan import Plan
@@ -93,12 +94,28 @@ RUNS = {
     "uploaded": replace(FINISHED, wandb={"url": "https://wandb.ai/x/y/runs/k3v9x2ab", "path": None, "synced": True}),
     "bare": RunRecord("k3v9x2ab", "", "finetune", "queued"),
 }
+PUBLISHED = Publication(
+    "team:topics@1",
+    "local:topics@1",
+    "apache-2.0",
+    Table(("file", "bytes", "sha256"), tuple((f"part-{i}.safetensors", 9_000_000, "f" * 64) for i in range(20))),
+    "---\nlicense: mit\n---\n# topics <b>\n" + "A line.\n" * 40,
+    True,
+    alias=("prod",),
+    checks=("Licence apache-2.0: fits.", "Nothing was found."),
+    run="k3v9x2ab",
+    author="anna",
+)
 PER_CLASS = Table(
     ("label", "precision", "recall", "f1", "rows"), (("tech", 0.9, 0.9, 0.91, 40), ("sport", 1, 1, 0.99, 5))
 )
 VALUES: dict[str, Any] = {
     "info": INFO,
     "info_bare": ModelInfo("local:x", "x", "local"),
+    "published": PUBLISHED,
+    "publishing": replace(
+        PUBLISHED, sent=False, problems=("It can't be shared under 'mit': <b>.",), left_out=("a.bin",)
+    ),
     "found": SearchResult((INFO,) * 20, "minilm", ("hub: offline",), 40),
     "found_none": SearchResult((), "nothing"),
     "list_none": SearchResult(()),

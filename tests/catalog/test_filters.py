@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import modelnook as mn
-from modelnook import cards
+from modelnook import api, cards
+from modelnook.catalog.index import CatalogIndex
+from modelnook.domain.errors import UsageError
 from modelnook.domain.model import ModelInfo
 from modelnook.store import Store
 
@@ -38,3 +41,31 @@ def test_words_that_nothing_has_are_the_words_fault(english: None) -> None:
     assert "Try fewer words" in cards.text(found) or "Nothing fits" in found.hint
     assert mn.search("films", source="local", language="en").hint == ""
     assert mn.search("nothinglikeit").hint == ""
+
+
+def test_format_gated_and_fits_narrow_down(english: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        ModelInfo(f"hub:a/m{n}", f"a/m{n}", "hub", parameters=10 ** (5 + n), formats=("gguf",), downloads=9 - n)
+        for n in range(8)
+    ]
+    CatalogIndex(Store().home).write("hub", [*entries, ModelInfo("hub:b/closed", "b/closed", "hub", gated=True)])
+    monkeypatch.setattr("modelnook.api.models.free", lambda: 2_000_000_000)
+    hub = partial(mn.search, source="hub")
+    assert len(hub(format="gguf")) == 8
+    assert [m.id for m in hub(gated=True)] == ["b/closed"]
+    assert "b/closed" not in [m.id for m in hub(gated="no")]
+    fitting = {what: {m.id for m in hub(fits=what)} for what in ("run", "lora", "full")}
+    assert fitting["full"] < fitting["lora"] <= fitting["run"] < {f"a/m{n}" for n in range(8)}
+    assert {m.id for m in hub(fits="run", params="<1M")} == {"a/m0", "a/m1"}
+    with pytest.raises(UsageError, match="gated"):
+        mn.search(gated="perhaps")
+    with pytest.raises(UsageError, match="Did you mean"):
+        mn.search(source="hib")
+
+
+def test_references_are_completed_from_the_index() -> None:
+    entries = [ModelInfo(f"hub:{id}", id, "hub") for id in ("google-bert/bert-base", "google/vit", "eve/bert")]
+    CatalogIndex(Store().home).write("hub", entries)
+    assert api.complete("ref", "hub:google-b") == ["hub:google-bert/bert-base"]
+    assert api.complete("ref", "hub:goo") == ["hub:google-bert/bert-base", "hub:google/vit"]
+    assert api.complete("ref", "nobody:goo") == []

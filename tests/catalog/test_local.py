@@ -43,6 +43,29 @@ class TestPath(SourceSuite):
         return ModelRef("path", str(tiny_model(tmp_path / "m")))
 
 
+@pytest.mark.parametrize(
+    ("head", "licence"),
+    [
+        ("license:\n- mit\n- gpl-3.0", "mit"),
+        ("license: mit\x1b[2J", "mit[2J"),
+        ("license: [", "["),
+        ("license: {a: b}\nlanguage: !!python/object/apply:os.system ['true']", "{a: b}"),
+        ("license: &a [*a]\nlanguage:\n- <script>", "&a [*a]"),
+        ("\u202elicense: mit", "mit"),
+        ("a: &x [1]\n" * 3000, None),
+    ],
+)
+def test_a_hostile_card_is_text(head: str, licence: str | None, tmp_path: Path) -> None:
+    from modelnook import cards
+
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "README.md").write_text(f"---\n{head}\n---\n<script>alert(1)</script>", encoding="utf-8")
+    info = PathSource("path").info(ModelRef("path", str(tmp_path)))
+    assert info.license == licence
+    assert "\x1b" not in cards.text(info)
+    assert "<script>" not in cards.html(info)
+
+
 def test_the_rows_are_those_with_a_suite() -> None:
-    """``hub`` and ``pip`` have theirs in ``test_hub`` and ``test_pip``."""
-    assert set(SOURCES) == {TestLocal.kind, TestPath.kind, "hub", "pip"}
+    """``folder``, ``hub`` and ``pip`` have theirs in ``test_shared``, ``test_hub`` and ``test_pip``."""
+    assert set(SOURCES) == {TestLocal.kind, TestPath.kind, "folder", "hub", "pip"}

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from modelnook.catalog.index import CatalogIndex
 from modelnook.domain.errors import NotFoundError, OfflineError
 from modelnook.domain.model import ModelInfo
 from modelnook.server.catalogue import Catalogue
@@ -103,3 +104,15 @@ async def test_filters_hold_for_what_is_remembered(catalogue):
     assert (await catalogue.search({"query": "tiny", "source": "pip"}))["total"] == 1
     assert (await catalogue.search({"task": "token-classification", "params": ">1B"}))["total"] == 0
     assert len((await catalogue.search({"query": "tiny", "limit": 1}))["items"]) == 1
+
+
+async def test_a_full_page_of_the_index_asks_nobody(online, catalogue, elsewhere, store):
+    entries = [ModelInfo(f"hub:a/tiny-{n}", f"a/tiny-{n}", "hub", downloads=100 - n) for n in range(30)]
+    CatalogIndex(store.home).write("hub", entries)
+    found = await catalogue.search({"query": "tiny", "limit": 20})
+    assert elsewhere.asked == []
+    assert len(found["items"]) == 20
+    elsewhere.error = OfflineError("server.too_slow", method="info", seconds=8)
+    assert (await catalogue.info({"ref": "hub:a/tiny-7"}))["downloads"] == 93
+    await catalogue.search({"query": "tiny", "limit": 200})
+    assert elsewhere.asked[-1][0] == "search"

@@ -23,6 +23,7 @@ def add_write_routes(app: web.Application, hub: HubState) -> None:
     app.router.add_post(repo + "/preupload/{rev}", writes.preupload)
     app.router.add_post(repo + "/commit/{rev}", writes.commit)
     app.router.add_post(repo + "/tag/{rev}", writes.tag)
+    app.router.add_delete(repo + "/tag/{tag}", writes.untag)
     app.router.add_post("/{kind:datasets}/{owner}/{name}.git/info/lfs/objects/batch", writes.batch)
     app.router.add_post("/{owner}/{name}.git/info/lfs/objects/batch", writes.batch)
     app.router.add_put("/_lfs/{sha}", writes.put_object)
@@ -164,4 +165,10 @@ class Writes:
         if name in repo.refs:
             refuse(409, f"Reference already exists: {name}")
         repo.refs[name] = commit_of(repo, request).sha
+        return answer({})
+
+    async def untag(self, request: web.Request) -> web.Response:
+        repo = self.hub.writable(request)
+        if request.match_info["tag"] == "main" or repo.refs.pop(request.match_info["tag"], None) is None:
+            refuse(404, "Reference not found", "RevisionNotFound")
         return answer({})

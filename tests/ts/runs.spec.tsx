@@ -2,6 +2,8 @@ import { act, fireEvent, waitFor, within } from '@testing-library/react';
 
 import { RpcError } from '../../src/data/provider';
 import type { Run } from '../../src/data/types';
+import { text } from '../../src/text';
+import { cameFrom } from '../../src/views/parts/run-state';
 import { RUNS, recorded, stage } from './stage';
 
 const RUNNING = RUNS.find(run => run.state === 'running') as Run;
@@ -275,6 +277,12 @@ describe('the run history', () => {
     expect(
       within(row('wb_colleague')).queryByRole('button', { name: /Stop|Resume/ })
     ).toBeNull();
+  });
+
+  it('says where the run of a colleague came from', () => {
+    const from = (origin: string) => cameFrom({ origin } as Run, text('en'));
+    expect(from('wandb')).toBe('from W&B');
+    expect(from('team')).toBe('from team');
   });
 
   it('is walked with the arrow keys', async () => {

@@ -8,13 +8,18 @@ from __future__ import annotations
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
 from modelnook.api.models import info, list, load, predict, ps, pull, rename, rm, search, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
+from modelnook.api.publishing import alias, publish
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
 from modelnook.api.training import finetune
 from modelnook.api.tuning import tune
 from modelnook.api.upkeep import gc_sources, refresh_sources
 
+push = publish
+"""Another name of :func:`publish`."""
+
 __all__ = [
     "add_source",
+    "alias",
     "compare",
     "comparison",
     "complete",
@@ -28,7 +33,9 @@ __all__ = [
     "offline",
     "predict",
     "ps",
+    "publish",
     "pull",
+    "push",
     "quantize",
     "refresh_sources",
     "remove_source",

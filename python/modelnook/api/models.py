@@ -13,11 +13,13 @@ from modelnook.api.rows import spec_of
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.domain.table import Table
+from modelnook.measure.memory import free, need
 from modelnook.messages import t
 from modelnook.model import Model
 from modelnook.store import Store
 
 __all__ = [
+    "facets",
     "fits_here",
     "found",
     "info",
@@ -41,28 +43,51 @@ def search(
     license: str | None = None,
     language: str | None = None,
     params: str | None = None,
+    format: str | None = None,
+    gated: bool | str | None = None,
     fits: str | None = None,
     source: str | None = None,
     sort: str = "relevance",
     limit: int = 20,
 ) -> SearchResult:
-    """Find models in all sources at once.
+    """Find models in all sources at once: in the local index first, then by asking.
+
+    What is typed may be a name, a task, a language, in English or Chinese (``"bert"``, ``"中文 情感"``). Quantized and
+    fine-tuned variants stand under the model that they come from (``variants``), the same files in two sources are one
+    entry (``also``).
 
     Args:
+        license: a licence (``"mit"``), a kind of them (``"permissive"``, ``"copyleft"``, ``"noncommercial"``), or
+            ``"commercial"``: whatever may be used so, conditions included.
+        language: a code or a name, ``"zh"``, ``"Chinese"``, ``"中文"``.
         params: a range of parameter counts, ``"10M-500M"``, ``"<1B"``.
+        format: ``"safetensors"``, ``"gguf"``, ``"onnx"`` …
+        gated: ``False`` for models that nobody has to ask for, ``True`` for the others.
         fits: only what this machine has memory for: to ``run``, for ``lora``, for ``full`` fine-tuning.
-        sort: ``relevance``, ``downloads``, ``likes``, ``updated`` or ``size``.
+        sort: ``relevance``, ``downloads``, ``likes``, ``date`` or ``size``.
 
     Raises:
         UsageError: a filter that can't be read.
     """
-    named = {"task": task, "license": license, "language": language, "params": params, "fits": fits, "source": source}
-    filters = {name: value for name, value in named.items() if value is not None}
+    filters: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("task", task),
+            ("license", license),
+            ("language", language),
+            ("params", params),
+            ("format", format),
+            ("gated", gated),
+            ("fits", fits),
+            ("source", source),
+        )
+        if value is not None
+    }
     result = found(query, sort=sort, limit=limit, **filters)
     return result if result.items or not filters else replace(result, hint=_too_narrow(query, filters))
 
 
-def _too_narrow(query: str, filters: dict[str, str]) -> str:
+def _too_narrow(query: str, filters: dict[str, Any]) -> str:
     """Which filter left nothing, by what is known here without it; no source is asked again."""
     said = " ".join(f"--{name} {value}" for name, value in filters.items())
     for name, value in filters.items():
@@ -79,6 +104,7 @@ def found(
     *,
     params: str | None = None,
     fits: str | None = None,
+    gated: bool | str | None = None,
     source: str | None = None,
     sort: str = "relevance",
     limit: int = 20,
@@ -94,21 +120,85 @@ def found(
         raise UsageError("core.bad_value", name="fits", value=fits, allowed="run, lora, full")
     if limit < 1:
         raise UsageError("api.positive", name="limit", value=limit)
-    most = 1000 if fits else limit
-    result = find(Query(query, params=params_range(params), sort=sort, limit=most, **filters), source, live=live)
-    items = tuple(with_memory(i) for i in result.items)
+    asked = Query(
+        query,
+        params=_both(params_range(params), _largest(fits)),
+        gated=_yes(gated),
+        sort=sort,
+        limit=5 * limit if fits else limit,
+        **filters,
+    )
+    result = find(asked, source, live=live)
+    room = free()
+    items = tuple(with_memory(i, room) for i in result.items)
     if fits:
         items = tuple(i for i in items if fits_here(i, fits))[:limit]
     return replace(result, items=items)
 
 
-def with_memory(info: ModelInfo) -> ModelInfo:
-    from modelnook.measure.memory import free, need
+def facets(
+    query: str = "",
+    *,
+    task: str | None = None,
+    license: str | None = None,
+    language: str | None = None,
+    params: str | None = None,
+    format: str | None = None,
+    gated: bool | str | None = None,
+    source: str | None = None,
+) -> dict[str, dict[str, int]]:
+    """How many of all matches in the local index have which task, kind of licence, language, format, source.
 
+    Raises:
+        UsageError: a filter that can't be read.
+    """
+    from modelnook.catalog.base import Query
+    from modelnook.catalog.search import facets as count
+    from modelnook.catalog.search import params_range
+
+    filters: dict[str, Any] = {"task": task, "license": license, "language": language, "format": format}
+    return count(Query(query, params=params_range(params), gated=_yes(gated), **filters), source)
+
+
+def _yes(gated: bool | str | None) -> bool | None:
+    """``gated`` as it is typed: yes or no."""
+    if gated is None or isinstance(gated, bool):
+        return gated
+    if gated.lower() not in ("yes", "no", "true", "false"):
+        raise UsageError("core.bad_value", name="gated", value=gated, allowed="yes, no")
+    return gated.lower() in ("yes", "true")
+
+
+def _largest(fits: str | None) -> tuple[float, float] | None:
+    """The range of parameter counts that can fit at all: with four bits each to run, else as they are."""
+    room = free() if fits else None
+    if not fits or room is None:
+        return None
+
+    def fit(parameters: int) -> bool:
+        quantized = parameters // 2 if fits == "run" else None
+        return bool(getattr(need(parameters, bytes_on_disk=quantized), fits) <= room)
+
+    low, high = 0, 1 << 42
+    while high - low > max(1, low // 1000):
+        middle = (low + high) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle)
+    return (0.0, float(high))
+
+
+def _both(one: tuple[float, float] | None, other: tuple[float, float] | None) -> tuple[float, float] | None:
+    if one is None or other is None:
+        return one or other
+    return (max(one[0], other[0]), min(one[1], other[1]))
+
+
+def with_memory(info: ModelInfo, room: int | None = None) -> ModelInfo:
+    """With what it needs beside what there is, which is looked up unless it is given."""
+    room = free() if room is None else room
     if not info.parameters:
-        return replace(info, memory_free=free())
+        return replace(info, memory_free=room)
     wants = need(info.parameters, bytes_on_disk=info.bytes)
-    return replace(info, memory_run=wants.run, memory_lora=wants.lora, memory_full=wants.full, memory_free=free())
+    return replace(info, memory_run=wants.run, memory_lora=wants.lora, memory_full=wants.full, memory_free=room)
 
 
 def fits_here(info: ModelInfo, what: str) -> bool:
@@ -122,17 +212,33 @@ def info(ref: str) -> ModelInfo:
     Raises:
         NotFoundError: no source has it (a near miss is suggested).
     """
+    from modelnook.catalog.licences import terms
     from modelnook.catalog.search import info as look
+    from modelnook.catalog.search import room_at
 
     found, note = look(ref)
-    return replace(with_memory(found), summary=" ".join(p for p in (found.summary, note) if p))
+    return replace(
+        with_memory(found),
+        summary=" ".join(p for p in (found.summary, note) if p),
+        terms=terms(found.license),
+        disk_free=room_at(found),
+    )
 
 
 def pull(ref: str) -> Path:
-    """The local folder of a model, downloaded and verified first where it isn't here."""
-    from modelnook.catalog.search import fetch, resolve
+    """The local folder of a model, downloaded and verified first where it isn't here.
 
-    return fetch(resolve(ref).ref, lambda event: None)
+    The record of the run that made it, where it was published with one, is listed among the runs.
+    """
+    from modelnook.catalog.base import RUN_FILE
+    from modelnook.catalog.search import fetch, resolve
+    from modelnook.store.received import adopt
+
+    found = resolve(ref)
+    folder = fetch(found.ref, lambda event: None)
+    if (folder / RUN_FILE).is_file() and found.source.name not in ("local", "pip", "path"):
+        adopt(Store(), (folder / RUN_FILE).read_bytes(), found.source.name, str(found.ref))
+    return folder
 
 
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto") -> Model:

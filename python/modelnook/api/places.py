@@ -33,16 +33,20 @@ def sources() -> Table:
     """The configured sources: name, kind, address, whether they can be asked, entries known here, when refreshed."""
     from modelnook.api.upkeep import refreshed
     from modelnook.catalog import SOURCES
+    from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.search import configured
 
     addresses = {s["name"]: s.get("url", "") for s in current().sources}
     known, fresh = Store().index.counts(), refreshed()
+    # An index holds all that was seen in passing as well, or nearly all.
+    known = {**known, **{name: max(n, known.get(name, 0)) for name, n in CatalogIndex(current().home).counts().items()}}
     rows = []
     for name, kind in configured().items():
         missing = SOURCES[kind].missing
         there = kind in ("local", "pip", "folder") or known.get(name) or fresh.get(name)
         state = "ready" if there else "not_asked"
-        if kind == "hub" and current().hub_offline:
+        bucket = kind == "folder" and "://" in addresses.get(name, "")
+        if (kind == "hub" and current().hub_offline) or (bucket and current().offline):
             state = "offline"
         if missing:
             state = f"needs {missing[0]}"
@@ -51,7 +55,12 @@ def sources() -> Table:
 
 
 def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:
-    """Add a catalogue source under a name; its token stays in the environment variable ``token_env``."""
+    """Add a catalogue source under a name; its token stays in the environment variable ``token_env``.
+
+    Raises:
+        UsageError: no name for a source, no such kind, or an address that can't be one.
+        UnsupportedError: a bucket that ignores conditional writes; two people could overwrite each other there.
+    """
     from modelnook.catalog import SOURCES
     from modelnook.catalog.search import configured
     from modelnook.settings import save
@@ -62,6 +71,7 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
         raise ConflictError("api.source_taken", name=name)
     if kind not in SOURCES or kind in ("local", "pip", "path"):
         raise unknown("source", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
+    url = SOURCES.load(kind).admit(name, url)
     save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
     return sources()
 
@@ -88,4 +98,17 @@ def complete(kind: str, prefix: str = "") -> list[str]:
         names = list(configured())
     else:
         names = store.models.names() + [f"pip:{n}" for n in source("pip").names()] + ["last"]
+        names += _indexed(prefix)
     return sorted({n for n in names if n and n.startswith(prefix)})
+
+
+def _indexed(prefix: str) -> list[str]:
+    """References into a source that has an index, the most used first where there are many."""
+    from modelnook.catalog.base import Query
+    from modelnook.catalog.index import CatalogIndex
+
+    name, colon, begun = prefix.partition(":")
+    index = CatalogIndex(current().home)
+    if not colon or not begun or name not in index.sources():
+        return []
+    return [f"{name}:{hit.info.id}" for hit in index.search(name, Query(begun, limit=50)).hits]

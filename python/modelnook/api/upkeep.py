@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +13,17 @@ from modelnook.store.files import read_json, write_json
 
 __all__ = ["gc_sources", "refresh_sources", "refreshed"]
 
-_LIMIT = 200
+_LIMIT = 10_000
 
 
 def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
-    """Read what sources have into the local index, one or all: entries found, and what they said where none could be.
+    """Read what sources have into the local index, one or all: entries known now, and what was said on the way.
+
+    From nothing a hub takes a call a thousand models; later only what changed is asked for. One that was killed, or
+    that the hub stopped, goes on where it was.
 
     Args:
-        limit: the most entries of a source on the network, the most downloaded first.
+        limit: the most entries of a source on the network, the most downloaded first; what is known beyond stays.
     """
     from modelnook.catalog.search import configured
     from modelnook.domain.errors import unknown
@@ -32,21 +36,41 @@ def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
 
 
 def _refresh(name: str, limit: int) -> tuple[int | None, str]:
+    from modelnook.catalog.index import CatalogIndex
+    from modelnook.catalog.refresh import refresh
     from modelnook.catalog.search import environment, source
     from modelnook.domain.errors import ModelnookError
+    from modelnook.messages import t
     from modelnook.store.runs import now
 
     store = Store()
     try:
         where = source(name)
-        found = where.listing(limit)
+        if where.networked:
+            done = refresh(where, CatalogIndex(store.home), limit, now())
+            count = done.models
+            note = t("api.refreshed", read=done.read, calls=done.calls) if done.calls else ""
+            note += t("api.waited", seconds=done.waited) if done.waited else ""
+        else:
+            found = where.listing(limit)
+            store.index.put_models(name, found, env=environment() if name == "pip" else "", replace=True)
+            count, note = len(found), ""
     except ModelnookError as error:
         return None, str(error)
-    # A networked source has more than was asked for: what is known of the rest stays.
-    env = environment() if name == "pip" else ""
-    store.index.put_models(name, found, env=env, replace=not where.networked)
+    store.index.touch("models", name)
     write_json(store.home / "sources.json", {**refreshed(), name: now()})
-    return len(found), ""
+    if where.kind == "folder":
+        _take_runs(store, where)
+    return count, note
+
+
+def _take_runs(store: Store, where: Any) -> None:
+    """List the runs that colleagues published with their models."""
+    from modelnook.store.received import adopt
+
+    known = {id for id, _ in store.index.names(-1)}
+    for ref, data in where.run_files(known):
+        adopt(store, data, where.name, ref)
 
 
 def refreshed() -> dict[str, Any]:
@@ -65,32 +89,63 @@ def gc_sources() -> str:
     forgotten = _forget(store)
     freed = remove_all([*snapshots(store), *leftovers(store), *_caches(store), *_curves(store)])
     parts = [t("api.gc_entries", n=forgotten)] if forgotten else []
+    parts += _shared()
     parts += [t(f"api.gc_{what}", n=count, size=size(total)) for what, (count, total) in sorted(freed.items())]
     if not parts:
         return t("api.gc_nothing")
     return t("api.gc_freed", size=size(sum(total for _, total in freed.values())), parts=", ".join(parts))
 
 
+def _shared() -> list[str]:
+    """What was freed in the team's places, or why nothing could be."""
+    from modelnook.cards.figures import size
+    from modelnook.catalog.search import configured, source
+    from modelnook.domain.errors import ModelnookError
+    from modelnook.messages import t
+
+    told = []
+    for name, kind in configured().items():
+        if kind != "folder":
+            continue
+        try:
+            where: Any = source(name)
+            count, freed = where.gc()
+        except ModelnookError as error:
+            told.append(t("api.gc_failed", source=name, error=error.message))
+            continue
+        if count:
+            told.append(t("api.gc_shared", source=name, n=count, size=size(freed)))
+    return told
+
+
 def _forget(store: Store) -> int:
     """Drop the index's entries of sources that are no more; how many."""
+    from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.search import configured
 
-    held, known = store.index.counts(), configured()
+    held, known = Counter(store.index.counts()), configured()
+    index = CatalogIndex(store.home)
+    held.update(index.counts())
     gone = [name for name in held if name not in known]
     for name in gone:
         store.index.put_models(name, (), replace=True)
+        index.drop(name)
     return sum(held[name] for name in gone)
 
 
 def _caches(store: Store) -> Iterator[Any]:
     """Downloads of endpoints that no source names any more."""
     from modelnook.catalog.hub import cache_of
+    from modelnook.catalog.shared_cache import SharedCache
 
-    used = {cache_of(s["url"].rstrip("/")) for s in current().sources if s.get("kind", "hub") == "hub" and s.get("url")}
-    place = store.home / "cache" / "hub"
-    for path in sorted(place.iterdir()) if place.is_dir() else ():
-        if path not in used:
-            yield "cache", path
+    added = [(s.get("kind", "hub"), s["url"]) for s in current().sources if s.get("url")]
+    used = {cache_of(url.rstrip("/")) for kind, url in added if kind == "hub"}
+    used |= {SharedCache(url).path for kind, url in added if kind == "folder"}
+    for kind in ("hub", "folder"):
+        place = store.home / "cache" / kind
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if path not in used:
+                yield "cache", path
 
 
 def _curves(store: Store) -> Iterator[Any]:

@@ -20,6 +20,7 @@ MAKERS: dict[str, str] = {
     "modelnook.domain.errors.ModelnookError": "modelnook.cards.error:error",
     "modelnook.domain.model.ModelInfo": "modelnook.cards.model:model",
     "modelnook.domain.model.SearchResult": "modelnook.cards.model:found",
+    "modelnook.domain.publication.Publication": "modelnook.cards.publication:publication",
     "modelnook.domain.run.Comparison": "modelnook.cards.measured:comparison",
     "modelnook.domain.run.Evaluation": "modelnook.cards.measured:evaluation",
     "modelnook.domain.run.RunRecord": "modelnook.cards.run:run",

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelnook.cards.card import Card, Facts, Fold, Grid, Line, Piece
 from modelnook.cards.figures import count, metric, moment, size
-from modelnook.domain.model import ModelInfo, SearchResult
+from modelnook.domain.model import ModelInfo, SearchResult, Terms
 from modelnook.messages import t
 
 __all__ = ["found", "loaded", "model"]
@@ -22,12 +22,12 @@ def model(info: ModelInfo) -> Card:
             (
                 (t("cards.task"), info.task or ""),
                 (t("cards.parameters"), count(info.parameters)),
-                (t("cards.size"), size(info.bytes)),
+                (t("cards.size"), _bytes(info)),
                 (t("cards.formats"), ", ".join(info.formats)),
                 (t("cards.language"), ", ".join(info.language[:6])),
             )
         ),
-        Facts(((t("cards.licence"), info.license or "–"), ("", t(f"cards.licence.{info.license_kind}")))),
+        Facts(((t("cards.licence"), info.license or "–"), ("", _terms(info)))),
         _memory(info),
         _origin(info),
         Facts(tuple((name, metric(value)) for name, value in info.metrics.items())[:5]),
@@ -35,11 +35,39 @@ def model(info: ModelInfo) -> Card:
     if info.labels:
         shown = ", ".join(info.labels[:8]) + (" …" if len(info.labels) > 8 else "")
         pieces.append(Facts(((t("cards.labels"), f"{len(info.labels)}: {shown}"),)))
+    if info.gated and info.page:
+        pieces.append(Line(t("cards.gated_at", page=info.page), href=info.page))
+    if info.terms and info.terms.clause:
+        pieces.append(Fold(t("cards.licence_words"), _clause(info.terms)))
     if info.layers:
         pieces.append(Fold(t("cards.layers"), info.layers))
     told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
     risks = tuple(r.message for r in info.risks)
     return Card(info.ref, info.architecture or "", "warn" if risks else "plain", told, risks)
+
+
+def _bytes(info: ModelInfo) -> str:
+    """Its size, and what the disk has free where it would lie."""
+    if not info.bytes or info.disk_free is None:
+        return size(info.bytes)
+    free = t("cards.disk_free", size=size(info.disk_free))
+    return f"{size(info.bytes)} ({t('cards.memory.over')}: {free})" if info.bytes > info.disk_free else size(info.bytes)
+
+
+def _terms(info: ModelInfo) -> str:
+    """May I use it commercially, must I share alike; by the kind alone where the licence isn't known."""
+    terms = info.terms
+    if terms is None or terms.commercial == "unknown":
+        return t(f"cards.licence.{info.license_kind}")
+    commercial = t(f"cards.answer.{terms.commercial}") + (f" ({terms.condition})" if terms.condition else "")
+    alike = t(f"cards.answer.{terms.share_alike}")
+    return t("cards.terms", commercial=commercial, share_alike=alike, note=t("cards.no_advice"))
+
+
+def _clause(terms: Terms) -> str:
+    said = ((t("cards.must"), terms.must), (t("cards.forbidden"), terms.forbidden))
+    lines = [f"{label}: {text}" for label, text in said if text]
+    return "\n".join([*lines, f"{terms.name}: “{terms.clause}”", terms.note])
 
 
 def _memory(info: ModelInfo) -> Facts:
@@ -69,14 +97,15 @@ def _origin(info: ModelInfo) -> Facts:
 def found(result: SearchResult) -> Card:
     """A list of entries; what a source couldn't answer is folded below."""
     total = max(result.total, len(result))
-    title = t("cards.found", n=count(total), query=result.query) if result.query else t("cards.models", n=count(total))
+    many = count(total) + ("+" if result.more else "")
+    title = t("cards.found", n=many, query=result.query) if result.query else t("cards.models", n=many)
     if not result.items:
         hint = result.hint or t("cards.found_none" if result.query else "cards.models_none")
         return Card(title, warnings=result.notes, hint=hint)
     columns = ("model", "task", "parameters", "size", "licence", "language", "risks")
     cells = [
         (
-            m.ref,
+            f"{m.ref} (+{len(m.variants)})" if m.variants else m.ref,
             m.task or "",
             count(m.parameters),
             size(m.bytes),

@@ -13,7 +13,12 @@ from modelnook.messages import has, t
 __all__ = ["cell", "grid", "heading", "settings", "table"]
 
 # The tables that verbs give are known by their first columns.
-_TITLES = {"state name what": "ps", "name kind url": "sources", "source models note": "refreshed"}
+_TITLES = {
+    "state name what": "ps",
+    "name kind url": "sources",
+    "source models note": "refreshed",
+    "alias version author": "aliases",
+}
 
 _CELLS: dict[str, Callable[[Any], str]] = {
     "bytes": figures.size,

@@ -10,6 +10,12 @@ __all__ = ["SOURCES"]
 SOURCES: Registry[type[Source]] = Registry(
     "source",
     {
+        "folder": Entry(
+            "modelnook.catalog.shared:SharedSource",
+            "A team's shared folder or bucket",
+            requires=("fsspec", "filelock"),
+            extra="data",
+        ),
         "hub": Entry(
             "modelnook.catalog.hub:HubSource",
             "Hugging Face, or any endpoint that speaks its protocol",

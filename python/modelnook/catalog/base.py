@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from modelnook.catalog.licences import allows
+from modelnook.catalog.words import concepts, language_code, name_words
+from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.table import Table
 
-__all__ = ["Query", "Source"]
+__all__ = ["RUN_FILE", "Parcel", "Query", "Source"]
 
-from dataclasses import dataclass
+RUN_FILE = "modelnook-run.json"
+"""The file of a published model that holds its run's record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. ``params`` is a (low, high) range of parameter counts; ``license`` an id or a kind."""
+    """What is looked for.
+
+    ``params`` is a (low, high) range of parameter counts; ``license`` an id, a kind or ``commercial``.
+    """
 
     text: str = ""
     task: str | None = None
@@ -25,23 +34,42 @@ class Query:
     params: tuple[float, float] | None = None
     sort: str = "relevance"
     limit: int = 20
+    format: str | None = None
+    gated: bool | None = None
 
     def matches(self, info: ModelInfo) -> bool:
         """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters."""
-        words = self.text.lower().split()
-        hay = " ".join(
-            (info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags)
-        ).lower()
+        said = " ".join((info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags))
+        hay, words = said.lower(), frozenset(name_words(said))
+        languages = tuple(map(language_code, info.language))
+        asked = concepts(self.text)
         return (
-            all(w in hay for w in words)
+            all(c.said_in(hay, words, info.task, languages) for c in asked)
+            and (bool(asked) or not self.text.strip())
             and (self.task is None or info.task in (self.task, None))
-            and (self.license is None or self.license.lower() in ((info.license or "").lower(), info.license_kind))
-            and (self.language is None or not info.language or self.language in info.language)
+            and (self.license is None or allows(info.license, self.license))
+            and (self.language is None or not languages or language_code(self.language) in languages)
+            and (self.format is None or self.format.lower() in info.formats)
+            and (self.gated is None or info.gated == self.gated)
             and (
                 self.params is None
                 or (info.parameters is not None and self.params[0] <= info.parameters <= self.params[1])
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A model as it is sent. ``files`` is a name, with ``/`` between folders, and a path or the bytes themselves.
+
+    ``info`` is the entry that others find it by; ``alias`` are the names that shall mean this version from now on.
+    """
+
+    files: Mapping[str, Path | bytes]
+    info: ModelInfo
+    author: str = ""
+    alias: tuple[str, ...] = ()
+    private: bool = True
 
 
 class Source(ABC):
@@ -59,6 +87,11 @@ class Source(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    @classmethod
+    def admit(cls, name: str, url: str) -> str:
+        """The address to keep for a source that is being added; a kind that can tell refuses what won't do."""
+        return url
 
     @abstractmethod
     def search(self, query: Query) -> list[ModelInfo]:
@@ -85,6 +118,32 @@ class Source(ABC):
         Emits ``Progress(phase="downloading", step=bytes, total=bytes)``.
         """
 
+    def pinned(self, ref: ModelRef) -> ModelRef:
+        """The reference with the revision that it means now, so that a job's record stays true."""
+        return ref if ref.revision and self.networked else ref.at(self.info(ref).revision)
+
+    def destination(self, id: str) -> str:
+        """The whole id under which a model would be published as ``id``."""
+        return id
+
+    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+        """Send a model under an id; gives the reference with the version that it got.
+
+        Emits ``Progress(phase="uploading", step=bytes, total=bytes)``.
+
+        Raises:
+            UnsupportedError: models are only read from here.
+        """
+        raise UnsupportedError("catalog.only_read", source=self.name)
+
+    def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
+        """What an alias of a model has meant, newest first; with a revision it is set first, ``back`` undoes that.
+
+        Raises:
+            UnsupportedError: there are no aliases here.
+        """
+        raise UnsupportedError("catalog.no_aliases", source=self.name)
+
     def listing(self, limit: int) -> list[ModelInfo]:
         """What the source has, for the index; the most downloaded first where it can't all be told.
 
@@ -96,3 +155,7 @@ class Source(ABC):
     def names(self) -> list[str]:
         """The ids it can list without a network, for completion and near misses."""
         return []
+
+    def has(self, id: str) -> bool:
+        """Whether an id is one of :meth:`names`."""
+        return id in self.names()

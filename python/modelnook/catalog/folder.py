@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,11 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     tensors = [t for f in sorted(path.glob("*.safetensors")) for t in safetensors_header(f)]
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
-    language = card.get("language") or ()
+    language, license = card.get("language") or (), card.get("license")
     said: dict[str, Any] = {
         "name": path.name,
         "task": task_in(config),
-        "license": card.get("license"),
+        "license": next(iter(license), None) if isinstance(license, list) else license,
         "language": (language,) if isinstance(language, str) else tuple(language),
         "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,
         "parameters": parameters_of(tensors) or None,
@@ -171,7 +172,9 @@ def front_matter(path: Path) -> dict[str, Any]:
         return {}
     head: dict[str, Any] = {}
     key = ""
-    for line in text[3:].partition("\n---")[0].splitlines():
+    # A card is anybody's: what would move a terminal's cursor or hide the rest of a line isn't a value.
+    said = "".join(c for c in text[3:].partition("\n---")[0] if c == "\n" or unicodedata.category(c)[0] != "C")
+    for line in said.splitlines():
         if line.startswith(("- ", "  - ")) and key:
             if not isinstance(head.get(key), list):
                 head[key] = []

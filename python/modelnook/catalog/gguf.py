@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Header", "read_header"]
+__all__ = ["Header", "parse_header", "read_header"]
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -50,7 +50,7 @@ class Header:
 
 
 class _Cursor:
-    def __init__(self, data: mmap.mmap) -> None:
+    def __init__(self, data: mmap.mmap | bytes) -> None:
         self.data, self.at = data, 0
 
     def take(self, form: str) -> Any:
@@ -91,23 +91,31 @@ def read_header(path: Path) -> Header:
     """A file's header; empty where it is damaged, cut off or of version 1."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[:4] != b"GGUF":
-                return Header()
-            cursor = _Cursor(data)
-            cursor.skip(4)
-            if cursor.take("I") < 2:  # version 1 has lengths of another size
-                return Header()
-            tensors, keys = cursor.take("Q"), cursor.take("Q")
-            header = Header()
-            for _ in range(keys):
-                name = cursor.string()
-                header.keys[name] = cursor.value(cursor.take("I"))
-            for _ in range(tensors):
-                name = cursor.string()
-                shape = tuple(cursor.take("Q") for _ in range(cursor.take("I")))
-                kind = cursor.take("I")
-                cursor.skip(8)
-                header.tensors.append((name, _DTYPES.get(kind, str(kind)), shape[::-1]))
-            return header
-    except (OSError, ValueError, KeyError, struct.error, RecursionError):
+            return parse_header(data) or Header()
+    except (OSError, ValueError):
         return Header()
+
+
+def parse_header(data: mmap.mmap | bytes) -> Header | None:
+    """The header at the start of some bytes; None where they end before it does, are damaged, or of version 1."""
+    try:
+        if data[:4] != b"GGUF":
+            return None
+        cursor = _Cursor(data)
+        cursor.skip(4)
+        if cursor.take("I") < 2:  # version 1 has lengths of another size
+            return None
+        tensors, keys = cursor.take("Q"), cursor.take("Q")
+        header = Header()
+        for _ in range(keys):
+            name = cursor.string()
+            header.keys[name] = cursor.value(cursor.take("I"))
+        for _ in range(tensors):
+            name = cursor.string()
+            shape = tuple(cursor.take("Q") for _ in range(cursor.take("I")))
+            kind = cursor.take("I")
+            cursor.skip(8)
+            header.tensors.append((name, _DTYPES.get(kind, str(kind)), shape[::-1]))
+        return header
+    except (ValueError, KeyError, struct.error, RecursionError):
+        return None

@@ -15,25 +15,27 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from modelnook.catalog.base import Query, Source
+from modelnook.catalog.base import Parcel, Query, Source
 from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
 from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
-from modelnook.catalog.hub_entry import ROW, asked, brings_code, entry, files_of, flagged
+from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged
 from modelnook.catalog.hub_errors import Place, patiently, told
-from modelnook.catalog.hub_files import needed, risks
+from modelnook.catalog.hub_files import digest_of, needed, risks
+from modelnook.catalog.hub_headers import dtypes_of, gguf_tensors
+from modelnook.catalog.hub_list import HubList
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.settings import Settings, current
 
 __all__ = ["HubSource", "cache_of"]
 
 _DEADLINE = 3.0
-_LIST_WITHIN = 20.0
 _ASK_WITHIN = 10.0
 # Above this many weight files their headers aren't read: each is a request.
 _SHARDS = 8
@@ -70,13 +72,15 @@ class HubSource(Source):
         found = [info for row in rows if query.matches(info := entry(row, self.name))]
         return found[: query.limit]
 
-    def listing(self, limit: int) -> list[ModelInfo]:
-        """The most downloaded models, page by page, through the client's own list; raises as ``search`` does."""
+    def pages(self) -> HubList:
+        """The list of models, to be read page by page into an index.
+
+        Raises:
+            OfflineError: off.
+        """
         if current().hub_offline:
-            raise self._offline("")
-        asked = {"sort": "downloads", "limit": limit, "expand": [*ROW]}
-        rows = self._within_deadline(lambda: list(self._api().list_models(**asked)), _LIST_WITHIN)
-        return [entry(row, self.name) for row in rows]
+            raise OfflineError("hub.not_read", source=self.name)
+        return HubList(self.place, self._token())
 
     def info(self, ref: ModelRef) -> ModelInfo:
         """Everything that the hub and the file headers say; no weights are taken.
@@ -88,7 +92,8 @@ class HubSource(Source):
         """
         known = _KNOWN.get((self.endpoint, ref.id, ref.revision or ""))
         if known is not None:
-            return replace(known, ref=self._shown(ref))
+            here = self._here.folder(ref.id, ref.revision)
+            return replace(known, ref=self._shown(ref), path=str(here) if here else None)
         folder = None
         if not current().hub_offline:
             try:
@@ -135,6 +140,24 @@ class HubSource(Source):
         repo = Repo(ref.id, str(found.sha), self.endpoint, self.cache, self._token())
         with told(self.place, self._shown(ref)):
             return Download(repo, self._shown(ref), wanted, emit, stop).run()
+
+    def destination(self, id: str) -> str:
+        """``owner/name``; without an owner, the person's own, as the hub knows them by their token."""
+        from modelnook.catalog.hub_publish import owner
+
+        return owner(self, id)
+
+    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+        """Commit a model to a repository; see :class:`~modelnook.catalog.hub_publish.Upload`."""
+        from modelnook.catalog.hub_publish import Upload
+
+        return Upload(self, self.destination(id), parcel).run()
+
+    def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
+        """What a repository's tags mean; see :meth:`Source.alias`."""
+        from modelnook.catalog.hub_publish import move_alias
+
+        return move_alias(self, ref, name, back=back)
 
     def names(self) -> list[str]:
         """The ids that lie in this endpoint's cache."""
@@ -231,9 +254,15 @@ class HubSource(Source):
             wanted = needed(names, ref.id, allow_pickle=True)
         except ModelnookError:
             wanted = []
+        here = self._here.folder(ref.id, str(found.sha))
         info = replace(
             info,
             ref=self._shown(ref),
+            page=f"{self.endpoint}/{ref.id}",
+            path=str(here) if here else None,
+            dtypes=dtypes_of(tensors, found.safetensors),
+            digest=digest_of(files),
+            metrics=evaluations(found),
             task=info.task or task_of(architectures),
             architecture=next(iter(architectures), info.architecture),
             bytes=sum(f.size for f in files if f.name in wanted) or None,
@@ -264,6 +293,9 @@ class HubSource(Source):
     def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
         """The weights' headers, by a ranged request a file; none where they may not be read or are many."""
         weights = [n for n in names if "/" not in n and n.endswith(".safetensors")]
+        packed = sorted(n for n in names if n.endswith(".gguf"))
+        if not weights and packed:
+            return self._packed(found, packed[0])
         if not 0 < len(weights) <= _SHARDS:
             return []
         try:
@@ -272,6 +304,13 @@ class HubSource(Source):
             return []
         parts = [tensor for file in repo.files_metadata.values() for tensor in file.tensors.items()]
         return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in parts]
+
+    def _packed(self, found: Any, name: str) -> list[Tensor]:
+        try:
+            url = f"{self.endpoint}/{found.id}/resolve/{found.sha}/{quote(name)}"
+            return gguf_tensors(url, self._token(), _ASK_WITHIN)
+        except Exception:
+            return []
 
 
 def cache_of(endpoint: str) -> Path:

@@ -7,38 +7,69 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
+from modelnook.catalog.index_rows import RELATIONS
+from modelnook.catalog.words import concepts, language_code
 from modelnook.domain.model import ModelInfo
 
-__all__ = ["ROW", "asked", "brings_code", "entry", "files_of", "flagged"]
+__all__ = ["LISTED", "ROW", "asked", "brings_code", "entry", "evaluations", "files_of", "flagged"]
 
 _PAGE = 100
-_KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown")
+_KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown", "commercial")
 _SORTS = {"relevance": "downloads", "downloads": "downloads", "likes": "likes", "updated": "lastModified"}
 ROW = (
     "author cardData config createdAt downloads gated lastModified library_name likes pipeline_tag private safetensors "
     "sha tags"
 ).split()
+# For a list of thousands: what the tags say as well is left out, it is most of an answer.
+LISTED = [name for name in ROW if name not in ("author", "cardData", "config", "createdAt", "private")] + ["gguf"]
 _TAGGED = {"safetensors": "safetensors", "onnx": "onnx", "gguf": "gguf", "openvino": "openvino", "pytorch": "pickle"}
+_LANGUAGES = frozenset(
+    "af am ar as az be bg bn bo br bs ca ceb cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha haw he hi hr "
+    "ht hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt multilingual my ne nl "
+    "no nb nn ny om or pa pl ps pt ro ru rw sa sd si sk sl sm sn so sq sr st su sv sw ta te tg th ti tk tl tn tr ts "
+    "tt ug uk ur uz vi wo xh yi yo yue zh zu".split()
+)
 _NO_NUMBERS = ("I64", "I32", "BOOL")
 
 
 def asked(query: Query) -> dict[str, Any]:
     """The parameters of a list of models: one page, since that is what a deadline of seconds allows."""
-    tags = [query.language.lower()] if query.language else []
+    said, task, languages = _meant(query)
+    tags = [language_code(query.language)] if query.language else languages
+    tags += [tag for tag, kind in _TAGGED.items() if kind == (query.format or "").lower()][:1]
     if query.license and query.license not in _KINDS:
         tags.append(f"license:{query.license.lower()}")
     # What only we can filter or sort needs more rows to choose from.
     ours_alone = query.license in _KINDS or query.sort == "size"
-    said = {
-        "search": query.text,
-        "pipeline_tag": query.task,
+    params: dict[str, Any] = {
+        "search": said,
+        "pipeline_tag": task,
         "filter": tags,
         "num_parameters": _range(query.params),
         "sort": _SORTS.get(query.sort) if query.text or query.sort != "relevance" else None,
         "limit": _PAGE if ours_alone else min(_PAGE, max(query.limit, 20)),
+        "gated": None if query.gated is None else str(query.gated).lower(),
         "expand": ROW,
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in params.items() if value}
+
+
+def _meant(query: Query) -> tuple[str, str | None, list[str]]:
+    """What the hub is asked for: words, a task, languages. It looks at ids alone: Chinese words go by their meaning."""
+    asked = concepts(query.text)
+    if not any(c.chinese for c in asked):
+        return query.text, query.task, []
+    words: list[str] = []
+    languages: list[str] = []
+    task = query.task
+    for concept in asked:
+        if concept.chinese and concept.languages:
+            languages += concept.languages
+        elif concept.chinese and concept.tasks and not task:
+            task = concept.tasks[0]
+        else:
+            words.append(concept.words[0] if concept.chinese and concept.words else concept.text)
+    return " ".join(words), task, languages
 
 
 def entry(found: Any, source: str) -> ModelInfo:
@@ -55,13 +86,14 @@ def entry(found: Any, source: str) -> ModelInfo:
         name=found.id.rpartition("/")[2],
         task=found.pipeline_tag or task_of(architectures),
         license=_licence(card, tags),
-        language=_many(card.get("language")),
-        parameters=_parameters(found.safetensors),
+        language=_many(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
+        parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
         formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
         architecture=next(iter(architectures), config.get("model_type")),
         downloads=found.downloads,
         likes=found.likes,
-        base_model=next(iter(_many(card.get("base_model"))), None),
+        base_model=next(iter(_many(card.get("base_model"))), None) or _base(tags),
+        relation=next((r for r in RELATIONS for tag in tags if tag.startswith(f"base_model:{r}:")), None),
         risks=risks((), code=brings_code(found, config)),
         updated=found.last_modified.isoformat() if found.last_modified else None,
         tags=tuple(tags),
@@ -69,11 +101,22 @@ def entry(found: Any, source: str) -> ModelInfo:
     )
 
 
+def _base(tags: list[str]) -> str | None:
+    return next((tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")), None)
+
+
 def files_of(found: Any) -> list[RepoFile]:
     """The files of a repository's answer."""
     return [
         RepoFile(s.rfilename, s.size or 0, s.blob_id or "", s.lfs.sha256 if s.lfs else "") for s in found.siblings or ()
     ]
+
+
+def evaluations(found: Any) -> dict[str, float]:
+    """What the card says that the model reached, the first few: metric and data set -> value. Nobody has checked it."""
+    results = (found.card_data.eval_results if found.card_data else None) or ()
+    told = [(f"{r.metric_name or r.metric_type} ({r.dataset_name})", r.metric_value) for r in results]
+    return {name: float(value) for name, value in told if isinstance(value, (int, float))}
 
 
 def brings_code(found: Any, config: dict[str, Any]) -> bool:

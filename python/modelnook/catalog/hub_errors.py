@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, UsageError
 
-__all__ = ["Place", "patiently", "told", "unreachable"]
+__all__ = ["Place", "patiently", "seconds_to_wait", "told", "unreachable"]
 
 T = TypeVar("T")
 
@@ -64,6 +64,9 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
         return UsageError("hub.bad_id", **said)
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
         return _translate(error.__cause__, place, ref) or unreachable(place, error.__cause__)
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:
+        # An upload's failure is told by the client in words of its own.
+        return _translate(error.__cause__, place, ref)
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, said, place)
     if isinstance(error, errors.OfflineModeIsEnabled):
@@ -82,7 +85,7 @@ def _by_status(error: Any, said: dict[str, Any], place: Place) -> ModelnookError
     if status == 403:
         return RefusedError("hub.forbidden", **said)
     if status == 429:
-        return OfflineError("hub.rate_limit", seconds=_wait(error) or 60, **said)
+        return OfflineError("hub.rate_limit", seconds=seconds_to_wait(error) or 60, **said)
     return OfflineError("hub.unreachable", why=f"HTTP {status}", **said)
 
 
@@ -99,14 +102,14 @@ def patiently(call: Callable[[], T]) -> T:
     try:
         return call()
     except HfHubHTTPError as error:
-        seconds = _wait(error)
+        seconds = seconds_to_wait(error)
         if error.response.status_code != 429 or seconds is None or seconds > _PATIENCE:
             raise
         time.sleep(seconds + 1)
         return call()
 
 
-def _wait(error: Any) -> int | None:
+def seconds_to_wait(error: Any) -> int | None:
     """Seconds until the rate limit ends, where the answer says."""
     from huggingface_hub import utils
 

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from modelnook.catalog import SOURCES
 from modelnook.catalog.base import Query, Source
-from modelnook.domain.errors import ModelnookError, NotFoundError, UsageError, near
+from modelnook.catalog.index import CatalogIndex, Hit, Page
+from modelnook.catalog.variants import exactly, grouped, one_row_each
+from modelnook.catalog.words import concepts, name_words
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError, near, unknown
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["Found", "configured", "fetch", "info", "params_range", "resolve", "search", "source"]
+__all__ = ["Found", "configured", "facets", "fetch", "info", "params_range", "resolve", "room_at", "search", "source"]
 
-SORTS = ("relevance", "downloads", "likes", "updated", "size")
+SORTS = ("relevance", "downloads", "likes", "date", "updated", "size")
 _DEADLINE = 3.5
+# Variants fold into the model they come from, so that a page needs more rows than it shows.
+_ROWS_A_PAGE, _ROWS_MORE = 3, 40
 _HOME = ("local", "pip")
+# Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
+_VAST = ("hub", "kaggle", "modelscope")
 
 
 class Found:
@@ -47,8 +57,6 @@ def source(name: str) -> Source:
     """
     kinds = configured()
     if name not in kinds and name != "path":
-        from modelnook.domain.errors import unknown
-
         raise unknown("source", name, kinds)
     return SOURCES.load(kinds.get(name, name))(name)
 
@@ -82,14 +90,12 @@ def _pinned(where: Source, ref: ModelRef) -> Found:
     """With the revision that this reference means now, and a path from the root: a job's record must stay true."""
     if where.name == "path":
         return Found(ModelRef("path", str(where.fetch(ref, lambda event: None))), where)
-    if ref.revision and where.networked:
-        return Found(ref, where)
-    return Found(ref.at(where.info(ref).revision), where)
+    return Found(where.pinned(ref), where)
 
 
 def _has(name: str, ref: ModelRef) -> bool:
     try:
-        return ref.id in source(name).names()
+        return source(name).has(ref.id)
     except ModelnookError:
         return False
 
@@ -115,9 +121,30 @@ def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:
 
 
 def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
-    """``(everything known of a model, note)``; no weights are downloaded."""
-    found = resolve(text)
-    return found.source.info(found.ref), found.note
+    """``(everything known of a model, note)``; no weights are downloaded.
+
+    Where its source can't be asked, what the index has of it, and the note says so.
+    """
+    try:
+        found = resolve(text)
+        return found.source.info(found.ref), found.note
+    except OfflineError as error:
+        ref = ModelRef.parse(text) if isinstance(text, str) else text
+        name, index = ref.source or "hub", CatalogIndex(current().home)
+        known = index.get(name, ref.id)
+        if known is None:
+            raise
+        when = index.meta(name).get("refreshed", "")[:10]
+        return known, t("catalog.from_index", when=when, why=error.message)
+
+
+def room_at(info: ModelInfo) -> int | None:
+    """Bytes free where a model would be downloaded to; None for one that is here."""
+    if info.path or not (where := source(info.source)).networked:
+        return None
+    place = Path(getattr(where, "cache", current().home))
+    there = next((p for p in (place, *place.parents) if p.is_dir()), None)
+    return shutil.disk_usage(there).free if there else None
 
 
 def fetch(ref: ModelRef, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> Path:
@@ -126,50 +153,109 @@ def fetch(ref: ModelRef, emit: Emit, *, stop: Callable[[], bool] = lambda: False
 
 
 def search(query: Query, only: str | None = None, *, live: Iterable[str] | None = None) -> SearchResult:
-    """Ask every source, side by side; those that fail or are off are named in the notes.
+    """Look into the index of every source, then ask, side by side, those whose index doesn't fill the page.
+
+    Sources that fail or are off are named in the notes; the same files in two sources are one entry, and variants stand
+    under the model that they come from.
 
     Args:
         only: one source's name.
-        live: the sources to ask themselves; the others answer from the index (the server asks none itself).
+        live: the sources that may be asked themselves (the server asks none itself).
     """
     if query.sort not in SORTS:
         raise UsageError("catalog.bad_sort", sort=query.sort, known=", ".join(SORTS))
+    query = replace(query, sort="updated") if query.sort == "date" else query
+    if only and only not in configured():
+        raise unknown("source", only, configured())
     names = [only] if only else list(configured())
-    asked = set(names if live is None else live)
+    pages, notes = _pages(names, query, set(names if live is None else live))
+    found = [hit for page in pages for hit in page.hits]
+    kept = grouped(one_row_each(_sorted(found, query)), query)
+    total = sum(page.total for page in pages)
+    more = any(page.more for page in pages)
+    return SearchResult(tuple(kept[: query.limit]), query.text, tuple(notes), max(total, len(kept)), more=more)
+
+
+def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page], list[str]]:
+    """Each source's page, in their order, and what there is to say of those that have none."""
     notes: list[str] = []
     pool = ThreadPoolExecutor(len(names), thread_name_prefix="modelnook-search")
-    jobs = {pool.submit(_ask if n in asked else _remembered, n, query): n for n in names}
+    jobs = {pool.submit(_page, n, query, n in asked): n for n in names}
     done, late = wait(jobs, _DEADLINE)
     pool.shutdown(wait=False, cancel_futures=True)
-    found: list[ModelInfo] = []
+    pages: list[Page] = []
     for job in sorted(done, key=lambda j: names.index(jobs[j])):
         try:
-            items, note = job.result()
-            found += items
+            page, note = job.result()
+            pages.append(page)
             notes += [note] if note else []
         except ModelnookError as error:
             notes.append(t("catalog.source_failed", source=jobs[job], error=error.message))
     notes += [t("catalog.source_failed", source=jobs[j], error="timeout") for j in late]
-    kept = _sorted([i for i in found if query.matches(i)], query)
-    return SearchResult(tuple(kept[: query.limit]), query.text, tuple(notes), len(kept))
+    return pages, notes
 
 
-def _ask(name: str, query: Query) -> tuple[list[ModelInfo], str]:
+def _page(name: str, query: Query, live: bool) -> tuple[Page, str]:
+    """A source's answer: the index's where that fills the page or nothing else can be asked, else its own with it."""
+    index = CatalogIndex(current().home)
+    wide = replace(query, limit=_ROWS_A_PAGE * query.limit + _ROWS_MORE)
+    page = index.search(name, wide)
+    if len(page.hits) >= query.limit and (not live or configured().get(name) in _VAST):
+        return page, ""
+    note = ""
     if configured().get(name) == "hub" and current().hub_offline:
-        return Store().index.models(source=name, text=query.text), t("catalog.offline", source=name)
+        items, note = _remembered(name, query), t("catalog.offline", source=name) if live else ""
+    elif live:
+        try:
+            items = _ask(name, query)
+        except ModelnookError as error:
+            if not index.has(name):
+                raise
+            items, note = _remembered(name, query), t("catalog.source_failed", source=name, error=error.message)
+    else:
+        items = _remembered(name, query)
+    known = {hit.info.ref for hit in page.hits}
+    new = [i for i in items if i.ref not in known and query.matches(i)]
+    hits = (*page.hits, *(Hit(i, _tier(i, query)) for i in new))
+    return Page(hits, page.total + len(new), page.more), note
+
+
+def _tier(info: ModelInfo, query: Query) -> int:
+    """How near an entry that no index holds is to the words: by its name, or by what is said of it."""
+    name = f"{info.id} {info.name}"
+    hay, words = name.lower(), frozenset(name_words(name))
+    return 0 if all(c.said_in(hay, words, info.task, info.language) for c in concepts(query.text)) else 1
+
+
+def _ask(name: str, query: Query) -> list[ModelInfo]:
     where = source(name)
     items = where.search(query)
     if name == "pip":
         remember_pip(where)
-    elif where.networked:
+    elif name != "local":
         Store().index.put_models(name, items)
-    return items, ""
+    return items
 
 
-def _remembered(name: str, query: Query) -> tuple[list[ModelInfo], str]:
+def _remembered(name: str, query: Query) -> list[ModelInfo]:
     if name == "local":
-        return source("local").search(query), ""
-    return Store().index.models(source=name, text=query.text), ""
+        return source("local").search(query)
+    # The words are looked for by the query itself, which knows what they mean.
+    return [i for i in Store().index.models(source=name) if query.matches(i)]
+
+
+def facets(query: Query, only: str | None = None) -> dict[str, dict[str, int]]:
+    """How many of the matches in the indexes have which task, kind of licence, language, format, source."""
+    if only and only not in configured():
+        raise unknown("source", only, configured())
+    index = CatalogIndex(current().home)
+    found: dict[str, Counter[str]] = {"source": Counter()}
+    for name in [only] if only else configured():
+        counted = index.facets(name, query)
+        found["source"][name] = counted.pop("total")[""]
+        for facet, values in counted.items():
+            found.setdefault(facet, Counter()).update(values)
+    return {facet: {v: n for v, n in counted.most_common() if n} for facet, counted in found.items()}
 
 
 def remember_pip(where: Source) -> None:
@@ -183,21 +269,23 @@ def environment() -> str:
     return sha256(sys.prefix.encode()).hexdigest()[:12]
 
 
-def _sorted(found: list[ModelInfo], query: Query) -> list[ModelInfo]:
+def _sorted(hits: list[Hit], query: Query) -> list[ModelInfo]:
     home = {name: at for at, name in enumerate(configured())}
-    words = query.text.lower()
 
-    def relevance(info: ModelInfo) -> tuple[object, ...]:
-        exact = words and words in (info.id.lower(), info.name.lower())
-        return (not exact, home.get(info.source, 99), -(info.downloads or 0), info.ref)
+    def relevance(hit: Hit) -> tuple[object, ...]:
+        info = hit.info
+        where = home.get(info.source, 99)
+        near = (not exactly(info, query.text), min(where, len(_HOME)), hit.tier)
+        return (*near, -(info.downloads or 0), where, info.ref)
 
+    if query.sort == "relevance":
+        return [hit.info for hit in sorted(hits, key=relevance)]
+    found = [hit.info for hit in hits]
     if query.sort == "size":
         return sorted(found, key=lambda i: (i.parameters is None, i.parameters or 0))
     if query.sort in ("downloads", "likes"):
         return sorted(found, key=lambda i: -(getattr(i, query.sort) or 0))
-    if query.sort == "updated":
-        return sorted(found, key=lambda i: i.updated or "", reverse=True)
-    return sorted(found, key=relevance)
+    return sorted(found, key=lambda i: i.updated or "", reverse=True)
 
 
 def params_range(text: str | None) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from modelnook.domain.errors import UsageError
 from modelnook.domain.table import Table
 
-__all__ = ["Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult"]
+__all__ = ["Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms", "is_path"]
 
 _SOURCE = re.compile(r"[a-z0-9-]{2,}")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -108,6 +108,25 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """A licence in plain words. Sentences are in the person's language and empty where nothing is known.
+
+    ``commercial`` and ``share_alike`` are ``yes``, ``no``, ``conditions`` or ``unknown``; ``condition`` says on which
+    one commercial use depends; ``clause`` is quoted from the licence itself; ``note`` says that it is no legal advice.
+    """
+
+    kind: str
+    name: str = ""
+    commercial: str = "unknown"
+    share_alike: str = "unknown"
+    condition: str = ""
+    must: str = ""
+    forbidden: str = ""
+    clause: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Risk:
     """One thing to know before taking a model: ``code`` (``pickle``, ``remote_code``, ``unsafe`` …) and a sentence."""
 
@@ -152,6 +171,21 @@ class ModelInfo:
     path: str | None = None
     gated: bool = False
     run: str | None = None
+    relation: str | None = None
+    """How it comes from ``base_model``: ``quantized``, ``adapter``, ``finetune``, ``merge``."""
+    variants: tuple[str, ...] = ()
+    """In a list: the references of what comes from this model and matched as well."""
+    also: tuple[str, ...] = ()
+    """In a list: the references under which other sources have the same files."""
+    digest: str | None = None
+    """What its weights' checksums make together, where the source tells them."""
+    dtypes: dict[str, int] = field(default_factory=dict)
+    """Numbers of each type in the weights' headers."""
+    terms: Terms | None = None
+    """The licence in plain words: what ``info`` says, not a list."""
+    disk_free: int | None = None
+    page: str | None = None
+    """Its page, where one asks for access to it."""
 
     @property
     def license_kind(self) -> str:
@@ -166,9 +200,10 @@ class ModelInfo:
     def from_dict(cls, data: dict[str, Any]) -> ModelInfo:
         """Read :meth:`to_dict`'s form; unknown keys, as a newer version writes them, are left out."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        for name in ("language", "formats", "labels", "tags"):
+        for name in ("language", "formats", "labels", "tags", "variants", "also"):
             known[name] = tuple(known.get(name) or ())
         known["risks"] = tuple(Risk(**r) for r in known.get("risks") or ())
+        known["terms"] = Terms(**known["terms"]) if known.get("terms") else None
         return cls(**known)
 
 
@@ -182,6 +217,8 @@ class SearchResult:
     total: int = 0
     hint: str = ""
     """Where nothing was found: what to leave out."""
+    more: bool = False
+    """Whether ``total`` is only as far as was counted."""
 
     def __iter__(self) -> Iterator[ModelInfo]:
         return iter(self.items)
@@ -209,4 +246,5 @@ class SearchResult:
             "notes": list(self.notes),
             "total": self.total or len(self.items),
             "hint": self.hint,
+            "more": self.more,
         }

@@ -76,8 +76,8 @@ def _values(arg: Arg, word: str, rest: list[str], scope: Namespace) -> Iterable[
         return scope.names()
     if arg.name in ("text", "label", "columns"):
         return _columns(rest, scope)
-    if arg.kind in ("ref", "refs", "run", "runs") or arg.name == "source":
-        kind = "source" if arg.name == "source" else arg.kind.rstrip("s")
+    if arg.kind in ("ref", "refs", "run", "runs", "target") or arg.name == "source":
+        kind = "source" if arg.name == "source" or arg.kind == "target" else arg.kind.rstrip("s")
         return _known(kind, word)
     if arg.kind == "assign":
         from modelnook.settings import SAVED

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from modelnook.api import models
+from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.search import configured, source
 from modelnook.domain.errors import ModelnookError, OfflineError
 from modelnook.domain.model import ModelRef
@@ -42,8 +43,11 @@ class Catalogue:
         self._quiet_notes: list[str] = []
 
     async def search(self, params: dict[str, Any]) -> Any:
-        """Everything that matches, from every source that can be asked."""
+        """The index's page where that is full, else everything that matches from every source that can be asked."""
         notes: list[str] = []
+        known = await self._here(_page_of_index, params)
+        if known is not None:
+            return known
         if await self._here(_asks_network, params):
             if time.monotonic() >= self._quiet_until:
                 return await self._asked(params)
@@ -98,7 +102,17 @@ class Catalogue:
     def _known(self, params: dict[str, Any]) -> Any:
         ref = ModelRef.parse(params["ref"])
         found = self._opened().index.models(text=ref.id)
-        return next((models.with_memory(i).to_dict() for i in found if i.ref == str(ref)), None)
+        info = next((i for i in found if i.ref == str(ref)), None)
+        info = info or CatalogIndex(current().home).get(ref.source or "hub", ref.id)
+        return models.with_memory(info).to_dict() if info else None
+
+
+def _page_of_index(params: dict[str, Any]) -> Any:
+    """A full page of what ``sources refresh`` has read; None where there is less, or nothing was typed."""
+    if not CatalogIndex(current().home).sources() or not str(params.get("query") or "").strip():
+        return None
+    found = models.found(**checked(models.search, params), live=())
+    return found.to_dict() if len(found) >= (params.get("limit") or 20) else None
 
 
 def _remembered(params: dict[str, Any]) -> Any:

@@ -74,8 +74,10 @@ class Store:
         return self.index.count()
 
     def _fill(self, index: Index) -> None:
+        from modelnook.store.received import received
+
         records = (run.record() for run in folders(self.home / "runs"))
-        index.put_runs(r for r in records if r)
+        index.put_runs([*received(self), *(r for r in records if r)])
         index.put_models("local", self.models.all(), replace=True)
 
     def run(self, id: str) -> RunFolder:
@@ -162,3 +164,8 @@ class Store:
         """Remove a run's folder and its row; its model stays."""
         remove(run.path)
         self.index.drop_run(run.id)
+
+    def forget(self, received: Path) -> None:
+        """Remove what was received of a colleague's run, and its row."""
+        remove(received)
+        self.index.drop_run(received.name)

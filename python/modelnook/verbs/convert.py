@@ -113,5 +113,6 @@ _KINDS: dict[str, Callable[[Arg, str, Scope], Any]] = {
     "refs": _ref,
     "run": _ref,
     "runs": _ref,
+    "target": _text,
     "text": _text,
 }

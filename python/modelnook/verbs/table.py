@@ -63,6 +63,25 @@ _TUNE = (
     *(a for a in _FINETUNE[2:] if a.name not in ("budget", "dry_run", "on")),
 )
 
+_PUBLISH = Verb(
+    "publish",
+    "modelnook.api:publish",
+    (
+        _REF,
+        Arg("to", "target", positional=True, required=True, example="team:topics"),
+        Arg("license", example="apache-2.0"),
+        Arg("data_license", example="cc-by-4.0"),
+        Arg("alias", "list", example="best,prod"),
+        Arg("private", "flag", True),
+        Arg("allow", "list", choices=("modelnook.publish.scan:KINDS",), example="email"),
+        Arg("dry_run", "flag", False),
+    ),
+    group="use",
+    action="execute",
+    doors=_HANDS,
+    example="%model publish topics team:topics --alias prod --dry-run",
+)
+
 _ROWS = (
     Verb(
         "search",
@@ -73,9 +92,11 @@ _ROWS = (
             Arg("license", example="permissive"),
             Arg("language", example="zh"),
             Arg("params", example="10M-500M"),
+            Arg("format", example="gguf"),
+            Arg("gated", choices=("yes", "no"), example="no"),
             Arg("fits", choices=("run", "lora", "full"), example="run"),
             Arg("source", example="pip"),
-            Arg("sort", default="relevance", choices=("relevance", "downloads", "likes", "updated", "size")),
+            Arg("sort", default="relevance", choices=("relevance", "downloads", "likes", "date", "size")),
             Arg("limit", "int", 20, low=1, example="50"),
         ),
         group="find",
@@ -201,6 +222,21 @@ _ROWS = (
         doors=("magic", "python"),
         example="%model load topics -o classifier",
     ),
+    _PUBLISH,
+    replace(_PUBLISH, name="push", example=_PUBLISH.example.replace("publish", "push", 1)),
+    Verb(
+        "alias",
+        "modelnook.api:alias",
+        (
+            _REF,
+            Arg("name", positional=True, example="prod"),
+            Arg("back", "flag", False),
+        ),
+        group="use",
+        action="write",
+        doors=_HANDS,
+        example="%model alias team:topics@3 prod",
+    ),
     Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
     Verb(
         "unload",
@@ -305,7 +341,7 @@ _SUB_ROWS = (
         "sources refresh",
         "api:refresh_sources",
         replace(_SOURCE, required=False, example="hub"),
-        Arg("limit", "int", 200, low=1, example="500"),
+        Arg("limit", "int", 10_000, low=1, example="50000"),
         action="write",
     ),
     _sub("sources gc", "api:gc_sources", action="write"),

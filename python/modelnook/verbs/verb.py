@@ -21,7 +21,8 @@ DOORS = ("magic", "python", "terminal", "rpc")
 class Arg:
     """One argument of a verb.
 
-    ``kind`` is how a word becomes a value: ``ref refs run runs data inputs text int float flag list pairs path``.
+    ``kind`` is how a word becomes a value: ``ref refs run runs target data inputs text int float flag list pairs
+    path``.
     ``positional`` ones are filled by bare words in the order of the row; ``rest`` takes all the words that are left.
     ``choices`` are literal words or registries (``module:NAME``); beside a number they are words allowed as well.
     ``needed`` ones have a default in Python alone (the argument before them has one); a line must give them.

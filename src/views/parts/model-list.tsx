@@ -93,6 +93,11 @@ function ModelRow({ info }: { info: ModelInfo }): React.ReactElement {
           <span className="mn-num">{bytes(info.bytes, t)}</span>
         )}
         <LicenceMark info={info} />
+        {info.variants?.length > 0 && (
+          <span className="mn-num" title={info.variants.join('\n')}>
+            {t('ui.models.variants', { n: info.variants.length })}
+          </span>
+        )}
       </span>
     </>
   );

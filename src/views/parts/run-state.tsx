@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import type { Run, RunState } from '../../data/types';
+import type { IText } from '../../text';
 import { useHost } from '../host';
 
 const SHAPES: Record<RunState, React.ReactElement> = {
@@ -39,6 +40,13 @@ export function StateIcon({ state }: { state: RunState }): React.ReactElement {
 export function useKindName(): (kind: string) => string {
   const { t } = useHost();
   return kind => (t.has(`ui.kind.${kind}`) ? t(`ui.kind.${kind}`) : kind);
+}
+
+/** Where a run that isn't this machine's was seen: W&B, or the source of the model that it came with. */
+export function cameFrom(run: Run, t: IText): string {
+  return run.origin === 'wandb'
+    ? t('ui.run.from_wandb')
+    : t('ui.run.from_source', { source: run.origin });
 }
 
 /** The value of the metric that decides. */

@@ -1,0 +1,257 @@
+"""How quickly a model is found among many, and what the index of them costs.
+
+``python benchmarks/catalog.py [--json] [--sizes 10000,100000] [--data PATH]``; ``--data`` takes a table of well-known
+models of the form of ``tests/catalog/known_models.psv``. The catalogue is generated (``benchmarks/generated.py`` says
+how). Each size is built and searched in a process of its own, so that memory is its own.
+
+Targets at 2,500,000: first page p95 < 10 ms, facets of a broad word < 100 ms, < 300 MB, >= 50,000 rows/s, < 400 MB on
+disk; with eight processes searching while one refreshes: no error, p95 within twice that of eight that search alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import generated
+
+from modelnook.catalog.base import Query
+from modelnook.catalog.index import CatalogIndex
+from modelnook.catalog.index_file import IndexWriter
+from modelnook.measure.memory import peak
+
+SIZES = (10_000, 100_000, 1_000_000, 2_500_000)
+REPEATS = 7
+CHUNK = 50_000
+SEARCHERS = 8
+PAUSE = 0.01
+
+QUERIES = {
+    "selective": [
+        Query("all minilm l6"),
+        Query("bert-base-cased"),
+        Query("whisper large v3 turbo"),
+        Query("gpt-oss 20b"),
+        Query("distilbert sst2"),
+        Query("meta-llama/Llama-3.1-8B-Instruct"),
+    ],
+    "broad": [
+        Query("bert"),
+        Query("llama"),
+        Query("qwen"),
+        Query("my model"),
+        Query("finetuned"),
+        Query("transformers"),
+    ],
+    "prefix": [Query("ber"), Query("dist"), Query("lla"), Query("qw"), Query("whisp"), Query("fine"), Query("sent")],
+    "chinese": [
+        Query("中文 情感"),
+        Query("中文向量"),
+        Query("语音识别"),
+        Query("翻译 中文"),
+        Query("文生图"),
+        Query("千问"),
+    ],
+    "filtered": [
+        Query("bert", task="text-classification"),
+        Query("llama", license="commercial"),
+        Query("qwen", language="zh", params=(1e9, 8e9)),
+        Query("bert", format="onnx", gated=False),
+        Query(task="text-generation", license="permissive"),
+        Query(params=(1e7, 5e8), license="apache-2.0"),
+        Query("中文", task="text-generation"),
+    ],
+    "rare filter": [
+        Query("bert", license="agpl-3.0"),
+        Query("llama", language="mt"),
+        Query("bert", task="text-to-image"),
+        Query(language="mt", license="gpl-3.0"),
+        Query("flux", task="text-classification"),
+        Query("sdxl", license="bsd-3-clause", gated=True),
+    ],
+    "nothing": [Query("zzyzx"), Query("no such model at all zzyzx"), Query("zz")],
+}
+
+
+def timed(index: CatalogIndex, queries: list[Query], repeats: int = REPEATS) -> list[float]:
+    """Milliseconds of every search, in rounds over all of them."""
+    found = []
+    for _ in range(repeats):
+        for query in queries:
+            start = time.perf_counter()
+            index.search("hub", query)
+            found.append((time.perf_counter() - start) * 1000)
+    return found
+
+
+def p95(values: list[float]) -> float:
+    """The 95th of a hundred."""
+    return sorted(values)[min(len(values) - 1, int(0.95 * len(values)))]
+
+
+def build(path: Path, size: int) -> float:
+    """Seconds that writing takes; making the entries isn't counted."""
+    spent = 0.0
+    made = generated.entries(size)
+    start = time.perf_counter()
+    with IndexWriter(path, refreshed="2026-01-01T00:00:00Z") as writer:
+        spent += time.perf_counter() - start
+        while chunk := list(islice(made, CHUNK)):
+            start = time.perf_counter()
+            writer.add(chunk)
+            spent += time.perf_counter() - start
+            del chunk
+        start = time.perf_counter()
+    return spent + time.perf_counter() - start
+
+
+def searching(home: Path) -> dict[str, Any]:
+    """Every kind of query, facets of broad words, memory: in a process that has done nothing else."""
+    index = CatalogIndex(home)
+    index.search("hub", Query("warm"))
+    by_kind = {kind: timed(index, queries) for kind, queries in QUERIES.items()}
+    every = [ms for values in by_kind.values() for ms in values]
+    facets = []
+    for word in ("bert", "llama", "my model"):
+        index.facets("hub", Query(word))
+        start = time.perf_counter()
+        index.facets("hub", Query(word))
+        facets.append((time.perf_counter() - start) * 1000)
+    return {
+        "p50_ms": statistics.median(every),
+        "p95_ms": p95(every),
+        "p95_ms_by_kind": {kind: p95(values) for kind, values in by_kind.items()},
+        "facets_ms": max(facets),
+        "memory_mb": (peak() or 0) / 1e6,
+    }
+
+
+def searcher(home: str, seconds: float, out: Any) -> None:
+    """Search a hundred times a second at most, until the time is over; what it took, and errors."""
+    index = CatalogIndex(Path(home))
+    queries = [q for values in QUERIES.values() for q in values]
+    end = time.monotonic() + seconds
+    found: list[float] = []
+    errors: list[str] = []
+    while time.monotonic() < end:
+        for query in queries:
+            try:
+                found += timed(index, [query], 1)
+            except Exception as error:
+                errors.append(repr(error))
+            time.sleep(PAUSE)
+    out.put((found, errors))
+
+
+def crowd(home: Path, size: int, refresh: bool) -> tuple[float, list[str], int]:
+    """``(p95, errors, refreshes)`` of eight processes, while one writes the catalogue anew or none does."""
+    context = get_context("spawn")
+    out = context.Queue()
+    seconds = 8.0
+    workers = [context.Process(target=searcher, args=(str(home), seconds, out)) for _ in range(SEARCHERS)]
+    for worker in workers:
+        worker.start()
+    done, end = 0, time.monotonic() + seconds
+    while refresh and time.monotonic() < end:
+        CatalogIndex(home).write("hub", generated.entries(min(size, 100_000)))
+        done += 1
+    answers = [out.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return p95([ms for ms, _ in answers for ms in ms]), [e for _, errors in answers for e in errors], done
+
+
+def one(size: int) -> dict[str, Any]:
+    """All figures of a size."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        path = CatalogIndex(home).path("hub")
+        seconds = build(path, size)
+        figures = {"rows": size, "rows_per_s": size / seconds, "file_mb": path.stat().st_size / 1e6}
+        figures["build_memory_mb"] = (peak() or 0) / 1e6
+        script = [sys.executable, __file__, "--search", folder]
+        figures |= json.loads(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
+    return figures
+
+
+def together(size: int) -> dict[str, Any]:
+    """Eight that search alone, and while one refreshes; the new catalogue is as long as the old."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        size = min(size, 100_000)
+        CatalogIndex(home).write("hub", generated.entries(size))
+        alone, errors, _ = crowd(home, size, refresh=False)
+        with_one, more, refreshes = crowd(home, size, refresh=True)
+    return {
+        "rows": size,
+        "processes": SEARCHERS,
+        "p95_ms_alone": alone,
+        "p95_ms_while_refreshing": with_one,
+        "refreshes": refreshes,
+        "errors": [*errors, *more],
+    }
+
+
+def main() -> None:
+    """Print the table, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--search", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--build", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.data:
+        generated.KNOWN = args.data
+    if args.search:
+        print(json.dumps(searching(args.search)))
+        return
+    if args.build:
+        print(json.dumps(one(args.build)))
+        return
+    sizes = [int(size) for size in args.sizes.split(",")]
+    more = ["--data", str(args.data)] if args.data else []
+    rows = []
+    for size in sizes:
+        script = [sys.executable, __file__, "--build", str(size), *more]
+        rows.append(json.loads(subprocess.run(script, stdout=subprocess.PIPE, text=True, check=True).stdout))
+        if not args.json:
+            _say(rows[-1], first=len(rows) == 1)
+    crowded = together(max(sizes))
+    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
+    if args.json:
+        print(json.dumps({"machine": machine, "sizes": rows, "together": crowded}))
+        return
+    print(
+        f"\n{crowded['processes']} processes searching {crowded['rows']:,} rows: "
+        f"p95 {crowded['p95_ms_alone']:.1f} ms; while one writes the catalogue anew ({crowded['refreshes']} times): "
+        f"{crowded['p95_ms_while_refreshing']:.1f} ms, {len(crowded['errors'])} errors"
+    )
+
+
+def _say(row: dict[str, Any], *, first: bool) -> None:
+    kinds = list(row["p95_ms_by_kind"])
+    if first:
+        heads = ("rows", "rows/s", "file MB", "build MB", "search MB", "p50 ms", "p95 ms", "facets ms", *kinds)
+        print(" | ".join(f"{h:>10}" for h in heads))
+    cells = [f"{row['rows']:,}", f"{row['rows_per_s']:,.0f}", f"{row['file_mb']:.0f}", f"{row['build_memory_mb']:.0f}"]
+    cells += [f"{row['memory_mb']:.0f}", f"{row['p50_ms']:.2f}", f"{row['p95_ms']:.2f}", f"{row['facets_ms']:.0f}"]
+    cells += [f"{row['p95_ms_by_kind'][kind]:.2f}" for kind in kinds]
+    print(" | ".join(f"{c:>10}" for c in cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

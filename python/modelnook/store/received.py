@@ -1,0 +1,114 @@
+"""Records of runs that colleagues published with their models: read as what a stranger wrote, kept to be looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.run import RunRecord
+from modelnook.store import Store
+from modelnook.store.files import read_json, staging, write_bytes, write_json
+from modelnook.store.series import Series
+
+__all__ = ["adopt", "place", "received"]
+
+_ID = re.compile(r"[a-z][a-z0-9]{7}")
+_LARGEST = 50_000_000
+
+
+def place(store: Store) -> Path:
+    """Where they are kept: a folder a run."""
+    return store.home / "received"
+
+
+def received(store: Store) -> list[RunRecord]:
+    """Every record that was received, for the index."""
+    found = []
+    for folder in sorted(place(store).glob("[!.]*")):
+        record = _record(read_json(folder / "record.json"))
+        if record is not None:
+            found.append(record)
+    return found
+
+
+def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | None:
+    """List a colleague's run; None where it isn't one, or the run is this store's own.
+
+    Args:
+        data: the run's file within the model's folder.
+        source: where the model came from; the record's ``origin``.
+        model: the reference under which the model is known here.
+    """
+    try:
+        said = json.loads(data) if len(data) <= _LARGEST else None
+    except ValueError:
+        said = None
+    shown = said.get("record") if isinstance(said, dict) else None
+    # What W&B shows is listed and forgotten by its reader: a source of that name isn't it.
+    origin = source if source not in ("local", "wandb") else f"{source}:"
+    record = _record({**shown, "origin": origin, "model": model} if isinstance(shown, dict) else None)
+    if said is None or record is None or store.run(record.id).record() is not None:
+        return None
+    target = place(store) / record.id
+    with staging(target) as temp:
+        write_json(temp / "record.json", record.to_dict())
+        _keep_curves(Series(temp / "series"), said.get("curves"))
+        if isinstance(said.get("code"), str):
+            write_bytes(temp / "code.py", said["code"].encode("utf-8", "replace"))
+        write_json(temp / "environment.json", said.get("environment"))
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(temp, target)
+    store.list_again([record])
+    return record
+
+
+def _record(said: Any) -> RunRecord | None:
+    """A record whose every field is of its kind; what a run of another machine can't be (live) is dropped."""
+    if not isinstance(said, dict) or not _ID.fullmatch(str(said.get("id"))):
+        return None
+    kept: dict[str, Any] = {
+        name: value for name, value in said.items() if name in _KINDS and isinstance(value, _KINDS[name])
+    }
+    for name in ("metrics", "params"):
+        kept[name] = {str(k): v for k, v in (kept.get(name) or {}).items() if isinstance(v, str | int | float)}
+    kept["metrics"] = {k: float(v) for k, v in kept["metrics"].items() if not isinstance(v, str)}
+    kept["intervals"] = {k: v for k, v in (kept.get("intervals") or {}).items() if _pair(v)}
+    kept["baselines"] = {
+        k: {m: float(x) for m, x in v.items() if isinstance(x, int | float)}
+        for k, v in (kept.get("baselines") or {}).items()
+        if isinstance(v, dict)
+    }
+    if kept.get("state") not in ("finished", "stopped", "failed", "crashed"):
+        kept["state"] = "finished"
+    try:
+        return RunRecord.from_dict({"name": said["id"], "kind": "finetune", **kept})
+    except (TypeError, ValueError):
+        return None
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(
+        "id name kind state model base task method primary_metric created started ended device origin version".split(),
+        str,
+    ),
+    **dict.fromkeys(("params", "metrics", "intervals", "baselines", "data"), dict),
+}
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
+
+
+def _keep_curves(series: Series, curves: Any) -> None:
+    for name, points in (curves if isinstance(curves, dict) else {}).items():
+        try:
+            rows = list(zip(points["step"], points["time"], points["value"], strict=True))
+            for step, time, value in rows:
+                if value is not None:
+                    series.append(int(step), float(time), {str(name)[:100]: float(value)})
+        except (TypeError, ValueError, KeyError):
+            continue

@@ -1,0 +1,424 @@
+"""A team's shared folder: nothing half is seen, nothing is lost, whatever else happens at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from tests.catalog.team import PUBLISH, parcel, python
+
+from modelnook import api
+from modelnook.catalog import shared_cache
+from modelnook.catalog.base import Query
+from modelnook.catalog.search import resolve, source
+from modelnook.catalog.shared import SharedSource
+from modelnook.catalog.shared_layout import blob
+from modelnook.domain.errors import (
+    ConflictError,
+    ModelnookError,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+    StoreError,
+    UsageError,
+)
+from modelnook.domain.event import Progress
+from modelnook.domain.model import ModelRef
+from modelnook.testing.sources import SourceSuite
+
+DAY = 24 * 3600
+
+
+def quiet(event: object) -> None:
+    pass
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def team(place: Path) -> SharedSource:
+    api.add_source("team", str(place), kind="folder")
+    found = source("team")
+    assert isinstance(found, SharedSource)
+    return found
+
+
+class TestFolder(SourceSuite):
+    kind = "folder"
+
+    @pytest.fixture
+    def source(self, team: SharedSource, tmp_path: Path) -> SharedSource:
+        team.publish("spam", parcel(tmp_path / "m"), quiet)
+        return team
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return ModelRef("team", "spam")
+
+
+class TestMemory(SourceSuite):
+    """Any address of fsspec's."""
+
+    kind = "folder"
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> SharedSource:
+        api.add_source("team", f"memory://{tmp_path.name}", kind="folder")
+        found = SharedSource("team")
+        found.publish("nlp/spam", parcel(tmp_path / "m"), quiet)
+        return found
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return ModelRef("team", "nlp/spam")
+
+
+def test_a_version_is_a_number_and_an_alias_moves(team: SharedSource, tmp_path: Path) -> None:
+    made = [str(team.publish("spam", parcel(tmp_path / m, m, alias=("prod",)), quiet)) for m in "abb"]
+    assert made == ["team:spam@1", "team:spam@2", "team:spam@2"], "the same files make no second version"
+    assert resolve("team:spam@prod").ref == ModelRef("team", "spam", "2"), "a record must stay true"
+    assert resolve("spam").ref == ModelRef("team", "spam", "2")
+    assert "prod" in api.info("team:spam").summary
+    assert json.loads((api.pull("team:spam@1") / "config.json").read_text())["mark"] == "a"
+
+
+def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path) -> None:
+    for mark in "abc":
+        team.publish("spam", parcel(tmp_path / mark, mark, alias=("prod",)), quiet)
+    assert api.alias("team:spam", "prod").rows[0][1] == 3
+    assert api.alias("team:spam", "prod", back=True).rows[0][1] == 2
+    assert api.alias("team:spam", "prod", back=True).rows[0][1] == 1
+    with pytest.raises(NotFoundError, match="meant no other version"):
+        api.alias("team:spam", "prod", back=True)
+    assert [row[1] for row in api.alias("team:spam@3", "prod").rows] == [3, 1, 2, 3, 2, 1]
+    assert [(row[0], row[1]) for row in api.alias("team:spam@1", "best").rows] == [("best", 1)]
+    assert [(row[0], row[1]) for row in api.alias("team:spam").rows] == [("best", 1), ("prod", 3)]
+    with pytest.raises(UsageError, match="can't be an alias"):
+        api.alias("team:spam@1", "../x")
+
+
+@pytest.mark.slow
+def test_many_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
+    """Real processes; whoever reads meanwhile sees whole models only."""
+    start = tmp_path / "go"
+    children = [python(PUBLISH, f"mark{i}", str(tmp_path / f"m{i}"), str(start)) for i in range(4)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    start.touch()
+    seen = set()
+    while any(child.poll() is None for child in children):
+        for info in team.search(Query("spam")):
+            folder = team.fetch(ModelRef("team", "spam", info.revision), quiet)
+            seen.add(json.loads((folder / "config.json").read_text())["mark"])
+    said = [child.communicate() for child in children]
+    assert sorted(int(out) for out, _ in said) == [1, 2, 3, 4], said
+    marks = {
+        json.loads((team.fetch(ModelRef("team", "spam", str(n)), quiet) / "config.json").read_text())["mark"]
+        for n in (1, 2, 3, 4)
+    }
+    assert marks == {f"mark{i}" for i in range(4)} >= seen
+    assert len(api.alias("team:spam", "best").rows) == 4
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from modelnook.catalog.search import source
+from modelnook.catalog import shared_cache
+from modelnook.domain.model import ModelRef
+from tests.catalog.team import parcel
+shared_cache._TELL_EVERY = 0
+def emit(event):
+    print(event.phase, event.step, flush=True)
+    if event.step >= int(sys.argv[3]):
+        time.sleep(60)
+team = source("team")
+getattr(team, sys.argv[1])(*eval(sys.argv[4]), emit)
+"""
+
+
+def killed(verb: str, folder: Path, after: int, args: str) -> list[str]:
+    """What a process said before it was killed, once ``after`` bytes had moved."""
+    child = python(KILLED, verb, str(folder), str(after), args)
+    said = []
+    assert child.stdout is not None
+    for line in child.stdout:
+        said.append(line)
+        if int(line.split()[1]) >= after:
+            break
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    return said
+
+
+def test_a_killed_publication_leaves_nothing_to_see(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    team.publish("other", parcel(tmp_path / "other", "other"), quiet)
+    before = set(team.place.walk("blobs"))
+    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    left = set(team.place.walk("blobs")) - before
+    assert left, "it was killed in the middle"
+    assert team.search(Query("spam")) == []
+    with pytest.raises(NotFoundError):
+        team.info(ModelRef("team", "spam"))
+    assert team.gc() == (0, 0), "what is young may belong to somebody at work"
+    for path in team.place.walk("blobs"):
+        os.utime(place / path, (time.time() - 2 * DAY,) * 2)
+    (place / "blobs" / "sha256" / ".x.1234.tmp").write_bytes(b"half")
+    os.utime(place / "blobs" / "sha256" / ".x.1234.tmp", (time.time() - 2 * DAY,) * 2)
+    assert "contents that no version in team needs" in api.gc_sources()
+    assert set(team.place.walk("blobs")) == before, "what a version needs stays"
+    assert not list(place.rglob("*.tmp"))
+    assert (team.fetch(ModelRef("team", "other"), quiet) / "model.safetensors").exists()
+
+
+def test_old_contents_are_young_again_for_who_needs_them(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    for path in team.place.walk("blobs"):
+        os.utime(place / path, (time.time() - 2 * DAY,) * 2)
+    # A collector that runs between the contents and the pointer.
+    took = []
+    team.publish("spam", parcel(tmp_path / "m", "killed"), lambda event: took.append(team.gc()))
+    assert (team.fetch(ModelRef("team", "spam"), quiet) / "model.safetensors").exists()
+    assert took
+
+
+def test_this_machines_clock_is_not_asked(team: SharedSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    assert team.gc() == (0, 0)
+
+
+def test_nothing_is_collected_where_a_version_cannot_be_read(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    (place / "models/_/spam/v/000002.json").write_text('{"half":')
+    for path in team.place.walk("blobs"):
+        os.utime(place / path, (time.time() - 2 * DAY,) * 2)
+    with pytest.raises(RefusedError, match="nothing was removed"):
+        team.gc()
+    assert [i.ref for i in team.search(Query())] == []
+    assert (team.fetch(ModelRef("team", "spam", "1"), quiet) / "config.json").exists()
+
+
+def test_a_killed_download_goes_on_where_it_was(
+    team: SharedSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_cache, "_TELL_EVERY", 0)
+    team.publish("spam", parcel(tmp_path / "m", padding=20_000_000), quiet)
+    killed("fetch", tmp_path, 8_000_000, "(ModelRef('team', 'spam'),)")
+    assert not list(team.cache.path.glob("models/*/*/*")), "it was killed in the middle"
+    events: list[Progress] = []
+    folder = team.fetch(ModelRef("team", "spam"), events.append)
+    assert sha256((folder / "model.safetensors").read_bytes()).digest() == (
+        sha256((tmp_path / "m" / "model.safetensors").read_bytes()).digest()
+    )
+    assert not [e.step for e in events if 1000 < e.step < 8_000_000], "what was here isn't brought again"
+
+
+def test_a_wrong_content_is_not_kept(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    weights = place / blob(sha256((tmp_path / "m" / "model.safetensors").read_bytes()).hexdigest())
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + b"x")
+    with pytest.raises(StoreError, match=r"'model.safetensors' of 'team:spam@1' isn't what its checksum says"):
+        api.pull("team:spam")
+    weights.unlink()
+    with pytest.raises(StoreError, match="is gone"):
+        api.pull("team:spam")
+    weights.write_bytes(good)
+    assert (api.pull("team:spam") / "model.safetensors").read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.json", "/etc/evil", "a/../../evil", "C:evil", "a\\evil", "evil\x1b[2J", "a//b", "", "CONFIG.JSON"]
+)
+def test_a_manifest_that_leaves_its_folder_is_refused(
+    name: str, team: SharedSource, place: Path, tmp_path: Path
+) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    pointer = place / "models/_/spam/v/000001.json"
+    said = json.loads(pointer.read_text())
+    manifest = json.loads((place / blob(said["manifest"][7:])).read_text())
+    manifest["layers"][-1]["annotations"]["org.cncf.model.filepath"] = name
+    data = json.dumps(manifest).encode()
+    (place / blob(sha256(data).hexdigest())).write_bytes(data)
+    pointer.write_text(json.dumps({**said, "version": 1, "manifest": f"sha256:{sha256(data).hexdigest()}"}))
+    with pytest.raises(RefusedError, match="would lie outside") as caught:
+        api.pull("team:spam")
+    assert "\x1b" not in str(caught.value)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("id", ["../spam", "a/../b", "sp\x1bam", "a/b/c", ".hidden", "a..b", "x\ny", "a\\b"])
+def test_an_id_stays_in_its_place(id: str, team: SharedSource, tmp_path: Path) -> None:
+    for call in (
+        lambda: team.info(ModelRef("team", id)),
+        lambda: team.fetch(ModelRef("team", id), quiet),
+        lambda: team.fetch(ModelRef("team", id, "1"), quiet),
+        lambda: team.publish(id, parcel(tmp_path / "m"), quiet),
+    ):
+        with pytest.raises(UsageError, match="can't be the id of a model") as caught:
+            call()
+        assert "\x1b" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_entry_that_a_stranger_wrote_is_read_as_such(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    pointer = place / "models/_/spam/v/000001.json"
+    said = json.loads(pointer.read_text())
+    said["info"] |= {
+        "task": {"a": 1},
+        "license": ["x"],
+        "labels": [1, "a\x1b[31m"],
+        "parameters": "many",
+        "path": "/etc",
+    }
+    said["info"] |= {"risks": ["no"], "metrics": {"accuracy": "high"}, "name": "<script>", "tags": 3}
+    said["author"] = "anna\x1b]0;title\x07"
+    pointer.write_text(json.dumps(said))
+    (place / "cache/index.json").unlink()
+    info = api.info("team:spam")
+    assert (info.task, info.license, info.labels, info.parameters, info.path) == (None, None, ("a[31m",), None, None)
+    assert "\x1b" not in info.summary
+    assert api.search("spam", source="team").items
+
+
+def test_the_listing_is_never_the_truth(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    for mark in "ab":
+        team.publish("spam", parcel(tmp_path / mark, mark), quiet)
+    listing = place / "cache" / "index.json"
+    held = json.loads(listing.read_text())
+    for lie in (
+        b"",
+        b"[",
+        b"{}",
+        b'{"ghost": {"version": 1}}',
+        json.dumps({"spam": {**held["spam"], "version": 9}}).encode(),
+    ):
+        listing.write_bytes(lie)
+        assert [(i.id, i.revision) for i in team.search(Query())] == [("spam", "2")]
+    listing.unlink()
+    assert api.refresh_sources("team").rows == (("team", 1, ""),)
+    assert json.loads(listing.read_text()) == held
+
+
+def test_a_name_that_differs_in_case_alone_is_refused(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    with pytest.raises(ConflictError, match="same name as 'Spam' on some disks"):
+        team.publish("Spam", parcel(tmp_path / "m"), quiet)
+
+
+def test_what_is_made_may_be_used_by_the_others(place: Path, tmp_path: Path) -> None:
+    place.chmod(0o2775)
+    before = os.umask(0o077)
+    try:
+        api.add_source("team", str(place), kind="folder")
+        team = SharedSource("team")
+        team.publish("spam", parcel(tmp_path / "m"), quiet)
+    finally:
+        os.umask(before)
+    for path in place.rglob("*"):
+        wanted = 0o2775 if path.is_dir() else 0o664
+        assert path.stat().st_mode & 0o7777 == wanted, path
+
+
+MOUNTED = """
+import sys
+from modelnook.domain.errors import ModelnookError
+from pathlib import Path
+from modelnook import api
+from modelnook.catalog.search import source
+from tests.catalog.team import parcel
+try:
+    exec(sys.argv[1])
+    print("done")
+except ModelnookError as error:
+    print(error.code, error)
+"""
+
+
+def mounted(mount: str, code: str) -> str:
+    """What ``code`` ends with in a process that sees another mount."""
+    if shutil.which("unshare") is None or os.system("unshare -rm true 2>/dev/null"):
+        pytest.skip("needs user namespaces")
+    wrap = ("unshare", "-rm", "sh", "-ec", f'{mount}; exec "$@"', "sh")
+    out, err = python(MOUNTED, code, wrap=wrap).communicate()
+    assert out, err
+    return out
+
+
+def test_a_read_only_mount_is_read(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    mount = f"mount --bind {place} {place}; mount -o remount,bind,ro {place}"
+    made = f"source('team').publish('spam', parcel(Path({str(tmp_path / 'n')!r}), 'n'), print)"
+    assert "mounted read-only" in mounted(mount, made)
+    assert mounted(mount, "api.pull('team:spam'); api.search('spam'); api.refresh_sources('team')") == "done\n"
+    assert mounted(mount, f"api.add_source('again', {str(place)!r}, kind='folder')") == "done\n"
+    other = tmp_path / "empty"
+    other.mkdir()
+    mount = f"mount --bind {other} {other}; mount -o remount,bind,ro {other}"
+    assert "shared.read_only" in mounted(mount, f"api.add_source('none', {str(other)!r}, kind='folder')")
+
+
+def test_a_full_disk_says_so_and_loses_nothing(team: SharedSource, place: Path, tmp_path: Path) -> None:
+    small = f"mount -t tmpfs -o size=3m none {place}"
+    made = f"source('team').publish('spam', parcel(Path({str(tmp_path / 'n')!r}), 'n', padding=8_000_000), lambda e: 0)"
+    assert "shared.full" in mounted(small, made)
+    team.publish("spam", parcel(tmp_path / "m", padding=8_000_000), quiet)
+    home = os.environ["MODELNOOK_HOME"]
+    assert "disk_full" in mounted(
+        f"cp {home}/settings.json /tmp/s-$$; mount -t tmpfs -o size=3m none {home}; mv /tmp/s-$$ {home}/settings.json",
+        "api.pull('team:spam')",
+    )
+    assert (api.pull("team:spam") / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "no folder and no address"),
+        ("/not/there", "isn't mounted"),
+        ("s3://anna:pass@bucket/x", "would be kept in the settings"),
+        ("abfs://c@account/x?sig=abc", "would be kept in the settings"),
+        ("nosuch://bucket", "can open"),
+        ("simplecache::s3://bucket", "no folder and no address"),
+    ],
+)
+def test_an_address_that_will_not_do_is_not_added(url: str, said: str) -> None:
+    with pytest.raises(ModelnookError, match=said):
+        api.add_source("team", url, kind="folder")
+    assert "team" not in [row[0] for row in api.sources().rows]
+
+
+def test_offline_a_bucket_is_not_asked(tmp_path: Path) -> None:
+    api.offline("on")
+    with pytest.raises(OfflineError, match="modelnook is offline"):
+        api.add_source("team", "s3://team/models", kind="folder")
+
+
+def test_a_path_is_kept_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.parent)
+    api.add_source("team", "mnt", kind="folder")
+    assert str(place) in {row[2] for row in api.sources().rows}
+
+
+def test_pickles_and_programs_stay_where_they_are(team: SharedSource, tmp_path: Path) -> None:
+    made = parcel(tmp_path / "m")
+    extra = {"model.bin": b"\x80\x04", "modeling.py": b"print(1)", "x/y.PKL": b"\x80"}
+    team.publish("spam", replace(made, files={**made.files, **extra}), quiet)
+    names = {p.name for p in team.fetch(ModelRef("team", "spam"), quiet).rglob("*")}
+    assert names == {"config.json", "model.safetensors", "1_Pooling"}

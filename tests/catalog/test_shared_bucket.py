@@ -1,0 +1,116 @@
+"""The same in a bucket: moto's S3 server on loopback, the real s3fs client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.catalog.team import PUBLISH, parcel, python
+from tests.standins.s3 import S3Server
+
+from modelnook import api
+from modelnook.catalog.base import Query
+from modelnook.catalog.search import source
+from modelnook.catalog.shared import SharedSource
+from modelnook.domain.errors import NotFoundError, OfflineError, UnsupportedError
+from modelnook.domain.model import ModelRef
+from modelnook.testing.sources import SourceSuite
+
+
+def quiet(event: object) -> None:
+    pass
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    with S3Server() as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def team(s3: S3Server) -> SharedSource:
+    api.add_source("team", "s3://team/models", kind="folder")
+    found = source("team")
+    assert isinstance(found, SharedSource)
+    return found
+
+
+class TestBucket(SourceSuite):
+    kind = "folder"
+
+    @pytest.fixture
+    def source(self, team: SharedSource, tmp_path: Path) -> SharedSource:
+        team.publish("nlp/spam", parcel(tmp_path / "m"), quiet)
+        return team
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return ModelRef("team", "nlp/spam")
+
+
+def test_a_bucket_that_ignores_conditional_writes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with S3Server(conditional=False) as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UnsupportedError, match="two people who publish at once could lose a version"):
+            api.add_source("team", "s3://team/models", kind="folder")
+        assert "team" not in [row[0] for row in api.sources().rows]
+
+
+def test_a_bucket_that_is_not_there(s3: S3Server) -> None:
+    with pytest.raises(NotFoundError, match="Make the folder or bucket first"):
+        api.add_source("team", "s3://nobody/models", kind="folder")
+
+
+@pytest.mark.slow
+def test_two_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
+    start = tmp_path / "go"
+    children = [python(PUBLISH, f"mark{i}", str(tmp_path / f"m{i}"), str(start)) for i in range(3)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n", child.communicate()
+    start.touch()
+    said = [child.communicate() for child in children]
+    assert sorted(int(out) for out, _ in said) == [1, 2, 3], said
+    marks = {
+        json.loads((team.fetch(ModelRef("team", "spam", str(n)), quiet) / "config.json").read_text())["mark"]
+        for n in (1, 2, 3)
+    }
+    assert marks == {"mark0", "mark1", "mark2"}
+
+
+def test_a_lost_answer_makes_no_second_version(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
+    lost: list[str] = []
+
+    def lose(method: str, path: str) -> bool:
+        if method == "PUT" and "/v/" in path and not lost:
+            lost.append(path)
+            return True
+        return False
+
+    s3.lost = lose
+    made = team.publish("spam", parcel(tmp_path / "m"), quiet)
+    assert lost
+    assert (made.revision, team.versions("spam")) == ("1", [1])
+
+
+def test_without_its_server_what_is_here_is_used(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    here = api.pull("team:spam")
+    api.offline("on")
+    assert api.pull("team:spam") == here
+    assert source("team").names() == ["spam"]
+    with pytest.raises(OfflineError):
+        api.pull("team:spam@7")
+
+
+def test_a_large_file_goes_in_parts_and_comes_whole(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m", padding=9_000_000), quiet)
+    folder = team.fetch(ModelRef("team", "spam"), quiet)
+    assert (folder / "model.safetensors").read_bytes() == (tmp_path / "m" / "model.safetensors").read_bytes()
+    assert team.gc() == (0, 0)
+    assert team.search(Query("spam"))[0].parameters

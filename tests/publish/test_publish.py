@@ -1,0 +1,349 @@
+"""Publishing into a team's folder: what goes along, what is refused, what a colleague then has."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.publish.conftest import ROW
+
+import modelnook as mn
+from modelnook import api, cards
+from modelnook.catalog.base import RUN_FILE
+from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError, UnsupportedError, UsageError
+from modelnook.messages import t
+
+Make = Callable[..., str]
+
+
+def head(card: str) -> dict[str, Any]:
+    """The YAML head of a card, as a hub reads it."""
+    _, said, _ = card.split("---\n", 2)
+    found: dict[str, Any] = yaml.safe_load(said)
+    return found
+
+
+def everything(place: Path) -> bytes:
+    return b"\n".join(p.read_bytes() for p in sorted(place.rglob("*")) if p.is_file())
+
+
+def test_a_dry_run_shows_all_and_sends_nothing(place: Path, make: Make) -> None:
+    before = everything(place)
+    plan = mn.publish(make(), "team", alias="prod", dry_run=True)
+    assert not plan.sent
+    assert (str(plan), plan.license, plan.alias) == ("team:topics", "apache-2.0", ("prod",))
+    assert {row[0] for row in plan.files.rows} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        RUN_FILE,
+        "tokenizer.json",
+    }
+    assert plan.left_out == ("optimizer.pt",)
+    assert everything(place) == before
+    assert t("cards.publication.dry") in cards.text(plan)
+    assert json.loads(json.dumps(plan.to_dict()))["bytes"] == plan.bytes
+
+
+def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
+    done = mn.publish(make(), "team:nlp/topics", alias=["best", "prod"])
+    assert (done.ref, done.sent) == ("team:nlp/topics@1", True)
+    folder = mn.pull("team:nlp/topics@prod")
+    card = (folder / "README.md").read_text()
+    said = head(card)
+    assert said["license"] == "apache-2.0"
+    assert said["base_model"] == "google-bert/bert-base-uncased"
+    assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff"} <= set(said["tags"])
+    assert said["model-index"][0]["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.98}
+    for words in ("0.9700–0.9900", "majority", "f" * 64, "1,200 s", "kWh", "cpu", "2225"):
+        assert words in card, words
+    for name, size, digest in done.files.rows:
+        data = (folder / name).read_bytes()
+        assert (len(data), sha256(data).hexdigest()) == (size, digest)
+        assert name == "README.md" or digest in card
+    info = mn.info("team:nlp/topics")
+    assert (info.license, info.task, info.metrics["accuracy"]) == ("apache-2.0", "text-classification", 0.98)
+    assert (info.path, info.base_model) == (None, "hub:google-bert/bert-base-uncased@abc")
+    assert mn.publish("topics", "team:nlp/topics").ref == "team:nlp/topics@1", "the same again makes no version"
+
+
+def test_nothing_of_this_machine_and_no_row_goes_along(place: Path, make: Make, tmp_path: Path) -> None:
+    import socket
+
+    mn.publish(make(), "team")
+    sent = everything(place)
+    for private in (str(tmp_path), "/home/anna", ROW, "secret-place", "wandb/"):
+        assert private.encode() not in sent, private
+    assert json.dumps(socket.gethostname()).encode() not in sent
+
+
+def test_where_a_base_lay_stays_here(place: Path, make: Make, tmp_path: Path) -> None:
+    said = {"base_model_name_or_path": str(tmp_path / "bases" / "minilm"), "peft_type": "LORA"}
+    done = mn.publish(make(files={"adapter_config.json": json.dumps(said).encode()}), "team")
+    assert str(tmp_path).encode() not in everything(place)
+    assert b'"minilm"' in (mn.pull("team:topics") / "adapter_config.json").read_bytes()
+    assert "adapter: local:topics@1, apache-2.0" in done.card
+
+
+def test_a_colleague_sees_the_run(place: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mn.publish(make(), "team")
+    own = mn.runs().items[0]
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "colleague"))
+    api.add_source("work", str(place), kind="folder")
+    assert len(mn.runs()) == 0
+    api.refresh_sources("work")
+    [run] = list(mn.runs())
+    assert (run.id, run.origin, run.model) == (own.id, "work", "work:topics@1")
+    assert (run.metrics, run.intervals, run.baselines) == (own.metrics, own.intervals, own.baselines)
+    assert run.history_table().rows[1][:3] == (2, 0.4, 4.0)
+    assert (run.host, run.notebook, run.wandb, run.warnings) == (None, None, None, ())
+    assert "cache" not in run.params
+    assert cards.text(run)
+    with pytest.raises(ModelnookError, match="can only be looked at"):
+        run.resume()
+    assert api.search("topics", source="work").items
+    (tmp_path / "colleague" / "index.sqlite").unlink()
+    assert [r.id for r in mn.runs()] == [own.id], "the index is made anew from folders"
+    run.delete()
+    assert len(mn.runs()) == 0
+
+
+def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
+    mn.publish(make(), "team")
+    mn.pull("team:topics")
+    api.refresh_sources("team")
+    assert [(r.origin, r.model) for r in mn.runs().items] == [("local", "local:topics@1")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[",
+        b"{}",
+        b'{"record": 3}',
+        b'{"record": {"id": "../../x"}}',
+        json.dumps(
+            {"record": {"id": "zzzzzzz1", "metrics": {"a": "b"}, "state": "running", "pid": 1, "params": [1]}}
+        ).encode(),
+        json.dumps(
+            {"record": {"id": "zzzzzzz2"}, "curves": {"../../evil": {"step": [1], "time": [1], "value": ["x"]}}}
+        ).encode(),
+        json.dumps(
+            {"record": {"id": "zzzzzzz3"}, "curves": {"../e": {"step": [1], "time": [1], "value": [1]}}, "code": 3}
+        ).encode(),
+    ],
+)
+def test_a_run_that_a_stranger_wrote_is_read_as_such(said: bytes, tmp_path: Path) -> None:
+    from modelnook.store import Store
+    from modelnook.store.received import adopt
+
+    made = adopt(Store(), said, "team", "team:x@1")
+    if made is not None:
+        assert (made.state, made.pid, made.origin) == ("finished", None, "team")
+        assert all(isinstance(v, float) for v in made.metrics.values())
+        assert cards.text(mn.runs()[0])
+        mn.runs()[0].history_table()
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_hostile_names_stay_text(place: Path, make: Make) -> None:
+    evil = "x\n---\nlicense: mit\n<script>alert(1)</script>"
+    labels = (evil, "</td><img src=x onerror=alert(1)>", "a|b", "`code`", "\u2028next: 1")
+    done = mn.publish(
+        make(labels=labels, column=evil, license="Evil: [1]\n---\n<b>", base=None), "team", license="internal"
+    )
+    said = head(done.card)
+    assert (said["license"], said["license_name"]) == ("other", "internal")
+    assert "mit" not in said.values()
+    body = done.card.split("---\n", 2)[2]
+    assert not re.search(r"<(?!/?$)[a-zA-Z/]", re.sub(r"```.*?```", "", body, flags=re.DOTALL))
+    assert "<script" not in cards.html(done)
+    assert mn.info("team:topics").labels[1] == "</td><img src=x onerror=alert(1)>"
+    assert "<img" not in cards.html(mn.info("team:topics"))
+
+
+@pytest.mark.parametrize(
+    ("base", "wanted", "data", "reason"),
+    [
+        ("apache-2.0", None, None, None),
+        ("apache-2.0", "mit", "cc-by-sa-4.0", None),
+        ("mit", "internal", None, None),
+        ("gpl-3.0", None, None, None),
+        ("gpl-3.0", "mit", None, "must keep that licence"),
+        ("gpl-3.0", "internal", None, None),
+        ("cc-by-nc-4.0", None, None, None),
+        ("cc-by-nc-4.0", "apache-2.0", None, "forbids commercial use"),
+        ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", None, "must keep that licence"),
+        ("cc-by-nd-4.0", None, None, "forbids sharing what was changed"),
+        ("cc-by-nd-4.0", "internal", None, None),
+        ("llama3", "apache-2.0", None, "its own terms go along"),
+        ("llama3", "llama3", None, None),
+        (None, None, None, "so none can be passed on"),
+        (None, "mit", None, "gives no right to share"),
+        (None, "internal", None, None),
+        ("apache-2.0", None, "cc-by-nc-4.0", "forbids commercial use"),
+        ("apache-2.0", "cc-by-nc-4.0", "cc-by-nc-4.0", None),
+        ("internal", "mit", None, "stays inside"),
+        ("internal", None, None, None),
+    ],
+)
+def test_licences_are_compared(
+    base: str | None, wanted: str | None, data: str | None, reason: str | None, place: Path, make: Make
+) -> None:
+    ref = make(license=base)
+    if reason is None:
+        done = mn.publish(ref, "team", license=wanted, data_license=data)
+        assert done.license == (wanted or base)
+        return
+    with pytest.raises(RefusedError, match=reason) as caught:
+        mn.publish(ref, "team", license=wanted, data_license=data)
+    assert caught.value.hint
+    assert not list(place.glob("models/*"))
+    plan = mn.publish(ref, "team", license=wanted, data_license=data, dry_run=True)
+    assert reason in " ".join(plan.problems)
+    assert t("cards.publication.problem") in cards.text(plan)
+
+
+def test_a_quantized_model_has_the_licences_of_all_before_it(place: Path, make: Make) -> None:
+    from dataclasses import replace
+
+    from modelnook.store import Store
+
+    first = make("first", license="cc-by-nc-4.0")
+    second = make("second", license="apache-2.0", base=first)
+    with pytest.raises(RefusedError, match=r"'local:first@1' has the licence 'cc-by-nc-4.0'"):
+        mn.publish(second, "team", license="apache-2.0")
+    assert mn.publish(second, "team").license == "cc-by-nc-4.0"
+    assert mn.info("team:second").base_model == "hub:google-bert/bert-base-uncased@abc"
+    assert replace(Store().models.info("second"), ref="").license == "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("secret", "kind"),
+    [
+        ("hf_" + "a1B2c3D4e5" * 4, "token"),
+        ("ghp_" + "a1B2c3D4e5" * 4, "token"),
+        ("AKIA" + "ABCDEFGH12345678", "token"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "private_key"),
+        ("postgres://anna:hunter22@db/x", "password"),
+        ("password = hunter2222", "password"),
+        ("anna.schmidt@firm.de", "email"),
+        ("+49 170 1234567", "phone"),
+        ("13812345678", "phone"),
+        ("11010519491231002X", "id_number"),
+        ("4111 1111 1111 1111", "card_number"),
+        ("DE89 3704 0044 0532 0130 00", "iban"),
+        ("/home/anna/models", "home_path"),
+    ],
+)
+def test_secrets_and_personal_data_are_found(secret: str, kind: str, place: Path, make: Make) -> None:
+    ref = make(labels=("ham", secret))
+    with pytest.raises(RefusedError) as caught:
+        mn.publish(ref, "team")
+    said = str(caught.value)
+    assert t(f"publish.kind.{kind}") in said
+    assert f"--allow {kind}" in said or f"{kind}," in said or f",{kind}" in said
+    assert "config.json.id2label.1" in said
+    assert secret[6:] not in said, "what was found isn't spread further"
+    assert not list(place.glob("models/*"))
+    plan = mn.publish(ref, "team", dry_run=True)
+    kinds = {f.kind for f in plan.findings}
+    assert mn.publish(ref, "team", allow=sorted(kinds)).sent
+
+
+def test_figures_and_vocabularies_are_nobodys(place: Path, make: Make) -> None:
+    plan = mn.publish(
+        make(files={"extra.json": b'{"bytes": 13812345678, "n": 4111111111111111}'}), "team", dry_run=True
+    )
+    assert plan.findings == ()
+
+
+def test_a_secret_in_the_configuration_is_found(place: Path, make: Make) -> None:
+    with pytest.raises(RefusedError, match=r"hf_a… \(config/extra.json"):
+        mn.publish(make(files={"config/extra.json": json.dumps({"x": "hf_" + "aB3" * 12}).encode()}), "team")
+
+
+def test_pickled_weights_are_not_shared(place: Path, make: Make) -> None:
+    with pytest.raises(RefusedError, match="only as pickles"):
+        mn.publish(make(files={"pytorch_model.bin": b"\x80\x02"}, without=("model.safetensors",)), "team")
+    with pytest.raises(RefusedError, match="is called safetensors and isn't"):
+        mn.publish(make(files={"model.safetensors": b"\x80\x02 a pickle"}), "team")
+    with pytest.raises(RefusedError, match="has no weights"):
+        mn.publish(make(without=("model.safetensors", "optimizer.pt")), "team")
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "said"),
+    [
+        ("nowhere", UsageError, "nowhere"),
+        ("team:x@2", UsageError, "doesn't say where to publish"),
+        (":x", UsageError, "doesn't say where to publish"),
+        ("local:x", UnsupportedError, "only read from 'local'"),
+        ("team:../x", UsageError, "can't be the id"),
+    ],
+)
+def test_a_target_that_is_none(to: str, kind: type[ModelnookError], said: str, place: Path, make: Make) -> None:
+    with pytest.raises(kind, match=re.escape(said)):
+        mn.publish(make(), to)
+
+
+def test_what_is_not_there(place: Path) -> None:
+    with pytest.raises(NotFoundError):
+        mn.publish("nothing", "team")
+    with pytest.raises(UsageError, match="allow"):
+        mn.publish("nothing", "team", allow=["everything"])
+
+
+def test_the_card_is_in_the_persons_language(place: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    plan = mn.publish(make(labels=("垃圾", "正常")), "team", dry_run=True)
+    assert "许可证" in plan.card
+    assert head(plan.card)["license"] == "apache-2.0"
+
+
+def test_the_magic_and_the_terminal_have_it(place: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    from modelnook.cli import main
+
+    make()
+    assert main(["publish", "topics", "team:topics", "--alias", "best,prod", "--private=no"]) == 0
+    assert "team:topics@1" in capsys.readouterr().out
+    assert main(["push", "topics", "team:other", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sent"] is False
+    assert main(["alias", "team:topics"]) == 0
+    assert "prod" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: train, publish, and a colleague runs the call that stands in the card."""
+    from modelnook.testing.models import tiny_model, tiny_rows
+
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+    columns = tiny_rows(96, seed=0)
+    rows = [{"text": x, "label": y} for x, y in zip(columns["text"], columns["label"], strict=True)]
+    base = tiny_model(tmp_path / "base")
+    run = mn.finetune(str(base), rows, name="topics", epochs=1, max_length=16, track="none")
+    done = mn.publish("topics", "team", license="internal", data_license="internal")
+    assert str(tmp_path) not in done.card
+    assert str(tmp_path).encode() not in everything(place)
+    assert not any(row["text"].encode() in everything(place) for row in rows[:20] if len(row["text"]) > 25)
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "colleague"))
+    api.add_source("team", str(place), kind="folder")
+    code = re.search(r"```python\n(.*?)```", done.card, re.DOTALL)
+    assert code
+    said: dict[str, Any] = {}
+    exec(code[1].replace("mn.predict(", "answers = mn.predict("), said)
+    assert said["answers"]["label"][0] in ("ham", "spam")
+    mn.pull("team:topics")
+    [seen] = list(mn.runs())
+    assert (seen.id, seen.metrics) == (run.id, run.metrics)
+    assert "TrainingArguments" in seen.code()
+    assert seen.history_table().rows

@@ -1,0 +1,64 @@
+"""An S3 server on loopback: moto's, which keeps conditional writes as AWS does, or made to ignore them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+__all__ = ["S3Server"]
+
+
+class S3Server:
+    """``with S3Server() as s3``: an endpoint with one bucket, ``team``.
+
+    Args:
+        conditional: False makes it a lesser store, which never hears that a write was conditional.
+    """
+
+    def __init__(self, *, conditional: bool = True) -> None:
+        app = DomainDispatcherApplication(create_backend_app)
+        self.lost: Callable[[str, str], bool] = lambda method, path: False
+        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._wrapped(app, conditional), threaded=True)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.url = f"http://127.0.0.1:{self._server.port}"
+
+    def _wrapped(self, app: Any, conditional: bool) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+        def call(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+            if not conditional:
+                environ.pop("HTTP_IF_NONE_MATCH", None)
+            if self.lost(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+                list(app(environ, lambda *args: lambda data: None))
+                start("500 Lost", [])
+                return [b""]
+            answer: Iterable[bytes] = app(environ, start)
+            return answer
+
+        return call
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What points the AWS clients here."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def __enter__(self) -> Self:
+        import urllib.request
+
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        for method, path in (("POST", "/moto-api/reset"), ("PUT", "/team")):
+            urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
