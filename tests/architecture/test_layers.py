@@ -29,6 +29,7 @@ FLOORS = {
     "finetune": 3,
     "quantize": 3,
     "evaluate": 3,
+    "tune": 3,
     "run": 4,
     "jobs": 4,
     "publish": 4,

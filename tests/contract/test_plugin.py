@@ -41,7 +41,7 @@ def test_a_run_is_written_by_it(installed: dict[str, str], tmp_path: Path) -> No
 import modelnook as mn
 from modelnook.testing import tiny_model, tiny_rows
 from pathlib import Path
-run = mn.finetune(str(tiny_model(Path("base"))), tiny_rows(64, seed=0), epochs=1, track=["csv"])
+run = mn.finetune(str(tiny_model(Path("base").resolve())), tiny_rows(64, seed=0), epochs=1, track=["csv"])
 print(run.folder.path / "tracking" / "curves.csv")
 """
     done = run([sys.executable, "-c", script], {**installed, "MODELNOOK_THREADS": "1"}, tmp_path)

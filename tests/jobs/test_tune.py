@@ -147,5 +147,8 @@ def test_too_few_rows_are_said(tiny: str, store_home: Path) -> None:
 def test_a_cell_gives_a_knob_a_line() -> None:
     from modelnook.verbs.parse import parse
 
-    call = parse(["tune", "x", "--trials", "3"], body="learning_rate=1e-5..1e-4:log\n# remark\n\nepochs=1..3\n")
+    call = parse(
+        ["tune", "x", "--data", "./rows.csv", "--trials", "3"],
+        body="learning_rate=1e-5..1e-4:log\n# remark\n\nepochs=1..3\n",
+    )
     assert call.kwargs["space"] == ["learning_rate=1e-5..1e-4:log", "epochs=1..3"]
