@@ -20,6 +20,7 @@ from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError,
 from modelnook.messages import t
 
 Make = Callable[..., str]
+BASE = "hub:google-bert/bert-base-uncased@abc"
 
 
 def head(card: str) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     said = head(card)
     assert said["license"] == "apache-2.0"
     assert said["base_model"] == "google-bert/bert-base-uncased"
-    assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff"} <= set(said["tags"])
+    assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff", f"base:{BASE}"} <= set(said["tags"])
     assert said["model-index"][0]["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.98}
     for words in ("0.9700–0.9900", "majority", "f" * 64, "1,200 s", "kWh", "cpu", "2225"):
         assert words in card, words
@@ -189,6 +190,8 @@ def test_hostile_names_stay_text(place: Path, make: Make) -> None:
         (None, "internal", None, None),
         ("apache-2.0", None, "cc-by-nc-4.0", "forbids commercial use"),
         ("apache-2.0", "cc-by-nc-4.0", "cc-by-nc-4.0", None),
+        ("apache-2.0", None, "qwen-research", "forbids commercial use"),
+        ("apache-2.0", "qwen-research", "cc-by-nc-4.0", None),
         ("internal", "mit", None, "stays inside"),
         ("internal", None, None, None),
     ],
