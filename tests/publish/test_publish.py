@@ -292,8 +292,11 @@ def test_pickled_weights_are_not_shared(place: Path, make: Make) -> None:
     ],
 )
 def test_a_target_that_is_none(to: str, kind: type[ModelnookError], said: str, place: Path, make: Make) -> None:
+    ref = make()
     with pytest.raises(kind, match=re.escape(said)):
-        mn.publish(make(), to)
+        mn.publish(ref, to)
+    with pytest.raises(kind, match=re.escape(said)):
+        mn.publish(ref, to, dry_run=True)
 
 
 def test_what_is_not_there(place: Path) -> None:
