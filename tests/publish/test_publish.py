@@ -20,6 +20,7 @@ from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError,
 from modelnook.messages import t
 
 Make = Callable[..., str]
+BASE = "hub:google-bert/bert-base-uncased@abc"
 
 
 def head(card: str) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     said = head(card)
     assert said["license"] == "apache-2.0"
     assert said["base_model"] == "google-bert/bert-base-uncased"
-    assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff"} <= set(said["tags"])
+    assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff", f"base:{BASE}"} <= set(said["tags"])
     assert said["model-index"][0]["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.98}
     for words in ("0.9700–0.9900", "majority", "f" * 64, "1,200 s", "kWh", "cpu", "2225"):
         assert words in card, words
@@ -189,6 +190,8 @@ def test_hostile_names_stay_text(place: Path, make: Make) -> None:
         (None, "internal", None, None),
         ("apache-2.0", None, "cc-by-nc-4.0", "forbids commercial use"),
         ("apache-2.0", "cc-by-nc-4.0", "cc-by-nc-4.0", None),
+        ("apache-2.0", None, "qwen-research", "forbids commercial use"),
+        ("apache-2.0", "qwen-research", "cc-by-nc-4.0", None),
         ("internal", "mit", None, "stays inside"),
         ("internal", None, None, None),
     ],
@@ -289,8 +292,11 @@ def test_pickled_weights_are_not_shared(place: Path, make: Make) -> None:
     ],
 )
 def test_a_target_that_is_none(to: str, kind: type[ModelnookError], said: str, place: Path, make: Make) -> None:
+    ref = make()
     with pytest.raises(kind, match=re.escape(said)):
-        mn.publish(make(), to)
+        mn.publish(ref, to)
+    with pytest.raises(kind, match=re.escape(said)):
+        mn.publish(ref, to, dry_run=True)
 
 
 def test_what_is_not_there(place: Path) -> None:

@@ -45,6 +45,21 @@ def test_it_is_private_with_a_version_and_an_alias(hub: HubStandIn, make: Make) 
     assert mn.info("work:anna/topics").license == "apache-2.0"
 
 
+def test_the_persons_own_hub_takes_it_with_their_own_token(
+    hub_server: HubStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_KNOWN", {})
+    monkeypatch.setattr(hub_publish, "_XET", {})
+    monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
+    hub_server.add_token(TOKEN, "anna")
+    ref = make()
+    with pytest.raises(UsageError, match="must know who you are"):
+        mn.publish(ref, "hub")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert mn.publish(ref, "hub").ref == "hub:anna/topics@v1"
+    assert hub_server.repo("anna/topics").private
+
+
 def test_again_is_no_new_version_and_a_change_is(hub: HubStandIn, make: Make) -> None:
     for wanted in ("v1", "v1"):
         assert mn.publish("topics" if wanted in hub_refs(hub) else make(), "work", alias="prod").ref.endswith(wanted)

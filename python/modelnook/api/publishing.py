@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modelnook.domain.errors import ModelnookError, UsageError
+from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.publication import Publication
 from modelnook.domain.table import Table
@@ -86,14 +86,17 @@ def _words(said: str | list[str] | None) -> tuple[str, ...]:
 
 def _target(to: str, name: str, dry_run: bool) -> tuple[Source, str]:
     """``(source, id)`` of ``SOURCE`` or ``SOURCE:name``."""
+    from modelnook.catalog.base import Source
     from modelnook.catalog.search import source
 
     head, _, id = to.strip().partition(":")
     if not head or "@" in id:
         raise UsageError("publish.bad_target", to=to)
     where = source(head)
+    if type(where).publish is Source.publish:
+        raise UnsupportedError("catalog.only_read", source=head)
     # Who one is at a hub is asked of it; a dry run asks nobody.
-    return where, (id or name) if dry_run else where.destination(id or name)
+    return where, where.destination(id or name, ask=not dry_run)
 
 
 def _know(where: Source, made: ModelRef) -> None:

@@ -122,8 +122,12 @@ class Source(ABC):
         """The reference with the revision that it means now, so that a job's record stays true."""
         return ref if ref.revision and self.networked else ref.at(self.info(ref).revision)
 
-    def destination(self, id: str) -> str:
-        """The whole id under which a model would be published as ``id``."""
+    def destination(self, id: str, *, ask: bool = True) -> str:
+        """The whole id under which a model would be published as ``id``; without ``ask`` no network is used.
+
+        Raises:
+            UsageError: it can't be an id here.
+        """
         return id
 
     def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:

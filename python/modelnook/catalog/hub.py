@@ -141,11 +141,11 @@ class HubSource(Source):
         with told(self.place, self._shown(ref)):
             return Download(repo, self._shown(ref), wanted, emit, stop).run()
 
-    def destination(self, id: str) -> str:
+    def destination(self, id: str, *, ask: bool = True) -> str:
         """``owner/name``; without an owner, the person's own, as the hub knows them by their token."""
         from modelnook.catalog.hub_publish import owner
 
-        return owner(self, id)
+        return owner(self, id, ask=ask)
 
     def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
         """Commit a model to a repository; see :class:`~modelnook.catalog.hub_publish.Upload`."""

@@ -143,11 +143,11 @@ def writing(source: HubSource, shown: str) -> Any:
     return source._api()
 
 
-def owner(source: HubSource, id: str) -> str:
+def owner(source: HubSource, id: str, *, ask: bool) -> str:
     """``owner/name``: without an owner it is the person whose token it is."""
     if not re.fullmatch(r"([\w.-]+/)?[\w.-]{1,96}", id, re.ASCII) or ".." in id:
         raise UsageError("hub.bad_id", ref=id, host=source.place.host, source=source.name)
-    if "/" in id:
+    if "/" in id or not ask:
         return id
     api = writing(source, f"{source.name}:{id}")
     with told(source.place, f"{source.name}:{id}"):

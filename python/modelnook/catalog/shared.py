@@ -258,6 +258,10 @@ class SharedSource(Source):
         except ModelnookError:
             return False
 
+    def destination(self, id: str, *, ask: bool = True) -> str:
+        """The id as it is kept."""
+        return check_id(id, self.name)
+
     def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
         """Send a model; see :class:`~modelnook.catalog.shared_publish.Delivery`."""
         from modelnook.catalog.shared_publish import Delivery

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelnook.catalog.licences import terms
 from modelnook.domain.model import Licence, ModelInfo, ModelRef
 from modelnook.domain.run import RunRecord
 from modelnook.messages import t
@@ -36,6 +37,10 @@ _SAMPLES = {
     "sentence-similarity": '["A sentence to try."]',
     "question-answering": '[{"question": "Who lives in London?", "context": "Ada lives in London."}]',
 }
+# Licences with terms of their own that hubs know by name.
+_HUB_LICENCES = re.compile(
+    r"openrail(\+\+)?|(bigscience|bigcode|creativeml)-openrail-m|bigscience-bloom-rail-1\.0|llama[\d.]+|gemma"
+)
 _WATTS = {"cpu": 65.0, "cuda": 300.0, "mps": 30.0}
 _LABELS = 40
 
@@ -73,7 +78,7 @@ def card(
 
 
 def _head(name: str, info: ModelInfo, licence: str, record: RunRecord | None, tags: Sequence[str]) -> str:
-    known = Licence(licence).kind not in ("other", "unknown")
+    known = Licence(licence).kind not in ("other", "unknown") or bool(_HUB_LICENCES.fullmatch(licence.lower()))
     said: dict[str, Any] = {
         "license": licence.lower() if known else "other",
         "license_name": None if known else licence,
@@ -223,6 +228,10 @@ def _labels(info: ModelInfo) -> str:
 
 def _licence(licence: str, parts: Sequence[Part]) -> str:
     said = t("publish.card_internal") if licence.lower() == INTERNAL else _text(licence)
+    words = terms(licence)
+    for key, text in (("must", words.must), ("forbidden", words.forbidden)):
+        said += f"; {t(f'publish.card_{key}')} {text}" if text else ""
+    said += f" ({words.note})" if words.must or words.forbidden else ""
     lines = [f"## {t('publish.card_licence')}\n\n{said}\n"]
     for part in parts:
         theirs = _text(part.license or t("publish.no_licence"))

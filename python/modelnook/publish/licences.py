@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelnook.catalog.licences import licence_of
 from modelnook.domain.errors import ModelnookError, RefusedError
 from modelnook.domain.model import Licence
 from modelnook.messages import t
@@ -72,7 +73,7 @@ def _conflict(licence: str, part: Part, *, public: bool) -> str | None:
     if part.role == "data":
         if part.kind == INTERNAL:
             return "internal"
-        return "noncommercial" if part.kind == "noncommercial" and not _noncommercial(ours) else None
+        return "noncommercial" if _noncommercial(theirs) and not _noncommercial(ours) else None
     if "-nd" in theirs:
         return "no_derivatives"
     if part.kind == "noncommercial":
@@ -85,7 +86,7 @@ def _conflict(licence: str, part: Part, *, public: bool) -> str | None:
 
 
 def _noncommercial(licence: str) -> bool:
-    return Licence(licence).kind == "noncommercial"
+    return licence_of(licence).commercial == "no"
 
 
 def _refusal(licence: str, part: Part, reason: str) -> RefusedError:

@@ -194,6 +194,7 @@ def _entry(
     # A local model means nothing elsewhere: what is named is the base that it comes from.
     base = next((p.name for p in parts if p.role == "base"), name_of(info.base_model))
     tags = ["modelnook", *(t for t in info.tags if ":" not in t)]
+    tags += [f"base:{base}"] if base else []
     if record is not None:
         tags += [record.kind, f"run:{record.id}"]
         fingerprint = (record.data or {}).get("fingerprint")
