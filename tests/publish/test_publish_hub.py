@@ -60,6 +60,18 @@ def test_the_persons_own_hub_takes_it_with_their_own_token(
     assert hub_server.repo("anna/topics").private
 
 
+@pytest.mark.parametrize("weights", [300, 3_000_000])
+def test_where_there_is_xet_it_goes_by_xet(weights: int, hub: HubStandIn, make: Make, tmp_path: Path) -> None:
+    hub.with_xet(tmp_path / "cas")
+    data = safetensors({"w": (10, 4)}, padding=weights)
+    done = mn.publish(make(files={"model.safetensors": data}), "work")
+    assert done.ref == "work:anna/topics@v1"
+    assert not hub.seen("PUT /_lfs/")
+    assert hub.seen("xet-write-token")
+    assert hub.files("anna/topics")["model.safetensors"] == data
+    assert (mn.pull("work:anna/topics") / "model.safetensors").read_bytes() == data
+
+
 def test_again_is_no_new_version_and_a_change_is(hub: HubStandIn, make: Make) -> None:
     for wanted in ("v1", "v1"):
         assert mn.publish("topics" if wanted in hub_refs(hub) else make(), "work", alias="prod").ref.endswith(wanted)

@@ -1,9 +1,9 @@
-"""A stand-in for the Hugging Face Hub on loopback: what huggingface_hub 2.x asks of it, without Xet.
+"""A stand-in for the Hugging Face Hub on loopback: what huggingface_hub 2.x asks of it.
 
 It speaks what was measured with the real client: lists with search, filters and paging, info, trees, downloads by
 redirect to another host name with Range, LFS uploads in one piece or in parts, commits, gated and private
-repositories, X-Error codes. The Xet token routes don't exist, so uploads need ``HF_HUB_DISABLE_XET``, as against any
-endpoint without Xet.
+repositories, X-Error codes. Without :meth:`HubStandIn.with_xet` it has no Xet, so that uploads need
+``HF_HUB_DISABLE_XET``, as against any endpoint without it.
 
     with HubStandIn() as hub:
         hub.add_repo("alice/tiny", {"config.json": "{}"}, card={"license": "mit"})
@@ -14,6 +14,7 @@ endpoint without Xet.
 
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from tests.standins.hub_reads import add_read_routes
 from tests.standins.hub_repos import SAFETENSORS_BYTES, Repo, as_file, readme
 from tests.standins.hub_state import HubState, Person, Throttle
 from tests.standins.hub_writes import add_write_routes
+from tests.standins.hub_xet import Xet, add_xet_routes
 from tests.standins.serving import LoopbackServer
 
 __all__ = ["HubStandIn", "Repo", "safetensors"]
@@ -37,6 +39,7 @@ class HubStandIn(LoopbackServer):
     def add_routes(self, app: web.Application) -> None:
         add_read_routes(app, self.state)
         add_write_routes(app, self.state)
+        add_xet_routes(app, self.state)
 
     def add_repo(
         self,
@@ -71,6 +74,10 @@ class HubStandIn(LoopbackServer):
         """Let this token stand for a person."""
         self.state.tokens[token] = Person(name, role, tuple(orgs))
         return token
+
+    def with_xet(self, folder: Path) -> None:
+        """Take uploads by Xet from now on, into a folder."""
+        self.state.xet = Xet(folder)
 
     def throttle(
         self, *, chunk: int = 1 << 20, sleep: float = 0.0, cut_after: int | None = None, cuts: int = 0

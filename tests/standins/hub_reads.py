@@ -141,6 +141,10 @@ class Reads:
         # Another origin by name, so that a client that forwards its token there is caught.
         headers["Location"] = f"http://localhost:{request.url.port}/_cdn/{file.sha256}"
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.content))}
+        if self.hub.xet is not None and file.sha256 in (hashes := self.hub.xet.hashes()):
+            headers["X-Xet-Hash"] = hashes[file.sha256]
+            url = f"{request.url.origin()}/api/models/{repo.id}/xet-read-token/{commit.sha}"
+            headers["Link"] = f'<{url}>; rel="xet-auth"'
         return web.Response(status=302, headers=headers)
 
     async def cdn(self, request: web.Request) -> web.StreamResponse:

@@ -44,6 +44,7 @@ class HubState:
     throttle: Throttle = field(default_factory=Throttle)
     page_size: int = 100
     part_size: int | None = None
+    xet: Any = None
     can_list: bool = True
     can_search: bool = True
 

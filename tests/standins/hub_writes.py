@@ -1,5 +1,6 @@
 """The hub stand-in's writing routes: repositories, LFS uploads, commits."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -142,11 +143,19 @@ class Writes:
         if parent and parent != repo.at(ref).sha:
             refuse(412, "A commit has happened since. Please refresh and try again.")
         changes: dict[str, File | None] = {}
+        if self.hub.xet is not None:
+            await asyncio.to_thread(self._bring, [line["value"] for line in lines if line["key"] == "lfsFile"])
         for line in lines:
             changes |= self._change(line["key"], line["value"])
         made = repo.commit(changes, header["summary"], ref=ref)
         url = f"{request.url.origin()}/{repo.id}/commit/{made.sha}"
         return answer({"success": True, "commitOid": made.sha, "commitUrl": url})
+
+    def _bring(self, values: list[dict[str, Any]]) -> None:
+        """Take what was uploaded by Xet."""
+        for value in values:
+            if value["oid"] not in self.hub.blobs and value["oid"] in self.hub.xet.hashes():
+                self.hub.blobs[value["oid"]] = self.hub.xet.content(value["oid"])
 
     def _change(self, key: str, value: dict[str, Any]) -> dict[str, File | None]:
         if key == "file":

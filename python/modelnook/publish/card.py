@@ -30,13 +30,15 @@ _SAMPLES = {
     "text-regression": '["A sentence to try."]',
     "multi-label-classification": '["A sentence to try."]',
     "token-classification": '["Ada lives in London."]',
-    "fill-mask": '["A [MASK] to try."]',
+    "fill-mask": '["A {mask} to try."]',
     "text-generation": '["A sentence to"]',
     "text2text-generation": '["A sentence to try."]',
-    "feature-extraction": '["A sentence to try."]',
     "sentence-similarity": '["A sentence to try."]',
     "question-answering": '[{"question": "Who lives in London?", "context": "Ada lives in London."}]',
 }
+_PAIR = '[{"text": "A sentence to try.", "text_pair": "Another one."}]'
+# What modelnook loads by giving it other things than texts.
+_LOADED = ("audio-classification", "automatic-speech-recognition", "image-classification", "table")
 # Licences with terms of their own that hubs know by name.
 _HUB_LICENCES = re.compile(
     r"openrail(\+\+)?|(bigscience|bigcode|creativeml)-openrail-m|bigscience-bloom-rail-1\.0|llama[\d.]+|gemma"
@@ -55,6 +57,7 @@ def card(
     files: Sequence[tuple[str, int, str]],
     tags: Sequence[str],
     hardware: str = "",
+    mask: str = "[MASK]",
 ) -> str:
     """The text of README.md.
 
@@ -62,11 +65,12 @@ def card(
         ref: the reference without a version, as the call in the card uses it.
         files: ``(name, bytes, sha256)`` of everything else that is sent.
         hardware: what the run computed on, where that is known.
+        mask: the word that the tokenizer leaves open.
     """
     sections = [
         f"# {_text(name)}",
         _origin(info, record),
-        _use(ref, info),
+        _use(ref, info, record, mask),
         _results(record, info),
         _training(record, hardware),
         _labels(info),
@@ -145,9 +149,14 @@ def _origin(info: ModelInfo, record: RunRecord | None) -> str:
     return t("publish.card_from", rows=f"{rows:,}" if isinstance(rows, int) else "?", **values)
 
 
-def _use(ref: str, info: ModelInfo) -> str:
-    sample = _SAMPLES.get(info.task or "")
-    call = f"mn.predict({ref!r}, {sample})" if sample else f"model = mn.load({ref!r})"
+def _use(ref: str, info: ModelInfo, record: RunRecord | None, mask: str) -> str:
+    """A call that works as it stands; an encoder without a head has no answers, and is there to be trained."""
+    sample = _SAMPLES.get(info.task or "", "").replace("{mask}", mask)
+    if "text_pair" in ((record.data or {}).get("columns") or {} if record else {}):
+        sample = _PAIR
+    call = f"mn.predict({ref!r}, {sample})"
+    if not sample:
+        call = f"model = mn.load({ref!r})" if info.task in _LOADED else f"folder = mn.pull({ref!r})"
     return f"## {t('publish.card_use')}\n\n```python\nimport modelnook as mn\n\n{call}\n```"
 
 

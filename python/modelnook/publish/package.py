@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,7 @@ def pack(info: ModelInfo, folder: Path, asked: Asked) -> Package:
     files = [(name, _size(content), digest(content)) for name, content in sorted(contents.items())]
     name = asked.target.partition(":")[2].rpartition("/")[2]
     shown = stripped(record) if record else None
-    text = card(name, asked.target, entry, licence, parts, shown, files, entry.tags, _hardware(record))
+    text = card(name, asked.target, entry, licence, parts, shown, files, entry.tags, _hardware(record), _mask(folder))
     contents["README.md"] = text.encode()
     found = _found(contents, entry, name)
     bad = [f for f in found if f.kind not in asked.allow]
@@ -229,6 +230,16 @@ def _hardware(record: RunRecord | None) -> str:
         return platform.processor()
     name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return f"{os.cpu_count()} × {name}" if name else platform.processor()
+
+
+def _mask(folder: Path) -> str:
+    """The word that the tokenizer leaves open."""
+    try:
+        said = json.loads((folder / "tokenizer_config.json").read_bytes())["mask_token"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "[MASK]"
+    word = said.get("content") if isinstance(said, dict) else said
+    return word if isinstance(word, str) and re.fullmatch(r"[\w<>|\[\]]{1,20}", word) else "[MASK]"
 
 
 def _found(contents: dict[str, Path | bytes], entry: ModelInfo, name: str) -> list[Finding]:
