@@ -72,3 +72,34 @@ def test_offline_first_and_uploaded_later(
         "url": f"{wandb_server.url}/carol/modelnook/runs/{run.id}",
     }
     assert wandb_server.runs[run.id].summary["accuracy"] == run.metrics["accuracy"]
+
+
+def test_each_trial_of_a_tuning_is_a_run_of_its_group(
+    hub: HubStandIn, server: WandbStandIn, rows: list[dict[str, Any]]
+) -> None:
+    space = "learning_rate=1e-4..1e-2:log"
+    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=2, epochs=1, space=space)
+    trials = {name for name, there in server.runs.items() if there.group == run.id}
+    assert trials == {f"{run.id}-{number}" for number in ("default", "1", "2")}
+    rates = {server.runs[name].values.get("learning_rate") for name in trials}
+    assert len(rates) == 3
+    for name in trials:
+        assert server.runs[name].state == "finished"
+        assert "accuracy" in server.runs[name].summary
+    # The list of runs shows the tuning, not each of its trials.
+    listed = [record.id for record in mn.runs().items]
+    assert listed == [run.id]
+    for request in server.requests:
+        assert CANARY.encode() not in request.body
+
+
+def test_a_tuning_offline_is_uploaded_with_its_trials(
+    hub: HubStandIn, wandb_server: WandbStandIn, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
+    space = "learning_rate=1e-4..1e-2:log"
+    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=1, epochs=1, space=space)
+    assert not wandb_server.requests
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    sync(run)
+    assert set(wandb_server.runs) == {run.id, f"{run.id}-default", f"{run.id}-1"}
