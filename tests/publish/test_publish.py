@@ -129,6 +129,27 @@ def test_a_colleague_sees_the_run(place: Path, make: Make, tmp_path: Path, monke
     assert len(mn.runs()) == 0
 
 
+def test_a_colleagues_run_is_neither_last_nor_before_ones_own(
+    place: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.catalog.search import resolve
+
+    make("topics", base=None)
+    mn.publish("topics", "team", license="internal")
+    theirs = mn.runs()[0].id
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "colleague"))
+    api.add_source("work", str(place), kind="folder")
+    api.refresh_sources("work")
+    with pytest.raises(NotFoundError):
+        api.run_of("last")
+    with pytest.raises(NotFoundError):
+        resolve("last")
+    own = make("topics")
+    assert api.run_of("topics").id == api.run_of("last").id != theirs
+    assert str(resolve("last").ref) == own
+    assert api.run_of(theirs).origin == "work"
+
+
 def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
     mn.publish(make(), "team")
     mn.pull("team:topics")

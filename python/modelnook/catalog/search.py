@@ -102,7 +102,7 @@ def _has(name: str, ref: ModelRef) -> bool:
 
 def _newest(ref: ModelRef) -> ModelRef:
     for record in Store().index.runs(limit=200):
-        if record.model:
+        if record.model and record.origin == "local":
             return ModelRef.parse(record.model)
     raise NotFoundError("catalog.no_model", ref=ref, sources="local", words="")
 

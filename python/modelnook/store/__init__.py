@@ -108,7 +108,7 @@ class Store:
         """
         text = text.strip()
         if text == "last":
-            found = self.index.names(1)
+            found = self.index.names(1, own=True)
             if not found:
                 raise NotFoundError("store.no_runs")
             return self.run(found[0][0])

@@ -120,19 +120,20 @@ class Index:
         return [RunRecord.from_dict(json.loads(r["record"])) for r in rows]
 
     def find_runs(self, text: str) -> list[tuple[str, str]]:
-        """``(id, name)`` of the runs that ``text`` may mean: an id, else a name, else a prefix; newest first."""
+        """``(id, name)`` of the runs that ``text`` may mean: an id, a name, else a prefix; own ones, newest first."""
         with self._db() as db:
             for where, value in (("id=?", text), ("name=?", text), ("id LIKE ?", f"{text}%")):
-                sql = f"SELECT id, name FROM runs WHERE {where} ORDER BY created DESC LIMIT 20"
+                sql = f"SELECT id, name FROM runs WHERE {where} ORDER BY origin<>'local', created DESC LIMIT 20"
                 rows = db.execute(sql, (value,)).fetchall()
                 if rows:
                     return [(r["id"], r["name"]) for r in rows]
         return []
 
-    def names(self, limit: int = 200) -> list[tuple[str, str]]:
-        """``(id, name)`` of the newest runs, for completion and near misses."""
+    def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
+        """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of those of this machine."""
+        where = "WHERE origin='local'" if own else ""
         with self._db() as db:
-            rows = db.execute("SELECT id, name FROM runs ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
+            rows = db.execute(f"SELECT id, name FROM runs {where} ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
         return [(r["id"], r["name"]) for r in rows]
 
     def live(self) -> list[RunRecord]:
