@@ -31,6 +31,7 @@ class Method:
 _AT_ONCE = (("background", True),)
 
 METHODS: dict[str, Method] = {
+    "cache": Method("modelnook.api:cache"),
     "compare": Method("modelnook.rpc:compare"),
     "delete": Method("modelnook.records:delete", "write"),
     "facets": Method("modelnook.api.models:facets"),

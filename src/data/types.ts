@@ -81,6 +81,7 @@ export type ErrorInfo = {
   code: string;
   message: string;
   hint: string;
+  kind: string;
 };
 
 export type Progress = {

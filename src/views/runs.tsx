@@ -24,7 +24,7 @@ const STATES = [
   'failed',
   'crashed'
 ];
-const KINDS = ['finetune', 'tune', 'quantize', 'evaluate', 'compare'];
+const KINDS = ['finetune', 'tune', 'quantize', 'evaluate', 'compare', 'pull'];
 
 /**
  * The run history, newest first and live. Params: `pageSize`, `run` (one to open at once).

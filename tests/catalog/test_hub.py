@@ -22,6 +22,7 @@ from modelnook.catalog.base import Query, Source
 from modelnook.catalog.hub import HubSource
 from modelnook.domain.errors import (
     ConflictError,
+    ModelnookError,
     NotFoundError,
     OfflineError,
     RefusedError,
@@ -348,7 +349,7 @@ def test_gated_private_and_absent_are_told_apart(hub: HubStandIn, monkeypatch: p
             monkeypatch.setenv("HF_TOKEN", token)
         with pytest.raises(RefusedError) as refused:
             source.fetch(gated, quiet)
-        assert refused.value.code == "hub.gated"
+        assert refused.value.code == ("hub.gated_ask" if token else "hub.gated_login")
         assert f"{hub.url}/alice/gated" in refused.value.hint
         for id in ("alice/secret", "alice/nothing"):
             with pytest.raises(NotFoundError) as missing:
@@ -364,6 +365,71 @@ def test_gated_private_and_absent_are_told_apart(hub: HubStandIn, monkeypatch: p
     monkeypatch.setenv("HF_TOKEN", "hf_unknown")
     with pytest.raises(UsageError, match="doesn't know your token"):
         source.info(TINY)
+
+
+def test_the_step_into_a_gated_model_that_is_missing_is_named(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = hub.add_repo("alice/gated", {"config.json": "{}", "model.safetensors": WEIGHTS}, gated=True)
+    hub.add_token(CANARY, "bob")
+    hub.add_token("hf_fine", "carol", role="fineGrained")
+    source, ref = HubSource(), ModelRef("hub", "alice/gated")
+
+    def refusal(token: str) -> ModelnookError:
+        monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(ModelnookError) as caught:
+            source.fetch(ref, quiet)
+        assert token not in str(caught.value)
+        return caught.value
+
+    assert refusal(CANARY).code == "hub.gated_ask"
+    repo.asked.add("bob")
+    assert refusal(CANARY).code == "hub.gated_wait"
+    repo.granted |= {"bob", "carol"}
+    assert refusal("hf_fine").code == "hub.gated_token"
+    assert source.here(ref) is None
+    hub.state.expired.add(CANARY)
+    assert refusal(CANARY).code == "hub.expired_token"
+    hub.state.expired.clear()
+    monkeypatch.setenv("HF_TOKEN", CANARY)
+    assert source.here(ref) is None
+    source.fetch(ref, quiet)
+    assert source.here(ref)
+
+
+@pytest.mark.slow
+def test_a_download_waits_a_rate_limit_out_and_says_so(hub: HubStandIn) -> None:
+    for asked in (r"GET /api/models/alice/tiny\?", r"GET /api/models/alice/tiny/tree"):
+        hub.rate_limit(asked, seconds=1)
+    told: list[Event] = []
+    assert files(HubSource().fetch(TINY, told.append)) == NEEDED
+    waits = [e for e in told if isinstance(e, Progress) and e.phase == "rate_limited"]
+    assert waits
+    assert {e.total for e in waits} == {2}
+    assert isinstance(told[-1], Progress)
+    assert told[-1].phase == "downloading"
+
+
+def test_a_wait_for_a_rate_limit_can_be_stopped(hub: HubStandIn) -> None:
+    hub.rate_limit("GET /api/models/alice/tiny", seconds=200, times=None)
+    told: list[Event] = []
+    with pytest.raises(ConflictError) as caught:
+        HubSource().fetch(TINY, told.append, stop=lambda: bool(told))
+    assert caught.value.code == "hub.stopped"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_in_mid_download_leaves_nothing_half_visible(hub: HubStandIn) -> None:
+    data = large(hub, 6_000_000)
+    source, ref = HubSource(), ModelRef("hub", "alice/large")
+    blobs = source.cache / "models--alice--large" / "blobs"
+    blobs.mkdir(parents=True)
+    part = blobs / f"{hashlib.sha256(data).hexdigest()}.modelnook.incomplete"
+    part.symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="no room"):
+        source.fetch(ref, quiet)
+    assert not [f for f in source.cache.rglob("*") if f.name == "model.safetensors"]
+    assert source.here(ref) is None
+    part.unlink()
+    assert (source.fetch(ref, quiet) / "model.safetensors").read_bytes() == data
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tests.live.conftest import FakeRun
 
 from modelnook import live
 from modelnook.domain.errors import ConflictError
+from modelnook.domain.table import Table
 from modelnook.live.terminal import Bar, Lines
 
 
@@ -44,7 +45,8 @@ def test_a_screen_follows_a_run_to_its_result(screen: type[Screen]) -> None:
     run = FakeRun("queued", "running", "finished")
     result, shown = live.watch(run, lambda r: f"result of {r.id}")
     assert (result, shown) == ("result of k3v9x2ab", False)
-    assert screen.told == [("open", "queued"), ("update", "running"), ("update", "finished"), ("close", result)]
+    # A result without a card leaves the run's own on the screen, and is the caller's to show.
+    assert screen.told == [("open", "queued"), ("update", "running"), ("update", "finished"), ("close", run)]
 
 
 def test_a_run_that_has_ended_needs_no_screen(screen: type[Screen]) -> None:
@@ -71,10 +73,11 @@ def test_a_broken_display_does_not_end_the_wait(screen: type[Screen], monkeypatc
     monkeypatch.setattr(screen, "update", broken)
     assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", False)
     monkeypatch.setattr(live, "in_kernel", lambda: True)
-    assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", True)
+    table = Table(("a",), ())
+    assert live.watch(FakeRun("running", "finished"), lambda r: table) == (table, True)
     monkeypatch.setattr(screen, "close", broken)
     # What no screen shows is left to the caller.
-    assert live.watch(FakeRun("running", "finished"), lambda r: "result") == ("result", False)
+    assert live.watch(FakeRun("running", "finished"), lambda r: table) == (table, False)
 
 
 def test_a_widget_that_breaks_gives_way_to_the_card(screen: type[Screen], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,28 +1,22 @@
 """Fixtures over the stand-ins; `from tests.standins.fixtures import *` in a conftest brings them in."""
 
 import contextlib
-import ipaddress
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
 import pytest
 
+from tests.standins.guard import network_guard
 from tests.standins.hub import HubStandIn
 from tests.standins.wandb import WandbStandIn
 
 __all__ = ["hub_server", "isolated_home", "no_network", "wandb_server"]
 
 CLEARED = ("HF_", "WANDB_", "MODELNOOK_", "HUGGING_FACE_", "TRANSFORMERS_", "HUGGINGFACE_")
-LOCAL_NAMES = ("localhost", "ip6-localhost", "")
-
-
-class NetworkUse(AssertionError):
-    """A test, or what it tests, reached for something beyond this machine."""
 
 
 @pytest.fixture
@@ -112,47 +106,19 @@ def wandb_server() -> Iterator[WandbStandIn]:
 
 
 @pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Fail on any connection or name look-up beyond loopback, in this process.
+def no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fail on any connection or name look-up beyond loopback, in this process and in the Python processes it starts.
 
     It guards the socket layer and notes every try, since a library may well swallow the error. Yields the notes.
     """
     tried: list[str] = []
-
-    def refuse(what: str) -> NoReturn:
-        tried.append(what)
-        raise NetworkUse(f"a test reached for {what}")
-
-    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
-
-    def guarded(real: Any) -> Any:
-        def call(self: socket.socket, address: Any) -> Any:
-            if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
-                refuse(f"{address[0]}:{address[1]}")
-            return real(self, address)
-
-        return call
-
-    def look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        if name is not None and not is_local(name):
-            refuse(name)
-        return getaddrinfo(host, *args, **kwargs)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded(connect))
-    monkeypatch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for owner, name, replacement in network_guard.guards(tried.append):
+        monkeypatch.setattr(owner, name, replacement)
+    noted = tmp_path / "network.log"
+    monkeypatch.setenv(network_guard.LOG, str(noted))
+    path = [str(Path(network_guard.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     yield tried
+    tried += noted.read_text().splitlines() if noted.exists() else []
     if tried:
         pytest.fail(f"tried to leave this machine: {', '.join(tried)}")
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine: a loopback address, its own name, or the wildcard to listen on."""
-    if host in LOCAL_NAMES or host == socket.gethostname():
-        return True
-    try:
-        address = ipaddress.ip_address(host.split("%")[0])
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

@@ -21,9 +21,10 @@ from aiohttp import web
 
 from tests.standins.hub_reads import add_read_routes
 from tests.standins.hub_repos import SAFETENSORS_BYTES, Repo, as_file, readme
-from tests.standins.hub_state import HubState, Person, Throttle
+from tests.standins.hub_state import HubState, Person
 from tests.standins.hub_writes import add_write_routes
 from tests.standins.hub_xet import Xet, add_xet_routes
+from tests.standins.sending import Throttle
 from tests.standins.serving import LoopbackServer
 
 __all__ = ["HubStandIn", "Repo", "safetensors"]

@@ -1,6 +1,5 @@
 """The hub stand-in's reading routes: people, lists, model info, trees, files with Range and redirects."""
 
-import asyncio
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +9,7 @@ from aiohttp import web
 
 from tests.standins.hub_repos import EXPANDABLE, IN_PLAIN_LIST, Repo
 from tests.standins.hub_state import HubState, answer, commit_of, refuse
-from tests.standins.serving import cut
+from tests.standins.sending import send
 
 SORTS = {"likes", "downloads", "lastModified", "createdAt", "trendingScore"}
 UNITS = {"K": 1e3, "M": 1e6, "B": 1e9}
@@ -26,7 +25,7 @@ def add_read_routes(app: web.Application, hub: HubState) -> None:
     app.router.add_get(repo, reads.info)
     app.router.add_get(repo + "/revision/{rev}", reads.info)
     app.router.add_get(repo + "/tree/{rev}", reads.tree)
-    app.router.add_get(repo + "/tree/{rev}/{path:.+}", reads.tree)
+    app.router.add_get(repo + "/tree/{rev}/{path:.*}", reads.tree)
     app.router.add_post(repo + "/paths-info/{rev}", reads.paths_info)
     app.router.add_get(repo + "/commits/{rev}", reads.commits)
     app.router.add_get(repo + "/refs", reads.refs)
@@ -136,7 +135,7 @@ class Reads:
         file = commit.files[path]
         headers = {"X-Repo-Commit": commit.sha, "Accept-Ranges": "bytes"}
         if not file.lfs:
-            return await self._send(request, file.content, headers | {"ETag": f'"{file.oid}"'})
+            return await send(request, file.content, headers | {"ETag": f'"{file.oid}"'}, self.hub.throttle)
         self.hub.blobs[file.sha256] = file.content
         # Another origin by name, so that a client that forwards its token there is caught.
         headers["Location"] = f"http://localhost:{request.url.port}/_cdn/{file.sha256}"
@@ -151,36 +150,11 @@ class Reads:
         sha = request.match_info["sha"]
         if sha not in self.hub.blobs:
             refuse(403, "Access denied")
-        return await self._send(request, self.hub.blobs[sha], {"ETag": f'"{sha}"', "Accept-Ranges": "bytes"})
-
-    async def _send(self, request: web.Request, content: bytes, headers: dict[str, str]) -> web.StreamResponse:
-        start, end, status = 0, len(content), 200
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
-        if wanted:
-            start, status = int(wanted[1]), 206
-            end = min(end, int(wanted[2]) + 1) if wanted[2] else end
-            if start >= len(content):
-                return web.Response(status=416, headers={"Content-Range": f"bytes */{len(content)}"})
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
-        response = web.StreamResponse(status=status, headers=headers)
-        response.content_type = "application/octet-stream"
-        response.content_length = end - start
-        await response.prepare(request)
-        if request.method != "HEAD":
-            await self._pour(request, response, content[start:end])
-        await response.write_eof()
-        return response
-
-    async def _pour(self, request: web.Request, response: web.StreamResponse, content: bytes) -> None:
-        throttle = self.hub.throttle
-        breaks = throttle.cut_after if throttle.cuts > 0 else None
-        for at in range(0, len(content), throttle.chunk):
-            if breaks is not None and at >= breaks:
-                throttle.cuts -= 1
-                cut(request)
-            await response.write(content[at : at + throttle.chunk])
-            if throttle.sleep:
-                await asyncio.sleep(throttle.sleep)
+        content = self.hub.blobs[sha]
+        if sha in self.hub.spoiled:
+            content = content[:-1] + b"x"
+        headers = {"ETag": f'"{sha}"', "Accept-Ranges": "bytes"}
+        return await send(request, content, headers, self.hub.throttle)
 
 
 def _passes(repo: Repo, query: Any) -> bool:

@@ -83,6 +83,7 @@ class Repo:
     library_name: str | None = None
     unsafe: tuple[str, ...] = ()
     granted: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     commits: list[Commit] = field(default_factory=list)
     refs: dict[str, str] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from aiohttp import web
 
 from tests.standins.hub_repos import Commit, Repo
+from tests.standins.sending import Throttle
 
 BAD_TOKEN = "Invalid credentials in Authorization header"
 
@@ -24,21 +25,13 @@ class Person:
 
 
 @dataclass
-class Throttle:
-    """How large files are sent: in chunks with a pause, cut after so many bytes for the first `cuts` answers."""
-
-    chunk: int = 1 << 20
-    sleep: float = 0.0
-    cut_after: int | None = None
-    cuts: int = 0
-
-
-@dataclass
 class HubState:
     """Everything that the routes read and change. The knobs make it a lesser peer than the real Hub."""
 
     repos: dict[tuple[str, str], Repo] = field(default_factory=dict)
     tokens: dict[str, Person] = field(default_factory=dict)
+    expired: set[str] = field(default_factory=set)
+    spoiled: set[str] = field(default_factory=set)
     blobs: dict[str, bytes] = field(default_factory=dict)
     parts: dict[tuple[str, int], bytes] = field(default_factory=dict)
     throttle: Throttle = field(default_factory=Throttle)
@@ -53,6 +46,8 @@ class HubState:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer":
             return None
+        if token in self.expired:
+            refuse(401, f'User Access Token "{self.tokens[token].name}" is expired')
         if token not in self.tokens:
             refuse(401, BAD_TOKEN)
         return self.tokens[token]
@@ -72,9 +67,8 @@ class HubState:
         """Like `repo`, and its files may be read: gated ones only by those who were let in."""
         repo = self.repo(request)
         person = self.person(request)
-        if repo.gated and not (person and (person.owns(repo.owner) or person.name in repo.granted)):
-            message = f"Access to model {repo.id} is restricted. You must have access to it and be authenticated."
-            refuse(403 if person else 401, message, "GatedRepo")
+        if repo.gated and (closed := _closed(repo, person)):
+            refuse(403 if person else 401, closed, "GatedRepo")
         return repo
 
     def writable(self, request: web.Request) -> Repo:
@@ -91,6 +85,19 @@ class HubState:
         if person.role != "write" or not person.owns(namespace):
             refuse(403, f"You don't have the rights to write in the namespace {namespace}")
         return person
+
+
+def _closed(repo: Repo, person: Person | None) -> str:
+    """Why a gated repository's files may not be read, in the Hub's words; nothing where they may."""
+    if person is None:
+        return f"Access to model {repo.id} is restricted. You must have access to it and be authenticated."
+    if person.role == "fineGrained":
+        return "Please enable access to public gated repositories in your fine-grained token settings to view this."
+    if person.owns(repo.owner) or person.name in repo.granted:
+        return ""
+    if person.name in repo.asked:
+        return f"Your request to access model {repo.id} is awaiting a review from the repo authors."
+    return f"Access to model {repo.id} is restricted and you are not in the authorized list."
 
 
 def commit_of(repo: Repo, request: web.Request) -> Commit:

@@ -194,14 +194,19 @@ def test_cards_go_up_as_the_client_checks_them(hub: HubStandIn, monkeypatch: pyt
         api(hub).upload_file(path_or_fileobj=b"---\na: [\n---\n", path_in_repo="README.md", repo_id="alice/tiny")
 
 
+LEAK = "    try:\n        socket.create_connection(('192.0.2.1', 80), 1)\n    except BaseException:\n        pass\n"
+
+
 @pytest.mark.slow
-def test_the_guard_sees_a_try_that_a_library_swallows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["here", "child"])
+def test_the_guard_sees_a_try_that_a_library_swallows(tmp_path: Path, where: str) -> None:
     script = tmp_path / "test_leak.py"
+    body = LEAK
+    if where == "child":
+        child = "import socket\nif True:\n" + LEAK
+        body = f"    subprocess.run([sys.executable, '-P', '-c', {child!r}], check=True)\n"
     script.write_text(
-        "import socket\nfrom tests.standins.fixtures import *\n"
-        "def test_leak(no_network):\n"
-        "    try:\n        socket.create_connection(('192.0.2.1', 80), timeout=1)\n"
-        "    except BaseException:\n        pass\n"
+        f"import socket, subprocess, sys\nfrom tests.standins.fixtures import *\ndef test_leak(no_network):\n{body}"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(script)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)

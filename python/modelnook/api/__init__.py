@@ -5,8 +5,9 @@ Nothing heavy is imported here; each function imports its engine when it is call
 
 from __future__ import annotations
 
+from modelnook.api.cache import cache, rm_cached
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
-from modelnook.api.models import info, list, load, predict, ps, pull, rename, rm, search, unload
+from modelnook.api.models import info, list, load, predict, ps, pull, pulled, rename, rm, search, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.publishing import alias, publish
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
@@ -20,6 +21,7 @@ push = publish
 __all__ = [
     "add_source",
     "alias",
+    "cache",
     "compare",
     "comparison",
     "complete",
@@ -35,6 +37,7 @@ __all__ = [
     "ps",
     "publish",
     "pull",
+    "pulled",
     "push",
     "quantize",
     "refresh_sources",
@@ -43,6 +46,7 @@ __all__ = [
     "rerun",
     "resume",
     "rm",
+    "rm_cached",
     "run_of",
     "runs",
     "search",

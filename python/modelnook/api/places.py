@@ -32,7 +32,7 @@ def settings(**values: str) -> dict[str, Any]:
 def sources() -> Table:
     """The configured sources: name, kind, address, whether they can be asked, entries known here, when refreshed."""
     from modelnook.api.upkeep import refreshed
-    from modelnook.catalog import SOURCES
+    from modelnook.catalog import NETWORKED, SOURCES
     from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.search import configured
 
@@ -45,8 +45,8 @@ def sources() -> Table:
         missing = SOURCES[kind].missing
         there = kind in ("local", "pip", "folder") or known.get(name) or fresh.get(name)
         state = "ready" if there else "not_asked"
-        bucket = kind == "folder" and "://" in addresses.get(name, "")
-        if (kind == "hub" and current().hub_offline) or (bucket and current().offline):
+        far = "://" in addresses.get(name, "") if kind == "folder" else kind in NETWORKED
+        if current().hub_offline if kind == "hub" else far and current().offline:
             state = "offline"
         if missing:
             state = f"needs {missing[0]}"

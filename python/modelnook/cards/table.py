@@ -14,14 +14,16 @@ __all__ = ["cell", "grid", "heading", "settings", "table"]
 
 # The tables that verbs give are known by their first columns.
 _TITLES = {
-    "state name what": "ps",
+    "model source bytes": "cache",
     "name kind url": "sources",
     "source models note": "refreshed",
     "alias version author": "aliases",
+    "state name what": "ps",
 }
 
 _CELLS: dict[str, Callable[[Any], str]] = {
     "bytes": figures.size,
+    "free": figures.size,
     "memory": figures.size,
     "peak_memory_bytes": figures.size,
     "parameters": figures.count,
@@ -35,6 +37,7 @@ _CELLS: dict[str, Callable[[Any], str]] = {
     "ended": figures.moment,
     "updated": figures.moment,
     "refreshed": figures.moment,
+    "used": figures.moment,
 }
 _WORDS = {"state": "state", "what": "cards.kind", "kind": "cards.kind"}
 
@@ -90,4 +93,13 @@ def table(value: Table) -> Card:
     title = t(f"cards.title.{name}") if name else t("cards.title.table", n=len(value))
     if not value.rows:
         return Card(title, pieces=(Line(t(f"cards.empty.{name}") if name else t("cards.empty.table")),))
-    return Card(title, pieces=(grid(value),))
+    hint = _can_go(value) if name == "cache" else ""
+    return Card(title, pieces=(grid(value),), hint=hint)
+
+
+def _can_go(value: Table) -> str:
+    """What ``cache rm`` could free in all, and how."""
+    free = value.columns.index("free")
+    most = max(value.rows, key=lambda row: row[free])
+    total = sum(row[free] for row in value.rows)
+    return t("cards.cache_next", size=figures.size(total), ref=most[0]) if total else ""

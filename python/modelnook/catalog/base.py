@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from pathlib import Path
 
 from modelnook.catalog.licences import allows
 from modelnook.catalog.words import concepts, language_code, name_words
-from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.table import Table
 
-__all__ = ["RUN_FILE", "Parcel", "Query", "Source"]
+__all__ = ["RUN_FILE", "Held", "Parcel", "Query", "Source"]
 
 RUN_FILE = "modelnook-run.json"
 """The file of a published model that holds its run's record."""
@@ -72,6 +73,19 @@ class Parcel:
     private: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A revision of a source's model that takes room on this machine, in bytes.
+
+    ``used`` is when it was last fetched or read, in seconds since 1970; ``part`` means that its download isn't done.
+    """
+
+    ref: ModelRef
+    bytes: int
+    used: float | None = None
+    part: bool = False
+
+
 class Source(ABC):
     """One place where models are.
 
@@ -90,7 +104,13 @@ class Source(ABC):
 
     @classmethod
     def admit(cls, name: str, url: str) -> str:
-        """The address to keep for a source that is being added; a kind that can tell refuses what won't do."""
+        """The address to keep for a source that is being added; a kind that can tell refuses what won't do.
+
+        Raises:
+            UsageError: a source on the network has no address there.
+        """
+        if cls.networked and not re.match(r"https?://[^/\s]", url):
+            raise UsageError("catalog.source_url", url=url)
         return url
 
     @abstractmethod
@@ -147,6 +167,17 @@ class Source(ABC):
             UnsupportedError: there are no aliases here.
         """
         raise UnsupportedError("catalog.no_aliases", source=self.name)
+
+    def here(self, ref: ModelRef) -> Path | None:
+        """The folder of a model that lies on this machine whole; nobody is asked."""
+        return None if self.networked else self.fetch(ref, lambda event: None)
+
+    def held(self) -> list[Held]:
+        """What the source has brought to this machine: what ``cache`` lists and ``cache rm`` may remove."""
+        return []
+
+    def discard(self, ref: ModelRef) -> None:
+        """Remove what :meth:`held` lists of a revision; of all of them where the reference names none."""
 
     def listing(self, limit: int) -> list[ModelInfo]:
         """What the source has, for the index; the most downloaded first where it can't all be told.

@@ -14,7 +14,17 @@ from modelnook.catalog.gguf import read_header
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
-__all__ = ["Tensor", "describe", "layer_tree", "safetensors_header", "task_in", "task_of", "tensors_of"]
+__all__ = [
+    "Tensor",
+    "card_head",
+    "describe",
+    "layer_tree",
+    "safetensors_head",
+    "safetensors_header",
+    "task_in",
+    "task_of",
+    "tensors_of",
+]
 
 Tensor = tuple[str, str, tuple[int, ...]]
 """``(name, dtype, shape)``."""
@@ -93,12 +103,25 @@ def safetensors_header(path: Path) -> list[Tensor]:
     try:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
-            if size > 100_000_000:
-                return []
-            header = json.loads(file.read(size))
-    except (OSError, ValueError, struct.error):
+            return [] if size > 100_000_000 else _tensors(file.read(size))
+    except (OSError, struct.error):
         return []
-    return [(n, e["dtype"], tuple(e["shape"])) for n, e in header.items() if n != "__metadata__"]
+
+
+def safetensors_head(beginning: bytes) -> list[Tensor]:
+    """The tensors that the first bytes of a safetensors file tell of; empty where the header goes on beyond them."""
+    if len(beginning) < 8:
+        return []
+    (size,) = struct.unpack_from("<Q", beginning)
+    return _tensors(beginning[8 : 8 + size]) if size <= len(beginning) - 8 else []
+
+
+def _tensors(header: bytes) -> list[Tensor]:
+    try:
+        said = json.loads(header)
+        return [(n, e["dtype"], tuple(e["shape"])) for n, e in said.items() if n != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return []
 
 
 def tensors_of(folder: Path) -> list[Tensor]:
@@ -165,9 +188,13 @@ def risks_of(files: Iterable[Path], config: dict[str, Any]) -> tuple[Risk, ...]:
 def front_matter(path: Path) -> dict[str, Any]:
     """The simple keys of a model card's YAML head: ``key: value`` and lists of scalars, which is all that is needed."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return card_head(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
+
+
+def card_head(text: str) -> dict[str, Any]:
+    """:func:`front_matter` of a card's text."""
     if not text.startswith("---"):
         return {}
     head: dict[str, Any] = {}

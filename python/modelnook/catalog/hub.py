@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from modelnook.catalog.base import Parcel, Query, Source
+from modelnook.catalog.base import Held, Parcel, Query, Source
 from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
 from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
-from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged
+from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, tree_files
 from modelnook.catalog.hub_errors import Place, patiently, told
-from modelnook.catalog.hub_files import digest_of, needed, risks
+from modelnook.catalog.hub_files import RepoFile, digest_of, needed, risks
 from modelnook.catalog.hub_headers import dtypes_of, gguf_tensors
 from modelnook.catalog.hub_list import HubList
+from modelnook.catalog.hub_patience import Patience
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -57,7 +58,7 @@ class HubSource(Source):
         self._added = added is not None
         self.endpoint = ((added or {}).get("url") or _endpoint(settings)).rstrip("/")
         self._token_env: str | None = (added or {}).get("token_env")
-        self.place = Place(name, self.endpoint, self._login())
+        self.place = Place(name, self.endpoint, self._login(), self._token)
 
     def search(self, query: Query) -> list[ModelInfo]:
         """What the endpoint finds for the words typed, within 3 s; filters are applied here once more.
@@ -128,18 +129,32 @@ class HubSource(Source):
                 return folder
         if offline:
             raise self._offline(self._shown(ref))
+        patience = Patience(emit, stop, self._shown(ref))
         try:
-            found = self._look(ref)
+            found = self._look(ref, patience)
         except OfflineError:
             folder = self._here.folder(ref.id, ref.revision, allow_pickle=allow_pickle)
             if folder is None:
                 raise
             return folder
-        files = {f.name: f for f in files_of(found)}
+        with told(self.place, self._shown(ref)):
+            files = {f.name: f for f in patience(lambda: self._files(found))}
         wanted = [files[name] for name in needed(files, self._shown(ref), allow_pickle=allow_pickle)]
         repo = Repo(ref.id, str(found.sha), self.endpoint, self.cache, self._token())
         with told(self.place, self._shown(ref)):
-            return Download(repo, self._shown(ref), wanted, emit, stop).run()
+            return patience(lambda: Download(repo, self._shown(ref), wanted, emit, stop).run())
+
+    def here(self, ref: ModelRef) -> Path | None:
+        """The commit's folder in the cache; without a revision, of what ``main`` was when it was last seen."""
+        return self._here.folder(ref.id, ref.revision)
+
+    def held(self) -> list[Held]:
+        """Every commit in this endpoint's cache, and parts of downloads."""
+        return self._here.held(self.name)
+
+    def discard(self, ref: ModelRef) -> None:
+        """Remove a commit, or all of a model."""
+        self._here.discard(ref.id, ref.revision)
 
     def destination(self, id: str, *, ask: bool = True) -> str:
         """``owner/name``; without an owner, the person's own, as the hub knows them by their token."""
@@ -236,17 +251,28 @@ class HubSource(Source):
         rows: list[Any] = answer
         return rows
 
-    def _look(self, ref: ModelRef) -> Any:
+    def _look(self, ref: ModelRef, patience: Callable[[Callable[[], Any]], Any] = patiently) -> Any:
         """The repository's own answer at a revision, with its files' sizes and checksums."""
         api = self._api()
         more = {"files_metadata": True, "securityStatus": True, "timeout": _ASK_WITHIN}
         with told(self.place, self._shown(ref)):
-            return patiently(lambda: api.model_info(ref.id, revision=ref.revision, **more))
+            return patience(lambda: api.model_info(ref.id, revision=ref.revision, **more))
+
+    def _files(self, found: Any) -> list[RepoFile]:
+        """The repository's files. A mirror may leave sizes and checksums out of its answer; the tree has them."""
+        files = files_of(found)
+        if all(f.git for f in files):
+            return files
+        return tree_files(self._api().list_repo_tree(found.id, revision=found.sha, recursive=True))
 
     def _ask(self, ref: ModelRef) -> ModelInfo:
         found = self._look(ref)
+        known = _KNOWN.get((self.endpoint, ref.id, str(found.sha)))
+        if known is not None:
+            return replace(known, ref=self._shown(ref))
         info = entry(found, self.name)
-        files = files_of(found)
+        with told(self.place, self._shown(ref)):
+            files = patiently(lambda: self._files(found))
         names = [f.name for f in files]
         config, tensors = self._config(found, names), self._tensors(found, names)
         architectures = config.get("architectures") or []

@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelnook.catalog.base import Held
 from modelnook.catalog.hub_files import needed
 from modelnook.domain.errors import ModelnookError
+from modelnook.domain.model import ModelRef
 
 __all__ = ["HubCache"]
 
@@ -40,6 +42,41 @@ class HubCache:
             folders += [] if revision else _commits(storage)
         return next((f for f in folders if f.is_dir() and self._whole(f, id, allow_pickle)), None)
 
+    def held(self, source: str) -> list[Held]:
+        """Every commit that is here, and what unfinished downloads have left."""
+        from huggingface_hub import scan_cache_dir
+
+        if not self.path.is_dir():
+            return []
+        found = [
+            Held(ModelRef(source, repo.repo_id, revision.commit_hash), revision.size_on_disk, repo.last_accessed)
+            for repo in scan_cache_dir(self.path).repos
+            if repo.repo_type == "model"
+            for revision in repo.revisions
+        ]
+        for storage in self.path.glob("models--*"):
+            parts = [part.stat() for part in _parts(storage)]
+            if parts:
+                ref = ModelRef(source, storage.name.removeprefix("models--").replace("--", "/", 1))
+                found.append(Held(ref, sum(s.st_size for s in parts), max(s.st_mtime for s in parts), part=True))
+        return found
+
+    def discard(self, id: str, revision: str | None) -> None:
+        """Remove a commit, or all of a model, parts of downloads included."""
+        from huggingface_hub import scan_cache_dir
+
+        info = scan_cache_dir(self.path)
+        commits = {
+            r.commit_hash
+            for repo in info.repos
+            if repo.repo_type == "model" and repo.repo_id == id
+            for r in repo.revisions
+        }
+        info.delete_revisions(*(commits & {revision} if revision else commits)).execute()
+        if not revision:
+            for part in _parts(self.path / f"models--{id.replace('/', '--')}"):
+                part.unlink(missing_ok=True)
+
     def _whole(self, folder: Path, id: str, allow_pickle: bool) -> bool:
         """Whether all that is needed of the commit's listing is there; without a listing, of what the folder says."""
         from huggingface_hub import errors, get_cached_repo_tree
@@ -65,6 +102,11 @@ def _named(folder: Path) -> list[str]:
         except (OSError, ValueError, KeyError, AttributeError):
             continue
     return sorted(names)
+
+
+def _parts(storage: Path) -> list[Path]:
+    """What unfinished downloads have left, ours and the client's own."""
+    return sorted((storage / "blobs").glob("*.incomplete"))
 
 
 def _commits(storage: Path) -> list[Path]:

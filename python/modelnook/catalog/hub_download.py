@@ -7,10 +7,6 @@ file's checksum, and the finished blob is what the client then finds.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,15 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.domain.errors import ConflictError, StoreError
-from modelnook.domain.event import Emit, Progress
+from modelnook.catalog.transfer import Tally, need_room, part_into_place, stream
+from modelnook.domain.errors import StoreError
+from modelnook.domain.event import Emit
 from modelnook.store.files import disk_errors
 
 __all__ = ["Download", "Repo"]
 
 _LARGE = 5_000_000
 _WORKERS = 4
-_TELL_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +52,9 @@ class Download:
     """The files of one commit on their way. Ended by ``stop`` it leaves its parts for the next time."""
 
     def __init__(self, repo: Repo, ref: str, files: Sequence[RepoFile], emit: Emit, stop: Callable[[], bool]) -> None:
-        self.repo, self.ref, self.emit, self.stop = repo, ref, emit, stop
+        self.repo, self.ref = repo, ref
         self.files = [f for f in files if not (repo.snapshot / f.name).exists()]
-        self.total = sum(f.size for f in self.files)
-        self._done = 0
-        self._told = 0.0
-        self._lock = threading.Lock()
+        self.tally = Tally(ref, sum(f.size for f in self.files), emit, stop)
 
     def run(self) -> Path:
         """Bring them; gives the commit's folder.
@@ -81,14 +74,13 @@ class Download:
             if file not in large:
                 self._check(folder / file.name, file)
         if self.files:
-            self._tell(force=True)
+            self.tally.finish()
         return folder
 
     def _need_room(self) -> None:
         self.repo.storage.mkdir(parents=True, exist_ok=True)
         parts = sum(p.stat().st_size for f in self.files if (p := self._part(f)).exists())
-        if self.total - parts > shutil.disk_usage(self.repo.storage).free:
-            raise StoreError("store.disk_full", path=self.repo.cache)
+        need_room(self.repo.storage, (self.tally.total or 0) - parts)
 
     def _blob(self, file: RepoFile) -> Path:
         return self.repo.storage / "blobs" / (file.sha256 or file.git)
@@ -103,19 +95,13 @@ class Download:
         part.parent.mkdir(parents=True, exist_ok=True)
         with self._alone(file):
             if blob.exists():
-                self._count(file.size)
+                self.tally.count(file.size)
                 return
             self._get(file, part)
-            with part.open("rb") as read:
-                found = hashlib.file_digest(read, "sha256").hexdigest()
-            if found != file.sha256:
-                part.unlink()
-                raise StoreError("hub.damaged", ref=self.ref, file=file.name)
-            os.replace(part, blob)
+            part_into_place(part, blob, file.sha256, self.ref, file.name)
 
     def _get(self, file: RepoFile, part: Path) -> None:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
-        from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
         repo = self.repo
@@ -124,21 +110,7 @@ class Download:
         headers = build_hf_headers(token=repo.token)
         if urlsplit(where).netloc != urlsplit(url).netloc:
             headers.pop("authorization", None)
-        have = part.stat().st_size if part.exists() else 0
-        if have > file.size:
-            part.unlink()
-            have = 0
-        self._count(have)
-        with part.open("ab") as out:
-            http_get(
-                where,
-                out,
-                resume_size=have,
-                headers=headers,
-                expected_size=file.size,
-                displayed_filename=file.name,
-                tqdm_class=self._bar(),
-            )
+        stream(where, part, file.size, file.name, self.tally, headers)
 
     @contextmanager
     def _alone(self, file: RepoFile) -> Any:
@@ -149,7 +121,7 @@ class Download:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
         while not lock.is_locked:
-            self._stop_if_asked()
+            self.tally.check()
             try:
                 lock.acquire(timeout=0.5)
             except Timeout:
@@ -174,7 +146,7 @@ class Download:
             token=repo.token,
             allow_patterns=[escape(f.name) for f in self.files],
             max_workers=_WORKERS,
-            tqdm_class=self._bar(),
+            tqdm_class=self.tally.bar(),
         )
         return repo.snapshot
 
@@ -189,41 +161,3 @@ class Download:
             path.resolve().unlink()
             path.unlink(missing_ok=True)
             raise StoreError("hub.damaged", ref=self.ref, file=file.name)
-
-    def _stop_if_asked(self) -> None:
-        if self.stop():
-            raise ConflictError("hub.stopped", ref=self.ref)
-
-    def _count(self, size: int) -> None:
-        with self._lock:
-            self._done += size
-        self._tell()
-
-    def _tell(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if force or now - self._told >= _TELL_EVERY:
-            self._told = now
-            step = self.total if force else min(self._done, self.total)
-            self.emit(Progress("downloading", step=step, total=self.total))
-        self._stop_if_asked()
-
-    def _bar(self) -> type[Any]:
-        """A progress bar for the client that draws nothing and counts the bytes of one kind of bar."""
-        from tqdm.auto import tqdm
-
-        download = self
-
-        class Bar(tqdm):  # type: ignore[misc]
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                kwargs.pop("name", None)
-                # The client shows received and written bytes; counting both would count each byte twice.
-                self._bytes = kwargs.get("unit") == "B" and kwargs.get("desc") != "Downloading bytes"
-                super().__init__(*args, **{**kwargs, "disable": True})
-
-            def update(self, n: float | None = 1) -> bool | None:
-                if self._bytes and n:
-                    download._count(int(n))
-                download._stop_if_asked()
-                return None
-
-        return Bar

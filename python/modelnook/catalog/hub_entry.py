@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from modelnook.catalog.base import Query
@@ -11,7 +12,7 @@ from modelnook.catalog.index_rows import RELATIONS
 from modelnook.catalog.words import concepts, language_code
 from modelnook.domain.model import ModelInfo
 
-__all__ = ["LISTED", "ROW", "asked", "brings_code", "entry", "evaluations", "files_of", "flagged"]
+__all__ = ["LISTED", "ROW", "asked", "brings_code", "entry", "evaluations", "files_of", "flagged", "tree_files"]
 
 _PAGE = 100
 _KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown", "commercial")
@@ -117,6 +118,11 @@ def evaluations(found: Any) -> dict[str, float]:
     results = (found.card_data.eval_results if found.card_data else None) or ()
     told = [(f"{r.metric_name or r.metric_type} ({r.dataset_name})", r.metric_value) for r in results]
     return {name: float(value) for name, value in told if isinstance(value, (int, float))}
+
+
+def tree_files(entries: Iterable[Any]) -> list[RepoFile]:
+    """The files of a repository's tree; folders have no size."""
+    return [RepoFile(e.path, e.size, e.blob_id, e.lfs.sha256 if e.lfs else "") for e in entries if hasattr(e, "size")]
 
 
 def brings_code(found: Any, config: dict[str, Any]) -> bool:

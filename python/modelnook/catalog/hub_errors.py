@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, UsageError
 
-__all__ = ["Place", "patiently", "seconds_to_wait", "told", "unreachable"]
+__all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "told", "unreachable"]
 
 T = TypeVar("T")
 
@@ -23,11 +23,12 @@ _TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An endpoint, as errors name it. ``login`` says how one logs in there."""
+    """An endpoint, as errors name it. ``login`` says how one logs in there, ``token`` gives what it is asked with."""
 
     source: str
     endpoint: str
     login: str
+    token: Callable[[], str | bool | None] = lambda: None
 
     @property
     def host(self) -> str:
@@ -55,7 +56,7 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
     said: dict[str, Any] = {"ref": ref, "source": place.source, "host": place.host, "login": place.login}
     if isinstance(error, errors.GatedRepoError):
         page = f"{place.endpoint}/{ref.partition(':')[2].partition('@')[0]}"
-        return RefusedError("hub.gated", page=page, **said)
+        return RefusedError(f"hub.gated_{_gate(error, place)}", page=page, **said)
     if isinstance(error, errors.RevisionNotFoundError):
         return NotFoundError("hub.no_revision", **said)
     if isinstance(error, errors.RepositoryNotFoundError):
@@ -76,8 +77,25 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
     return None
 
 
+def _gate(error: Any, place: Place) -> str:
+    """Which step into a gated model is missing: to log in, to ask, to be let in, or a token with that right."""
+    from huggingface_hub import get_token
+
+    token = place.token()
+    if not (get_token() if token is None else token):
+        return "login"
+    words = str(error.server_message or error).lower()
+    return "wait" if "awaiting" in words else "token" if "fine-grained" in words else "ask"
+
+
 def _by_status(error: Any, said: dict[str, Any], place: Place) -> ModelnookError:
-    status = error.response.status_code
+    if error.response.status_code == 401 and "expired" in str(error.server_message or error).lower():
+        return UsageError("hub.expired_token", **said)
+    return by_status(error.response.status_code, said, place, wait=seconds_to_wait(error))
+
+
+def by_status(status: int, said: dict[str, Any], place: Place, *, wait: int | None = None) -> ModelnookError:
+    """What an HTTP status means at a place that keeps models."""
     if status == 401:
         return UsageError("hub.bad_token", **said)
     if status in (404, 405):
@@ -85,7 +103,7 @@ def _by_status(error: Any, said: dict[str, Any], place: Place) -> ModelnookError
     if status == 403:
         return RefusedError("hub.forbidden", **said)
     if status == 429:
-        return OfflineError("hub.rate_limit", seconds=seconds_to_wait(error) or 60, **said)
+        return OfflineError("hub.rate_limit", seconds=wait or 60, **said)
     return OfflineError("hub.unreachable", why=f"HTTP {status}", **said)
 
 
@@ -95,18 +113,31 @@ def unreachable(place: Place, error: BaseException | None = None) -> OfflineErro
     return OfflineError("hub.unreachable", source=place.source, host=place.host, why=why)
 
 
-def patiently(call: Callable[[], T]) -> T:
-    """Make a call of the client that doesn't wait out a rate limit itself; once more where the wait is short."""
+def patiently(call: Callable[[], T], *, most: int = _PATIENCE, pause: Callable[[int], None] = time.sleep) -> T:
+    """Make a call of the client that doesn't wait out a rate limit itself, again where the wait is short.
+
+    Args:
+        most: how many seconds it may wait in all.
+        pause: waits so many seconds; may end the call by raising.
+    """
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            seconds = _limited(error)
+            if seconds is None or seconds >= most:
+                raise
+        most -= seconds + 1
+        pause(seconds + 1)
+
+
+def _limited(error: BaseException) -> int | None:
+    """Seconds until the rate limit ends that an error tells of, directly or as its cause."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    try:
-        return call()
-    except HfHubHTTPError as error:
-        seconds = seconds_to_wait(error)
-        if error.response.status_code != 429 or seconds is None or seconds > _PATIENCE:
-            raise
-        time.sleep(seconds + 1)
-        return call()
+    if isinstance(error, HfHubHTTPError):
+        return seconds_to_wait(error) if error.response.status_code == 429 else None
+    return _limited(error.__cause__) if error.__cause__ is not None else None
 
 
 def seconds_to_wait(error: Any) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from modelnook.catalog import SOURCES
+from modelnook.catalog import NETWORKED, SOURCES
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.index import CatalogIndex, Hit, Page
 from modelnook.catalog.variants import exactly, grouped, one_row_each
@@ -24,7 +24,19 @@ from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["Found", "configured", "facets", "fetch", "info", "params_range", "resolve", "room_at", "search", "source"]
+__all__ = [
+    "Found",
+    "configured",
+    "facets",
+    "fetch",
+    "info",
+    "locate",
+    "params_range",
+    "resolve",
+    "room_at",
+    "search",
+    "source",
+]
 
 SORTS = ("relevance", "downloads", "likes", "date", "updated", "size")
 _DEADLINE = 3.5
@@ -62,27 +74,31 @@ def source(name: str) -> Source:
 
 
 def resolve(text: str | ModelRef) -> Found:
-    """Find what a reference means. The hub is asked only for ``hub:…`` or ``owner/name``.
+    """Find what a reference means, down to the revision. The hub is asked only for ``hub:…`` or ``owner/name``.
 
     Raises:
         UsageError: not a reference.
         NotFoundError: nobody has it; a near miss is suggested.
     """
+    found = locate(text)
+    pinned = _pinned(found.source, found.ref)
+    return Found(pinned.ref, pinned.source, found.note)
+
+
+def locate(text: str | ModelRef) -> Found:
+    """The source that a reference means, by names alone: no network is asked, no revision pinned. Raises as above."""
     ref = ModelRef.parse(text) if isinstance(text, str) else text
     if ref.source:
-        return _pinned(source(ref.source), ref)
+        return Found(ref, source(ref.source))
     if ref.id == "last":
-        return _pinned(source("local"), _newest(ref))
+        return Found(_newest(ref), source("local"))
     homes = [name for name in configured() if name != "hub"]
     holders = [name for name in homes if _has(name, ref)]
     if holders:
-        note = ""
-        if len(holders) > 1:
-            note = t("catalog.second_match", source=holders[0], other=holders[1])
-        found = _pinned(source(holders[0]), ModelRef(holders[0], ref.id, ref.revision))
-        return Found(found.ref, found.source, note)
+        more = t("catalog.second_match", source=holders[0], other=holders[1]) if len(holders) > 1 else ""
+        return Found(ModelRef(holders[0], ref.id, ref.revision), source(holders[0]), more)
     if "/" in ref.id:
-        return _pinned(source("hub"), ModelRef("hub", ref.id, ref.revision))
+        return Found(ModelRef("hub", ref.id, ref.revision), source("hub"))
     raise _missing(ref, homes)
 
 
@@ -203,7 +219,8 @@ def _page(name: str, query: Query, live: bool) -> tuple[Page, str]:
     if len(page.hits) >= query.limit and (not live or configured().get(name) in _VAST):
         return page, ""
     note = ""
-    if configured().get(name) == "hub" and current().hub_offline:
+    kind, settings = configured().get(name), current()
+    if settings.hub_offline if kind == "hub" else kind in NETWORKED and settings.offline:
         items, note = _remembered(name, query), t("catalog.offline", source=name) if live else ""
     elif live:
         try:

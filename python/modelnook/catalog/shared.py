@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from modelnook.catalog.base import RUN_FILE, Parcel, Query, Source
+from modelnook.catalog.base import RUN_FILE, Held, Parcel, Query, Source
 from modelnook.catalog.shared_aliases import Aliases
 from modelnook.catalog.shared_cache import SharedCache
 from modelnook.catalog.shared_layout import (
@@ -224,6 +224,19 @@ class SharedSource(Source):
         shown = f"{self.name}:{version.id}@{version.number}"
         files, _ = files_of(self.content(version.manifest, shown), shown)
         return self.cache.bring(self.place, version, files, shown, emit, stop, allow_pickle=allow_pickle)
+
+    def here(self, ref: ModelRef) -> Path | None:
+        """The folder of a version that was brought here; without one, of the newest that was."""
+        number = ref.revision or self.cache.newest(ref.id)
+        return self.cache.folder(ref.id, number) if number else None
+
+    def held(self) -> list[Held]:
+        """Every version that was brought here."""
+        return self.cache.held(self.name)
+
+    def discard(self, ref: ModelRef) -> None:
+        """Remove what was brought of a model; what the team has stays."""
+        self.cache.discard(ref.id, ref.revision)
 
     def content(self, digest: str, shown: str) -> bytes:
         """A small blob, checked.

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from modelnook.catalog.base import Held
 from modelnook.catalog.shared_layout import File, Version, blob, model_folder
 from modelnook.catalog.shared_place import CHUNK, Place
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
+from modelnook.domain.model import ModelRef
 from modelnook.settings import current
-from modelnook.store.files import disk_errors, folder, staging
+from modelnook.store.files import disk_errors, folder, folder_bytes, remove, staging
 
 __all__ = ["SharedCache"]
 
@@ -46,6 +48,19 @@ class SharedCache:
         """The ids of which a version is here."""
         held = (p.relative_to(self.path / "models").as_posix() for p in self.path.glob("models/*/*"))
         return sorted(name.removeprefix("_/") for name in held)
+
+    def held(self, source: str) -> list[Held]:
+        """Every version that is here."""
+        return [
+            Held(ModelRef(source, id, path.name), folder_bytes(path), path.stat().st_mtime)
+            for id in self.names()
+            for path in sorted(self._model(id).iterdir())
+            if path.name.isdecimal()
+        ]
+
+    def discard(self, id: str, number: str | None) -> None:
+        """Remove a version, or all of a model's."""
+        remove(self._model(id) / number if number else self._model(id))
 
     def _model(self, id: str) -> Path:
         return self.path / model_folder(id)

@@ -59,8 +59,12 @@ class ModelnookError(Exception):
 
     @classmethod
     def told(cls, said: dict[str, str]) -> ModelnookError:
-        """The error that another process told in :meth:`to_dict`'s form; of the root class, its texts as told."""
-        error = cls.__new__(cls)
+        """The error that another process told in :meth:`to_dict`'s form, its texts as told.
+
+        Of the class that ``kind`` names, where it was told as well; else of this one.
+        """
+        kinds = {kind.__name__: kind for kind in _below(cls)}
+        error = (found := kinds.get(said.get("kind", ""), cls)).__new__(found)
         error.code, error.values = said.get("code", ""), {}
         error.message, error.hint = said.get("message", ""), said.get("hint", "")
         Exception.__init__(error, error.message)
@@ -75,6 +79,12 @@ class ModelnookError(Exception):
     def to_dict(self) -> dict[str, str]:
         """``{code, message, hint}``, the form that crosses RPC and that a run's record keeps."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _below(kind: type[ModelnookError]) -> list[type[ModelnookError]]:
+    """Every class of errors below one."""
+    below = kind.__subclasses__()
+    return [*below, *(deeper for one in below for deeper in _below(one))]
 
 
 class UsageError(ModelnookError):

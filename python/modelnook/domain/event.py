@@ -78,11 +78,12 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The work ended in an error, as :meth:`ModelnookError.to_dict` says it."""
+    """The work ended in an error, as :meth:`ModelnookError.to_dict` says it; ``kind`` is the name of its class."""
 
     code: str
     message: str
     hint: str = ""
+    kind: str = ""
 
 
 Event = Started | Progress | MetricLogged | Warned | Finished | Failed

@@ -13,7 +13,10 @@ from modelnook.store import Store
 from modelnook.store.lease import Holder, Lease
 from modelnook.store.runs import RunFolder
 
-__all__ = ["device_lease", "pick", "wait_for"]
+__all__ = ["WITHOUT_DEVICE", "device_lease", "pick", "wait_for"]
+
+WITHOUT_DEVICE = frozenset({"pull"})
+"""Kinds of jobs that compute nothing: they wait for nobody and nobody waits for them."""
 
 
 def pick(wanted: str = "auto") -> str:
@@ -63,6 +66,8 @@ def _first(store: Store, run: RunFolder) -> bool:
         return True
     for other in store.index.live():
         older = (other.created or "", other.id) < (mine.created or "", mine.id)
+        if other.kind in WITHOUT_DEVICE:
+            continue
         if other.state == "queued" and older and other.id != run.id and store.run(other.id).lease.live():
             return False
     return True

@@ -88,7 +88,7 @@ class Recorder:
             self._finish(event)
         elif isinstance(event, Failed):
             self.run.note(event)
-            error = {"code": event.code, "message": event.message, "hint": event.hint}
+            error = {"code": event.code, "message": event.message, "hint": event.hint, "kind": event.kind}
             self._end("failed", error=error)
 
     def _finish(self, event: Finished) -> None:
@@ -118,7 +118,7 @@ class Recorder:
             error = InternalError("core.internal", error=f"{type(error).__name__}: {error}")
         self._reserve.unlink(missing_ok=True)
         try:
-            self.emit(Failed(error.code, error.message, error.hint))
+            self.emit(Failed(error.code, error.message, error.hint, type(error).__name__))
         except (ModelnookError, OSError):
             # A full disk can't keep the record; the lease's end tells readers that the job is gone.
             self._done.set()

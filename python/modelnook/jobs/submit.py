@@ -79,9 +79,23 @@ def _same(store: Store, identity: str) -> Run | None:
             continue
         if seen.live:
             return Run(store, seen.id, t("jobs.attached", run=seen.id))
+        if seen.kind == "pull":
+            return _pulled_again(store, seen)
         if seen.state == "finished" and _still_there(store, seen):
             return Run(store, seen.id, t("jobs.reused", run=seen.id))
     return None
+
+
+def _pulled_again(store: Store, record: RunRecord) -> Run | None:
+    """A download that was cut short goes on as the same run; of one that was done, the files are gone again."""
+    if not record.resumable:
+        return None
+    try:
+        resume(store, store.run(record.id))
+    except ConflictError:
+        # Somebody else was faster: their download is joined.
+        pass
+    return Run(store, record.id, t("jobs.went_on", run=record.id))
 
 
 def _contents(store: Store, recipe: Recipe) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs import warm
-from modelnook.jobs.device import device_lease, pick, wait_for
+from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
 from modelnook.settings import current
@@ -84,12 +84,25 @@ def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = No
 
 
 def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, resume: bool) -> None:
+    if recipe.verb in WITHOUT_DEVICE:
+        _work(store, run, recipe, recorder, None, resume=resume)
+        return
     device = pick(recipe.device)
     recorder.change(device=device)
     seat = wait_for(store, run, device, recorder.stop, lambda: recorder.change(progress=asdict(Progress("waiting"))))
     if seat is None:
         recorder.emit(Finished(stopped=True))
         return
+    try:
+        _work(store, run, recipe, recorder, device, resume=resume)
+    finally:
+        device_lease(store, device).give_back(seat.epoch)
+
+
+def _work(
+    store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, device: str | None, *, resume: bool
+) -> None:
+    """Do what the recipe says, with its trackers listening."""
     try:
         seconds = _seconds_so_far(run) if resume else 0.0
         recorder.begin(device=device, resumed_seconds=seconds)
@@ -117,8 +130,6 @@ def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, res
         if error.code != "hub.stopped":
             raise
         recorder.emit(Finished(stopped=True))
-    finally:
-        device_lease(store, device).give_back(seat.epoch)
 
 
 def _seconds_so_far(run: RunFolder) -> float:

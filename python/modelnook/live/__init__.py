@@ -77,8 +77,10 @@ def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
     except BaseException:
         _quietly(screen.close, run)
         raise
-    shown = _quietly(screen.close, result)
-    return result, shown and in_kernel()
+    # A result without a card, such as a path, is the caller's to show; the screen keeps the run's own.
+    whole = cards.knows(result)
+    shown = _quietly(screen.close, result if whole else run)
+    return result, shown and whole and in_kernel()
 
 
 def _opened(run: Any) -> Screen:

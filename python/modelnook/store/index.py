@@ -130,8 +130,8 @@ class Index:
         return []
 
     def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
-        """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of those of this machine."""
-        where = "WHERE origin='local'" if own else ""
+        """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made on this machine."""
+        where = "WHERE origin='local' AND kind!='pull'" if own else ""
         with self._db() as db:
             rows = db.execute(f"SELECT id, name FROM runs {where} ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
         return [(r["id"], r["name"]) for r in rows]

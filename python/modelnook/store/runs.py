@@ -209,8 +209,8 @@ class RunFolder:
             return "", 0
 
 
-RESUMABLE = frozenset({"finetune", "tune"})
-"""Kinds that keep checkpoints; the others are started anew."""
+RESUMABLE = frozenset({"finetune", "pull", "tune"})
+"""Kinds that go on where they were; the others are started anew."""
 
 
 def folders(runs: Path) -> Iterator[RunFolder]:

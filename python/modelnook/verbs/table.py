@@ -106,11 +106,13 @@ _ROWS = (
     Verb(
         "pull",
         "modelnook.api:pull",
-        (_REF,),
+        (_REF, _BACKGROUND),
         group="find",
+        runs="job",
         action="write",
         doors=_HANDS,
         example="%model pull hub:prajjwal1/bert-tiny",
+        result="modelnook.api:pulled",
     ),
     Verb("list", "modelnook.api:list", group="find", example="%model list"),
     Verb(
@@ -252,7 +254,7 @@ _ROWS = (
         "modelnook.api:runs",
         (
             Arg("state", choices=("queued", "running", "finished", "stopped", "failed", "crashed"), example="finished"),
-            Arg("kind", choices=("finetune", "tune", "quantize", "evaluate", "compare"), example="finetune"),
+            Arg("kind", choices=("finetune", "tune", "quantize", "evaluate", "compare", "pull"), example="finetune"),
             Arg("model", "ref", example="topics"),
             Arg("query", example="spam"),
             Arg("limit", "int", 100, low=1, example="20"),
@@ -289,6 +291,7 @@ _ROWS = (
         doors=_HANDS,
         example="%model rename topics subjects",
     ),
+    Verb("cache", "modelnook.api:cache", group="house", example="%model cache"),
     Verb(
         "offline",
         "modelnook.api:offline",
@@ -327,6 +330,7 @@ _SUB_ROWS = (
     _sub("runs delete", "records:delete", replace(_RUN, required=True), action="write"),
     _sub("runs sync", "api:sync", _LAST, action="execute"),
     _sub("runs reindex", "records:reindex", action="write"),
+    _sub("cache rm", "api:rm_cached", replace(_REF, example="hub:owner/name"), action="write"),
     _sub(
         "sources add",
         "api:add_source",

@@ -1,0 +1,186 @@
+"""Models of ModelScope, through its own client (``modelscope-hub``)."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from modelnook.catalog.base import Query
+from modelnook.catalog.hub_errors import Place, by_status, unreachable
+from modelnook.catalog.hub_files import RepoFile
+from modelnook.catalog.remote import HEAD, Listing, RemoteSource
+from modelnook.catalog.transfer import Tally
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
+from modelnook.domain.model import ModelInfo, ModelRef
+
+__all__ = ["ModelScopeSource"]
+
+_ID = re.compile(r"(?!\.)[\w.-]+/(?!\.)[\w.-]+")
+_BRANCH = "master"
+# The site names no commit; what the branch held is known by the checksums of its files, and named so.
+_CONTENT = "sha256-"
+_PAGE = 100
+_MOST = 3000
+
+
+class ModelScopeSource(RemoteSource):
+    """``sources add modelscope https://modelscope.cn --kind modelscope``."""
+
+    kind = "modelscope"
+
+    def search(self, query: Query) -> list[ModelInfo]:
+        """What the site finds for the words typed; filters are applied here once more.
+
+        Raises:
+            OfflineError: off or out of reach.
+        """
+        found = (self._row(row) for row in self._page(query.text, 1, _PAGE))
+        return [info for info in found if query.matches(info)][: query.limit]
+
+    def listing(self, limit: int) -> list[ModelInfo]:
+        """The most downloaded models, page by page; the site tells of 3,000 at most."""
+        rows: list[Any] = []
+        while len(rows) < min(limit, _MOST):
+            page = self._page("", len(rows) // _PAGE + 1, _PAGE)
+            rows += page
+            if len(page) < _PAGE:
+                break
+        return [self._row(row) for row in rows[:limit]]
+
+    def _page(self, text: str, number: int, size: int) -> list[Any]:
+        self._online(text)
+        with self.told(text):
+            asked: dict[str, Any] = {"search": text or None, "sort": "downloads", "page_number": number}
+            return list(self._api().list_repos("model", page_size=size, **asked).items)
+
+    def _row(self, row: Any) -> ModelInfo:
+        id = f"{row.owner}/{row.name}"
+        return ModelInfo(
+            ref=f"{self.name}:{id}", id=id, source=self.name, name=row.name, tags=tuple(row.tags or ()), **_facts(row)
+        )
+
+    def told(self, shown: str) -> AbstractContextManager[None]:
+        """Turns the client's errors into ours."""
+        return _told(self.place, shown)
+
+    def ask(self, ref: ModelRef) -> Listing:
+        """The files of a branch or tag; of ``master`` where none is named, under the name of what it holds."""
+        if not _ID.fullmatch(ref.id):
+            raise UsageError("hub.bad_id", ref=self.shown(ref), host=self.place.host, source=self.name)
+        api = self._api()
+        listed = [f for f in api.list_repo_files(ref.id, "model", revision=_asked(ref.revision)) if not f.is_dir]
+        files = tuple(sorted((RepoFile(f.path, f.size, "", f.sha256 or "") for f in listed), key=lambda f: f.name))
+        revision = ref.revision or _content(files)
+        if revision.startswith(_CONTENT) and revision != _content(files):
+            raise NotFoundError("hub.no_revision", ref=self.shown(ref))
+        return Listing(revision, files, _facts(api.get_repo(ref.id, "model")))
+
+    def text(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
+        """A small file's content."""
+        asked = {"revision": _asked(listing.revision), "expected_sha256": file.sha256 or None}
+        with tempfile.TemporaryDirectory(prefix="modelnook-") as folder:
+            path: Path = self._api().download_file(ref.id, "model", file.name, local_dir=folder, **asked)
+            return path.read_bytes()
+
+    def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
+        """The first bytes of a weight file."""
+        only = {"Range": f"bytes=0-{HEAD - 1}"}
+        answer = self._api().legacy.download_stream(ref.id, "model", file.name, _asked(listing.revision), headers=only)
+        with answer:
+            return next(answer.iter_content(HEAD), b"")
+
+    def bring(self, ref: ModelRef, listing: Listing, files: Sequence[RepoFile], folder: Path, tally: Tally) -> None:
+        """Through the client, which goes on with parts and compares checksums."""
+        api = self._api()
+        wanted = [{"Path": f.name, "Size": f.size, "Sha256": f.sha256, "Type": "blob"} for f in files]
+        asked = {"revision": _asked(listing.revision), "local_dir": folder, "file_list": wanted}
+        tally.alongside(folder, lambda: api.download_repo(ref.id, "model", **asked))
+
+    def _online(self, text: str) -> None:
+        from modelnook.settings import current
+
+        if current().offline:
+            raise OfflineError("catalog.offline_ref", ref=text, source=self.name)
+
+    def _api(self) -> Any:
+        # Which of the provider's data centres this machine may stand in is nobody's business.
+        os.environ.setdefault("MODELSCOPE_DOWNLOAD_INTRA_CLOUD", "false")
+        from modelscope_hub import HubApi
+        from modelscope_hub.config import HubConfig
+
+        class Config(HubConfig):  # type: ignore[misc]
+            def get_session_id(self) -> str:
+                # The client would make an id of this installation and send it along.
+                return "0" * 32
+
+        folder = self.cache.path
+        # An empty token is none; without one the client would look for a login of its own, which is a pickle.
+        config = Config(endpoint=self.endpoint, token=self.token or "", cache_dir=folder, config_dir=folder / ".client")
+        return HubApi(config, user_agent="modelnook")
+
+
+def _asked(revision: str | None) -> str:
+    """What the site is asked for."""
+    return _BRANCH if revision is None or revision.startswith(_CONTENT) else revision
+
+
+def _content(files: Sequence[RepoFile]) -> str:
+    """A name for what a branch holds: the same files have the same one.
+
+    >>> _content([RepoFile("a", 1, "", "00")]) == _content([RepoFile("a", 1, "", "00")])
+    True
+    """
+    said = "\n".join(f"{f.sha256} {f.size} {f.name}" for f in files)
+    return _CONTENT + sha256(said.encode()).hexdigest()[:16]
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    """What the site says of a model besides its files."""
+    updated = row.last_modified
+    return {
+        "task": next(iter(row.tasks or ()), None),
+        "license": (row.license or "").lower().replace(" ", "-") or None,
+        "downloads": row.downloads,
+        "likes": row.likes,
+        "updated": updated.isoformat() if hasattr(updated, "isoformat") else None,
+        "gated": bool(row.gated),
+    }
+
+
+@contextmanager
+def _told(place: Place, ref: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelnookError:
+        raise
+    except Exception as error:
+        ours = _translate(error, place, ref)
+        if isinstance(ours, OSError):
+            raise ours from error
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError | OSError | None:
+    from modelscope_hub import errors
+
+    said: dict[str, Any] = {"ref": ref, "source": place.source, "host": place.host, "login": place.login}
+    if isinstance(error, errors.FileDownloadError):
+        # Of several files that failed the first says why.
+        causes = list((getattr(error, "failed_files", None) or {}).values())
+        return _translate(causes[0], place, ref) if causes else unreachable(place, error)
+    if isinstance(error, errors.FileIntegrityError):
+        return StoreError("hub.damaged_again", **said)
+    if isinstance(error, errors.NetworkError):
+        return unreachable(place, error)
+    if isinstance(error, errors.APIError):
+        wait = getattr(error, "retry_after", None)
+        return by_status(error.status_code or 500, said, place, wait=int(wait) if wait else None)
+    return error if isinstance(error, OSError) else None

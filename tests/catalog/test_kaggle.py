@@ -1,0 +1,168 @@
+"""The source ``kaggle`` over Kaggle's own clients, against a stand-in on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.standins.kaggle import KaggleStandIn
+
+from modelnook.catalog import remote
+from modelnook.catalog.base import Query, Source
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
+from modelnook.domain.event import Event, Progress
+from modelnook.domain.model import ModelRef
+from modelnook.testing.sources import SourceSuite
+
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, quiet
+
+pytest.importorskip("kagglehub")
+
+SITE = "https://www.kaggle.com"
+ID = "alice/bert/transformers/bert-tiny-zh"
+TINY = ModelRef("kaggle", ID)
+TOKEN = "canary_that_must_not_be_seen"
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleStandIn]:
+    from kagglesdk import kaggle_env
+
+    monkeypatch.setattr(remote, "_KNOWN", {})
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with KaggleStandIn() as server:
+        # The client has a fixed list of addresses; one of them is this machine.
+        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, server.url)
+        server.add_version(ID, FILES)
+        yield server
+
+
+@pytest.fixture
+def source(site: KaggleStandIn) -> Source:
+    return added("kaggle", SITE, "kaggle")
+
+
+def test_search_finds_variations(site: KaggleStandIn, source: Source) -> None:
+    site.add_version("alice/bert/tensorFlow2/bert-en", {"saved_model.pb": b"x"})
+    found = {row.ref: row for row in source.search(Query("bert"))}
+    assert set(found) == {f"kaggle:{ID}", "kaggle:alice/bert/tensorFlow2/bert-en"}
+    row = found[f"kaggle:{ID}"]
+    assert (row.license, row.revision, row.bytes) == ("apache-2.0", "1", sum(map(len, FILES.values())))
+    assert [r.ref for r in source.listing(1)] == [f"kaggle:{ID}"]
+
+
+def test_info_without_the_weights(site: KaggleStandIn, source: Source) -> None:
+    info = source.info(TINY)
+    assert (info.parameters, info.labels, info.license, info.revision) == (44, ("a", "b"), "apache-2.0", "1")
+    assert info.bytes == sum(len(FILES[name]) for name in NEEDED)
+    assert info.task == "text-classification"
+
+
+def test_versions(site: KaggleStandIn, source: Source) -> None:
+    first = source.fetch(TINY, quiet)
+    site.add_version(ID, {**FILES, "vocab.txt": b"c"})
+    second = source.fetch(TINY, quiet)
+    assert (first.name, second.name) == ("1", "2")
+    assert (second / "vocab.txt").read_bytes() == b"c"
+    before = len(site.requests)
+    assert source.fetch(TINY.at("1"), quiet) == first
+    assert len(site.requests) == before
+    for revision in ("9", "main"):
+        with pytest.raises(NotFoundError):
+            source.fetch(TINY.at(revision), quiet)
+
+
+def test_what_was_brought_is_whole_and_told(site: KaggleStandIn, source: Source) -> None:
+    told: list[Event] = []
+    folder = source.fetch(TINY, told.append)
+    assert files(folder) == NEEDED
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert isinstance(told[-1], Progress)
+    assert told[-1].step == told[-1].total == sum(len(FILES[name]) for name in NEEDED)
+
+
+def test_a_part_is_gone_on_with(site: KaggleStandIn, source: Source) -> None:
+    site.add_version("alice/bert/transformers/large", {**FILES, "model.safetensors": LARGE})
+    ref = ModelRef("kaggle", "alice/bert/transformers/large")
+    stage = source.cache.path_of(ref.id, "1")  # type: ignore[attr-defined]
+    stage = stage.with_name(f".{stage.name}.part")
+    stage.mkdir(parents=True)
+    (stage / "model.safetensors").write_bytes(LARGE[:10_000_000])
+    assert (source.fetch(ref, quiet) / "model.safetensors").read_bytes() == LARGE
+    assert "bytes=10000000-" in {r.headers.get("range") for r in site.seen("/_store/")}
+
+
+def test_what_isnt_what_its_checksum_says_is_not_kept(site: KaggleStandIn, source: Source) -> None:
+    site.wrong.add("model.safetensors")
+    with pytest.raises(StoreError) as caught:
+        source.fetch(TINY, quiet)
+    assert caught.value.code == "hub.damaged_again"
+    assert source.here(TINY) is None
+    site.wrong.clear()
+    assert files(source.fetch(TINY, quiet)) == NEEDED
+
+
+def test_a_token_is_asked_for_and_goes_nowhere_else(site: KaggleStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.token = TOKEN
+    with pytest.raises(UsageError) as caught:
+        added("kaggle", SITE, "kaggle").info(TINY)
+    assert "KAGGLE_API_TOKEN" in caught.value.hint
+    known = added("kaggle", SITE, "kaggle", token_env="MY_KAGGLE")
+    monkeypatch.setenv("MY_KAGGLE", TOKEN)
+    assert files(known.fetch(TINY, quiet)) == NEEDED
+    assert all("authorization" not in r.headers for r in site.seen("/_store/"))
+
+
+REFUSALS = {403: "hub.forbidden", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_refusals_are_sentences(site: KaggleStandIn, source: Source, status: int) -> None:
+    site.fail("POST /api", status, headers={"Retry-After": "33"})
+    with pytest.raises(ModelnookError) as caught:
+        source.info(TINY)
+    assert caught.value.code == REFUSALS[status]
+    assert status != 429 or "33 s" in caught.value.hint
+
+
+@pytest.mark.parametrize("id", ["alice/bert", "a/b/nosuchframework/c", "../../../x"])
+def test_a_name_that_is_none(site: KaggleStandIn, source: Source, id: str) -> None:
+    with pytest.raises(UsageError, match="name of a model on Kaggle"):
+        source.info(ModelRef("kaggle", id))
+    assert not site.requests
+
+
+def test_offline_no_socket_is_opened(site: KaggleStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = source.fetch(TINY, quiet)
+    remote._KNOWN.clear()
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    before = len(site.requests)
+    assert source.fetch(TINY, quiet) == folder
+    assert source.info(TINY).parameters == 44
+    other = ModelRef("kaggle", "bob/bert/transformers/other")
+    asks: list[Any] = [
+        lambda: source.info(other),
+        lambda: source.fetch(other, quiet),
+        lambda: source.search(Query("x")),
+        lambda: source.listing(5),
+    ]
+    for ask in asks:
+        with pytest.raises(OfflineError) as caught:
+            ask()
+        assert caught.value.code == "catalog.offline_ref"
+    assert len(site.requests) == before
+
+
+class TestKaggle(SourceSuite):
+    kind = "kaggle"
+
+    @pytest.fixture
+    def source(self, site: KaggleStandIn) -> Source:
+        return added("kaggle", SITE, "kaggle")
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return TINY

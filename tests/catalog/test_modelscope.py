@@ -1,0 +1,179 @@
+"""The source ``modelscope`` over the site's own client, against a stand-in on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.standins.modelscope import ModelScopeStandIn
+
+from modelnook.catalog import remote
+from modelnook.catalog.base import Query, Source
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
+from modelnook.domain.event import Event, Progress
+from modelnook.domain.model import ModelRef
+from modelnook.testing.sources import SourceSuite
+
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, quiet
+
+pytest.importorskip("modelscope_hub")
+
+TINY = ModelRef("scope", "alice/tiny")
+TOKEN = "canary_that_must_not_be_seen"
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelScopeStandIn]:
+    monkeypatch.setattr(remote, "_KNOWN", {})
+    with ModelScopeStandIn() as server:
+        server.add_model("alice/tiny", FILES, license="Apache License 2.0", downloads=7, tasks=["text-classification"])
+        yield server
+
+
+@pytest.fixture
+def source(site: ModelScopeStandIn) -> Source:
+    return added("scope", site.url, "modelscope")
+
+
+def test_search_and_listing(site: ModelScopeStandIn, source: Source) -> None:
+    for n in range(130):
+        site.add_model(f"bob/m{n}", {}, downloads=n, license="mit")
+    [row] = source.search(Query("tiny"))
+    assert (row.ref, row.downloads, row.task) == ("scope:alice/tiny", 7, "text-classification")
+    assert {r.license for r in source.search(Query("m", license="mit", limit=5))} == {"mit"}
+    listed = source.listing(120)
+    assert len(listed) == 120
+    assert listed[0].id == "bob/m129"
+    assert len({r.id for r in listed}) == 120
+
+
+def test_info_without_the_weights(site: ModelScopeStandIn, source: Source) -> None:
+    info = source.info(TINY)
+    assert (info.parameters, info.labels, info.downloads) == (44, ("a", "b"), 7)
+    assert info.bytes == sum(len(FILES[name]) for name in NEEDED)
+    assert {r.code for r in info.risks} == {"pickle"}
+    weights = [r for r in site.seen("/repo$") if ("FilePath", "model.safetensors") in r.query]
+    assert weights
+    assert all("range" in r.headers for r in weights)
+
+
+def test_a_branch_is_known_by_what_it_holds(site: ModelScopeStandIn, source: Source) -> None:
+    first = source.info(TINY).revision
+    folder = source.fetch(TINY.at(first), quiet)
+    assert files(folder) == NEEDED
+    site.add_model("alice/tiny", {**FILES, "vocab.txt": b"c"})
+    assert source.fetch(TINY.at(first), quiet) == folder
+    second = source.fetch(TINY, quiet)
+    assert second != folder
+    assert (second / "vocab.txt").read_bytes() == b"c"
+    source.discard(TINY.at(first))
+    with pytest.raises(NotFoundError) as caught:
+        source.fetch(TINY.at(first), quiet)
+    assert caught.value.code == "hub.no_revision"
+    site.add_model("alice/tiny", FILES, revision="v1")
+    assert (source.fetch(TINY.at("v1"), quiet) / "vocab.txt").read_bytes() == FILES["vocab.txt"]
+
+
+def test_what_was_brought_is_whole_and_told(site: ModelScopeStandIn, source: Source) -> None:
+    told: list[Event] = []
+    folder = source.fetch(TINY, told.append)
+    assert files(folder) == NEEDED
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    assert isinstance(told[-1], Progress)
+    assert told[-1].step == told[-1].total == sum(len(FILES[name]) for name in NEEDED)
+    assert not [r for r in site.requests if ("FilePath", "run.py") in r.query]
+
+
+def test_a_part_is_gone_on_with(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("alice/large", {**FILES, "model.safetensors": LARGE})
+    ref = ModelRef("scope", "alice/large")
+    revision = source.info(ref).revision
+    stage = source.cache.path_of(ref.id, revision)  # type: ignore[attr-defined]
+    stage = stage.with_name(f".{stage.name}.part")
+    stage.mkdir(parents=True)
+    (stage / "model.safetensors.incomplete").write_bytes(LARGE[:10_000_000])
+    assert (source.fetch(ref, quiet) / "model.safetensors").read_bytes() == LARGE
+    ranges = {r.headers.get("range") for r in site.seen("/repo$") if ("FilePath", "model.safetensors") in r.query}
+    assert "bytes=10000000-" in ranges
+
+
+@pytest.mark.slow
+def test_what_isnt_what_its_checksum_says_is_not_kept(site: ModelScopeStandIn, source: Source) -> None:
+    site.wrong.add("vocab.txt")
+    with pytest.raises(StoreError) as caught:
+        source.fetch(TINY, quiet)
+    assert caught.value.code == "hub.damaged_again"
+    assert source.here(TINY) is None
+    site.wrong.clear()
+    assert files(source.fetch(TINY, quiet)) == NEEDED
+
+
+def test_a_token_is_asked_for(site: ModelScopeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.token = TOKEN
+    known = added("scope", site.url, "modelscope", token_env="SCOPE_TOKEN")
+    for said in ("", "another"):
+        monkeypatch.setenv("SCOPE_TOKEN", said)
+        with pytest.raises(ModelnookError) as caught:
+            known.info(TINY)
+        assert caught.value.code == "hub.bad_token"
+        assert "SCOPE_TOKEN" in caught.value.hint
+    monkeypatch.setenv("SCOPE_TOKEN", TOKEN)
+    assert files(known.fetch(TINY, quiet)) == NEEDED
+
+
+def test_the_client_sends_no_id_of_this_installation(site: ModelScopeStandIn, source: Source) -> None:
+    source.fetch(TINY, quiet)
+    agents = {r.headers["user-agent"] for r in site.requests}
+    assert {agent.partition("session_id/")[2].partition(";")[0] for agent in agents} == {"0" * 32}
+
+
+REFUSALS = {403: "hub.forbidden", 404: "hub.no_model"}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_refusals_are_sentences(site: ModelScopeStandIn, source: Source, status: int) -> None:
+    site.fail("GET /(api|openapi)", status)
+    with pytest.raises(ModelnookError) as caught:
+        source.info(TINY)
+    assert caught.value.code == REFUSALS[status]
+
+
+def test_a_name_that_is_none(site: ModelScopeStandIn, source: Source) -> None:
+    for id in ("a/b/c", "../x", "a/..", "a/b\x00"):
+        with pytest.raises(UsageError, match="owner/name"):
+            source.info(ModelRef("scope", id))
+    assert not site.requests
+
+
+def test_offline_no_socket_is_opened(site: ModelScopeStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = source.fetch(TINY, quiet)
+    remote._KNOWN.clear()
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    before = len(site.requests)
+    assert source.fetch(TINY, quiet) == folder
+    assert source.info(TINY).parameters == 44
+    other = ModelRef("scope", "bob/other")
+    asks: list[Any] = [
+        lambda: source.info(other),
+        lambda: source.fetch(other, quiet),
+        lambda: source.search(Query("x")),
+        lambda: source.listing(5),
+    ]
+    for ask in asks:
+        with pytest.raises(OfflineError) as caught:
+            ask()
+        assert caught.value.code == "catalog.offline_ref"
+    assert len(site.requests) == before
+
+
+class TestModelScope(SourceSuite):
+    kind = "modelscope"
+
+    @pytest.fixture
+    def source(self, site: ModelScopeStandIn) -> Source:
+        return added("scope", site.url, "modelscope")
+
+    @pytest.fixture
+    def ref(self) -> ModelRef:
+        return TINY
