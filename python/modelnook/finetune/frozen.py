@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
@@ -28,6 +27,7 @@ from modelnook.tasks.base import Task, in_order
 from modelnook.training.batches import eval_batches
 from modelnook.training.device import native_bf16
 from modelnook.training.evaluation import TOKENS, take, to_device
+from modelnook.training.stack import layer_stack
 
 __all__ = ["Head", "LastK"]
 
@@ -110,7 +110,10 @@ class LastK(Method):
         """
         if not task.new_head:
             raise UnsupportedError("train.no_head_method", method=self.name, task=task.spec.name)
-        self.stack = _stack(model)
+        stack = layer_stack(model)
+        if stack is None:
+            raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
+        self.stack = stack
         count = len(self.stack)
         self.first = count - min(int(self.knobs.get("layers", self.default_layers)), count)
         self.originals = list(self.stack)
@@ -257,15 +260,3 @@ def _firsts(rows: Rows) -> Rows:
         name: [v[:1] for v in values] if name in ("input_ids", "token_type_ids") else values
         for name, values in rows.items()
     }
-
-
-def _stack(model: Any) -> nn.ModuleList:
-    """The body's layers: its longest list of modules; convolutions that only prepare a sound don't count.
-
-    Raises:
-        UnsupportedError: it has none.
-    """
-    lists = [m for m in model.base_model.modules() if isinstance(m, nn.ModuleList) and len(m) > 1]
-    if not lists:
-        raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
-    return max(lists, key=lambda m: (any(isinstance(part, (nn.Linear, Conv1D)) for part in m.modules()), len(m)))

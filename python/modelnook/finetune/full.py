@@ -7,6 +7,7 @@ from typing import Any
 
 from modelnook.finetune.base import Method
 from modelnook.tasks.base import Task
+from modelnook.tasks.pretrained_heavy import save_pretrained
 
 __all__ = ["Full", "save_pretrained"]
 
@@ -25,17 +26,3 @@ class Full(Method):
     def save(self, model: Any, processor: Any, folder: Path) -> None:
         """See :meth:`Method.save`."""
         save_pretrained(model, processor, folder)
-
-
-def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
-    """Model and processor as transformers writes them, without the path that they were loaded from."""
-    from modelnook.tasks.pretrained_heavy import quiet
-
-    model.config._name_or_path = ""
-    if hasattr(processor, "init_kwargs"):
-        processor.name_or_path = ""
-        for name in ("name_or_path", "local_files_only", "is_local"):
-            processor.init_kwargs.pop(name, None)
-    with quiet():
-        model.save_pretrained(folder)
-        processor.save_pretrained(folder)

@@ -13,7 +13,15 @@ import torch
 
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
 
-__all__ = ["load_config", "load_feature_extractor", "load_image_processor", "load_model", "load_tokenizer", "quiet"]
+__all__ = [
+    "load_config",
+    "load_feature_extractor",
+    "load_image_processor",
+    "load_model",
+    "load_tokenizer",
+    "quiet",
+    "save_pretrained",
+]
 
 
 @contextmanager
@@ -158,6 +166,18 @@ def load_feature_extractor(path: str) -> Any:
             return AutoFeatureExtractor.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:
         raise DataError("task.no_processor", path=path, error=_first_line(error)) from None
+
+
+def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
+    """Model and processor as transformers writes them, without the path that they were loaded from."""
+    model.config._name_or_path = ""
+    if hasattr(processor, "init_kwargs"):
+        processor.name_or_path = ""
+        for name in ("name_or_path", "local_files_only", "is_local"):
+            processor.init_kwargs.pop(name, None)
+    with quiet():
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
 
 
 def _require_safetensors(folder: Path) -> None:
