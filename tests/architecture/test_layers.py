@@ -30,6 +30,7 @@ FLOORS = {
     "quantize": 3,
     "evaluate": 3,
     "tune": 3,
+    "shrink": 3,
     "run": 4,
     "jobs": 4,
     "publish": 4,

@@ -1,0 +1,219 @@
+"""Vocabulary trimming: the tokens that the person's rows use, and what reads new texts, stay; the rest is cut.
+
+Of a small model most of the weights are its embedding table: half of MiniLM's, four fifths of a multilingual one's. A
+row of the table whose token never occurs does nothing, so the model's answers to the rows at hand are the same to the
+last bit (Abdaoui et al. 2020, arXiv:2010.05609, cut multilingual BERT so by language).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress
+from modelnook.runtime.folder import max_length
+from modelnook.runtime.silence import silence
+from modelnook.shrink.folder import read, staged, write
+from modelnook.shrink.tokens import choose, rewrite, vocabulary
+from modelnook.tasks.pretrained_heavy import load_tokenizer
+
+__all__ = ["Trimmed", "trim"]
+
+WORTH_IT = 0.97
+"""Above this share of tokens that stay, cutting isn't worth another model."""
+
+OFFSET = 16
+"""Up to this number of a padding token, those before it stay: some models count positions from it."""
+
+_REPLACED = "vocab.txt vocab.json merges.txt spiece.model sentencepiece.bpe.model added_tokens.json".split()
+"""Files that say the vocabulary a second time; tokenizer.json is what is read here."""
+
+_BIASES = ("predictions.bias", "lm_head.bias")
+"""What a language model's head adds to each token, where it isn't part of the last layer."""
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """``tokens`` before and after; ``used`` of them occur in the rows, ``cut`` is the share of these occurrences whose
+    token was cut (0 where none was asked to go).
+    """
+
+    before: int
+    after: int
+    used: int
+    cut: float
+
+
+def trim(
+    source: Path, target: Path, *, task: str, rows: Sequence[Columns], most: int | None = None, emit: Emit
+) -> Trimmed:
+    """Write to ``target`` the model in ``source`` with a smaller vocabulary.
+
+    Args:
+        rows: tables of role -> values whose tokens stay.
+        most: the tokens of the result; None keeps all that occur, see :func:`modelnook.shrink.tokens.choose`.
+
+    Raises:
+        UnsupportedError: quantized; reads no text; its tokenizer is of an unknown kind; nothing to cut.
+        UsageError: ``most`` is too few.
+        StoreError: the disk is full.
+    """
+    emit(Progress("loading"))
+    heavy, model, processor = read(source, task, "trim")
+    said = _tokenizer(source, heavy, processor)
+    table = model.get_input_embeddings()
+    _check_table(model, table)
+    emit(Progress("trimming"))
+    length = max_length(source)
+    encoded = [heavy.encode(processor, columns, length) for columns in rows]
+    counts = Counter(number for part in encoded for number in _ids(part, heavy) if number < table.num_embeddings)
+    kept = choose(said, counts, {*_fixed(model), *processor.all_special_ids}, most)
+    before = table.num_embeddings
+    if len(kept) > WORTH_IT * before:
+        raise UnsupportedError("shrink.nothing_to_trim", path=source, kept=len(kept), tokens=before)
+    with torch.no_grad():
+        _cut(model, table, kept)
+    emit(Progress("saving"))
+    with staged(target) as folder:
+        write(source, folder, heavy, model, processor)
+        _write_tokenizer(folder, rewrite(said, kept))
+        _verify(folder, heavy, rows, encoded, kept, length)
+    lost = sum(count for number, count in counts.items() if number not in set(kept))
+    return Trimmed(before, len(kept), len(counts), lost / max(1, counts.total()))
+
+
+def _tokenizer(source: Path, heavy: Any, processor: Any) -> dict[str, Any]:
+    """The tokenizer's JSON, as transformers has it loaded."""
+    backend = getattr(processor, "backend_tokenizer", None)
+    if backend is None or not hasattr(processor, "vocab_size"):
+        raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
+    backend.no_truncation()
+    backend.no_padding()
+    said: dict[str, Any] = json.loads(backend.to_str())
+    kind = said["model"].get("type")
+    if kind not in ("WordPiece", "BPE", "Unigram", "WordLevel"):
+        raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
+    # What the library counts is true; a file may say other numbers of its added tokens.
+    numbers = backend.get_vocab(with_added_tokens=True)
+    added = [{**one, "id": numbers[one["content"]]} for one in said.get("added_tokens") or ()]
+    return {**said, "added_tokens": added}
+
+
+def _check_table(model: Any, table: Any) -> None:
+    """Raise UnsupportedError where the tokens' table isn't the only one of its kind."""
+    others = [
+        part
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Embedding)
+        and part.num_embeddings == getattr(table, "num_embeddings", None)
+        and part.weight is not table.weight
+        and "position" not in name
+        and "type" not in name
+    ]
+    if not isinstance(table, nn.Embedding) or others:
+        raise UnsupportedError("shrink.no_table", architecture=type(model).__name__)
+
+
+def _ids(encoded: Mapping[str, Sequence[Any]], heavy: Any) -> list[int]:
+    """Every token of encoded rows; what a model writes is in its labels."""
+    names = [name for name in encoded if name.endswith("input_ids")]
+    if not heavy.cuts_vocabulary and heavy.spec.name in WRITES:
+        names += [name for name in encoded if name.endswith("labels")]
+    return [int(number) for name in names for row in encoded[name] for number in row if number >= 0]
+
+
+WRITES = ("fill-mask", "text-generation", "text2text-generation")
+"""Tasks whose labels are tokens."""
+
+
+def _fixed(model: Any) -> set[int]:
+    """Numbers that the model looks for by its configuration, and those before its padding token's."""
+    found = {number for said in _configs(model) for numbers in _numbers(said).values() for number in _listed(numbers)}
+    pad = getattr(model.config, "pad_token_id", None)
+    return found | (set(range(pad + 1)) if isinstance(pad, int) and pad < OFFSET else set())
+
+
+def _configs(model: Any) -> list[Any]:
+    """The model's configuration with those inside of it, and how it generates."""
+    found = [model.config]
+    for said in found:
+        found += [value for value in vars(said).values() if isinstance(value, PretrainedConfig)]
+    generation = getattr(model, "generation_config", None)
+    return found + ([generation] if generation is not None else [])
+
+
+def _numbers(said: Any) -> dict[str, Any]:
+    """A configuration's fields that hold numbers of tokens."""
+    return {n: v for n, v in vars(said).items() if n.endswith("_token_id") and isinstance(v, int | list)}
+
+
+def _listed(numbers: Any) -> list[int]:
+    return [number for number in (numbers if isinstance(numbers, list) else [numbers]) if number >= 0]
+
+
+def _cut(model: Any, table: nn.Embedding, kept: list[int]) -> None:
+    """Leave the rows ``kept``, in their order, in the table and in what reads tokens off; numbers follow."""
+    index = torch.tensor(kept)
+    new = {number: at for at, number in enumerate(kept)}
+    size = table.num_embeddings
+    head = model.get_output_embeddings()
+    moved = [table.weight]
+    if head is not None:
+        moved += [p for p in (head.weight, getattr(head, "bias", None)) if p is not None and p is not table.weight]
+    biases = (p for name, p in model.named_parameters() if name.endswith(_BIASES) and len(p) == size)
+    moved += [p for p in biases if all(p is not m for m in moved)]
+    for weight in moved:
+        weight[: len(kept)] = weight[index].clone()
+    for name, buffer in model.named_buffers():
+        if name.endswith("final_logits_bias") and buffer.shape[-1] == size:
+            buffer[..., : len(kept)] = buffer[..., index].clone()
+    with silence():
+        model.resize_token_embeddings(len(kept))
+    for weight in moved:
+        # A head that shares its weights with the table is taken to be done, its bias as well.
+        if weight.dim() == 1 and len(weight) == size:
+            weight.data = weight.data[: len(kept)].clone()
+    for said in _configs(model):
+        for name, numbers in _numbers(said).items():
+            moved_to = [new.get(number, number) for number in _listed(numbers)]
+            setattr(said, name, moved_to if isinstance(numbers, list) else (moved_to or [numbers])[0])
+
+
+def _write_tokenizer(folder: Path, said: dict[str, Any]) -> None:
+    """The tokenizer's JSON without blanks, which are a third of a small vocabulary's file; numbers in its settings."""
+    text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+    (folder / "tokenizer.json").write_text(text, encoding="utf-8")
+    for name in _REPLACED:
+        (folder / name).unlink(missing_ok=True)
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    known = vocabulary(said)
+    decoder = settings.get("added_tokens_decoder")
+    if decoder:
+        settings["added_tokens_decoder"] = {str(known[entry["content"]]): entry for entry in decoder.values()}
+    file.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")
+
+
+def _verify(
+    folder: Path, heavy: Any, rows: Sequence[Columns], encoded: Sequence[Any], kept: list[int], length: int
+) -> None:
+    """Raise UnsupportedError where the written tokenizer divides texts otherwise whose tokens all stayed."""
+    processor = load_tokenizer(str(folder))
+    new = {number: at for at, number in enumerate(kept)}
+    for columns, was in zip(rows, encoded, strict=True):
+        again = heavy.encode(processor, columns, length)
+        for name in (name for name in was if name.endswith("input_ids")):
+            for old, now in zip(was[name], again[name], strict=True):
+                if all(number in new for number in old) and [new[number] for number in old] != list(now):
+                    raise UnsupportedError("shrink.other_tokens", path=folder.name)
