@@ -14,6 +14,7 @@ from modelnook.domain.errors import StoreError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
+from modelnook.finetune.base import Method
 from modelnook.finetune.plan import KNOBS, Plan, lengths_for, plan_for
 from modelnook.finetune.shared import Shared
 from modelnook.tasks import TASKS
@@ -69,6 +70,8 @@ def fit(
     resume: bool = False,
     on_checkpoint: Callable[[Path], None] | None = None,
     shared: Shared | None = None,
+    method: Method | None = None,
+    labels: Sequence[str] | None = None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
 
@@ -79,6 +82,8 @@ def fit(
         resume: go on from the newest checkpoint; without it, old ones are removed.
         on_checkpoint: called with the folder of each complete checkpoint.
         shared: what earlier runs on the same rows have computed; this one takes from it, and adds to it.
+        method: trains in place of the recipe's.
+        labels: the names of the outputs' columns, where the rows don't decide them.
 
     Raises:
         DataError: labels or texts that can't be trained on, a vocabulary that can't read them.
@@ -95,7 +100,9 @@ def fit(
     if not resume:
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
-    labels = spec.labels(train if evaluation is None or recipe.eval_data is not None else _joined(train, evaluation))
+    if labels is None:
+        whole = evaluation is None or recipe.eval_data is not None
+        labels = spec.labels(train if whole else _joined(train, evaluation or {}))
     shared = shared or Shared()
     lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
     planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
@@ -104,7 +111,7 @@ def fit(
         emit(warning)
     task = TASKS.load(name)(labels)
     task.learnt = spec.learn(train)
-    method = _method(recipe, planned.method)
+    method = method or _method(recipe, planned.method)
     method.once = partial(_once, shared, (model_path, planned.max_length))
     _seed(recipe.seed)
     model, processor = task.load(str(model_path))
