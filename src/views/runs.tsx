@@ -24,7 +24,18 @@ const STATES = [
   'failed',
   'crashed'
 ];
-const KINDS = ['finetune', 'tune', 'quantize', 'evaluate', 'compare', 'pull'];
+const KINDS = [
+  'finetune',
+  'tune',
+  'quantize',
+  'trim',
+  'prune',
+  'distil',
+  'shrink',
+  'evaluate',
+  'compare',
+  'pull'
+];
 
 /**
  * The run history, newest first and live. Params: `pageSize`, `run` (one to open at once).

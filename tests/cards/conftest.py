@@ -63,12 +63,25 @@ FINISHED = RunRecord(
     warnings=("5% of the tokens are cut off", "one more"),
 )
 SIDE = {"bytes": 9.1e7, "p50_ms": 3.4, "p95_ms": 7, "rows_per_s": 800, "peak_memory_bytes": 5e8}
-REPORT = {
+REPORT: dict[str, Any] = {
     "before": {**SIDE, "metrics": {"accuracy": 0.98}},
     "after": {**SIDE, "bytes": 2.3e7, "rows_per_s": 2900, "metrics": {"accuracy": 0.978}},
     "data": "validation",
     "rows": 200,
     "backend": "onnx",
+}
+TRIMMED: dict[str, Any] = {
+    **REPORT,
+    "before": {**REPORT["before"], "tokens": 30_522},
+    "after": {**REPORT["after"], "tokens": 6_120},
+}
+CHAIN: dict[str, Any] = {
+    **TRIMMED,
+    "steps": [
+        {"step": "distil:layers:3", "before": REPORT["before"], "after": {**REPORT["before"], "bytes": 6.8e7}},
+        {"step": "trim", "before": {**REPORT["before"], "bytes": 6.8e7}, "after": {**REPORT["before"], "bytes": 3e7}},
+        {"step": "int8", "before": {**REPORT["before"], "bytes": 3e7}, "after": {**REPORT["after"], "bytes": 8e6}},
+    ],
 }
 PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
 
@@ -85,6 +98,8 @@ RUNS = {
     "crashed": replace(FINISHED, state="crashed", metrics={}, model=None, resumable=True),
     "stopped": replace(FINISHED, state="stopped", resumable=True),
     "quantize": replace(FINISHED, kind="quantize", report=REPORT),
+    "trim": replace(FINISHED, kind="trim", report=TRIMMED),
+    "shrink": replace(FINISHED, kind="shrink", report=CHAIN),
     "compare": replace(
         FINISHED,
         kind="compare",

@@ -11,6 +11,7 @@ from modelnook.api.models import info, list, load, predict, ps, pull, pulled, re
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.publishing import alias, publish
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
+from modelnook.api.shrinking import distil, prune, shrink, trim
 from modelnook.api.training import finetune
 from modelnook.api.tuning import tune
 from modelnook.api.upkeep import gc_sources, refresh_sources
@@ -25,6 +26,7 @@ __all__ = [
     "compare",
     "comparison",
     "complete",
+    "distil",
     "evaluate",
     "evaluation",
     "finetune",
@@ -34,6 +36,7 @@ __all__ = [
     "load",
     "offline",
     "predict",
+    "prune",
     "ps",
     "publish",
     "pull",
@@ -51,9 +54,11 @@ __all__ = [
     "runs",
     "search",
     "settings",
+    "shrink",
     "sources",
     "stop",
     "sync",
+    "trim",
     "tune",
     "unload",
 ]

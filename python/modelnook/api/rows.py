@@ -37,14 +37,18 @@ class Read:
         return {role: self.rows.column(column) for role, column in self.columns.to_dict().items()}
 
 
-def read_table(store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train") -> Read:
+def read_table(
+    store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train", asked: bool = False
+) -> Read:
+    """``asked``: rows without the task's targets do as well."""
     from modelnook.data.columns import find_form, with_features
     from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
-    columns = find_form(rows, spec.shapes(), given, optional=spec.optional)
+    forms = (*spec.shapes(), *(spec.shapes(asked=True) if asked else ()))
+    columns = find_form(rows, forms, given, optional=spec.optional)
     if spec.features:
         columns = with_features(rows, columns, spec.roles)
     rows = encoded(rows, columns)

@@ -31,7 +31,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.live:
         pieces.append(_progress(record))
     if record.report and "before" in record.report:
-        pieces.append(_report(record))
+        pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.kind == "tune":
@@ -119,6 +119,8 @@ def _charts(record: RunRecord, series: Series) -> list[Chart]:
 
 _MEASURES = (
     ("bytes", size),
+    ("tokens", count),
+    ("layers", count),
     ("p50_ms", millis),
     ("p95_ms", millis),
     ("rows_per_s", count),
@@ -130,7 +132,7 @@ def _report(record: RunRecord) -> Grid:
     """Before and after, as one table; what it cost in quality first."""
     report = record.report or {}
     before, after = report.get("before") or {}, report.get("after") or {}
-    name = record.primary_metric or ""
+    name = report.get("metric") or record.primary_metric or ""
     rows = []
     old, new = (before.get("metrics") or {}).get(name), (after.get("metrics") or {}).get(name)
     if old is not None and new is not None:
@@ -141,6 +143,25 @@ def _report(record: RunRecord) -> Grid:
             rows.append((t(f"cards.column.{measure}"), say(old), say(new), _change(old, new)))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
     return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else ())
+
+
+def _steps(record: RunRecord) -> Grid:
+    """A chain: the first model, and what each step left of it."""
+    report = record.report or {}
+    steps, name = report["steps"], report.get("metric") or record.primary_metric or ""
+    sides = [(t("cards.step.original"), steps[0]["before"]), *((step["step"], step["after"]) for step in steps)]
+    rows = tuple(
+        (
+            said,
+            metric((side.get("metrics") or {}).get(name)),
+            size(side.get("bytes")),
+            millis(side.get("p50_ms")),
+            count(side.get("rows_per_s")),
+        )
+        for said, side in sides
+    )
+    heads = (t("cards.column.step"), name, *(t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s")))
+    return Grid(heads, rows, (1, 2, 3, 4))
 
 
 def _compared(record: RunRecord) -> Grid:

@@ -11,6 +11,8 @@ from modelnook.domain.dataset import DatasetRef
 
 __all__ = ["Recipe"]
 
+_TABLES = ("data", "eval_data", "unlabelled")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -19,12 +21,14 @@ class Recipe:
     ``model`` is the resolved reference with its revision; ``knobs`` are the verb's own arguments as resolved (no
     ``auto`` left where the plan decided). ``identity`` ignores what doesn't change the result: notebook, tracking,
     interpreter. A name is part of the result: whoever asks for another one wants a model of that name.
+    ``unlabelled`` are further rows without targets.
     """
 
     verb: str
     model: str
     data: DatasetRef | None = None
     eval_data: DatasetRef | None = None
+    unlabelled: DatasetRef | None = None
     task: str | None = None
     method: str | None = None
     knobs: dict[str, Any] = field(default_factory=dict)
@@ -44,10 +48,11 @@ class Recipe:
         data = self.to_dict()
         for ignored in ("track", "python", "notebook", "threads"):
             data.pop(ignored)
-        if not self.contents:
-            data.pop("contents")
-        for part in ("data", "eval_data"):
-            if data[part]:
+        for optional in ("contents", "unlabelled"):
+            if not data[optional]:
+                data.pop(optional)
+        for part in _TABLES:
+            if data.get(part):
                 data[part].pop("name")
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
@@ -59,7 +64,7 @@ class Recipe:
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
         """Read :meth:`to_dict`'s form; unknown keys are left out."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        for part in ("data", "eval_data"):
+        for part in _TABLES:
             if known.get(part):
                 known[part] = DatasetRef.from_dict(known[part])
         known["track"] = tuple(known.get("track") or ())

@@ -123,6 +123,7 @@ def fit(
         else None
         for part, columns in (("train", train), ("evaluation", evaluation))
     )
+    assert train_rows is not None
     model = method.prepare(model, task)
     params = {
         **planned.knobs(),

@@ -19,7 +19,7 @@ from modelnook.store.files import PRIVATE_FILE, disk_errors, folder, put_if_abse
 from modelnook.store.lease import Lease
 from modelnook.store.series import Series
 
-__all__ = ["START_GRACE", "RunFolder", "new_id", "now"]
+__all__ = ["RESUMABLE", "START_GRACE", "RunFolder", "new_id", "now"]
 
 START_GRACE = 60.0
 """Seconds that a queued run may be without a worker: the time a cold machine needs to start Python."""
@@ -85,9 +85,9 @@ class RunFolder:
         return Recipe.from_dict(data) if isinstance(data, dict) else None
 
     def snapshots(self) -> tuple[str, ...]:
-        """The fingerprints of the rows that it reads: its data, and its validation rows where they were given."""
+        """Fingerprints of the rows that it reads: its data, and validation and unlabelled rows where there are any."""
         recipe = self.recipe()
-        used = (recipe.data, recipe.eval_data) if recipe else ()
+        used = (recipe.data, recipe.eval_data, recipe.unlabelled) if recipe else ()
         return tuple(ref.fingerprint for ref in used if ref is not None)
 
     def split(self) -> dict[str, list[int]]:
@@ -115,7 +115,8 @@ class RunFolder:
         if record.live and not self._worked_on(record):
             record = replace(record, state="crashed", pid=None)
         ended = record.state in ("crashed", "stopped", "failed")
-        resumable = ended and record.kind in RESUMABLE and (self.path / "recipe.json").exists()
+        refused = (record.error or {}).get("code", "").endswith(".refused")
+        resumable = ended and record.kind in RESUMABLE and not refused and (self.path / "recipe.json").exists()
         return replace(record, resumable=resumable, stopping=record.live and self.stop_requested())
 
     def _worked_on(self, record: RunRecord) -> bool:
@@ -209,7 +210,7 @@ class RunFolder:
             return "", 0
 
 
-RESUMABLE = frozenset({"finetune", "pull", "tune"})
+RESUMABLE = frozenset({"distil", "finetune", "pull", "shrink", "tune"})
 """Kinds that go on where they were; the others are started anew."""
 
 

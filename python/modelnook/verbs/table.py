@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelnook.verbs.smaller import rows as smaller
 from modelnook.verbs.verb import Arg, Verb
 
 __all__ = ["GROUPS", "VERBS"]
@@ -11,6 +12,7 @@ __all__ = ["GROUPS", "VERBS"]
 GROUPS = ("find", "make", "judge", "use", "runs", "house")
 """The order of the list of verbs; the headings are the messages ``verbs.group.NAME``."""
 
+_KINDS = ("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "evaluate", "compare", "pull")
 _HANDS = ("magic", "python", "terminal")
 _TASKS = "modelnook.tasks:TASKS"
 
@@ -158,6 +160,7 @@ _ROWS = (
         body="options",
         example="%model quantize topics --to int8 --name topics-int8",
     ),
+    *smaller(_REF, _COLUMNS, (_NAME, _AGAIN, _BACKGROUND), _FINETUNE),
     Verb(
         "evaluate",
         "modelnook.api:evaluate",
@@ -254,7 +257,7 @@ _ROWS = (
         "modelnook.api:runs",
         (
             Arg("state", choices=("queued", "running", "finished", "stopped", "failed", "crashed"), example="finished"),
-            Arg("kind", choices=("finetune", "tune", "quantize", "evaluate", "compare", "pull"), example="finetune"),
+            Arg("kind", choices=_KINDS, example="finetune"),
             Arg("model", "ref", example="topics"),
             Arg("query", example="spam"),
             Arg("limit", "int", 100, low=1, example="20"),

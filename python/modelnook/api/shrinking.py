@@ -1,0 +1,382 @@
+"""Verbs that make a model smaller by other means than quantization, and chains of all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from modelnook.api.rows import default_name, given_columns, read_table, spec_of
+from modelnook.api.training import seconds, trackers
+from modelnook.domain.dataset import Split
+from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError, UsageError, unknown
+from modelnook.domain.model import ModelRef
+from modelnook.domain.recipe import Recipe
+from modelnook.run import Run
+from modelnook.settings import current
+from modelnook.shrink import TAUGHT
+from modelnook.store import Store
+
+__all__ = ["distil", "prune", "shrink", "trim"]
+
+STEPS = ("distil", "prune", "trim")
+"""The steps of a chain beside the schemes of ``quantize``."""
+
+_BODIES = ("feature-extraction", "fill-mask", "image-feature-extraction", "sentence-similarity", None)
+"""Tasks of models that are there to be trained for another."""
+
+
+def trim(
+    ref: str,
+    *,
+    tokens: int | str = "auto",
+    data: Any = None,
+    unlabelled: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    max_drop: float = 0.01,
+    name: str | None = None,
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Cut a model's vocabulary to the tokens that the rows use, measured before and after on the same rows.
+
+    Special tokens, single characters and the most frequent twentieth of the vocabulary stay as well, so that new texts
+    are read; for rows whose tokens all stay the answers are the same to the last bit.
+
+    ::
+
+        small = mn.trim("topics")                      # on the rows that made it
+        small.report["after"]["tokens"]
+        mn.quantize(small.model, to="int8")            # an eighth of the bytes of many a model
+
+    Args:
+        tokens: ``auto`` keeps every token that occurs; a number keeps so many, the most frequent first.
+        data: rows to measure on, whose tokens stay; without them those of the run that made the model.
+        unlabelled: further texts whose tokens stay: a table, a file, or a list of texts.
+        max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
+        name: default ``NAME-trim``.
+
+    Returns:
+        A finished Run with ``.model`` and ``.report``.
+
+    Raises:
+        RefusedError: it fell further than ``max_drop``; the numbers are told.
+        UnsupportedError: a quantized model, one that reads no texts, or nothing to cut.
+    """
+    step = "trim" if tokens == "auto" else f"trim:{tokens}"
+    given = given_columns(text, label, columns)
+    return _run("trim", ref, [step], data, unlabelled, given, max_drop, name, again, background)
+
+
+def prune(
+    ref: str,
+    *,
+    layers: int | str = "auto",
+    recover: str = "auto",
+    data: Any = None,
+    unlabelled: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    max_drop: float = 0.01,
+    name: str | None = None,
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Drop the layers that a model misses least, measured before and after on the same rows.
+
+    Each layer stands aside in turn, the loss on the rows is measured, and the one missed least goes. Where the result
+    falls too far and the training rows are at hand, what is left is retrained shortly on what the whole model says.
+
+    ::
+
+        small = mn.prune("topics", layers=4, max_drop=0.02)
+        small.report["dropped"]                        # which layers, and the loss without each
+
+    Args:
+        layers: how many stay: a number, a share (``"50%"``), or ``auto``: half, or as few as ``max_drop`` allows.
+        recover: ``auto`` retrains where that is needed, ``never`` doesn't.
+        data: rows to measure on; without them the validation rows of the run that made the model.
+        unlabelled: further rows to retrain on.
+        max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
+        name: default ``NAME-prune``.
+
+    Returns:
+        A finished Run with ``.model`` and ``.report``.
+
+    Raises:
+        RefusedError: every number of layers tried fell further than ``max_drop``; the numbers are told.
+        UnsupportedError: a quantized model, or one without a stack of layers.
+    """
+    if recover not in ("auto", "never"):
+        raise UsageError("core.bad_value", name="recover", value=recover, allowed="auto, never")
+    step = "prune" if layers == "auto" else f"prune:{layers}"
+    given, knobs = given_columns(text, label, columns), {"recover": recover}
+    return _run("prune", ref, [step], data, unlabelled, given, max_drop, name, again, background, knobs)
+
+
+def distil(
+    ref: str,
+    *,
+    student: str = "auto",
+    data: Any = None,
+    unlabelled: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    temperature: float = 2.0,
+    soft: float = 0.7,
+    size: str = "balanced",
+    epochs: float | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    budget: str | None = None,
+    max_drop: float = 0.03,
+    name: str | None = None,
+    track: str | Sequence[str] = "auto",
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Teach a smaller model what a model knows, with its own rows and any number of rows without labels.
+
+    ::
+
+        small = mn.distil("topics", student="layers:3", unlabelled=more_texts)
+        small.report["after"]["rows_per_s"]
+
+    Args:
+        student: ``layers:N`` starts from N of the teacher's own layers, ``auto`` from half of them; or a model's
+            reference, such as a smaller encoder of the catalogue.
+        data: labelled rows, of which a part is kept aside to measure on; without them those that made the model.
+        unlabelled: rows without labels: a table, a file, or a list of texts.
+        temperature: of the softmaxes that are compared (Hinton et al. 2015).
+        soft: the share of the loss that is the teacher's; the labels have the rest.
+        size, epochs, learning_rate, seed, budget, track: as for ``finetune``.
+        max_drop: how far the primary metric may fall; 0.03 is three points of accuracy.
+        name: default ``NAME-distil``.
+
+    Returns:
+        A finished Run with ``.model`` and ``.report``; one that was stopped can be resumed.
+
+    Raises:
+        RefusedError: the student fell further than ``max_drop``; the numbers are told.
+        UnsupportedError: a task that can't be taught so, a student of another task or with other labels.
+    """
+    from modelnook.finetune.plan import SIZES
+
+    if size not in SIZES:
+        raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
+    for called, value in (("temperature", temperature), ("epochs", epochs), ("learning_rate", learning_rate)):
+        if value is not None and not value > 0:
+            raise UsageError("api.positive", name=called, value=value)
+    if not 0 <= soft <= 1:
+        raise UsageError("api.share", name="soft", value=soft)
+    knobs = {"temperature": temperature, "soft": soft, "size": size, "epochs": epochs, "learning_rate": learning_rate}
+    if budget is not None:
+        knobs["max_seconds"] = seconds(budget)
+    given, steps = given_columns(text, label, columns), [f"distil:{student}"]
+    return _run(
+        "distil", ref, steps, data, unlabelled, given, max_drop, name, again, background, knobs, seed=seed, track=track
+    )
+
+
+def shrink(
+    ref: str,
+    *,
+    steps: str | Sequence[str] = "trim,int8",
+    data: Any = None,
+    unlabelled: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    max_drop: float = 0.01,
+    seed: int = 0,
+    name: str | None = None,
+    track: str | Sequence[str] = "auto",
+    again: bool = False,
+    background: bool = False,
+) -> Run:
+    """Make a model smaller in several steps, each measured beside the model that the chain began with.
+
+    ::
+
+        small = mn.shrink("topics", steps="distil:layers:3,trim,int8", unlabelled=more_texts, max_drop=0.03)
+        small.report["steps"][1]["after"]["bytes"]
+
+    Args:
+        steps: in their order: ``distil`` (``distil:layers:3``, ``distil:REF``), ``prune`` (``prune:4``), ``trim``
+            (``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which nothing can follow.
+        data: rows to measure on; without them those of the run that made the model.
+        unlabelled: rows without labels: to teach on, and whose tokens stay.
+        max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
+        name: default ``NAME-small``.
+
+    Returns:
+        A finished Run with ``.model``, and ``.report`` with each of its ``steps``.
+
+    Raises:
+        RefusedError: a step fell further than ``max_drop`` below the first model; the numbers are told.
+        UsageError: an unknown step, or one after quantization.
+    """
+    words = steps.split(",") if isinstance(steps, str) else list(steps)
+    words = [word.strip() for word in words if word.strip()]
+    given = given_columns(text, label, columns)
+    return _run(
+        "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, seed=seed, track=track
+    )
+
+
+def _run(
+    verb: str,
+    ref: str,
+    steps: list[str],
+    data: Any,
+    unlabelled: Any,
+    given: dict[str, str],
+    max_drop: float,
+    name: str | None,
+    again: bool,
+    background: bool,
+    knobs: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    track: str | Sequence[str] = "auto",
+) -> Run:
+    """One job of any of them."""
+    from modelnook.jobs.submit import submit
+
+    store = Store()
+    _check_steps(steps)
+    if not 0 <= max_drop <= 1:
+        raise UsageError("api.share", name="max_drop", value=max_drop)
+    teaches = any(step.startswith("distil") for step in steps)
+    recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, seed=seed)
+    if teaches and recipe.task not in TAUGHT:
+        raise UnsupportedError("shrink.not_taught", task=recipe.task, known=", ".join(TAUGHT))
+    steps, models = _students(recipe, steps)
+    source = ModelRef.parse(recipe.model)
+    made = name or default_name(source, {"shrink": "small"}.get(verb, verb))
+    store.models.check(made, recipe.task)
+    if made == source.id and source.source == "local":
+        raise ConflictError("store.name_taken", name=made)
+    said = {**recipe.knobs, **(knobs or {}), "steps": steps, "max_drop": max_drop}
+    recipe = replace(recipe, name=made, knobs=said, seed=seed, models=models, track=trackers(track))
+    run = submit(store, recipe, split=split, primary_metric=primary, again=again)
+    return run if background else run.wait()
+
+
+_OPTIONS = {"prune": re.compile(r"auto|\d+|\d+(\.\d+)?%"), "trim": re.compile(r"auto|[1-9]\d*")}
+
+
+def _check_steps(steps: Sequence[str]) -> None:
+    """Raise UsageError for a step that isn't one, an option that it doesn't take, or anything after quantization."""
+    from modelnook.quantize import QUANTIZERS, SCHEMES
+
+    if not steps:
+        raise UsageError("shrink.no_steps", known=", ".join((*STEPS, *SCHEMES)))
+    for at, step in enumerate(steps):
+        name, colon, option = step.partition(":")
+        if name not in (*STEPS, *SCHEMES):
+            raise unknown("step", name, (*STEPS, *SCHEMES))
+        if name in SCHEMES:
+            if at < len(steps) - 1:
+                raise UsageError("shrink.not_last", step=name)
+            if option and option != "auto":
+                QUANTIZERS.check(option)
+        elif name in _OPTIONS and colon and not _OPTIONS[name].fullmatch(option):
+            raise UsageError("shrink.bad_option", step=name, option=option)
+
+
+def _students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The steps with each student's whole reference, and those references.
+
+    Raises:
+        UsageError: a number of layers that isn't one.
+        UnsupportedError: a student of another task, or with other labels.
+    """
+    from modelnook.catalog.search import info, resolve
+
+    teacher, _ = info(recipe.model)
+    found, models = [], []
+    for step in steps:
+        name, _, option = step.partition(":")
+        if name != "distil" or option in ("", "auto"):
+            found.append(step)
+            continue
+        if option.startswith("layers:"):
+            if not re.fullmatch(r"layers:[1-9]\d*", option):
+                raise UsageError("shrink.bad_option", step=name, option=option)
+            found.append(step)
+            continue
+        student = resolve(option)
+        entry = student.source.info(student.ref)
+        if entry.task not in (*_BODIES, recipe.task):
+            raise UnsupportedError("shrink.student_task", student=option, task=entry.task, wanted=recipe.task)
+        if entry.task == recipe.task and entry.run and set(entry.labels) != set(teacher.labels):
+            raise UnsupportedError("shrink.student_labels", student=option, teacher=recipe.model)
+        found.append(f"distil:{student.ref}")
+        models.append(str(student.ref))
+    return found, tuple(models)
+
+
+def _on_rows(
+    verb: str,
+    store: Store,
+    ref: str,
+    data: Any,
+    unlabelled: Any,
+    given: dict[str, str],
+    *,
+    teaches: bool,
+    seed: int,
+) -> tuple[Recipe, dict[str, list[int]] | None, str]:
+    """The recipe, which rows of its data are for what, and the primary metric.
+
+    Given rows are measured on, or, where something is taught, divided into rows to teach and to measure on; without
+    them the rows are those of the run that made the model, divided as they were then.
+    """
+    from modelnook.catalog.search import resolve
+    from modelnook.data.split import split as divide
+    from modelnook.jobs.lineage import training_run
+
+    found = resolve(ref)
+    entry = found.source.info(found.ref)
+    if entry.task is None:
+        raise UnsupportedError("api.no_task", ref=ref)
+    spec = spec_of(entry.task)
+    recipe = Recipe(verb, str(found.ref), task=entry.task, name=entry.name, threads=current().threads)
+    trained = training_run(store, str(found.ref))
+    record, made = (trained.record(), trained.recipe()) if trained else (None, None)
+    primary = (record.primary_metric if record else None) or spec.metrics[0]
+    if unlabelled is not None:
+        inputs = {role: column for role, column in given.items() if role not in spec.targets}
+        texts = _as_table(unlabelled, spec)
+        recipe = replace(recipe, unlabelled=read_table(store, texts, spec, inputs, asked=True).ref)
+    if data is not None:
+        table = read_table(store, data, spec, given, asked=not teaches)
+        roles = table.columns.to_dict()
+        if any(all(role in roles for role in form) for form in spec.shapes()):
+            told = spec.metrics_for(table.values())
+            primary = primary if primary in told else told[0]
+        parts = None
+        if teaches:
+            spec.check(table.values())
+            train, validation = divide(table.rows, table.columns, Split(), seed)
+            parts = {"train": train, "validation": validation}
+        knobs = {"measured_on": "validation" if teaches else "data"}
+        return replace(recipe, data=table.ref, knobs=knobs), parts, primary
+    if trained is None or made is None:
+        raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
+    recipe = replace(recipe, data=made.data, eval_data=made.eval_data, knobs={"measured_on": "validation"})
+    return recipe, None if made.eval_data else trained.split(), primary
+
+
+def _as_table(data: Any, spec: Any) -> Any:
+    """A list, a Series or an array of texts as a table of one column; anything else as it is."""
+    cells = data.tolist() if hasattr(data, "tolist") and not hasattr(data, "columns") else data
+    if isinstance(cells, list | tuple) and cells and all(isinstance(cell, str) for cell in cells):
+        return [{spec.inputs[0]: cell} for cell in cells]
+    return data

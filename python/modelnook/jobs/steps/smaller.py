@@ -1,0 +1,166 @@
+"""Making a model smaller, one way after another: each result measured beside the model that the chain began with.
+
+A run of ``trim``, ``prune`` or ``distil`` is a chain of one step; ``shrink`` is one of several. A step is a word of
+``knobs["steps"]``, ``NAME`` or ``NAME:OPTION``. No step may fall further below the first model than ``max_drop``, so
+that losses don't add up unseen.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.catalog.folder import parameters_of, tensors_of
+from modelnook.catalog.search import info
+from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
+from modelnook.domain.event import Finished
+from modelnook.domain.model import Licence
+from modelnook.domain.table import jsonable
+from modelnook.jobs.steps import distil, prune, quantize, trim
+from modelnook.jobs.steps.context import Context
+from modelnook.jobs.steps.work import Made, Work
+from modelnook.measure.judge import Verdict
+from modelnook.store.files import folder, read_json, write_json
+from modelnook.store.runs import RESUMABLE
+
+__all__ = ["MAKERS", "smaller"]
+
+MAKERS: dict[str, Callable[[Work, Path, Path, str], Made]] = {
+    "distil": distil.distil,
+    "prune": prune.prune,
+    "trim": trim.trim,
+}
+"""The first part of a step's word -> what makes ``target`` from ``source``; other words are schemes of ``quantize``."""
+
+_STRICT = ("permissive", "copyleft", "other", "unknown", "noncommercial")
+"""Kinds of licences, each stricter, or less sure to be free, than the ones before."""
+
+
+def smaller(context: Context) -> Finished:
+    """Carry the steps out; the last one's model is the run's.
+
+    Raises:
+        RefusedError: a step fell further than is allowed.
+    """
+    context.phase("loading")
+    source = context.fetch(context.recipe.model)
+    try:
+        finished = _carried_out(context, source)
+    except (RefusedError, UnsupportedError, UsageError) as error:
+        if not context.stop():
+            _clear(context)
+            raise
+        if not isinstance(error, UnsupportedError):
+            raise
+        # What measures in another process says of a stop that it failed.
+        finished = Finished(stopped=True)
+    if finished.model or context.recipe.verb not in RESUMABLE:
+        _clear(context)
+    return finished
+
+
+def _clear(context: Context) -> None:
+    """Remove what the steps made on the way; a run that can be resumed keeps it until it has its model."""
+    shutil.rmtree(context.run.path / "steps", ignore_errors=True)
+
+
+def _carried_out(context: Context, source: Path) -> Finished:
+    _check_first(context, source)
+    work = Work.of(context, source)
+    path, told = source, []
+    count = parameters_of(tensors_of(source)) or None
+    for at, word in enumerate(context.recipe.knobs["steps"]):
+        made, said = _made(work, path, at, word)
+        if made is None:
+            return Finished(stopped=True)
+        verdict = work.judged(made)
+        if not verdict.accepted:
+            raise work.refusal(word, verdict)
+        before = {**work.figures(path), "parameters": count, **said.pop("before", {})}
+        # Quantized weights are packed: their number is that of the weights they were made from.
+        count = parameters_of(tensors_of(made)) or count if word.partition(":")[0] in MAKERS else count
+        after = {**work.figures(made), "parameters": count, **said.pop("after", {})}
+        told.append({"step": word, "before": before, "after": after, **_fall(verdict), **said})
+        path = made
+    for warning in work.judge.warnings(work.judged(path)):
+        context.emit(warning)
+    return _finished(work, path, told)
+
+
+def _check_first(context: Context, source: Path) -> None:
+    """Refuse what no step can do before anything is measured."""
+    from modelnook.shrink.folder import refuse
+
+    name, _, option = context.recipe.knobs["steps"][0].partition(":")
+    if name in ("prune", "trim") or (name == "distil" and option.partition(":")[0] in ("", "auto", "layers")):
+        refuse(source, name)
+
+
+def _fall(verdict: Verdict) -> dict[str, Any]:
+    """How far below the first model a step's result is."""
+    return {"drop": verdict.drop, "drop_interval": verdict.interval}
+
+
+def _made(work: Work, source: Path, at: int, word: str) -> tuple[Path | None, Made]:
+    """What a step makes of ``source``, and what it says of it; the one that an earlier worker made where there is one.
+
+    None after a stop.
+    """
+    context = work.context
+    name, _, option = word.partition(":")
+    target = folder(context.run.path / "steps") / f"{at}-{name}"
+    kept = target.with_suffix(".json")
+    if target.is_dir() and kept.is_file():
+        return target, read_json(kept)
+    make = MAKERS.get(name, quantize.lowered)
+    said: Made = jsonable(make(work, source, target, option if name in MAKERS else word))
+    if context.stop() or not target.is_dir():
+        return None, {}
+    write_json(kept, said)
+    return target, said
+
+
+def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
+    """Add the last model, and say what each step did."""
+    context, judge = work.context, work.judge
+    last = told[-1]
+    report = {
+        **(last if len(told) == 1 else _fall(work.judged(path))),
+        "before": {**_counts(reversed(told), "before"), **told[0]["before"]},
+        "after": {**last["after"], **_counts(told, "after")},
+        "steps": told,
+        "metric": judge.metric,
+        "max_drop": judge.max_drop,
+        "rows": judge.rows,
+        "labels_used": judge.known,
+        "data": context.recipe.knobs.get("measured_on"),
+    }
+    labels = work.probe(path).labels
+    out = context.run.path / "model"
+    shutil.rmtree(out, ignore_errors=True)
+    path.rename(out)
+    entry = replace(
+        context.lineage(out),
+        task=context.recipe.task,
+        labels=tuple(labels) or context.base().labels,
+        metrics=last["after"]["metrics"],
+        language=context.base().language,
+        parameters=last["after"]["parameters"],
+        license=_licence(context),
+    )
+    ref = context.add(out, context.recipe.name, entry)
+    return Finished(entry.metrics, last["after"].get("intervals") or {}, {}, str(ref), jsonable(report))
+
+
+def _licence(context: Context) -> str | None:
+    """The strictest licence of the model and of the students that it taught."""
+    found = [context.base().license, *(info(ref)[0].license for ref in context.recipe.models)]
+    return max(found, key=lambda licence: _STRICT.index(Licence(licence).kind))
+
+
+def _counts(told: Iterable[dict[str, Any]], side: str) -> dict[str, int]:
+    """Tokens and layers as the last of the steps says them that cut any."""
+    return {name: step[side][name] for step in told for name in ("tokens", "layers") if name in step[side]}

@@ -1,0 +1,143 @@
+"""What the steps of making a model smaller share: the rows, the first model measured, and the judge of what is made."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import DataError, RefusedError
+from modelnook.jobs.steps.context import Context, Rows, parts, take
+from modelnook.jobs.steps.probing import prober
+from modelnook.jobs.steps.seen import trained_on
+from modelnook.measure.judge import Judge, Verdict
+from modelnook.measure.probe import Probe
+from modelnook.tasks.base import Spec
+
+__all__ = ["Made", "Work"]
+
+MOST_ROWS = 4_000
+"""Rows that are measured on; a seeded sample of more."""
+
+SEED = 7
+
+Made = dict[str, Any]
+"""What a step says of its result in the report, JSON; ``before`` and ``after`` are counts of what it cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One chain.
+
+    Attributes:
+        columns: role -> values of the rows that are measured on.
+        train: the rows that the model was trained on, or is to be taught on; None where they are gone.
+        unlabelled: further rows without targets, or None.
+        whole: every table of the person's, for what must know all their texts.
+        before: the first model, measured; ``judge`` compares with it.
+        probes: what was measured so far; ``measure`` measures more.
+    """
+
+    context: Context
+    spec: Spec
+    columns: Rows
+    train: Rows | None
+    unlabelled: Rows | None
+    whole: tuple[Rows, ...]
+    before: Probe
+    judge: Judge
+    probes: dict[Path, Probe]
+    measure: Callable[[Path, list[Any]], Probe]
+
+    @classmethod
+    def of(cls, context: Context, source: Path) -> Work:
+        """Read the rows and measure the first model.
+
+        Raises:
+            DataError: no rows, or labels that the model doesn't know.
+            UnsupportedError: a model that can't be measured.
+        """
+        from modelnook.tasks import TASKS
+
+        recipe = context.recipe
+        spec = TASKS.load(recipe.task or "", light=True)()
+        train, measured = _rows(context)
+        columns = _sample(measured)
+        unlabelled = context.rows(recipe.unlabelled) if recipe.unlabelled else None
+        probe = prober(context)
+        context.phase("measuring")
+        before = probe(source, spec.as_rows(columns))
+        judge = Judge(spec, columns, before, context.recorder.record.primary_metric, recipe.knobs["max_drop"])
+        whole = tuple(part for part in (train, measured, unlabelled) if part)
+        return cls(context, spec, columns, train, unlabelled, whole, before, judge, {source: before}, probe)
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.spec.name
+
+    @property
+    def rows(self) -> list[Any]:
+        """The rows that are measured on, as a runtime takes them."""
+        return self.spec.as_rows(self.columns)
+
+    @property
+    def chosen_on(self) -> Rows | None:
+        """Rows by which a checkpoint may be chosen: validation rows, never the person's test rows."""
+        return self.columns if self.context.recipe.knobs.get("measured_on") == "validation" else None
+
+    def probe(self, path: Path) -> Probe:
+        """A folder measured in a clean process, once; its outputs in the order of the first model's labels."""
+        if path not in self.probes:
+            self.context.phase("measuring")
+            self.probes[path] = _aligned(self.measure(path, self.rows), self.before.labels)
+        return self.probes[path]
+
+    def judged(self, path: Path) -> Verdict:
+        """Whether a folder stays within the drop."""
+        return self.judge(self.probe(path))
+
+    def figures(self, path: Path) -> dict[str, Any]:
+        """A folder's part of the report."""
+        return {**self.probe(path).figures(), **self.judge.scores(self.probe(path))}
+
+    def refusal(self, step: str, verdict: Verdict) -> RefusedError:
+        """The error that says how far a step's best result fell."""
+        return RefusedError(
+            "shrink.refused",
+            step=step,
+            metric=self.judge.metric,
+            before=f"{self.judge.value:.3f}",
+            after=f"{verdict.value:.3f}",
+            points=f"{100 * verdict.drop:.1f}",
+            allowed=f"{100 * self.judge.max_drop:g}",
+            rows=self.judge.rows,
+        )
+
+
+def _rows(context: Context) -> tuple[Rows | None, Rows]:
+    """``(training rows, rows to measure on)``."""
+    recipe = context.recipe
+    if recipe.eval_data is not None or "train" in context.run.split():
+        return parts(context)
+    return trained_on(context, recipe.model), context.measured_on()
+
+
+def _sample(rows: Rows) -> Rows:
+    count = len(next(iter(rows.values()), ()))
+    if not count:
+        raise DataError("shrink.no_rows")
+    if count <= MOST_ROWS:
+        return rows
+    return take(rows, sorted(random.Random(SEED).sample(range(count), MOST_ROWS)))
+
+
+def _aligned(probe: Probe, labels: list[str]) -> Probe:
+    """A student may have the same labels in an order of its own."""
+    outputs = probe.outputs
+    if probe.labels == labels or sorted(probe.labels) != sorted(labels) or getattr(outputs, "ndim", 0) != 2:
+        return probe
+    order = [probe.labels.index(name) for name in labels]
+    return replace(probe, outputs=outputs[:, order], labels=list(labels))

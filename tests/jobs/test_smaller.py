@@ -1,0 +1,215 @@
+"""Trim, prune, distil and chains as jobs, and that what they make is taken by the other verbs.
+
+One chain runs as a person's does, in processes of its own; the others run in this one and measure shortly, because
+nothing here is about speed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import modelnook as mn
+from modelnook import cards
+from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError, UnsupportedError, UsageError
+from modelnook.run import Run
+from modelnook.testing.models import WORDS, tiny_model
+
+from .conftest import table
+from .test_faults import until
+
+pytestmark = pytest.mark.slow
+
+ENDS = ("tain", "est", "er", "side", "bird", "way")
+MANY = (*WORDS, *(f"{start}{end}" for start in ("sea", "moun", "for", "riv") for end in ENDS))
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_model(tmp_path_factory.mktemp("deep") / "base", layers=4, words=MANY))
+
+
+@pytest.fixture
+def topics(base: str) -> Run:
+    return mn.finetune(base, table(160), name="topics", epochs=10, learning_rate=3e-3, track="none", on="kernel")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process, and a model is measured for a moment."""
+    from modelnook.jobs import submit
+    from modelnook.measure.probe import Probe, measure
+
+    start = submit._start
+
+    def in_kernel(store: Any, run: Any, recipe: Any, *, on: str, seen: int = 0) -> None:
+        start(store, run, recipe, on="kernel", seen=seen)
+
+    def prober(context: Any) -> Callable[..., Probe]:
+        return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)
+
+    monkeypatch.setattr(submit, "_start", in_kernel)
+    for step in ("work", "quantize", "compare"):
+        monkeypatch.setattr(f"modelnook.jobs.steps.{step}.prober", prober)
+
+
+def texts(count: int = 64) -> list[str]:
+    return [row["text"] for row in table(count, seed=5)]
+
+
+def test_trim_gives_a_model_like_any_other(topics: Run, here: None) -> None:
+    run = mn.trim("topics")
+    assert (run.state, run.kind, run.model) == ("finished", "trim", "local:topics-trim@1")
+    report = run.report
+    assert report["drop"] == 0
+    assert report["after"]["tokens"] < report["before"]["tokens"]
+    assert report["after"]["bytes"] < report["before"]["bytes"]
+    assert report["after"]["parameters"] < report["before"]["parameters"]
+    assert (report["data"], report["rows"], report["labels_used"]) == ("validation", 16, True)
+    said = cards.text(run)
+    assert "tokens" in said
+    assert "on 16 validation rows" in said
+    info = mn.info("topics-trim")
+    assert (info.base_model, info.run, info.labels) == ("local:topics@1", run.id, ("ham", "spam"))
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(mn.predict("topics", texts())), pd.DataFrame(mn.predict("topics-trim", texts()))
+    )
+    assert mn.evaluate("topics-trim").metrics == mn.evaluate("topics").metrics
+    small = mn.quantize("topics-trim", backend="torchao", max_drop=0.5)
+    assert mn.info(small.model).base_model == "local:topics-trim@1"
+    assert {row["model"] for row in mn.compare("topics", "topics-trim").to_frame().to_dict("records")}
+    assert mn.trim("topics").id == run.id, "Run All twice is free"
+
+
+def test_trim_keeps_what_it_is_shown(topics: Run, here: None) -> None:
+    plain = mn.trim("topics", data=table(24, seed=3))
+    more = mn.trim("topics", data=table(24, seed=3), unlabelled=[" ".join(MANY[-20:])], name="more")
+    assert more.report["after"]["tokens"] > plain.report["after"]["tokens"]
+    asked = mn.trim("topics", data=[{"text": text} for text in texts(24)], name="asked")
+    assert (asked.report["labels_used"], asked.report["metric"]) == (False, "agreement")
+    assert asked.report["after"]["metrics"]["agreement"] == 1
+
+
+def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) -> None:
+    run = mn.prune("topics", layers=2, max_drop=0.2)
+    report = run.report
+    assert (report["before"]["layers"], report["after"]["layers"]) == (4, 2)
+    assert len(report["dropped"]) == 2
+    assert report["after"]["bytes"] < report["before"]["bytes"]
+    assert len(mn.predict("topics-prune", texts(4))) == 4
+    auto = mn.prune("topics", recover="never", max_drop=1.0, name="half")
+    assert auto.report["after"]["layers"] == 2
+    assert not auto.report["retrained"]
+
+
+def test_distil_teaches_with_and_without_labels(topics: Run, here: None) -> None:
+    run = mn.distil("topics", student="layers:1", unlabelled=texts(), max_drop=0.3, epochs=8, track="none")
+    report = run.report
+    assert run.state == "finished"
+    assert (report["before"]["layers"], report["after"]["layers"]) == (4, 1)
+    assert report["taught_rows"] == 144 + 64
+    assert len(run.history()) > 5
+    assert run.metrics["accuracy"] >= topics.metrics["accuracy"] - 0.3
+    assert mn.info("topics-distil").base_model == "local:topics@1"
+
+
+def test_distil_into_another_model(topics: Run, here: None, tmp_path: Path) -> None:
+    other = tiny_model(tmp_path / "other", hidden=16, layers=1)
+    run = mn.distil("topics", student=str(other), data=table(120, seed=2), max_drop=1.0, epochs=2, track="none")
+    assert run.report["data"] == "validation"
+    assert run.report["rows"] == 12
+    assert run.report["after"]["bytes"] < run.report["before"]["bytes"]
+
+
+def test_a_stopped_student_goes_on(topics: Run, here: None) -> None:
+    run = mn.distil("topics", epochs=600, max_drop=1.0, background=True, track="none")
+    until(lambda: (run.record.progress or {}).get("phase") == "training")
+    mn.stop(run.id)
+    run.wait(timeout=90)
+    assert (run.state, run.model) == ("stopped", None)
+    assert run.resumable
+    steps = int(run.history()["step"].max())
+    again = mn.resume(run.id, background=True)
+    until(lambda: len(again.history()) and int(again.history()["step"].max()) > steps)
+    mn.stop(again.id)
+    assert again.wait(timeout=90).state == "stopped"
+    assert again.history()["step"].is_unique
+
+
+def test_a_chain_says_what_each_step_did(topics: Run) -> None:
+    run = mn.shrink("topics", steps="distil:layers:2,trim,int8:torchao", max_drop=0.5, track="none")
+    report = run.report
+    assert [step["step"] for step in report["steps"]] == ["distil:layers:2", "trim", "int8:torchao"]
+    first, second, third = report["steps"]
+    assert first["after"]["bytes"] == second["before"]["bytes"] > second["after"]["bytes"]
+    assert third["backend"] == "torchao"
+    assert report["before"]["bytes"] == first["before"]["bytes"]
+    assert report["after"]["bytes"] == third["after"]["bytes"]
+    assert (report["before"]["layers"], report["after"]["layers"]) == (4, 2)
+    assert report["after"]["tokens"] < report["before"]["tokens"]
+    assert run.model == "local:topics-small@1"
+    assert not (run.folder.path / "steps").exists()
+    assert len(mn.predict("topics-small", texts(4))) == 4
+    said = cards.text(run)
+    assert all(step in said for step in ("distil:layers:2", "trim", "int8:torchao", "as it was"))
+    assert len(said.splitlines()) <= 12
+
+
+def unclear() -> list[dict[str, str]]:
+    """Texts that say neither, so that any change to a model shows in what it makes of them."""
+    rng = random.Random(3)
+    return [{"text": " ".join(rng.choice(WORDS[20:]) for _ in range(rng.randint(1, 30)))} for _ in range(200)]
+
+
+def test_what_falls_too_far_is_refused_with_its_numbers(topics: Run, here: None) -> None:
+    with pytest.raises(ModelnookError, match="prune:1 was refused: agreement falls from 1") as caught:
+        mn.prune("topics", layers=1, recover="never", max_drop=0.0, data=unclear())
+    assert "max_drop" in caught.value.hint
+    failed = mn.runs(kind="prune")[0]
+    assert (failed.state, failed.resumable) == ("failed", False)
+    assert "topics-prune" not in {m.name for m in mn.list()}
+    with pytest.raises(ModelnookError, match="prune:1 was refused"):
+        mn.shrink("topics", steps="trim,prune:1", max_drop=0.0, data=unclear(), track="none")
+    assert not (mn.runs(kind="shrink")[0].folder.path / "steps").exists()
+
+
+def test_mistakes_are_told_before_anything_starts(topics: Run, here: None, base: str) -> None:
+    for steps, match in (
+        ("trimm", "Did you mean 'trim'"),
+        ("int8,trim", "Nothing can follow 'int8'"),
+        ("prune:many", "doesn't take 'many'"),
+        ("trim:0", "doesn't take '0'"),
+        ("distil:layers:x", "doesn't take 'layers:x'"),
+        ("int8:onxx", "Did you mean 'onnx'"),
+        ("", "No step was said"),
+    ):
+        with pytest.raises((UsageError, NotFoundError), match=match):
+            mn.shrink("topics", steps=steps)
+    with pytest.raises(UsageError, match="max_drop"):
+        mn.trim("topics", max_drop=1.5)
+    with pytest.raises(UsageError, match="soft"):
+        mn.distil("topics", soft=1.2)
+    with pytest.raises(ConflictError):
+        mn.trim("topics", name="topics")
+    other = mn.finetune(base, [{**row, "label": row["label"].upper()} for row in table(32)], name="loud", epochs=1)
+    with pytest.raises(UnsupportedError, match="knows other labels"):
+        mn.distil("topics", student=other.model)
+    tags = [{"tokens": ["a", "dog"], "ner_tags": ["O", "B-X"]}] * 20
+    mn.finetune(base, tags, name="tags", epochs=1, track="none")
+    with pytest.raises(UnsupportedError, match="does 'token-classification'"):
+        mn.distil("topics", student="tags")
+    with pytest.raises(UnsupportedError, match="can't be taught 'token-classification'"):
+        mn.distil("tags", max_drop=1.0)
+    assert {run.kind for run in mn.runs(state="finished")} == {"finetune"}
+
+
+def test_a_quantized_model_says_what_to_take(topics: Run, here: None) -> None:
+    mn.quantize("topics", backend="torchao", max_drop=0.9, name="int8")
+    for verb in (mn.trim, mn.prune, mn.distil):
+        with pytest.raises(ModelnookError, match="already quantized"):
+            verb("int8", max_drop=1.0)
