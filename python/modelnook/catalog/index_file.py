@@ -113,7 +113,8 @@ class IndexWriter:
         words = rows.name_tokens(info)
         if self.count <= PREFIXES_OF:
             for word in words.split(" "):
-                self._words.setdefault(word, self.count)
+                if word not in self._words:
+                    self._words[word] = self.count
         more = f"~{' ~'.join(name_words(info.summary)[:40])}" if info.summary else ""
         names.append((self.count, f"{words} {said} {tagged} {rows.size_tokens(info.parameters)} {more}"))
         self._codes.append(code)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-from calendar import timegm
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -44,12 +43,14 @@ Facts = tuple[str | None, str | None, tuple[str, ...], tuple[str, ...], str | No
 """What many entries share: task, licence, languages, formats, architecture, gated, brings code of its own."""
 
 # Said of nearly every model of the hub, or said by another column.
-_NOISE = frozenset("region:us region:eu autotrain_compatible endpoints_compatible has_space".split())
+_NOISE = frozenset(
+    "region:us region:eu autotrain_compatible endpoints_compatible has_space safetensors onnx gguf pytorch".split()
+)
 _TOLD = ("license:", "base_model:", "region:", "doi:", "deploy:", "diffusers:")
 _MOST_TAGS, _MOST_WORDS = 24, 32
 _FINE, _COARSE = 2, 8
 # Fields of an entry that have no column: kept as JSON, which entries of the hub's list don't need.
-_EXTRA = ("revision", "bytes", "summary", "metrics", "labels", "run", "path", "digest")
+_EXTRA = ("bytes", "summary", "metrics", "labels", "run", "path", "digest")
 
 
 def facts_of(info: ModelInfo) -> Facts:
@@ -60,8 +61,7 @@ def facts_of(info: ModelInfo) -> Facts:
 
 def spoken(info: ModelInfo) -> tuple[str, ...]:
     """The tags worth keeping."""
-    said = {info.task, *info.language, *info.formats, *RELATIONS}
-    kept = [tag for tag in info.tags if tag not in _NOISE and tag not in said and not tag.startswith(_TOLD)]
+    kept = [tag for tag in info.tags if tag not in _NOISE and not tag.startswith(_TOLD)]
     return tuple(kept[:_MOST_TAGS])
 
 
@@ -135,12 +135,14 @@ def size_range(low: float, high: float) -> list[str]:
 
 def extra_of(info: ModelInfo) -> str | None:
     """What has no column of its own, as JSON."""
-    said: dict[str, Any] = {name: value for name in _EXTRA if (value := getattr(info, name))}
-    if len(said.get("revision") or "") == 40:
-        del said["revision"]  # a commit of the hub's: asked again before anything is taken
+    said: dict[str, Any] = {}
+    if info.summary or info.metrics or info.labels or info.bytes or info.run or info.path or info.digest:
+        said = {name: value for name in _EXTRA if (value := getattr(info, name))}
+    if info.revision and len(info.revision) != 40:  # a commit of the hub's is asked again before anything is taken
+        said["revision"] = info.revision
     if info.name and info.name != info.id.rpartition("/")[2]:
         said["name"] = info.name
-    if info.ref not in (f"{info.source}:{info.id}", ""):
+    if info.ref != f"{info.source}:{info.id}":
         said["ref"] = info.ref
     return json.dumps(said, ensure_ascii=False) if said else None
 
@@ -154,9 +156,10 @@ def moment(updated: str | None) -> int | None:
     if not updated:
         return None
     try:
-        return timegm(datetime.fromisoformat(updated).astimezone(UTC).timetuple())
+        when = datetime.fromisoformat(updated)
     except ValueError:
         return None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
 def decoded(source: str, row: tuple[Any, ...], facts: list[Any], tags: list[str], base: str | None) -> ModelInfo:

@@ -114,11 +114,10 @@ def name_words(name: str) -> list[str]:
     >>> name_words("TinyLlama/TinyLlama-1.1B")
     ['tinyllama', 'tiny', 'llama', '1.1b']
     """
-    found: dict[str, None] = {}
+    found: list[str] = []
     for chunk in _CHUNK.findall(name):
-        for word in _chunk_words(chunk):
-            found[word] = None
-    return list(found)
+        found += _chunk_words(chunk)
+    return list(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=1000)
