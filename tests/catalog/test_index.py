@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from benchmarks import generated
 from modelnook.catalog.base import Query
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.index_rows import by_rank, size_range, size_tokens
+from modelnook.catalog.words import name_words
 from modelnook.domain.errors import StoreError
 from modelnook.domain.model import ModelInfo, Risk
 
@@ -194,8 +196,6 @@ def test_an_index_is_replaced_as_a_whole_or_not_at_all(index: CatalogIndex) -> N
 
 
 def test_a_damaged_file_is_named_and_one_of_another_version_is_no_index(index: CatalogIndex) -> None:
-    import sqlite3
-
     db = sqlite3.connect(index.path("hub"))
     db.execute("PRAGMA user_version=999")
     db.commit()
@@ -249,3 +249,29 @@ def test_eight_processes_search_while_one_refreshes(tmp_path: Path) -> None:
 
 def test_entries_are_ranked_by_use() -> None:
     assert list(by_rank(reversed(MODELS))) == list(MODELS)
+
+
+def test_long_lists_that_hardly_meet_are_known_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.catalog import index_broad
+
+    monkeypatch.setattr(index_broad, "_AT_LEAST", 20)
+    rare = [
+        model(f"eve/odd-bert-{n}", 5, task="text-to-image", license="mit" if n else None, tags=("x",)) for n in range(3)
+    ]
+    tagged = model("eve/odd", 4, task="text-to-image", tags=("bert",))
+    made = [m for m in generated.entries(3000) if "bert" not in m.id or m.task != "text-to-image"]
+    index = CatalogIndex(tmp_path)
+    index.write("hub", [*made, *rare, tagged])
+    known = sqlite3.connect(index.path("hub"))
+    words = {word for (word,) in known.execute("SELECT word FROM broad")}
+    known.close()
+    assert {"bert", "llama"} <= words
+    assert ids(index, "bert", task="text-to-image") == [*(m.name for m in rare), "odd"]
+    assert ids(index, "bert", task="text-to-image", limit=2) == [m.name for m in rare[:2]]
+    assert ids(index, "bert", task="text-to-image", license="mit") == [m.name for m in rare[1:]]
+    assert ids(index, "bert", task="text-to-image", license="gpl-3.0") == []
+    for task in ("text-classification", "fill-mask", "text-generation", "token-classification"):
+        query = Query("bert", task=task, limit=5000)
+        found = {h.info.id for h in index.search("hub", query).hits}
+        assert found >= {m.id for m in made if "bert" in name_words(m.id) and m.task == task}
+        assert index.facets("hub", Query("bert"))["task"].get(task, 0) <= len(found)

@@ -16,14 +16,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from modelnook.catalog import index_rows as rows
 from modelnook.catalog.base import Query
+from modelnook.catalog.index_broad import FEW, read_broad
 from modelnook.catalog.index_file import CODES, SCHEMA, IndexWriter
-from modelnook.catalog.index_query import tiers
-from modelnook.catalog.words import name_words
+from modelnook.catalog.index_query import Alternative, Tier, filters, held, tiers
+from modelnook.catalog.words import Concept, concepts, name_words
 from modelnook.domain.errors import StoreError
 from modelnook.domain.model import ModelInfo
 
@@ -33,9 +37,12 @@ COUNTED = 1000
 """As far as matches are counted for a page; :meth:`CatalogIndex.facets` counts them all."""
 
 _COLUMNS = "m.id, m.downloads, m.likes, m.parameters, m.updated, m.relation, m.extra, m.facts, m.tags, m.base"
-_FOUND = f"SELECT {_COLUMNS} FROM names JOIN models m ON m.rank = names.rowid WHERE names MATCH ?"
+_MATCHING = "FROM names JOIN models m ON m.rank = names.rowid WHERE names MATCH ?"
+_FOUND = f"SELECT m.rank, {_COLUMNS} {_MATCHING} ORDER BY names.rowid"
 _ORDERS = {"likes": "m.likes DESC", "updated": "m.updated DESC", "size": "m.parameters"}
-_BEGINNINGS = 200
+_BEGINNINGS = 100
+_COUNTED_WITHIN = 100_000
+_FACETS_SHOWN = 40
 _FACETS = {"t": "task", "k": "license", "g": "language", "f": "format", "d": "gated"}
 _LOCAL = threading.local()
 
@@ -121,7 +128,9 @@ class CatalogIndex:
         expression = " AND ".join('"' + w.replace('"', "") + '"' for w in words)
         with self._file(source) as file:
             if file:
-                for row in file.db.execute(f"{_FOUND} AND lower(m.id) = ? LIMIT 1", (expression, id.lower())):
+                for row in file.db.execute(
+                    f"SELECT {_COLUMNS} {_MATCHING} AND lower(m.id) = ? LIMIT 1", (expression, id.lower())
+                ):
                     return file.entry(source, row)
         return None
 
@@ -183,69 +192,131 @@ class _File:
     def search(self, source: str, query: Query) -> Page:
         if query.sort in _ORDERS:
             return self._sorted(source, query)
-        tried = tiers(query, self._beginning)
-        if not tried:
-            found = self.db.execute(f"SELECT {_COLUMNS} FROM models m ORDER BY rank LIMIT ?", (query.limit,))
-            hits = tuple(Hit(self.entry(source, row)) for row in found)
-            return Page(hits, int(self.db.execute("SELECT said FROM meta WHERE name='count'").fetchone()[0]))
-        kept: dict[str, Hit] = {}
-        expression = ""
-        for tier, made in enumerate(tried):
+        if not concepts(query.text):
+            return self._listed(source, query)
+        also, kept = held(query), dict[int, Hit]()
+        for tier in tiers(query, self._beginning):
             # The last ones leave a word out, each another one: only where nothing has them all.
-            if len(kept) >= query.limit or (tier > 2 and kept):
+            if len(kept) >= query.limit or (tier.number > 2 and kept):
                 break
-            expression = made()
-            for row in self.db.execute(f"{_FOUND} ORDER BY names.rowid", (expression,)):
-                if row[0] not in kept and _within(query, row[3]):
-                    kept[row[0]] = Hit(self.entry(source, row), min(tier, 3))
+            known, rest = self._known(tier, query)
+            for rank, row in self._in_order(rest.expression(also) if rest else "", known):
+                if rank not in kept and _within(query, row[3]):
+                    kept[rank] = Hit(self.entry(source, row), tier.number)
                     if len(kept) >= query.limit:
-                        break
-        total, more = self._count(expression)
-        return Page(tuple(kept.values()), max(total, len(kept)), more)
+                        total, more = self._count(tier.expression(also), rank)
+                        return Page(tuple(kept.values()), max(total, len(kept)), more)
+        return Page(tuple(kept.values()), len(kept))
+
+    def _listed(self, source: str, query: Query) -> Page:
+        """Without a word: the most used, or those of them that the filters leave."""
+        also = held(query)
+        if not also:
+            found = self.db.execute(f"SELECT {_COLUMNS} FROM models m ORDER BY rank LIMIT ?", (query.limit,))
+            return Page(tuple(Hit(self.entry(source, row)) for row in found), self._rows())
+        kept: list[Hit] = []
+        expression = " AND ".join(also)
+        for rank, row in self._in_order(expression, []):
+            if _within(query, row[3]):
+                kept.append(Hit(self.entry(source, row)))
+                if len(kept) >= query.limit:
+                    total, more = self._count(expression, rank)
+                    return Page(tuple(kept), max(total, len(kept)), more)
+        return Page(tuple(kept), len(kept))
+
+    def _in_order(self, expression: str, ranks: list[int]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Rows by rank: of an expression, and some that are known."""
+        marks = ",".join("?" * len(ranks))
+        known = f"SELECT m.rank, {_COLUMNS} FROM models m WHERE m.rank IN ({marks}) ORDER BY m.rank"
+        found = self.db.execute(_FOUND, (expression,)) if expression else iter(())
+        for rank, *row in merge(found, self.db.execute(known, ranks) if ranks else (), key=itemgetter(0)):
+            yield rank, tuple(row)
+
+    def _known(self, tier: Tier, query: Query) -> tuple[list[int], Tier | None]:
+        """What needs no looking: ranks of words whose entries with these filters are few; and what is left to ask."""
+        wanted = filters(query)
+        if not wanted or len(tier.parts) != 1:
+            return [], tier
+        ranks: set[int] = set()
+        left: list[Alternative] = []
+        codes, sets = _codes(self.path, self.inode)
+        for token in tier.parts[0]:
+            word = token.removeprefix("~") if isinstance(token, str) else ""
+            broad = read_broad(self.db, word) if word else None
+            if broad is None:
+                left.append(token)
+                continue
+            n, rarest = min((broad.counts.get(f, 0), f) for f in wanted)
+            if n > FEW:
+                left.append(token)
+            elif n:
+                those = [r for r in broad.few[rarest] if sets[codes[r - 1]].issuperset(wanted)]
+                ranks.update(r for r in those if token != word or self._is_named(r, word))
+        return sorted(ranks), Tier((tuple(left),), tier.number) if left else None
+
+    def _is_named(self, rank: int, word: str) -> bool:
+        (id,) = self.db.execute("SELECT id FROM models WHERE rank = ?", (rank,)).fetchone()
+        return word in name_words(id)
 
     def _sorted(self, source: str, query: Query) -> Page:
         """By likes, date or size: all that match are looked at."""
-        order = _ORDERS[query.sort]
-        tried = tiers(query, self._beginning)
-        if not tried:
+        order, also = _ORDERS[query.sort], held(query)
+        if not concepts(query.text) and not also:
             some = "m.parameters > 0" if query.sort == "size" else "m.likes > 0" if query.sort == "likes" else "1"
             sql = f"SELECT {_COLUMNS} FROM models m WHERE {some} ORDER BY {order} LIMIT ?"
             hits = tuple(Hit(self.entry(source, row)) for row in self.db.execute(sql, (query.limit,)))
-            return Page(hits, int(self.db.execute("SELECT said FROM meta WHERE name='count'").fetchone()[0]))
+            return Page(hits, self._rows())
         low, high = query.params or (0, float("inf"))
         some = " AND m.parameters BETWEEN ? AND ?" if query.params else ""
         values = (low, high) if query.params else ()
         known = " AND m.parameters > 0" if query.sort == "size" else ""
-        for made in tried[1:3] or tried:
-            expression = made()
-            sql = f"{_FOUND}{some}{known} ORDER BY {order} LIMIT ?"
+        for expression in self._wide(query):
+            sql = f"SELECT {_COLUMNS} {_MATCHING}{some}{known} ORDER BY {order} LIMIT ?"
             found = self.db.execute(sql, (expression, *values, query.limit)).fetchall()
             if found:
-                total, more = self._count(expression)
+                total, more = self._count(expression, self._rows())
                 return Page(tuple(Hit(self.entry(source, row)) for row in found), max(total, len(found)), more)
         return Page()
 
-    def facets(self, query: Query) -> dict[str, dict[str, int]]:
-        tried = tiers(query, self._beginning)
-        codes, sets = _codes(self.path, self.inode)
-        if not tried:
-            counted = Counter(codes)
-        else:
-            for made in tried[1:3] or tried:
-                found = self.db.execute("SELECT rowid FROM names WHERE names MATCH ?", (made(),)).fetchall()
-                if found:
-                    break
-            counted = Counter([codes[rank - 1] for (rank,) in found])
-        totals: dict[str, Counter[str]] = {name: Counter() for name in _FACETS.values()}
-        for code, n in counted.items():
-            for name, value in sets[code]:
-                totals[name][value] += n
-        return {"total": {"": counted.total()}, **{name: dict(c.most_common(40)) for name, c in totals.items()}}
+    def _wide(self, query: Query) -> list[str]:
+        """What matches at all: by name and by what is said; where nothing does, by beginnings."""
+        also = held(query)
+        found = [tier.expression(also) for tier in islice(tiers(query, self._beginning), 3) if tier.number]
+        return found or ([" AND ".join(also)] if also else [])
 
-    def _count(self, expression: str) -> tuple[int, bool]:
-        sql = "SELECT count(*) FROM (SELECT 1 FROM names WHERE names MATCH ? LIMIT ?)"
-        n = int(self.db.execute(sql, (expression, COUNTED + 1)).fetchone()[0])
-        return min(n, COUNTED), n > COUNTED
+    def facets(self, query: Query) -> dict[str, dict[str, int]]:
+        asked, counted = concepts(query.text), Counter[str]()
+        codes, sets = _codes(self.path, self.inode)
+        plain = len(asked) == 1 and asked[0] == Concept(asked[0].text)
+        broad = read_broad(self.db, asked[0].text) if plain else None
+        if broad and not held(query):
+            counted.update(broad.counts)
+            total = broad.total
+        else:
+            by_code = Counter(codes) if not asked and not held(query) else Counter[int]()
+            for expression in self._wide(query):
+                if not by_code:
+                    found = self.db.execute("SELECT rowid FROM names WHERE names MATCH ?", (expression,))
+                    by_code = Counter([codes[rank - 1] for (rank,) in found])
+            total = by_code.total()
+            for code, n in by_code.items():
+                for token in sets[code]:
+                    counted[token] += n
+        facets: dict[str, dict[str, int]] = {name: {} for name in _FACETS.values()}
+        for token, n in counted.most_common():
+            if token[0] in _FACETS and len(facets[_FACETS[token[0]]]) < _FACETS_SHOWN:
+                facets[_FACETS[token[0]]][token[2:]] = n
+        return {"total": {"": total}, **facets}
+
+    def _rows(self) -> int:
+        return int(self.db.execute("SELECT said FROM meta WHERE name='count'").fetchone()[0])
+
+    def _count(self, expression: str, last: int) -> tuple[int, bool]:
+        """``(matches, whether there may be more)``: up to a thousand, not far beyond the last row of the page."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM names WHERE names MATCH ? AND rowid <= ? LIMIT ?)"
+        bound = last + _COUNTED_WITHIN
+        n = int(self.db.execute(sql, (expression, bound, COUNTED + 1)).fetchone()[0])
+        return min(n, COUNTED), n > COUNTED or bound < self._rows()
 
     def _beginning(self, prefix: str) -> list[str]:
         """The words that begin so, in the order of the most used model that has them.
@@ -280,13 +351,13 @@ def _within(query: Query, parameters: int | None) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _codes(path: Path, inode: int) -> tuple[array[int], list[list[tuple[str, str]]]]:
-    """The facet code of every row, and what each code stands for; shared by a process's threads."""
+def _codes(path: Path, inode: int) -> tuple[array[int], list[frozenset[str]]]:
+    """The code of every row's filters, and the tokens that each stands for; shared by a process's threads."""
     db = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         codes = array(CODES)
         codes.frombytes(db.execute("SELECT said FROM codes").fetchone()[0])
-        said = [json.loads(said) for (said,) in db.execute("SELECT said FROM facets ORDER BY n")]
+        said = [frozenset(json.loads(said)) for (said,) in db.execute("SELECT said FROM facets ORDER BY n")]
     finally:
         db.close()
-    return codes, [[(_FACETS[token[0]], token[2:]) for token in tokens] for tokens in said]
+    return codes, said

@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any
 
 from modelnook.catalog import index_rows as rows
+from modelnook.catalog.index_broad import broad_words
 from modelnook.catalog.words import name_words
 from modelnook.domain.model import ModelInfo
 from modelnook.store.files import folder, temporary
 
 __all__ = ["CODES", "PREFIXES_OF", "SCHEMA", "IndexWriter"]
 
-SCHEMA = 1
+SCHEMA = 2
 CODES = "I"
 """The type of the array of facet codes, one a row."""
 
@@ -38,6 +39,7 @@ CREATE TABLE bases(n INTEGER PRIMARY KEY, said TEXT);
 CREATE TABLE facets(n INTEGER PRIMARY KEY, said TEXT);
 CREATE TABLE codes(n INTEGER PRIMARY KEY, said BLOB);
 CREATE TABLE words(word TEXT PRIMARY KEY, first INT) WITHOUT ROWID;
+CREATE TABLE broad(word TEXT PRIMARY KEY, said TEXT) WITHOUT ROWID;
 CREATE TABLE meta(name TEXT PRIMARY KEY, said TEXT);
 CREATE VIRTUAL TABLE names USING fts5(
   words, content='', columnsize=0, detail='none', tokenize="ascii tokenchars '{_TOKENS}'");
@@ -139,7 +141,7 @@ class IndexWriter:
         known = self._facts.get(facts)
         if known is None:
             tokens = rows.fact_tokens(facts)
-            facet = json.dumps([t for t in tokens if t.startswith(("t=", "k=", "g=", "f=", "d="))], ensure_ascii=False)
+            facet = json.dumps([t for t in tokens if t[1:2] == "="], ensure_ascii=False)
             code = self._facets.setdefault(facet, len(self._facets))
             known = self._facts[facts] = (len(self._facts) + 1, code, " ".join(tokens))
         return known
@@ -167,6 +169,8 @@ class IndexWriter:
         db.executemany("INSERT INTO facets VALUES(?,?)", ((n, facet) for facet, n in self._facets.items()))
         db.executemany("INSERT INTO words VALUES(?,?)", sorted(self._words.items()))
         db.execute("INSERT INTO codes VALUES(0, ?)", (self._codes.tobytes(),))
+        tokens = [json.loads(facet) for facet in self._facets]
+        db.executemany("INSERT INTO broad VALUES(?,?)", list(broad_words(db, self._codes, tokens)))
         meta = {**self._meta, "count": str(self.count)}
         db.executemany("INSERT INTO meta VALUES(?,?)", meta.items())
         # The lists that are sorted otherwise and asked for without a word; most models have no likes.
