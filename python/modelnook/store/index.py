@@ -130,7 +130,7 @@ class Index:
         return []
 
     def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
-        """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made on this machine."""
+        """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made here."""
         where = "WHERE origin='local' AND kind!='pull'" if own else ""
         with self._db() as db:
             rows = db.execute(f"SELECT id, name FROM runs {where} ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
