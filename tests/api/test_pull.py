@@ -15,6 +15,7 @@ import pytest
 from tests.standins.hub import HubStandIn, safetensors
 
 import modelnook as mn
+from modelnook import cards
 from modelnook.cli import main
 from modelnook.domain.errors import ConflictError, NotFoundError, OfflineError, RefusedError
 from modelnook.run import Run
@@ -67,6 +68,7 @@ def test_it_gives_the_folder_and_is_a_run(hub: HubStandIn, capsys: pytest.Captur
     assert (run.kind, run.state, run.base) == ("pull", "finished", f"hub:alice/tiny@{folder.name}")
     assert run.report == {"path": str(folder), "bytes": sum(f.stat().st_size for f in folder.iterdir())}
     assert run.device is None
+    assert str(folder) in cards.html(run)
     with pytest.raises(NotFoundError):
         Store().find("last")
     before = len(hub.seen("resolve"))

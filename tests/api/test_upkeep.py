@@ -119,6 +119,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
         made(store.home / "runs" / ".halfmade.1234abcd.tmp"),
         made(store.home / "wandb-reader" / "curves" / "nobody"),
         made(store.home / "cache" / "hub" / "gone.example-12345678"),
+        made(store.home / "cache" / "git" / "gone.example-12345678"),
     ]
     part = store.home / "cache" / "hub" / "team" / "abc.modelnook.incomplete"
     save(sources=[{"name": "team", "url": "https://team.example", "kind": "hub"}])
@@ -133,7 +134,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
         "1 snapshots",
         "1 folders of measurements",
         "2 unfinished",
-        "1 caches",
+        "2 caches",
         "1 colleagues' curves",
     ):
         assert word in said

@@ -192,6 +192,15 @@ def test_pickles_need_leave_and_there_is_no_list(forge: GitStandIn, source: Sour
         source.listing(10)
 
 
+def test_the_verbs_reach_it(forge: GitStandIn, source: Source) -> None:
+    info = mn.info("forge:alice/tiny")
+    assert (info.parameters, info.disk_free is not None) == (44, True)
+    assert mn.search("tiny", source=source.name).items or source.kind == "git"
+    folder = source.fetch(ModelRef.parse("forge:alice/tiny"), quiet)
+    assert mn.pull("forge:alice/tiny") == folder
+    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+
+
 def test_offline_no_socket_is_opened(forge: GitStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = source.fetch(TINY, quiet)
     remote._KNOWN.clear()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.standins.kaggle import KaggleStandIn
 
+import modelnook as mn
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
@@ -133,6 +134,15 @@ def test_a_name_that_is_none(site: KaggleStandIn, source: Source, id: str) -> No
     with pytest.raises(UsageError, match="name of a model on Kaggle"):
         source.info(ModelRef("kaggle", id))
     assert not site.requests
+
+
+def test_the_verbs_reach_it(site: KaggleStandIn, source: Source) -> None:
+    info = mn.info(f"kaggle:{ID}")
+    assert (info.parameters, info.disk_free is not None) == (44, True)
+    assert mn.search("tiny", source=source.name).items or source.kind == "git"
+    folder = source.fetch(ModelRef.parse(f"kaggle:{ID}"), quiet)
+    assert mn.pull(f"kaggle:{ID}") == folder
+    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
 
 
 def test_offline_no_socket_is_opened(site: KaggleStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

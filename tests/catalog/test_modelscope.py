@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.standins.modelscope import ModelScopeStandIn
 
+import modelnook as mn
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
@@ -41,6 +42,7 @@ def test_search_and_listing(site: ModelScopeStandIn, source: Source) -> None:
         site.add_model(f"bob/m{n}", {}, downloads=n, license="mit")
     [row] = source.search(Query("tiny"))
     assert (row.ref, row.downloads, row.task) == ("scope:alice/tiny", 7, "text-classification")
+    assert row.license == "apache-2.0"
     assert {r.license for r in source.search(Query("m", license="mit", limit=5))} == {"mit"}
     listed = source.listing(120)
     assert len(listed) == 120
@@ -144,6 +146,15 @@ def test_a_name_that_is_none(site: ModelScopeStandIn, source: Source) -> None:
         with pytest.raises(UsageError, match="owner/name"):
             source.info(ModelRef("scope", id))
     assert not site.requests
+
+
+def test_the_verbs_reach_it(site: ModelScopeStandIn, source: Source) -> None:
+    info = mn.info("scope:alice/tiny")
+    assert (info.parameters, info.disk_free is not None) == (44, True)
+    assert mn.search("tiny", source=source.name).items or source.kind == "git"
+    folder = source.fetch(ModelRef.parse("scope:alice/tiny"), quiet)
+    assert mn.pull("scope:alice/tiny") == folder
+    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
 
 
 def test_offline_no_socket_is_opened(site: ModelScopeStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

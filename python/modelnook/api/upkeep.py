@@ -134,15 +134,17 @@ def _forget(store: Store) -> int:
 
 
 def _caches(store: Store) -> Iterator[Any]:
-    """Downloads of endpoints that no source names any more."""
+    """Downloads of sources that are named no more."""
+    from modelnook.catalog import NETWORKED
+    from modelnook.catalog.folder_cache import cache_folder
     from modelnook.catalog.hub import cache_of
     from modelnook.catalog.shared_cache import SharedCache
 
     added = [(s.get("kind", "hub"), s["url"]) for s in current().sources if s.get("url")]
     used = {cache_of(url.rstrip("/")) for kind, url in added if kind == "hub"}
     used |= {SharedCache(url).path for kind, url in added if kind == "folder"}
-    for kind in ("hub", "folder"):
-        place = store.home / "cache" / kind
+    used |= {cache_folder(kind, url.rstrip("/")) for kind, url in added}
+    for place in (store.home / "cache" / kind for kind in ("folder", *NETWORKED)):
         for path in sorted(place.iterdir()) if place.is_dir() else ():
             if path not in used:
                 yield "cache", path

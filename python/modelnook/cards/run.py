@@ -34,6 +34,8 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
+    elif record.report and record.report.get("path"):
+        pieces.append(Facts((("", size(record.report.get("bytes"))), ("", record.report["path"]))))
     elif record.kind == "tune":
         pieces += tuning.trials(record)
     elif record.metrics:

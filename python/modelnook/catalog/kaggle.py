@@ -5,6 +5,7 @@ A model is named ``SOURCE:owner/model/framework/variation[@version]``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.hub_errors import Place, by_status, unreachable
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.catalog.remote import HEAD, Listing, RemoteSource
+from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -34,6 +35,8 @@ class KaggleSource(RemoteSource):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        # What it brings is told by us.
+        os.environ.setdefault("KAGGLEHUB_VERBOSITY", "error")
         from kagglesdk.kaggle_env import get_env, get_web_endpoint
 
         login = self.place.login if self._token_env else t("kaggle.login")
@@ -82,7 +85,7 @@ class KaggleSource(RemoteSource):
             source=self.name,
             revision=str(instance.version_number),
             name=instance.slug,
-            license=_licence(instance.license_name),
+            license=licence_id(instance.license_name),
             bytes=instance.total_uncompressed_bytes or None,
             likes=model.vote_count,
             summary=model.subtitle or "",
@@ -113,7 +116,7 @@ class KaggleSource(RemoteSource):
                 answer = api.list_model_instance_version_files(asked)
                 files += [RepoFile(f.name, f.size) for f in answer.files or ()]
                 token = answer.next_page_token or ""
-        return Listing(str(version), tuple(files), {"license": _licence(instance.license_name)})
+        return Listing(str(version), tuple(files), {"license": licence_id(instance.license_name)})
 
     def text(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
         """A small file's content."""
@@ -185,15 +188,6 @@ def _filled(request: Any, **fields: Any) -> Any:
         if value is not None:
             setattr(request, name, value)
     return request
-
-
-def _licence(name: str | None) -> str | None:
-    """A licence as other sources write it.
-
-    >>> _licence("Apache 2.0")
-    'apache-2.0'
-    """
-    return (name or "").lower().replace(" ", "-") or None
 
 
 @contextmanager

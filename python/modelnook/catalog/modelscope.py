@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
@@ -14,7 +13,7 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.hub_errors import Place, by_status, unreachable
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.catalog.remote import HEAD, Listing, RemoteSource
+from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -83,17 +82,18 @@ class ModelScopeSource(RemoteSource):
 
     def text(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
         """A small file's content."""
-        asked = {"revision": _asked(listing.revision), "expected_sha256": file.sha256 or None}
-        with tempfile.TemporaryDirectory(prefix="modelnook-") as folder:
-            path: Path = self._api().download_file(ref.id, "model", file.name, local_dir=folder, **asked)
-            return path.read_bytes()
+        with self._open(ref, listing, file) as answer:
+            return bytes(answer.content)
 
     def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
         """The first bytes of a weight file."""
-        only = {"Range": f"bytes=0-{HEAD - 1}"}
-        answer = self._api().legacy.download_stream(ref.id, "model", file.name, _asked(listing.revision), headers=only)
-        with answer:
+        with self._open(ref, listing, file, {"Range": f"bytes=0-{HEAD - 1}"}) as answer:
             return next(answer.iter_content(HEAD), b"")
+
+    def _open(self, ref: ModelRef, listing: Listing, file: RepoFile, headers: dict[str, str] | None = None) -> Any:
+        # The client's own way to a single file draws a progress bar.
+        revision = _asked(listing.revision)
+        return self._api().legacy.download_stream(ref.id, "model", file.name, revision, headers=headers)
 
     def bring(self, ref: ModelRef, listing: Listing, files: Sequence[RepoFile], folder: Path, tally: Tally) -> None:
         """Through the client, which goes on with parts and compares checksums."""
@@ -145,7 +145,7 @@ def _facts(row: Any) -> dict[str, Any]:
     updated = row.last_modified
     return {
         "task": next(iter(row.tasks or ()), None),
-        "license": (row.license or "").lower().replace(" ", "-") or None,
+        "license": licence_id(row.license),
         "downloads": row.downloads,
         "likes": row.likes,
         "updated": updated.isoformat() if hasattr(updated, "isoformat") else None,

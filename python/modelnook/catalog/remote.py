@@ -35,7 +35,7 @@ from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.messages import t
 from modelnook.settings import current
 
-__all__ = ["HEAD", "Listing", "RemoteSource"]
+__all__ = ["HEAD", "Listing", "RemoteSource", "licence_id"]
 
 HEAD = 1 << 20
 """Bytes of a weight file that are asked for its header."""
@@ -247,6 +247,16 @@ class RemoteSource(Source):
             digest=digest_of(listing.files),
             **said,
         )
+
+
+def licence_id(name: str | None) -> str | None:
+    """A licence's name as an id, as other sources write it.
+
+    >>> licence_id("Apache License 2.0"), licence_id("MIT"), licence_id("")
+    ('apache-2.0', 'mit', None)
+    """
+    words = [word for word in (name or "").lower().split() if word not in ("license", "licence", "the")]
+    return "-".join(words) or None
 
 
 def _json(text: bytes) -> dict[str, Any]:

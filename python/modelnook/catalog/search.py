@@ -158,7 +158,8 @@ def room_at(info: ModelInfo) -> int | None:
     """Bytes free where a model would be downloaded to; None for one that is here."""
     if info.path or not (where := source(info.source)).networked:
         return None
-    place = Path(getattr(where, "cache", current().home))
+    cache = getattr(where, "cache", current().home)
+    place = Path(getattr(cache, "path", cache))
     there = next((p for p in (place, *place.parents) if p.is_dir()), None)
     return shutil.disk_usage(there).free if there else None
 
