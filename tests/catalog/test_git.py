@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -62,6 +63,17 @@ def test_info_without_a_byte_of_weights_that_git_can_leave_out(forge: GitStandIn
     plain = source.info(ModelRef("forge", "bob/plain"))
     assert (plain.revision, plain.parameters, plain.bytes) == (commit, None, None)
     assert "safetensors" in plain.formats
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
+def test_the_forge_speaks_to_git_lfs_itself(forge: GitStandIn, tmp_path: Path) -> None:
+    """What stands in for a forge is held by the client that others wrote."""
+    said = {"filter.lfs.smudge": "git-lfs smudge -- %f", "filter.lfs.clean": "git-lfs clean -- %f"}
+    filters = [word for name, value in said.items() for word in ("-c", f"{name}={value}")]
+    clone = ["git", *filters, "-c", "filter.lfs.required=true", "clone", "-q", f"{forge.url}/alice/tiny.git"]
+    done = subprocess.run([*clone, str(tmp_path / "clone")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "clone" / "model.safetensors").read_bytes() == WEIGHTS
 
 
 def test_branches_tags_and_commits(forge: GitStandIn, source: Source) -> None:

@@ -57,6 +57,9 @@ class GitStandIn(LoopbackServer):
                 self.objects[oid] = content
                 content = POINTER.format(oid=oid, size=len(content)).encode()
             (work / name).write_bytes(content)
+        if lfs:
+            rows = "".join(f"{name} filter=lfs diff=lfs merge=lfs -text\n" for name in sorted(lfs))
+            (work / ".gitattributes").write_text(rows)
         self._run("add", "-A", cwd=work)
         self._run("commit", "-q", "-m", "said", cwd=work)
         if tag:
