@@ -44,7 +44,6 @@ _BEGINNINGS = 100
 _COUNTED_WITHIN = 100_000
 _FACETS_SHOWN = 40
 _FACETS = {"t": "task", "k": "license", "g": "language", "f": "format", "d": "gated"}
-_LOCAL = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Page:
 
 
 class CatalogIndex:
-    """The indexes below a person's folder. Cheap to make; connections are kept, one a thread and file.
+    """The indexes below a person's folder. Cheap to make; connections are kept.
 
     Args:
         home: ``MODELNOOK_HOME``.
@@ -150,31 +149,50 @@ class CatalogIndex:
     def _file(self, source: str) -> Iterator[_File | None]:
         path = self.path(source)
         try:
-            yield _opened(path)
+            file = _borrowed(path)
+            yield file
+            if file:
+                _returned(file)
         except sqlite3.DatabaseError as error:
             raise StoreError("catalog.index_damaged", source=source, path=path, why=error) from error
 
 
-def _opened(path: Path) -> _File | None:
-    """This thread's connection to the file that the name means now."""
-    held: dict[Path, _File] = _LOCAL.__dict__.setdefault("files", {})
+# Searches run on threads of their own that end with them: connections wait here for the next one.
+_IDLE: dict[Path, list[_File]] = {}
+_LOCK = threading.Lock()
+_KEPT = 8
+
+
+def _borrowed(path: Path) -> _File | None:
+    """A connection to the file that the name means now, for one thread at a time."""
     try:
         inode = path.stat().st_ino
     except FileNotFoundError:
-        inode = -1
-    file = held.get(path)
-    if file and file.inode != inode:
+        return None
+    with _LOCK:
+        idle = _IDLE.pop(path, [])
+        current = [file for file in idle if file.inode == inode]
+        file = current.pop() if current else None
+        _IDLE[path] = current
+    for old in idle:
+        if old.inode != inode:
+            old.db.close()
+    file = file or _File(path, inode)
+    if file.schema == SCHEMA:
+        return file
+    # Of another version: it is read anew by the next refresh.
+    file.db.close()
+    return None
+
+
+def _returned(file: _File) -> None:
+    with _LOCK:
+        idle = _IDLE.setdefault(file.path, [])
+        kept = len(idle) < _KEPT
+        if kept:
+            idle.append(file)
+    if not kept:
         file.db.close()
-        del held[path]
-        file = None
-    if file is None and inode >= 0:
-        file = _File(path, inode)
-        if file.schema != SCHEMA:
-            # Of another version: it is read anew by the next refresh.
-            file.db.close()
-            return None
-        held[path] = file
-    return file
 
 
 class _File:
@@ -183,7 +201,8 @@ class _File:
     def __init__(self, path: Path, inode: int) -> None:
         self.path, self.inode = path, inode
         # It never changes under its inode: no locks are taken.
-        self.db = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+        address = f"{path.as_uri()}?mode=ro&immutable=1"
+        self.db = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA cache_size=-16000")
         self.schema = int(self.db.execute("PRAGMA user_version").fetchone()[0])
         self._facts: dict[int, list[Any]] = {}

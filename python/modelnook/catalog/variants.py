@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from modelnook.catalog.base import Query
 from modelnook.domain.model import ModelInfo
@@ -14,7 +16,7 @@ __all__ = ["exactly", "grouped", "one_row_each"]
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A fine-tune that is used this much beside its base is one that people look for by itself.
 _ITS_OWN = 0.05
-_NOT_OF_A_WORD = re.compile(r"[\W_]+")
+_DIVIDERS = dict.fromkeys(map(ord, string.punctuation + string.whitespace))
 
 
 def exactly(info: ModelInfo, text: str) -> bool:
@@ -23,10 +25,13 @@ def exactly(info: ModelInfo, text: str) -> bool:
     >>> exactly(ModelInfo("hub:a/all-MiniLM-L6-v2", "a/all-MiniLM-L6-v2", "hub"), "all minilm l6 v2")
     True
     """
-    said = _NOT_OF_A_WORD.sub("", text.lower())
-    return bool(said) and said in {
-        _NOT_OF_A_WORD.sub("", name.lower()) for name in (info.id, info.name, info.id.rpartition("/")[2])
-    }
+    said = _undivided(text)
+    return bool(said) and said in (_undivided(info.id), _undivided(info.id.rpartition("/")[2]), _undivided(info.name))
+
+
+@lru_cache(maxsize=1000)
+def _undivided(name: str) -> str:
+    return name.lower().translate(_DIVIDERS)
 
 
 def one_row_each(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
