@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -72,6 +73,31 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     assert (info.license, info.task, info.metrics["accuracy"]) == ("apache-2.0", "text-classification", 0.98)
     assert (info.path, info.base_model) == (None, "hub:google-bert/bert-base-uncased@abc")
     assert mn.publish("topics", "team:nlp/topics").ref == "team:nlp/topics@1", "the same again makes no version"
+
+
+def test_rows_kept_apart_are_told_first(place: Path, make: Make) -> None:
+    from modelnook.domain.dataset import DatasetRef
+    from modelnook.domain.recipe import Recipe
+    from modelnook.domain.run import RunRecord
+    from modelnook.store import Store
+
+    ref, rows = make(), DatasetRef("e" * 64, 1234, {}, "test")
+    for id, accuracy, measured, warnings in (
+        ("tested01", 0.961, "data", ()),
+        ("tested02", 0.999, "validation", ()),
+        ("tested03", 0.998, "data", ("seen in training",)),
+    ):
+        record = RunRecord(id, "topics", "evaluate", "finished", base=ref, data=rows.to_dict(), warnings=warnings)
+        record = dataclasses.replace(
+            record, metrics={"accuracy": accuracy}, report={"data": measured}, created=f"2026-11-25T0{id[-1]}:00:00Z"
+        )
+        Store().create_run(Recipe("evaluate", ref, rows, knobs={"measured_on": measured}), record)
+    card = mn.publish(ref, "team").card
+    results = card.partition("## Results")[2].partition("## ")[0]
+    assert "1,234 rows that were kept apart" in results
+    assert results.index("0.9610") < results.index("0.9800")
+    assert "0.999" not in card
+    assert "0.998" not in card
 
 
 def test_nothing_of_this_machine_and_no_row_goes_along(place: Path, make: Make, tmp_path: Path) -> None:
@@ -372,7 +398,10 @@ def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
     rows = [{"text": x, "label": y} for x, y in zip(columns["text"], columns["label"], strict=True)]
     base = tiny_model(tmp_path / "base")
     run = mn.finetune(str(base), rows, name="topics", epochs=1, max_length=16, track="none")
+    apart = tiny_rows(48, seed=7)
+    mn.evaluate("topics", [{"text": x, "label": y} for x, y in zip(apart["text"], apart["label"], strict=True)])
     done = mn.publish("topics", "team", license="internal", data_license="internal")
+    assert "48 rows that were kept apart" in done.card
     assert str(tmp_path) not in done.card
     assert str(tmp_path).encode() not in everything(place)
     assert not any(row["text"].encode() in everything(place) for row in rows[:20] if len(row["text"]) > 25)

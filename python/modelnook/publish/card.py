@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from modelnook.catalog.licences import terms
@@ -17,7 +18,7 @@ from modelnook.domain.run import RunRecord
 from modelnook.messages import t
 from modelnook.publish.licences import INTERNAL, Part
 
-__all__ = ["card", "energy"]
+__all__ = ["Made", "card", "energy"]
 
 # What hubs call a task that they don't know under our name.
 _PIPELINES = {
@@ -47,38 +48,47 @@ _WATTS = {"cpu": 65.0, "cuda": 300.0, "mps": 30.0}
 _LABELS = 40
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a model came to be.
+
+    ``record`` is its run's, ``tested`` that of its newest evaluation on rows kept apart; ``hardware`` is what the run
+    computed on, ``mask`` the word that the tokenizer leaves open.
+    """
+
+    record: RunRecord | None = None
+    tested: RunRecord | None = None
+    hardware: str = ""
+    mask: str = "[MASK]"
+
+
 def card(
     name: str,
     ref: str,
     info: ModelInfo,
     licence: str,
     parts: Sequence[Part],
-    record: RunRecord | None,
+    made: Made,
     files: Sequence[tuple[str, int, str]],
-    tags: Sequence[str],
-    hardware: str = "",
-    mask: str = "[MASK]",
 ) -> str:
     """The text of README.md.
 
     Args:
         ref: the reference without a version, as the call in the card uses it.
         files: ``(name, bytes, sha256)`` of everything else that is sent.
-        hardware: what the run computed on, where that is known.
-        mask: the word that the tokenizer leaves open.
     """
     sections = [
         f"# {_text(name)}",
-        _origin(info, record),
-        _use(ref, info, record, mask),
-        _results(record, info),
-        _training(record, hardware),
+        _origin(info, made.record),
+        _use(ref, info, made.record, made.mask),
+        _results(made, info),
+        _training(made.record, made.hardware),
         _labels(info),
         _licence(licence, parts),
         _checksums(files),
         t("publish.made_by"),
     ]
-    return _head(name, info, licence, record, tags) + "\n\n".join(filter(None, sections)) + "\n"
+    return _head(name, info, licence, made.record, info.tags) + "\n\n".join(filter(None, sections)) + "\n"
 
 
 def _head(name: str, info: ModelInfo, licence: str, record: RunRecord | None, tags: Sequence[str]) -> str:
@@ -160,20 +170,30 @@ def _use(ref: str, info: ModelInfo, record: RunRecord | None, mask: str) -> str:
     return f"## {t('publish.card_use')}\n\n```python\nimport modelnook as mn\n\n{call}\n```"
 
 
-def _results(record: RunRecord | None, info: ModelInfo) -> str:
-    metrics = record.metrics if record else info.metrics
-    if not metrics:
-        return ""
-    bases = sorted(record.baselines) if record else []
+def _results(made: Made, info: ModelInfo) -> str:
+    record, tested = made.record, made.tested
+    parts = []
+    if tested is not None:
+        rows = (tested.data or {}).get("rows")
+        parts += [t("publish.card_tested", rows=f"{rows:,}" if isinstance(rows, int) else "?"), _table(tested)]
+    if record is not None and record.metrics:
+        note = t("publish.card_validation" if record.kind == "finetune" else "publish.card_measured")
+        parts += [note, _table(record)]
+    elif tested is None and info.metrics:
+        parts.append(_table(RunRecord("", "", "", "", metrics=info.metrics)))
+    return f"## {t('publish.card_results')}\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _table(record: RunRecord) -> str:
+    """A row a metric: its value, its interval, and what each baseline reaches."""
+    bases = sorted(record.baselines)
     head = [t("publish.card_metric"), t("publish.card_value"), t("publish.card_interval"), *map(_text, bases)]
     lines = [_row(head), _row(["---"] * len(head))]
-    for name, value in metrics.items():
-        low_high = record.intervals.get(name) if record else None
+    for name, value in record.metrics.items():
+        low_high = record.intervals.get(name)
         cells = [_text(name), _figure(value), "–".join(map(_figure, low_high)) if low_high else ""]
-        cells += [_figure(record.baselines[b].get(name)) for b in bases] if record else []
-        lines.append(_row(cells))
-    note = t("publish.card_validation") if record and record.kind == "finetune" else ""
-    return f"## {t('publish.card_results')}\n\n" + "\n".join(lines) + (f"\n\n{note}" if note else "")
+        lines.append(_row([*cells, *(_figure(record.baselines[b].get(name)) for b in bases)]))
+    return "\n".join(lines)
 
 
 def _row(cells: Sequence[str]) -> str:

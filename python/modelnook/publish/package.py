@@ -21,7 +21,7 @@ from modelnook.domain.publication import Finding, Publication
 from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
 from modelnook.messages import t
-from modelnook.publish.card import card
+from modelnook.publish.card import Made, card
 from modelnook.publish.licences import Part, judge
 from modelnook.publish.record import name_of, portable, stripped
 from modelnook.publish.scan import scan_files
@@ -76,8 +76,8 @@ def pack(info: ModelInfo, folder: Path, asked: Asked) -> Package:
         contents[RUN_FILE] = json.dumps(portable(store, record), ensure_ascii=False, indent=1).encode()
     files = [(name, _size(content), digest(content)) for name, content in sorted(contents.items())]
     name = asked.target.partition(":")[2].rpartition("/")[2]
-    shown = stripped(record) if record else None
-    text = card(name, asked.target, entry, licence, parts, shown, files, entry.tags, _hardware(record), _mask(folder))
+    made = Made(stripped(record) if record else None, _tested(store, info), _hardware(record), _mask(folder))
+    text = card(name, asked.target, entry, licence, parts, made, files)
     contents["README.md"] = text.encode()
     found = _found(contents, entry, name)
     bad = [f for f in found if f.kind not in asked.allow]
@@ -110,6 +110,15 @@ def pack(info: ModelInfo, folder: Path, asked: Asked) -> Package:
 
 def _record(store: Store, info: ModelInfo) -> RunRecord | None:
     return store.run(info.run).record() if info.run else None
+
+
+def _tested(store: Store, info: ModelInfo) -> RunRecord | None:
+    """The newest evaluation on rows that the person kept apart; one that was warned of says less than it seems to."""
+    for record in store.index.runs(kind="evaluate", model=info.ref, limit=20):
+        apart = (record.report or {}).get("data") == "data" and not record.warnings
+        if record.state == "finished" and record.base == info.ref and record.origin == "local" and apart:
+            return stripped(record)
+    return None
 
 
 def _chosen(folder: Path, info: ModelInfo) -> tuple[dict[str, Path], list[str], list[ModelnookError]]:
