@@ -13,6 +13,7 @@ from tests.standins.hub import safetensors
 
 from modelnook.catalog.base import Parcel
 from modelnook.catalog.folder import describe
+from modelnook.catalog.search import resolve
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,6 +36,12 @@ def parcel(folder: Path, mark: str = "", *, alias: Sequence[str] = (), padding: 
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.read_bytes())
     info = describe(folder, ref="", id="spam", source="", license="mit")
     return Parcel({n: folder / n for n in made}, info, "anna", tuple(alias))
+
+
+def taken(ref: str) -> Path:
+    """The folder of a model, fetched in this process."""
+    found = resolve(ref)
+    return found.source.fetch(found.ref, lambda event: None)
 
 
 def python(code: str, *args: str, wrap: Sequence[str] = ()) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import PUBLISH, parcel, python
+from tests.catalog.team import PUBLISH, parcel, python, taken
 
 from modelnook import api
 from modelnook.catalog import shared_cache
@@ -91,7 +91,7 @@ def test_a_version_is_a_number_and_an_alias_moves(team: SharedSource, tmp_path: 
     assert resolve("team:spam@prod").ref == ModelRef("team", "spam", "2"), "a record must stay true"
     assert resolve("spam").ref == ModelRef("team", "spam", "2")
     assert "prod" in api.info("team:spam").summary
-    assert json.loads((api.pull("team:spam@1") / "config.json").read_text())["mark"] == "a"
+    assert json.loads((taken("team:spam@1") / "config.json").read_text())["mark"] == "a"
 
 
 def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path) -> None:
@@ -234,12 +234,12 @@ def test_a_wrong_content_is_not_kept(team: SharedSource, place: Path, tmp_path: 
     good = weights.read_bytes()
     weights.write_bytes(good[:-1] + b"x")
     with pytest.raises(StoreError, match=r"'model.safetensors' of 'team:spam@1' isn't what its checksum says"):
-        api.pull("team:spam")
+        taken("team:spam")
     weights.unlink()
     with pytest.raises(StoreError, match="is gone"):
-        api.pull("team:spam")
+        taken("team:spam")
     weights.write_bytes(good)
-    assert (api.pull("team:spam") / "model.safetensors").read_bytes() == good
+    assert (taken("team:spam") / "model.safetensors").read_bytes() == good
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_manifest_that_leaves_its_folder_is_refused(
     (place / blob(sha256(data).hexdigest())).write_bytes(data)
     pointer.write_text(json.dumps({**said, "version": 1, "manifest": f"sha256:{sha256(data).hexdigest()}"}))
     with pytest.raises(RefusedError, match="would lie outside") as caught:
-        api.pull("team:spam")
+        taken("team:spam")
     assert "\x1b" not in str(caught.value)
     assert not list(tmp_path.rglob("*evil*"))
 
@@ -269,11 +269,24 @@ def test_an_id_stays_in_its_place(id: str, team: SharedSource, tmp_path: Path) -
         lambda: team.fetch(ModelRef("team", id), quiet),
         lambda: team.fetch(ModelRef("team", id, "1"), quiet),
         lambda: team.publish(id, parcel(tmp_path / "m"), quiet),
+        lambda: team.here(ModelRef("team", id)),
+        lambda: team.discard(ModelRef("team", id)),
     ):
         with pytest.raises(UsageError, match="can't be the id of a model") as caught:
             call()
         assert "\x1b" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_removed_lies_in_the_cache(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m"), quiet)
+    folder = taken("team:spam")
+    team.discard(ModelRef("team", "spam", "../.."))
+    assert team.here(ModelRef("team", "spam", "../..")) is None
+    assert team.here(ModelRef("team", "spam")) == folder
+    team.discard(ModelRef("team", "spam"))
+    assert team.here(ModelRef("team", "spam")) is None
+    assert team.versions("spam") == [1]
 
 
 def test_an_entry_that_a_stranger_wrote_is_read_as_such(team: SharedSource, place: Path, tmp_path: Path) -> None:
@@ -342,7 +355,7 @@ from modelnook.domain.errors import ModelnookError
 from pathlib import Path
 from modelnook import api
 from modelnook.catalog.search import source
-from tests.catalog.team import parcel
+from tests.catalog.team import parcel, taken
 try:
     exec(sys.argv[1])
     print("done")
@@ -366,7 +379,7 @@ def test_a_read_only_mount_is_read(team: SharedSource, place: Path, tmp_path: Pa
     mount = f"mount --bind {place} {place}; mount -o remount,bind,ro {place}"
     made = f"source('team').publish('spam', parcel(Path({str(tmp_path / 'n')!r}), 'n'), print)"
     assert "mounted read-only" in mounted(mount, made)
-    assert mounted(mount, "api.pull('team:spam'); api.search('spam'); api.refresh_sources('team')") == "done\n"
+    assert mounted(mount, "taken('team:spam'); api.search('spam'); api.refresh_sources('team')") == "done\n"
     assert mounted(mount, f"api.add_source('again', {str(place)!r}, kind='folder')") == "done\n"
     other = tmp_path / "empty"
     other.mkdir()
@@ -382,9 +395,9 @@ def test_a_full_disk_says_so_and_loses_nothing(team: SharedSource, place: Path, 
     home = os.environ["MODELNOOK_HOME"]
     assert "disk_full" in mounted(
         f"cp {home}/settings.json /tmp/s-$$; mount -t tmpfs -o size=3m none {home}; mv /tmp/s-$$ {home}/settings.json",
-        "api.pull('team:spam')",
+        "taken('team:spam')",
     )
-    assert (api.pull("team:spam") / "model.safetensors").exists()
+    assert (taken("team:spam") / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import PUBLISH, parcel, python
+from tests.catalog.team import PUBLISH, parcel, python, taken
 from tests.standins.s3 import S3Server
 
 from modelnook import api
@@ -100,12 +100,12 @@ def test_a_lost_answer_makes_no_second_version(team: SharedSource, s3: S3Server,
 
 def test_without_its_server_what_is_here_is_used(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m"), quiet)
-    here = api.pull("team:spam")
+    here = taken("team:spam")
     api.offline("on")
-    assert api.pull("team:spam") == here
+    assert taken("team:spam") == here
     assert source("team").names() == ["spam"]
     with pytest.raises(OfflineError):
-        api.pull("team:spam@7")
+        taken("team:spam@7")
 
 
 def test_a_large_file_goes_in_parts_and_comes_whole(team: SharedSource, tmp_path: Path) -> None:

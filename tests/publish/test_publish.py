@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.catalog.team import taken
 from tests.publish.conftest import ROW
 
 import modelnook as mn
 from modelnook import api, cards
 from modelnook.catalog.base import RUN_FILE
 from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError, UnsupportedError, UsageError
+from modelnook.domain.model import ModelRef
+from modelnook.jobs.steps.pull import take_record
 from modelnook.messages import t
+from modelnook.store import Store
 
 Make = Callable[..., str]
 BASE = "hub:google-bert/bert-base-uncased@abc"
@@ -56,7 +60,7 @@ def test_a_dry_run_shows_all_and_sends_nothing(place: Path, make: Make) -> None:
 def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     done = mn.publish(make(), "team:nlp/topics", alias=["best", "prod"])
     assert (done.ref, done.sent) == ("team:nlp/topics@1", True)
-    folder = mn.pull("team:nlp/topics@prod")
+    folder = taken("team:nlp/topics@prod")
     card = (folder / "README.md").read_text()
     said = head(card)
     assert said["license"] == "apache-2.0"
@@ -79,7 +83,6 @@ def test_rows_kept_apart_are_told_first(place: Path, make: Make) -> None:
     from modelnook.domain.dataset import DatasetRef
     from modelnook.domain.recipe import Recipe
     from modelnook.domain.run import RunRecord
-    from modelnook.store import Store
 
     ref, rows = make(), DatasetRef("e" * 64, 1234, {}, "test")
     for id, accuracy, measured, warnings in (
@@ -128,7 +131,7 @@ def test_where_a_base_lay_stays_here(place: Path, make: Make, tmp_path: Path) ->
     said = {"base_model_name_or_path": str(tmp_path / "bases" / "minilm"), "peft_type": "LORA"}
     done = mn.publish(make(files={"adapter_config.json": json.dumps(said).encode()}), "team")
     assert str(tmp_path).encode() not in everything(place)
-    assert b'"minilm"' in (mn.pull("team:topics") / "adapter_config.json").read_bytes()
+    assert b'"minilm"' in (taken("team:topics") / "adapter_config.json").read_bytes()
     assert "adapter: local:topics@1, apache-2.0" in done.card
 
 
@@ -178,7 +181,7 @@ def test_a_colleagues_run_is_neither_last_nor_before_ones_own(
 
 def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
     mn.publish(make(), "team")
-    mn.pull("team:topics")
+    take_record(Store(), taken("team:topics"), ModelRef("team", "topics"))
     api.refresh_sources("team")
     assert [(r.origin, r.model) for r in mn.runs().items] == [("local", "local:topics@1")]
 
@@ -202,7 +205,6 @@ def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
     ],
 )
 def test_a_run_that_a_stranger_wrote_is_read_as_such(said: bytes, tmp_path: Path) -> None:
-    from modelnook.store import Store
     from modelnook.store.received import adopt
 
     made = adopt(Store(), said, "team", "team:x@1")
@@ -276,8 +278,6 @@ def test_licences_are_compared(
 
 def test_a_quantized_model_has_the_licences_of_all_before_it(place: Path, make: Make) -> None:
     from dataclasses import replace
-
-    from modelnook.store import Store
 
     first = make("first", license="cc-by-nc-4.0")
     second = make("second", license="apache-2.0", base=first)
@@ -413,7 +413,7 @@ def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
     exec(code[1].replace("mn.predict(", "answers = mn.predict("), said)
     assert said["answers"]["label"][0] in ("ham", "spam")
     mn.pull("team:topics")
-    [seen] = list(mn.runs())
+    [seen] = list(mn.runs(kind="finetune"))
     assert (seen.id, seen.metrics) == (run.id, run.metrics)
     assert "TrainingArguments" in seen.code()
     assert seen.history_table().rows

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.catalog.team import taken
 from tests.standins.s3 import S3Server
 
 import modelnook as mn
@@ -36,10 +37,10 @@ def test_a_colleague_finds_it_on_line_and_off(
     [row] = api.refresh_sources("team").rows
     assert row[:2] == ("team", 1)
     assert [(r.id, r.origin) for r in mn.runs().items] == [(theirs, "team")]
-    folder = mn.pull("team:nlp/topics@prod")
+    folder = taken("team:nlp/topics@prod")
     api.offline("on")
     assert mn.search("topics", source="team").items[0].id == "nlp/topics"
-    assert mn.pull("team:nlp/topics") == folder
+    assert taken("team:nlp/topics") == folder
     with pytest.raises(OfflineError):
         mn.publish(str(folder), "team:other", license="internal")
     assert b"not-a-secret" not in b"".join(p.read_bytes() for p in home().rglob("*") if p.is_file())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.catalog.team import taken
 from tests.standins.hub import HubStandIn, safetensors
 
 import modelnook as mn
@@ -40,7 +41,7 @@ def test_it_is_private_with_a_version_and_an_alias(hub: HubStandIn, make: Make) 
     assert {n for n, _, _ in done.files.rows} == set(files) - {".gitattributes"}
     assert hub.repo("anna/topics").refs.keys() >= {"main", "v1", "prod"}
     assert hub.seen("PUT /_lfs/"), "weights go as LFS where there is no Xet"
-    folder = mn.pull("work:anna/topics@v1")
+    folder = taken("work:anna/topics@v1")
     assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
     assert mn.info("work:anna/topics").license == "apache-2.0"
 
@@ -69,7 +70,7 @@ def test_where_there_is_xet_it_goes_by_xet(weights: int, hub: HubStandIn, make: 
     assert not hub.seen("PUT /_lfs/")
     assert hub.seen("xet-write-token")
     assert hub.files("anna/topics")["model.safetensors"] == data
-    assert (mn.pull("work:anna/topics") / "model.safetensors").read_bytes() == data
+    assert (taken("work:anna/topics") / "model.safetensors").read_bytes() == data
 
 
 def test_again_is_no_new_version_and_a_change_is(hub: HubStandIn, make: Make) -> None:
@@ -177,13 +178,14 @@ def test_a_bad_id_is_not_asked(hub: HubStandIn, make: Make) -> None:
 
 def test_the_token_is_kept_nowhere(hub: HubStandIn, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     mn.publish(make(), "work", alias="prod")
-    mn.pull("work:anna/topics")
+    taken("work:anna/topics")
     kept = [p for p in home().rglob("*") if p.is_file() and TOKEN.encode() in p.read_bytes()]
     assert kept == []
     assert not any(TOKEN.encode() in data for data in hub.files("anna/topics").values())
     assert TOKEN not in "".join(capsys.readouterr())
 
 
+@pytest.mark.slow
 def test_a_colleague_sees_the_run_of_a_hubs_model(
     hub: HubStandIn, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,5 +193,5 @@ def test_a_colleague_sees_the_run_of_a_hubs_model(
     monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "colleague"))
     api.add_source("work", hub.url, token_env="WORK_TOKEN")
     mn.pull("work:anna/topics")
-    [run] = list(mn.runs())
+    [run] = list(mn.runs(kind="finetune"))
     assert (run.origin, run.metrics["accuracy"]) == ("work", 0.98)

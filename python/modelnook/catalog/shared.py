@@ -227,8 +227,9 @@ class SharedSource(Source):
 
     def here(self, ref: ModelRef) -> Path | None:
         """The folder of a version that was brought here; without one, of the newest that was."""
-        number = ref.revision or self.cache.newest(ref.id)
-        return self.cache.folder(ref.id, number) if number else None
+        id = check_id(ref.id, self.name)
+        number = ref.revision or self.cache.newest(id)
+        return self.cache.folder(id, number) if number and number.isdecimal() else None
 
     def held(self) -> list[Held]:
         """Every version that was brought here."""
@@ -236,7 +237,8 @@ class SharedSource(Source):
 
     def discard(self, ref: ModelRef) -> None:
         """Remove what was brought of a model; what the team has stays."""
-        self.cache.discard(ref.id, ref.revision)
+        if ref.revision is None or ref.revision.isdecimal():
+            self.cache.discard(check_id(ref.id, self.name), ref.revision)
 
     def content(self, digest: str, shown: str) -> bytes:
         """A small blob, checked.
