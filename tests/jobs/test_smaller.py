@@ -67,6 +67,7 @@ def test_trim_gives_a_model_like_any_other(topics: Run, here: None) -> None:
     assert (run.state, run.kind, run.model) == ("finished", "trim", "local:topics-trim@1")
     report = run.report
     assert report["drop"] == 0
+    assert report["unseen"]["drop"] <= 0.01
     assert report["after"]["tokens"] < report["before"]["tokens"]
     assert report["after"]["bytes"] < report["before"]["bytes"]
     assert report["after"]["parameters"] < report["before"]["parameters"]
@@ -158,6 +159,17 @@ def test_a_chain_says_what_each_step_did(topics: Run) -> None:
     said = cards.text(run)
     assert all(step in said for step in ("distil:layers:2", "trim", "int8:torchao", "as it was"))
     assert len(said.splitlines()) <= 12
+
+
+def test_trim_says_what_new_texts_lose(topics: Run, here: None) -> None:
+    """Words that no training row had stay because these rows have them; the report says what if they hadn't."""
+    rng = random.Random(5)
+    new = [{"text": " ".join(rng.choice(MANY[-12:]) for _ in range(8))} for _ in range(120)]
+    report = mn.trim("topics", data=new, max_drop=1.0).report
+    assert report["after"]["metrics"]["agreement"] == 1
+    assert report["unseen"]["value"] < 1
+    with pytest.raises(ModelnookError, match="trim was refused: agreement falls from 1"):
+        mn.trim("topics", data=new, max_drop=0.0)
 
 
 def unclear() -> list[dict[str, str]]:
