@@ -19,6 +19,7 @@ from modelnook import cards
 from modelnook.cli import main
 from modelnook.domain.errors import ConflictError, NotFoundError, OfflineError, RefusedError
 from modelnook.run import Run
+from modelnook.settings import home, save
 from modelnook.store import Store
 
 REF = "hub:alice/large"
@@ -165,3 +166,21 @@ def test_it_waits_for_no_device(hub: HubStandIn) -> None:
     store = Store()
     assert device_lease(store, pick()).take(0)
     assert mn.pull("hub:alice/tiny").is_dir()
+
+
+@pytest.mark.slow
+def test_an_added_endpoints_token_reaches_the_download_and_no_file(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_token("canary_token", "alice")
+    monkeypatch.setenv("TEAM_TOKEN", "canary_token")
+    parts = {"config.json": "{}", "model.safetensors": safetensors({"w": (3, 3)})}
+    hub.add_repo("alice/secret", parts, private=True)
+    save(sources=[{"name": "team", "url": hub.url, "kind": "hub", "token_env": "TEAM_TOKEN"}])
+    folder = mn.pull("team:alice/secret")
+    assert isinstance(folder, Path)
+    assert (folder / "model.safetensors").read_bytes() == parts["model.safetensors"]
+    assert folder.is_relative_to(home() / "cache" / "hub")
+    written = [f for f in home().rglob("*") if f.is_file()]
+    assert any(f.name == "state.json" for f in written)
+    assert not [f for f in written if b"canary_token" in f.read_bytes()]
