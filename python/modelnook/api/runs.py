@@ -19,14 +19,17 @@ def runs(
     query: str | None = None,
     limit: int = 100,
 ) -> RunList:
-    """The runs of this machine and, where W&B is online, of the W&B project; newest first."""
+    """The runs of this machine and, where W&B is online, of the W&B project; newest first.
+
+    Downloads that are done are listed with ``kind="pull"`` alone.
+    """
     from modelnook.domain.run import STATES
 
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES)
     store = Store()
     found = store.runs(state=state, kind=kind, model=model, query=query, limit=limit)
-    return RunList(tuple(found), store, store.index.count())
+    return RunList(tuple(found), store, store.index.count(shown=kind is None))
 
 
 def run_of(run: str | Run = "last") -> Run:

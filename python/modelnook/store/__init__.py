@@ -131,11 +131,14 @@ class Store:
         query: str | None = None,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Runs as they are, newest first; those whose worker died since they were written read ``crashed``."""
+        """Runs as they are, newest first; those whose worker died since they were written read ``crashed``.
+
+        Downloads that are done are left out unless a kind is named.
+        """
         if not self.index.path.exists():
             self._fill(self.index)
         self.reconcile()
-        found = self.index.runs(state=state, kind=kind, model=model, query=query, limit=limit)
+        found = self.index.runs(state=state, kind=kind, model=model, query=query, shown=kind is None, limit=limit)
         return [replace(r, stopping=True) if r.live and self.run(r.id).stop_requested() else r for r in found]
 
     def reconcile(self) -> list[str]:

@@ -36,6 +36,9 @@ _NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "ceph", "lustre", "gluster
 _KEPT_CHANGES = 5000
 
 
+_SHOWN = "NOT (kind='pull' AND state='finished')"
+
+
 class Index:
     """Opened by any number of processes and threads; one connection a thread.
 
@@ -100,10 +103,11 @@ class Index:
         model: str | None = None,
         query: str | None = None,
         identity: str | None = None,
+        shown: bool = False,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Runs, newest first, as they were last written."""
-        where, values = ["1"], []
+        """Runs, newest first, as they were last written; ``shown``: without downloads that are done."""
+        where, values = [_SHOWN if shown else "1"], []
         for column, value in (("state", state), ("kind", kind), ("identity", identity)):
             if value:
                 where.append(f"{column}=?")
@@ -142,10 +146,10 @@ class Index:
             rows = db.execute("SELECT record FROM runs WHERE state IN (?,?) AND origin='local' ORDER BY created", LIVE)
             return [RunRecord.from_dict(json.loads(r["record"])) for r in rows.fetchall()]
 
-    def count(self) -> int:
-        """How many runs there are."""
+    def count(self, *, shown: bool = False) -> int:
+        """How many runs there are; ``shown``: without downloads that are done."""
         with self._db() as db:
-            return int(db.execute("SELECT count(*) FROM runs").fetchone()[0])
+            return int(db.execute(f"SELECT count(*) FROM runs WHERE {_SHOWN if shown else '1'}").fetchone()[0])
 
     def put_models(self, source: str, infos: Iterable[ModelInfo], *, env: str = "", replace: bool = False) -> None:
         """Keep a source's entries; ``replace`` forgets its others of the same environment."""
