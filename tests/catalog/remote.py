@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.standins.hub import safetensors
 
 from modelnook.catalog.base import Source
 from modelnook.catalog.search import source
+from modelnook.domain.errors import StoreError
 from modelnook.domain.event import Event
+from modelnook.domain.model import ModelRef
 from modelnook.settings import current, save
 
 CARD = b"---\nlicense: mit\nlanguage:\n- zh\npipeline_tag: text-classification\nbase_model: b/base\n---\n# Tiny\n"
@@ -41,3 +44,18 @@ def added(name: str, url: str, kind: str, **more: Any) -> Source:
     held = [s for s in current().sources if s["name"] != name]
     save(sources=[*held, {"name": name, "url": url, "kind": kind, **more}])
     return source(name)
+
+
+def fills_up(source: Any, ref: ModelRef, part: str) -> None:
+    """A disk without room left at the place of a part: one sentence, and nothing that passes for the model."""
+    revision = source.info(ref).revision
+    target = source.cache.path_of(ref.id, revision)
+    stage = target.with_name(f".{target.name}.part")
+    stage.mkdir(parents=True)
+    (stage / part).symlink_to("/dev/full")
+    with pytest.raises(StoreError, match="no room"):
+        source.fetch(ref, quiet)
+    assert source.here(ref) is None
+    assert not target.exists()
+    (stage / part).unlink()
+    assert files(source.fetch(ref, quiet)) == NEEDED

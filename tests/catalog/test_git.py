@@ -30,7 +30,7 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, quiet
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet
 
 pytestmark = pytest.mark.skipif(not can_serve(), reason="needs git and git-http-backend")
 pytest.importorskip("dulwich")
@@ -202,6 +202,11 @@ def test_pickles_need_leave_and_there_is_no_list(forge: GitStandIn, source: Sour
         source.fetch(ModelRef("forge", "old/model"), quiet)
     with pytest.raises(UnsupportedError, match="no list of models"):
         source.listing(10)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_leaves_nothing_half_visible(forge: GitStandIn, source: Source) -> None:
+    fills_up(source, TINY, "model.safetensors.incomplete")
 
 
 def test_the_verbs_reach_it(forge: GitStandIn, source: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, quiet
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet
 
 pytest.importorskip("kagglehub")
 
@@ -134,6 +135,11 @@ def test_a_name_that_is_none(site: KaggleStandIn, source: Source, id: str) -> No
     with pytest.raises(UsageError, match="name of a model on Kaggle"):
         source.info(ModelRef("kaggle", id))
     assert not site.requests
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_leaves_nothing_half_visible(site: KaggleStandIn, source: Source) -> None:
+    fills_up(source, TINY, "model.safetensors")
 
 
 def test_the_verbs_reach_it(site: KaggleStandIn, source: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, quiet
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet
 
 pytest.importorskip("modelscope_hub")
 
@@ -146,6 +147,11 @@ def test_a_name_that_is_none(site: ModelScopeStandIn, source: Source) -> None:
         with pytest.raises(UsageError, match="owner/name"):
             source.info(ModelRef("scope", id))
     assert not site.requests
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_leaves_nothing_half_visible(site: ModelScopeStandIn, source: Source) -> None:
+    fills_up(source, TINY, "model.safetensors.incomplete")
 
 
 def test_the_verbs_reach_it(site: ModelScopeStandIn, source: Source) -> None:
