@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from modelnook.api.cache import cache, rm_cached
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
-from modelnook.api.models import info, list, load, predict, ps, pull, pulled, rename, rm, search, unload
+from modelnook.api.models import info, list, load, predict, ps, rename, rm, search, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.publishing import alias, publish
+from modelnook.api.pulling import pull, pulled
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
 from modelnook.api.shrinking import distil, prune, shrink, trim
 from modelnook.api.training import finetune

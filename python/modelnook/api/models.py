@@ -6,18 +6,15 @@ import builtins
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import spec_of
-from modelnook.domain.errors import ConflictError, OfflineError, UnsupportedError, UsageError
+from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.domain.table import Table
 from modelnook.measure.memory import free, need
 from modelnook.messages import t
 from modelnook.model import Model
-from modelnook.run import Run
-from modelnook.settings import current
 from modelnook.store import Store
 
 __all__ = [
@@ -29,8 +26,6 @@ __all__ = [
     "load",
     "predict",
     "ps",
-    "pull",
-    "pulled",
     "rename",
     "rm",
     "search",
@@ -226,54 +221,6 @@ def info(ref: str) -> ModelInfo:
         terms=terms(found.license),
         disk_free=room_at(found),
     )
-
-
-def pull(ref: str, *, background: bool = False) -> Path | Run:
-    """The local folder of a model, downloaded and verified first where it isn't here.
-
-    The download is a process of its own: it outlives the kernel that asked; whoever asks for the same model joins it.
-    The record of the run that made it, where it was published with one, is listed among the runs.
-
-    Args:
-        background: give the download's run at once; its ``report["path"]`` is the folder when it has finished.
-
-    Raises:
-        NotFoundError, RefusedError, OfflineError, StoreError: one sentence each on what is missing.
-        ConflictError: it was stopped; asked again it goes on where it was.
-    """
-    from modelnook.catalog.search import locate, resolve
-    from modelnook.domain.recipe import Recipe
-    from modelnook.jobs.steps.pull import take_record
-    from modelnook.jobs.submit import submit
-
-    try:
-        wanted = resolve(ref)
-    except OfflineError as error:
-        # The download itself has the patience to wait a limit out.
-        if error.code != "hub.rate_limit":
-            raise
-        wanted = locate(ref)
-    folder = wanted.source.here(wanted.ref) if wanted.ref.revision or not wanted.source.networked else None
-    if folder:
-        take_record(Store(), folder, wanted.ref)
-        return folder
-    if current().hub_offline if wanted.source.kind == "hub" else current().offline:
-        # Nothing is brought now: it says so at once, or gives what is here.
-        return wanted.source.fetch(wanted.ref, lambda event: None)
-    run = submit(Store(), Recipe("pull", str(wanted.ref), name=str(wanted.ref.at(None))))
-    return run if background else pulled(run.wait())
-
-
-def pulled(run: Run) -> Path:
-    """The folder that a download has filled.
-
-    Raises:
-        ConflictError: it was stopped first.
-    """
-    record = run.record
-    if record.state != "finished" or not record.report:
-        raise ConflictError("hub.stopped", ref=record.base)
-    return Path(record.report["path"])
 
 
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto") -> Model:
