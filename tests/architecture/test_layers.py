@@ -23,6 +23,7 @@ FLOORS = {
     "data": 1,
     "tasks": 1,
     "tracking": 1,
+    "classic": 2,
     "runtime": 2,
     "measure": 2,
     "training": 2,

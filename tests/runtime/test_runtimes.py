@@ -8,6 +8,8 @@ import pytest
 
 from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import RUNTIMES
+from modelnook.tasks.text_classification import TextClassification
+from modelnook.testing.models import tiny_rows
 from modelnook.testing.runtimes import RuntimeSuite
 
 
@@ -51,6 +53,29 @@ class TestTorchAo(RuntimeSuite):
     @classmethod
     def make(cls, trained: Path, folder: Path) -> Path:
         return quantized("torchao", trained, folder)
+
+
+class TestSklearn(RuntimeSuite):
+    name = "sklearn"
+    tolerance = 0.0
+    imports_torch = False
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip("sklearn")
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        from modelnook.classic.base import write
+        from modelnook.classic.tfidf import Tfidf
+
+        spec, rows = TextClassification(), tiny_rows(256)
+        model = Tfidf.learn(spec, rows, ["ham", "spam"])
+        assert model is not None
+        folder.mkdir()
+        write(model, folder, task=spec.name, labels=["ham", "spam"])
+        return folder
 
 
 def test_rows_stand_in_order() -> None:

@@ -15,6 +15,7 @@ from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
 __all__ = [
+    "CLASSIC",
     "Tensor",
     "card_head",
     "describe",
@@ -28,6 +29,9 @@ __all__ = [
 
 Tensor = tuple[str, str, tuple[int, ...]]
 """``(name, dtype, shape)``."""
+
+CLASSIC = "sklearn.safetensors"
+"""The arrays of a model that was learnt from rows alone; see :mod:`modelnook.classic`."""
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
 
@@ -168,6 +172,8 @@ def formats_of(names: Iterable[str]) -> tuple[str, ...]:
     """The weight formats among file names, in the order in which a runtime would prefer them."""
     endings = {"safetensors": ".safetensors", "onnx": ".onnx", "gguf": ".gguf", "openvino": ".xml"}
     names = list(names)
+    if CLASSIC in names:
+        return ("sklearn",)
     found = [kind for kind, ending in endings.items() if any(n.endswith(ending) for n in names)]
     if any(n.endswith(_PICKLES) for n in names):
         found.append("pickle")

@@ -8,35 +8,44 @@ are the same on grey thumbnails of images and on the mean spectrum of sounds, of
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelnook.domain.errors import ModelnookError
+from modelnook.classic.base import Classic
+from modelnook.classic.linear import Linear, log_shares
+from modelnook.classic.tfidf import Tfidf
+from modelnook.classic.trees import Trees
+from modelnook.classic.words import unspaced
+from modelnook.domain.dataset import FEATURE
+from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.measure.answer_baselines import lexical
 from modelnook.measure.features import pixels, spectrum
-from modelnook.measure.table_baselines import trees
 from modelnook.measure.tag_baselines import lookup, majority_words
-from modelnook.measure.text_baselines import cosine, majority_each, mean, ridge, tfidf_each
-from modelnook.measure.words import MOST_FEATURES, unspaced, weighed
+from modelnook.measure.text_baselines import cosine, majority_each, mean
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.text import as_text
 
 __all__ = ["BASELINES", "baselines", "unspaced"]
 
 MOST_ROWS = 20_000
+# One model a label: rows x labels is what their time grows with.
+MOST_ROWS_X_LABELS = 200_000
+MOST_TABLE_ROWS = 50_000
 # Images and sounds are decoded, which takes milliseconds each.
 MOST_FILES = 5_000
-# With many classes each iteration costs classes x features: fewer of either keep it within seconds.
-MANY_CLASSES = 50
 SEED = 13
 
 
 def baselines(
-    spec: Spec | type[Spec], train: Columns | None, evaluation: Columns, labels: Sequence[str]
+    spec: Spec | type[Spec],
+    train: Columns | None,
+    evaluation: Columns,
+    labels: Sequence[str],
+    *,
+    but: str | None = None,
 ) -> dict[str, dict[str, float]]:
     """Name -> metrics on the evaluation rows, for each of the task's baselines that can be had.
 
@@ -44,16 +53,18 @@ def baselines(
         train: role -> values of the rows to learn from; None: the evaluation rows, by baselines that only count.
         evaluation: role -> values, with targets.
         labels: the names in the order of the model's outputs.
+        but: one that is left out, because it is the model that is judged.
     """
     task = spec() if isinstance(spec, type) else spec
     truth = task.truth(evaluation, labels)
     if truth is None or not len(truth):
         return {}
     found = {}
-    for name in task.baselines:
-        outputs = BASELINES[name](task, train, evaluation, labels)
+    for row in task.baselines:
+        name = row.partition(":")[0]
+        outputs = BASELINES[row](task, train, evaluation, labels) if name != but else None
         if outputs is not None:
-            found[name.partition(":")[0]] = task.score(truth, outputs, labels)
+            found[name] = task.score(truth, outputs, labels)
     return found
 
 
@@ -65,42 +76,36 @@ def _majority(task: Spec, train: Columns | None, evaluation: Columns, labels: Se
 
 
 def _tfidf(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    return _learnt(Tfidf, task, train, evaluation, labels, MOST_ROWS)
+
+
+def _tfidf_each(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
+    most = min(MOST_ROWS, MOST_ROWS_X_LABELS // max(1, len(labels)))
+    return _learnt(Tfidf, task, train, evaluation, labels, most)
+
+
+def _trees(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
     if train is None:
         return None
-    texts, asked = task.texts(train), task.texts(evaluation)
-    known = np.asarray(task.truth(train, labels))
-    if texts is None or asked is None or len(set(known.tolist())) < 2:
+    # Rows to judge on may lack a column, or hold a text where there were numbers: what can't be read says nothing.
+    there = {role: values for role, values in train.items() if role in evaluation or not role.startswith(FEATURE)}
+    try:
+        model = Trees.learn(task, there, labels, most=MOST_TABLE_ROWS)
+    except (ImportError, UnsupportedError):
         return None
-    return _regression(texts, known, asked, len(labels))
+    return None if model is None else model.outputs(task, evaluation, strict=False)
 
 
-def _regression(
-    texts: list[str], known: NDArray[Any], asked: Sequence[Any], classes: int
-) -> NDArray[np.float64] | None:
-    if len(texts) > MOST_ROWS:
-        taken = np.random.default_rng(SEED).choice(len(texts), MOST_ROWS, replace=False)
-        texts, known = [texts[i] for i in taken], known[taken]
-    found = weighed(texts, asked, features=MOST_FEATURES // (4 if classes > MANY_CLASSES else 1))
-    if found is None:
-        # Not one word in all of the texts, or no scikit-learn.
+def _learnt(
+    kind: type[Classic], task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str], most: int
+) -> Any:
+    if train is None:
         return None
-    return _logistic(found[0], known, found[1], classes, strength=10.0)
-
-
-def _logistic(seen: Any, known: NDArray[Any], asked: Any, classes: int, *, strength: float) -> NDArray[np.float64]:
-    """Log probabilities of shape (rows asked, classes) by logistic regression; ``strength`` is the inverse of its
-    regularisation."""
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(C=strength, max_iter=50 if classes > MANY_CLASSES else 200, tol=1e-3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(seen, known)
-        guessed = model.predict_log_proba(asked)
-    # Classes that training never saw get a probability that is all but none.
-    outputs = np.full((asked.shape[0], classes), np.log(1e-9))
-    outputs[:, model.classes_] = np.maximum(guessed, np.log(1e-9))
-    return outputs
+    try:
+        model = kind.learn(task, train, labels, most=most)
+    except ImportError:
+        return None
+    return None if model is None else model.outputs(task, evaluation)
 
 
 def _pixels(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
@@ -133,7 +138,8 @@ def _on_features(
     except (ImportError, ModelnookError, ValueError):
         return None
     scaler = StandardScaler().fit(seen)
-    return _logistic(scaler.transform(seen), known[taken], scaler.transform(asked), len(labels), strength=0.1)
+    linear, classes = Linear.logistic(scaler.transform(seen), known[taken], strength=0.1)
+    return log_shares(linear(scaler.transform(asked)), classes, len(labels))
 
 
 def _copy(task: Spec, train: Columns | None, evaluation: Columns, labels: Sequence[str]) -> Any:
@@ -155,9 +161,9 @@ BASELINES: dict[str, Baseline] = {
     "spectrum": _spectrum,
     "tfidf": _tfidf,
     "tfidf:cosine": cosine,
-    "tfidf:each": tfidf_each,
-    "tfidf:ridge": ridge,
-    "trees": trees,
+    "tfidf:each": _tfidf_each,
+    "tfidf:ridge": _tfidf,
+    "trees": _trees,
 }
 """Name -> outputs on the evaluation rows, of the form that the task scores; None where it can't be had.
 

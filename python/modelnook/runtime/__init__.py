@@ -20,6 +20,12 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
             requires=("numpy", "onnxruntime", "tokenizers"),
             extra="onnx",
         ),
+        "sklearn": Entry(
+            "modelnook.runtime.sklearn:SklearnRuntime",
+            "TF-IDF and boosted trees: a fraction of a millisecond, needs no PyTorch",
+            requires=("numpy", "sklearn", "safetensors"),
+            extra="train",
+        ),
         "transformers": Entry(
             "modelnook.runtime.transformers:TransformersRuntime",
             "PyTorch: every safetensors model, on a CPU or a GPU",
@@ -30,7 +36,7 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
 )
 
 # Format of the weights -> the runtime that runs it, the quickest first.
-_RUNS = {"onnx": "onnx", "torchao": "transformers", "safetensors": "transformers"}
+_RUNS = {"sklearn": "sklearn", "onnx": "onnx", "torchao": "transformers", "safetensors": "transformers"}
 
 
 def pick(path: Path) -> str:

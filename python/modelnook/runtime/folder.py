@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.folder import task_in
+from modelnook.catalog.folder import CLASSIC, task_in
 
 __all__ = ["config", "formats", "labels", "learnt", "max_length", "pad_id", "quantized", "task_of"]
 
@@ -33,12 +33,15 @@ def config(path: Path) -> dict[str, Any]:
 
 
 def formats(path: Path) -> tuple[str, ...]:
-    """The formats of a folder's weights: ``onnx``, ``torchao``, ``safetensors``, ``gguf``, ``pickle``, sorted."""
+    """The formats of a folder's weights: ``onnx``, ``torchao``, ``safetensors``, ``sklearn``, ``gguf``, ``pickle``,
+    sorted."""
     found = set()
     names = {p.name for p in path.iterdir()} if path.is_dir() else set()
     if "model.onnx" in names:
         found.add("onnx")
-    if any(n.endswith(".safetensors") for n in names):
+    if CLASSIC in names:
+        found.add("sklearn")
+    elif any(n.endswith(".safetensors") for n in names):
         method = (config(path).get("quantization_config") or {}).get("quant_method")
         found.add("torchao" if method == "torchao" else "safetensors")
     if any(n.endswith(".gguf") for n in names):

@@ -1,0 +1,99 @@
+"""Texts as TF-IDF weights of words and pairs of words, or of characters where a script puts no spaces between words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelnook.tasks.text import as_text
+
+__all__ = ["MOST_CHARS", "MOST_FEATURES", "SHAPES", "Words", "unspaced", "weighed"]
+
+MOST_CHARS = 4_000
+MOST_FEATURES = 50_000
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "word": {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
+    "char": {"ngram_range": (1, 3), "analyzer": "char"},
+}
+"""What is counted, as arguments of scikit-learn's ``TfidfVectorizer``."""
+
+# Chinese, Japanese, Thai, Lao, Burmese and Khmer are written without spaces; Korean isn't.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+def unspaced(texts: Sequence[str], share: float = 0.2) -> bool:
+    """Whether a good part of the characters belongs to a script without spaces between words.
+
+    >>> unspaced(["房间很干净，服务也好"]), unspaced(["a clean room"])
+    (True, False)
+    """
+    text = "".join(text[:500] for text in texts[:500])
+    return len(_UNSPACED.findall(text)) > share * max(len(text), 1)
+
+
+class Words:
+    """The terms that are counted and how rare each is; ``by`` is ``word`` or ``char``."""
+
+    def __init__(self, vectorizer: Any, by: str) -> None:
+        self._vectorizer, self.by = vectorizer, by
+
+    @classmethod
+    def learn(cls, texts: Sequence[Any], features: int = MOST_FEATURES) -> tuple[Self, Any] | None:
+        """The terms of texts, and the texts' own weights; None where no text has a term.
+
+        Raises:
+            ImportError: scikit-learn isn't installed.
+        """
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        cut = [as_text(x)[:MOST_CHARS] for x in texts]
+        by = "char" if unspaced(cut) else "word"
+        vectorizer = TfidfVectorizer(sublinear_tf=True, max_features=features, dtype=np.float32, **SHAPES[by])
+        try:
+            weights = vectorizer.fit_transform(cut)
+        except ValueError:
+            return None
+        return cls(vectorizer, by), weights
+
+    @classmethod
+    def of(cls, terms: Sequence[str], idf: NDArray[np.float32], by: str) -> Self:
+        """Known terms with their weights, in the order of the features."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        vectorizer = TfidfVectorizer(
+            sublinear_tf=True, dtype=np.float32, vocabulary={term: i for i, term in enumerate(terms)}, **SHAPES[by]
+        )
+        vectorizer.idf_ = idf
+        return cls(vectorizer, by)
+
+    @property
+    def terms(self) -> list[str]:
+        """The terms in the order of the features."""
+        return [str(term) for term in self._vectorizer.get_feature_names_out()]
+
+    @property
+    def idf(self) -> NDArray[np.float32]:
+        """Each term's inverse document frequency."""
+        found: NDArray[np.float32] = np.asarray(self._vectorizer.idf_, dtype=np.float32)
+        return found
+
+    def weigh(self, texts: Sequence[Any]) -> Any:
+        """A sparse matrix of shape (texts, features), float32, rows of length one."""
+        return self._vectorizer.transform([as_text(x)[:MOST_CHARS] for x in texts])
+
+
+def weighed(seen: Sequence[Any], *asked: Sequence[Any], features: int = MOST_FEATURES) -> tuple[Any, ...] | None:
+    """Sparse matrices of shape (texts, features), rows of length one: of ``seen``, then of each ``asked``.
+
+    The words and their weights come from ``seen``. None where scikit-learn is missing, or where no text has a word.
+    """
+    try:
+        found = Words.learn(seen, features)
+    except ImportError:
+        return None
+    return None if found is None else (found[1], *(found[0].weigh(texts) for texts in asked))
