@@ -7,7 +7,7 @@ import sys
 from modelnook.finetune import METHODS
 from modelnook.tasks import TASKS
 
-ORDER = ("full", "lora", "dora", "head", "last-k", "few-shot")
+ORDER = ("full", "lora", "dora", "head", "last-k", "few-shot", "tfidf", "trees")
 
 
 def main() -> None:

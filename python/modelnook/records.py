@@ -10,7 +10,7 @@ from modelnook.domain.table import Table, jsonable
 from modelnook.run import Run
 from modelnook.store import Store
 
-__all__ = ["code", "compare", "delete", "history", "log", "reindex"]
+__all__ = ["code", "compare", "delete", "history", "issues", "log", "reindex"]
 
 
 def code(run: str | Run = "last") -> str:
@@ -33,6 +33,11 @@ def history(run: str | Run = "last", *, points: int = 500) -> dict[str, Any]:
     except OfflineError as error:
         return {"series": {}, "total": 0, "note": str(error)}
     return {"series": jsonable(series.sampled(max(3, points))), "total": series.total(), "note": ""}
+
+
+def issues(run: str | Run = "last") -> Table:
+    """The rows of a training run whose label looks wrong, the most doubtful first."""
+    return run_of(run).label_issues_table()
 
 
 def delete(run: str | Run) -> Run:

@@ -26,7 +26,7 @@ class Entry:
     """``target`` is ``module:Object``; ``requires`` are import names; ``extra`` is what ``modelnook[extra]`` installs.
 
     ``light`` is a second target for the declarative half, where the first one imports heavy packages.
-    ``gpu`` marks what can't run on a CPU.
+    ``gpu`` marks what can't run on a CPU, ``alone`` a method that needs no base model.
     """
 
     target: str
@@ -35,6 +35,7 @@ class Entry:
     extra: str = ""
     light: str = ""
     gpu: bool = False
+    alone: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:

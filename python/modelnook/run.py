@@ -14,6 +14,7 @@ from modelnook.domain.run import LIVE, LOWER_IS_BETTER, RunRecord
 from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.store import Store
+from modelnook.store.files import read_json
 from modelnook.store.received import place
 from modelnook.store.runs import RunFolder
 from modelnook.store.series import Series
@@ -228,6 +229,34 @@ class Run:
         if self.record.origin != "local" and sent.is_file():
             return sent.read_text(encoding="utf-8")
         return script(self._store, self._folder)
+
+    def label_issues(self) -> Any:
+        """A DataFrame of the training and validation rows whose label looks wrong, the most doubtful first.
+
+        Columns ``row`` (its position in the table), ``text``, ``label``, ``suggested`` and ``confidence``, the
+        probability of ``suggested`` by a quick model of the other rows; see :mod:`modelnook.measure.label_issues`.
+        """
+        return self.label_issues_table().to_frame()
+
+    def label_issues_table(self) -> Table:
+        """:meth:`label_issues` without pandas."""
+        kept = read_json(self._folder.label_issues)
+        found = kept.get("rows", []) if isinstance(kept, dict) else []
+        texts = self._texts([row for row, *_ in found]) if found else {}
+        names = ("row", "text", "label", "suggested", "confidence")
+        return Table(names, tuple((row, texts.get(row, ""), *rest) for row, *rest in found))
+
+    def _texts(self, wanted: list[int]) -> dict[int, str]:
+        """What rows of its data say, by their ids."""
+        from modelnook.data.snapshot import open_snapshot
+        from modelnook.tasks import TASKS
+
+        recipe = self._folder.recipe()
+        if recipe is None or recipe.data is None:
+            return {}
+        part = open_snapshot(recipe.data, self._store.home).take(wanted)
+        texts = TASKS.load(recipe.task or "", light=True)().texts({role: part.column(role) for role in part.names})
+        return dict(zip(wanted, texts or (), strict=False))
 
     def log(self, lines: int = 50) -> str:
         """The last lines that its worker printed."""

@@ -83,6 +83,20 @@ CHAIN: dict[str, Any] = {
         {"step": "int8", "before": {**REPORT["before"], "bytes": 3e7}, "after": {**REPORT["after"], "bytes": 8e6}},
     ],
 }
+UNLABELLED = {
+    "offered": 20_000,
+    "fresh": 19_871,
+    "taken": 8_412,
+    "threshold": 0.9,
+    "precision": 0.961,
+    "precision_interval": [0.93, 0.98],
+    "precision_rows": 310,
+    "metric": "accuracy",
+    "plain": 0.963,
+    "with_them": 0.9823,
+    "gain_interval": [0.01, 0.03],
+    "kept": True,
+}
 PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
 
 RUNS = {
@@ -100,6 +114,10 @@ RUNS = {
     "quantize": replace(FINISHED, kind="quantize", report=REPORT),
     "trim": replace(FINISHED, kind="trim", report=TRIMMED),
     "shrink": replace(FINISHED, kind="shrink", report=CHAIN),
+    "beaten": replace(FINISHED, task="text-classification", metrics={"accuracy": 0.93}, warnings=()),
+    "unlabelled": replace(FINISHED, report={"unlabelled": UNLABELLED}),
+    "unlabelled_lost": replace(FINISHED, report={"unlabelled": {**UNLABELLED, "kept": False, "precision": None}}),
+    "unlabelled_none": replace(FINISHED, report={"unlabelled": {**UNLABELLED, "taken": 0, "with_them": None}}),
     "compare": replace(
         FINISHED,
         kind="compare",

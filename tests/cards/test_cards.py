@@ -63,6 +63,20 @@ def test_a_card_is_short(name: str, lang: str) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_a_baseline_that_won_can_be_kept() -> None:
+    text = " ".join(cards.text(RUNS["beaten"]).split())
+    assert "%model runs rerun k3v9x2ab --method tfidf" in text
+    assert "--method" not in cards.text(replace(RUNS["beaten"], task="sentence-similarity")), "it has no such method"
+    assert "--method" not in cards.text(replace(RUNS["beaten"], kind="evaluate"))
+
+
+def test_what_unlabelled_rows_came_to(lang: str) -> None:
+    told = {"unlabelled": ("20,000", "8,412", "96", "0.963", "0.982"), "unlabelled_none": ("20,000", "19,871")}
+    for name, figures in told.items():
+        text = " ".join(cards.text(RUNS[name]).split())
+        assert all(figure in text for figure in figures)
+
+
 @pytest.mark.parametrize("words", ["12% of the tokens are cut off at 128: ", "词元太长，被截断："])
 def test_the_first_warning_is_told_whole(words: str) -> None:
     long = replace(FINISHED, warnings=(words * (200 // width(words)), "another"))

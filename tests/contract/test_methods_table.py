@@ -7,10 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from modelnook.finetune import METHODS
+from modelnook.finetune import METHODS, alone
 from modelnook.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_the_front_end_keeps_the_same_baselines() -> None:
+    text = (ROOT / "src/views/parts/run-metrics.tsx").read_text(encoding="utf-8")
+    block = re.search(r"const KEPT.*?\{(.*?)\};", text, re.DOTALL)
+    assert block
+    found = {
+        name: set(re.findall(r"'([a-z-]+)'", tasks)) for name, tasks in re.findall(r"(\w+): \[(.*?)\]", block[1], re.S)
+    }
+    wanted = {m: {n for n in TASKS if m in TASKS.load(n, light=True).methods} for m in METHODS if alone(m)}
+    assert found == wanted
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])

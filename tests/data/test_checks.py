@@ -42,7 +42,7 @@ def test_each_trouble_is_found() -> None:
 
 def test_a_leak_counts_the_validation_texts() -> None:
     warned = leaks(["a", "b", None], ["A", "c", None, ""])
-    assert "1 of 4 validation texts (25%)" in warned[0].message
+    assert "1 of 4 validation rows (25%)" in warned[0].message
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -202,6 +202,33 @@ def test_the_script_of_questions(tmp_path: Path) -> None:
     assert theirs["f1"] == pytest.approx(result.metrics["f1"], abs=0.25)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "task", "rows"),
+    [
+        ("tfidf", "text-classification", tiny_rows(160)),
+        (
+            "tfidf",
+            "text-classification",
+            {"text": ["房间很好", "房间很差", "服务好"] * 53, "label": ["1", "0", "1"] * 53},
+        ),
+        ("tfidf", "text-regression", priced(160)),
+        ("tfidf", "multi-label-classification", tagged(160)),
+        ("trees", "table", loans(160)),
+    ],
+)
+def test_the_script_of_a_method_without_a_base(tmp_path: Path, method: str, task: str, rows: Any) -> None:
+    rows = {role: [*values, *values][:160] for role, values in rows.items()}
+    text, result = ran(tmp_path, method, task, rows)
+    ast.parse(text)
+    assert "import torch" not in text
+    assert max(map(len, text.splitlines())) <= 160
+    theirs = figures(text, tmp_path)
+    assert set(theirs) == set(result.metrics)
+    for name, value in theirs.items():
+        assert value == pytest.approx(result.metrics[name], rel=1e-3, abs=1e-3), name
+
+
 def test_the_script_is_plain(tmp_path: Path) -> None:
     text, _ = ran(tmp_path, "full", epochs=1)
     ast.parse(text)

@@ -185,6 +185,7 @@ describe('a run', () => {
     now.run = {
       ...RUNNING,
       state: 'finished',
+      task: 'text-classification',
       metrics: { accuracy: 0.967 },
       baselines: { tfidf: { accuracy: 0.976 }, majority: { accuracy: 0.2 } },
       primary_metric: 'accuracy'
@@ -193,6 +194,8 @@ describe('a run', () => {
     expect(
       await findByText('Not better than the baseline TF-IDF (0.976).')
     ).toBeTruthy();
+    const command = `%model runs rerun ${RUNNING.id} --method tfidf`;
+    expect(await findByText(command)).toBeTruthy();
   });
 
   it('gives the button back where the stop was refused', async () => {

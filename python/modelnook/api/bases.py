@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import DataError, NotFoundError
+from modelnook.api.rows import spec_of
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo
+from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
 
-__all__ = ["choose_base"]
+__all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise"]
 
 _ENCODERS = ("feature-extraction", "fill-mask", "sentence-similarity")
 _BASES = {
@@ -52,6 +55,62 @@ def choose_base(task: str, texts: list[str] | None, rows: int) -> tuple[str, str
         raise DataError("train.no_reader", model=best.ref, percent=round(100 * unread[best.ref]))
     size = f"{(best.parameters or 0) / 1e6:.0f}M"
     return best.ref, t("train.chosen_base", model=best.ref, parameters=size, count=len(held))
+
+
+def by_itself(method: str, knobs: dict[str, Any], ref: str = "auto") -> tuple[dict[str, Any], str]:
+    """``(the knobs that a method without a base has, what a person gave that isn't used in one sentence)``."""
+    from modelnook.finetune.classic import IGNORED
+
+    given = [ref] if ref != "auto" else []
+    given += [name for name in IGNORED if knobs.get(name) not in (None, "auto", "balanced")]
+    kept = {name: value for name, value in knobs.items() if name not in IGNORED}
+    return kept, t("train.unused", method=method, names=", ".join(given)) if given else ""
+
+
+def check_method(method: str, spec: Any) -> None:
+    """Refuse a method that a task isn't tested with.
+
+    Raises:
+        UsageError: it isn't; those that are are named.
+        MissingPackage: a package that it needs isn't installed.
+    """
+    from modelnook.finetune import METHODS
+
+    if method != "auto":
+        METHODS.check(method)
+        if method not in spec.methods:
+            raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(spec.methods))
+
+
+def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
+    """A training run's recipe with another method.
+
+    Raises:
+        UsageError: a run that trained nothing, a method that the task isn't tested with, or one that needs a base where
+            the run had none.
+    """
+    from modelnook.finetune import alone
+
+    if recipe.verb != "finetune":
+        raise UsageError("api.not_trained", run=run, method=method)
+    check_method(method, spec_of(recipe.task))
+    if alone(method):
+        knobs = by_itself(method, recipe.knobs)[0]
+        return replace(recipe, model="", method=method, knobs=knobs, unlabelled=None, device="cpu")
+    if not recipe.model:
+        raise UsageError("api.no_base", run=run, method=method)
+    return replace(recipe, method=method)
+
+
+def can_start(found: Any) -> None:
+    """Refuse a base that was learnt from rows alone: there is nothing in it to train further.
+
+    Raises:
+        UnsupportedError: such a model.
+    """
+    entry = found.source.info(found.ref)
+    if "sklearn" in entry.formats:
+        raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
 
 
 def _here() -> list[ModelInfo]:

@@ -26,16 +26,16 @@ def told(planned: Any, store: Store, base: Any, table: Any, held_out: int, label
     """The plan with what a person checks before they wait for it.
 
     Args:
-        base: the resolved model to start from.
+        base: the resolved model to start from; None where a method needs none.
         held_out: how many rows validate.
     """
-    weights = (base.source.info(base.ref).parameters or 0) * _FLOAT
+    weights = (base.source.info(base.ref).parameters or 0) * _FLOAT if base else 0
     return replace(
         planned,
         columns=table.columns.to_dict(),
         classes=len(labels),
         held_out=held_out,
-        seconds=seconds_before(store, str(base.ref), planned),
+        seconds=seconds_before(store, str(base.ref), planned) if base else None,
         disk=weights * _COPIES.get(planned.method, 2),
         disk_free=shutil.disk_usage(store.home).free,
     )

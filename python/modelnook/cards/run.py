@@ -9,7 +9,9 @@ from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
+from modelnook.finetune import alone
 from modelnook.messages import has, t
+from modelnook.tasks import TASKS
 from modelnook.tracking.destination import line
 
 __all__ = ["kind_of", "logged_line", "progress_line", "run", "runs"]
@@ -39,7 +41,9 @@ def run(value: Any, series: Series | None = None) -> Card:
     elif record.kind == "tune":
         pieces += tuning.trials(record)
     elif record.metrics:
-        pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric)
+        pieces += scores(record.metrics, record.intervals, record.baselines, record.primary_metric, _keeping(record))
+    if record.report and record.report.get("unlabelled"):
+        pieces.append(Line(_unlabelled(record.report["unlabelled"]), "warn"))
     pieces += (tuning.history if record.kind == "tune" else _charts)(record, series or {})
     pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
     told = tuple(
@@ -180,6 +184,29 @@ def _compared(record: RunRecord) -> Grid:
     )
     heads = (t("cards.column.model"), metric_name, t("cards.column.bytes"), t("cards.column.p50_ms"))
     return Grid(heads, rows, (1, 2, 3))
+
+
+def _unlabelled(found: dict[str, Any]) -> str:
+    """What rows without a label came to, in one sentence."""
+    said = {"offered": count(found["offered"]), "taken": count(found["taken"]), "metric": found["metric"]}
+    if found.get("with_them") is None:
+        return t("cards.unlabelled_none", offered=said["offered"], fresh=count(found["fresh"]))
+    right = t("cards.unlabelled_unknown")
+    if found.get("precision") is not None:
+        percent = f"{100 * found['precision']:.0f}"
+        right = t("cards.unlabelled_right", percent=percent, rows=count(found["precision_rows"]))
+    said |= {"precision": right, "plain": metric(found["plain"]), "with_them": metric(found["with_them"])}
+    return t("cards.unlabelled_kept", **said) if found["kept"] else t("cards.unlabelled_lost", **said)
+
+
+def _keeping(record: RunRecord) -> dict[str, str]:
+    """Baseline -> the command that makes it the model, on the rows of a training run."""
+    task = record.task or ""
+    # Cards are also shown where nothing can be trained.
+    if record.kind != "finetune" or record.origin != "local" or task not in TASKS or TASKS[task].missing:
+        return {}
+    methods = TASKS.load(task, light=True).methods
+    return {m: f"%model runs rerun {record.id} --method {m}" for m in methods if alone(m)}
 
 
 def _change(before: float | None, after: float | None) -> str:

@@ -19,8 +19,13 @@ def scores(
     intervals: Mapping[str, tuple[float, float]],
     baselines: Mapping[str, Mapping[str, float]],
     primary: str | None,
+    keeping: Mapping[str, str] | None = None,
 ) -> list[Piece]:
-    """The primary metric first and strong; a baseline is a column. One that the model doesn't beat is said in words."""
+    """The primary metric first and strong; a baseline is a column. One that the model doesn't beat is said in words.
+
+    Args:
+        keeping: baseline -> the command that makes it the model, for those that can be.
+    """
     names = sorted(metrics, key=lambda n: n != primary)[:MOST]
     bases = sorted(baselines)
     rows = tuple(
@@ -32,7 +37,10 @@ def scores(
     ahead = unbeaten(dict(metrics), {b: dict(baselines[b]) for b in bases}, primary)
     if ahead and primary:
         reached = metric(baselines[ahead][primary])
-        found.append(Line(t("cards.unbeaten", baseline=_base(ahead), metric=primary, value=reached), "warn"))
+        said = {"baseline": _base(ahead), "metric": primary, "value": reached}
+        keep = (keeping or {}).get(ahead)
+        text = t("cards.unbeaten_keep", **said, command=keep) if keep else t("cards.unbeaten", **said)
+        found.append(Line(text, "warn"))
     return found
 
 

@@ -32,11 +32,13 @@ def checks(
     eval_ids: Sequence[int] | None = None,
     *,
     texts: Sequence[str] | None = None,
+    read: bool = True,
 ) -> list[Warned]:
     """Everything worth a warning, most important first: what was read how, leaks, contradictions, copies, the rest.
 
     Args:
         texts: what each row says (:meth:`modelnook.tasks.base.Spec.texts`); without it the column ``text``.
+        read: whether a model reads these texts; False where they only stand for files, as digests.
 
     >>> from modelnook.data.read import read
     >>> rows = read({"text": ["Good food", "good  food", "bad"], "label": [1, 0, 0]})
@@ -61,8 +63,9 @@ def checks(
         warned += leaks([plain[i] for i in train], [plain[i] for i in held_out], normal=True)
     warned += _conflicts(plain, labels, rows) if labels else []
     warned += _copies(plain, train)
-    warned += _lengths(texts)
-    warned += _languages(texts)
+    if read:
+        warned += _lengths(texts)
+        warned += _languages(texts)
     return warned
 
 
@@ -89,7 +92,7 @@ def leaks(
         code: the warning's message; ``data.seen`` for rows that a person gives to be judged on.
 
     >>> leaks(["Good food", "bad"], ["good food ", "fine"])[0].message
-    '1 of 2 validation texts (50%) are in the training rows as well: the metrics will look better than they are.'
+    '1 of 2 validation rows (50%) are in the training rows as well: the metrics will look better than they are.'
     """
     if not normal:
         train, held_out = [_normal(str(v or "")) for v in train], [_normal(str(v or "")) for v in held_out]

@@ -37,6 +37,7 @@ def evaluate(
     train: Columns | None = None,
     metrics: Sequence[str] | None = None,
     sliced: Mapping[str, Sequence[Any]] | None = None,
+    but: str | None = None,
 ) -> Report:
     """Score outputs against the rows' targets.
 
@@ -47,6 +48,7 @@ def evaluate(
         train: role -> values of the training rows, which the baselines learn from.
         metrics: those to tell, the first of them for the slices; all without it.
         sliced: column -> values, by which the primary metric is told as well.
+        but: a baseline that is left out, because it is the model itself.
 
     Raises:
         DataError: a label that the model doesn't know; the row and the label are named.
@@ -60,6 +62,6 @@ def evaluate(
     return Report(
         metrics={name: found[name] for name in wanted},
         intervals={name: intervals[name] for name in wanted if name in intervals},
-        baselines=baselines(spec, train, rows, labels),
+        baselines=baselines(spec, train, rows, labels, but=but),
         tables=tables,
     )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from modelnook.registry import Entry, Registry
 
 if TYPE_CHECKING:
+    from modelnook.classic.base import Classic
     from modelnook.finetune.base import Method
 
-__all__ = ["METHODS"]
+__all__ = ["METHODS", "alone"]
 
-METHODS: Registry[type[Method]] = Registry(
+METHODS: Registry[type[Method] | type[Classic]] = Registry(
     "method",
     {
         "dora": Entry(
@@ -47,5 +48,28 @@ METHODS: Registry[type[Method]] = Registry(
             requires=("torch", "transformers", "peft"),
             extra="train",
         ),
+        "tfidf": Entry(
+            "modelnook.classic.tfidf:Tfidf",
+            "no base model: a linear model on words, on characters where a script has no spaces; seconds",
+            requires=("numpy", "sklearn", "safetensors"),
+            extra="train",
+            alone=True,
+        ),
+        "trees": Entry(
+            "modelnook.classic.trees:Trees",
+            "no base model: gradient-boosted trees on a table's columns as they are; seconds",
+            requires=("numpy", "sklearn", "safetensors"),
+            extra="train",
+            alone=True,
+        ),
     },
 )
+
+
+def alone(method: str | None) -> bool:
+    """Whether a method learns from the rows without a base model.
+
+    >>> alone("tfidf"), alone("full"), alone("auto")
+    (True, False, False)
+    """
+    return method in METHODS and METHODS[method or ""].alone

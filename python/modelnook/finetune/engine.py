@@ -13,14 +13,14 @@ from typing import Any
 from modelnook.domain.errors import StoreError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.finetune import METHODS
+from modelnook.finetune import METHODS, alone
 from modelnook.finetune.base import Method
 from modelnook.finetune.plan import KNOBS, Plan, lengths_for, plan_for
 from modelnook.finetune.shared import Shared
 from modelnook.tasks import TASKS
 from modelnook.training.base import TrainConfig
 
-__all__ = ["FitResult", "fit"]
+__all__ = ["Columns", "FitResult", "fit", "joined", "written"]
 
 Columns = dict[str, Sequence[Any]]
 
@@ -59,7 +59,7 @@ class FitResult:
 
 def fit(
     recipe: Recipe,
-    model_path: Path,
+    model_path: Path | None,
     train: Columns,
     evaluation: Columns | None,
     out: Path,
@@ -74,6 +74,8 @@ def fit(
     labels: Sequence[str] | None = None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
+
+    A method that needs no base model doesn't look at ``model_path``, and keeps no checkpoints.
 
     Args:
         train: role -> values, the roles of the task's spec (text, label).
@@ -90,11 +92,16 @@ def fit(
         UnsupportedError: a model that can't do the task, memory that doesn't hold a row.
         StoreError: the disk is full; checkpoints stay, so that ``resume`` can write the model later.
     """
+    if method is None and alone(recipe.method):
+        from modelnook.finetune.classic import fit_classic
+
+        return fit_classic(recipe, train, evaluation, out, emit)
     from modelnook.training.checkpoint import Checkpoints
     from modelnook.training.device import pick_device
     from modelnook.training.evaluation import outputs_of
     from modelnook.training.loop import train as run_loop
 
+    assert model_path is not None, "a base model"
     name = recipe.task or ""
     spec = TASKS.load(name, light=True)()
     if not resume:
@@ -102,7 +109,7 @@ def fit(
     emit(Progress("loading"))
     if labels is None:
         whole = evaluation is None or recipe.eval_data is not None
-        labels = spec.labels(train if whole else _joined(train, evaluation or {}))
+        labels = spec.labels(train if whole else joined(train, evaluation or {}))
     shared = shared or Shared()
     lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
     planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
@@ -152,7 +159,7 @@ def fit(
     model.config.modelnook_task = name
     if task.learnt:
         model.config.modelnook_learnt = task.learnt
-    _write(lambda folder: method.save(model, processor, folder), out)
+    written(lambda folder: method.save(model, processor, folder), out)
     if not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
@@ -189,7 +196,7 @@ def _untrained(
     return {"untrained": task.check_score(outputs) if by_loss else task.spec().score(truth, outputs, task.labels)}
 
 
-def _joined(train: Columns, evaluation: Columns) -> Columns:
+def joined(train: Columns, evaluation: Columns) -> Columns:
     """Rows of one table that were split: a label that is only in the validation rows is a label of the table."""
     return {role: [*values, *evaluation[role]] for role, values in train.items()}
 
@@ -209,7 +216,7 @@ def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfi
 
 
 def _method(recipe: Recipe, name: str) -> Any:
-    kind = METHODS.load(name)
+    kind: Any = METHODS.load(name)
     return kind(**{k: recipe.knobs[k] for k in kind.options if recipe.knobs.get(k) is not None})
 
 
@@ -226,7 +233,7 @@ def _seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def _write(save: Callable[[Path], None], out: Path) -> None:
+def written(save: Callable[[Path], None], out: Path) -> None:
     """Write a folder beside ``out`` and rename it: it is there complete, or not at all."""
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)

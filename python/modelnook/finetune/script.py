@@ -12,6 +12,8 @@ from typing import Any
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
+from modelnook.finetune import alone
+from modelnook.messages import t
 from modelnook.registry import Entry, Registry
 
 __all__ = ["SCRIPTS", "code"]
@@ -35,25 +37,30 @@ SCRIPTS: Registry[Any] = Registry(
         "text-generation": Entry("modelnook.finetune.scripts.text_generation:code", "the plain Trainer"),
         "text2text-generation": Entry("modelnook.finetune.scripts.text2text_generation:code", "the plain Trainer"),
         "text-regression": Entry("modelnook.finetune.scripts.text_regression:code", "the plain Trainer"),
+        "tfidf": Entry("modelnook.finetune.scripts.classic:tfidf", "scikit-learn"),
         "token-classification": Entry("modelnook.finetune.scripts.token_classification:code", "the plain Trainer"),
+        "trees": Entry("modelnook.finetune.scripts.classic:trees", "scikit-learn"),
     },
 )
-"""Task -> what writes its script."""
+"""Task -> what writes its script; a method that needs no base model has its own."""
 
 
-def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
+def code(recipe: Recipe, record: RunRecord, model_path: Path | None, data: Path, run: Path) -> str:
     """The script of a fine-tuning run.
 
     Args:
         record: whose ``params`` hold what the plan decided.
-        model_path: the base model's folder.
+        model_path: the base model's folder; None where the method needs none.
         data: the folder of snapshots; the script reads the run's own (its name is the fingerprint).
         run: the run's folder; its ``split.json`` holds the positions of the training and validation rows.
 
     Raises:
         UnsupportedError: a task that has no script yet.
     """
-    if (recipe.task or "") not in SCRIPTS or recipe.data is None:
+    name = (recipe.method if alone(recipe.method) else recipe.task) or ""
+    if name not in SCRIPTS or recipe.data is None:
         raise UnsupportedError("train.no_script", task=recipe.task)
-    text: str = SCRIPTS.load(recipe.task or "")(recipe, record, model_path, data, run)
+    text: str = SCRIPTS.load(name)(recipe, record, model_path, data, run)
+    if recipe.unlabelled is not None:
+        text = f"# {t('train.script_unlabelled')}\n{text}"
     return text

@@ -54,7 +54,7 @@ def submit(
         name=recipe.name,
         kind=recipe.verb,
         state="queued",
-        base=recipe.model,
+        base=recipe.model or None,
         task=recipe.task,
         method=recipe.method,
         data=recipe.data.to_dict() if recipe.data else None,
@@ -170,7 +170,8 @@ def script(store: Store, run: RunFolder) -> str:
     recipe, record = run.recipe(), run.record()
     if recipe is None or record is None or recipe.verb != "finetune":
         raise UnsupportedError("jobs.no_history", run=run.id)
-    return code(recipe, record, fetch(ModelRef.parse(recipe.model), lambda event: None), store.data, run.path)
+    base = fetch(ModelRef.parse(recipe.model), lambda event: None) if recipe.model else None
+    return code(recipe, record, base, store.data, run.path)
 
 
 def notebook() -> str | None:

@@ -65,6 +65,11 @@ class RunFolder:
         """What the worker printed."""
         return self.path / "log"
 
+    @property
+    def label_issues(self) -> Path:
+        """Rows whose label looks wrong: ``rows`` of row, label, suggested, confidence; ``looked_at``: of how many."""
+        return self.path / "label_issues.json"
+
     @classmethod
     def create(
         cls, runs: Path, recipe: Recipe, record: RunRecord, split: dict[str, list[int]] | None = None

@@ -43,6 +43,7 @@ class MultiLabelClassification(Spec):
     optional = ("text_pair",)
     metrics = ("f1_micro", "f1_macro", "accuracy", "loss")
     predicts = ("label", "score", "scores")
+    methods = (*Spec.methods, "tfidf")
     baselines = ("majority:each", "tfidf:each")
 
     def check(self, columns: Columns) -> list[Warned]:

@@ -52,7 +52,7 @@ class TableClassification(Classification):
     inputs = ()
     features = True
     metrics = ("accuracy", "auc_pr", "f1_macro", "f1", "auc", "mcc", "loss")
-    methods = ("full", "lora", "dora", "head", "last-k")
+    methods = ("full", "lora", "dora", "head", "last-k", "trees")
     baselines = ("majority", "trees")
     keeps_end = True
 

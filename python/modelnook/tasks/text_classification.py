@@ -29,6 +29,7 @@ class TextClassification(Classification):
     name = "text-classification"
     inputs = ("text",)
     optional = ("text_pair",)
+    methods = (*Classification.methods, "tfidf")
     baselines = ("majority", "tfidf")
 
     def check(self, columns: Columns) -> list[Warned]:

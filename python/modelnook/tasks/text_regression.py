@@ -42,6 +42,7 @@ class TextRegression(Spec):
     optional = ("text_pair",)
     metrics = ("rmse", "mae", "r2", "spearman")
     predicts = ("value",)
+    methods = (*Spec.methods, "tfidf")
     baselines = ("mean", "tfidf:ridge")
 
     def check(self, columns: Columns) -> list[Warned]:

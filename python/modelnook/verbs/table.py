@@ -27,6 +27,7 @@ _COLUMNS = (
     Arg("columns", "pairs", example="text=body,label=is_spam"),
 )
 _NAME = Arg("name", example="topics")
+_METHOD = Arg("method", choices=("auto", "modelnook.finetune:METHODS"), example="tfidf")
 _AGAIN = Arg("again", "flag", False)
 _BACKGROUND = Arg("background", "flag", False)
 
@@ -38,6 +39,7 @@ _FINETUNE = (
     _TASK,
     *_COLUMNS,
     Arg("drop", "list", example="id,name"),
+    Arg("unlabelled", "data", example="more_rows"),
     Arg("metric", example="f1_macro"),
     Arg("method", default="auto", choices=("auto", "modelnook.finetune:METHODS"), example="lora"),
     Arg("size", default="balanced", choices=("quick", "balanced", "best"), example="quick"),
@@ -62,7 +64,7 @@ _TUNE = (
     Arg("trial_budget", example="2m"),
     Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
     Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
-    *(a for a in _FINETUNE[2:] if a.name not in ("budget", "dry_run", "on")),
+    *(a for a in _FINETUNE[2:] if a.name not in ("budget", "dry_run", "on", "unlabelled")),
 )
 
 _PUBLISH = Verb(
@@ -326,8 +328,9 @@ _SUB_ROWS = (
     _sub("runs show", "api:run_of", _LAST),
     _sub("runs stop", "api:stop", _RUN, action="execute"),
     _sub("runs resume", "api:resume", _LAST, _BACKGROUND, action="execute", runs="job"),
-    _sub("runs rerun", "api:rerun", _LAST, _BACKGROUND, action="execute", runs="job"),
+    _sub("runs rerun", "api:rerun", _LAST, _METHOD, _BACKGROUND, action="execute", runs="job"),
     _sub("runs code", "records:code", _LAST),
+    _sub("runs issues", "records:issues", _LAST),
     _sub("runs log", "records:log", _LAST),
     _sub("runs compare", "records:compare", Arg("runs", "runs", positional=True, required=True, example="topics spam")),
     _sub("runs delete", "records:delete", replace(_RUN, required=True), action="write"),

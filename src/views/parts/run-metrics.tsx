@@ -6,6 +6,24 @@ import { useHost } from '../host';
 
 const LESS = /^(loss|perplexity|wer|cer|mse|rmse|mae)$/;
 
+/** The methods that a baseline can be kept by, and the tasks that have them; README's table of methods says the same. */
+const KEPT: Record<string, string[]> = {
+  tfidf: [
+    'multi-label-classification',
+    'text-classification',
+    'text-regression'
+  ],
+  trees: ['table']
+};
+
+/** What makes a baseline the model, on the rows of a training run; null where nothing does. */
+export function keeping(run: Run, baseline: string): string | null {
+  const own = run.kind === 'finetune' && run.origin === 'local';
+  return own && KEPT[baseline]?.includes(run.task ?? '')
+    ? `%model runs rerun ${run.id} --method ${baseline}`
+    : null;
+}
+
 /** The best baseline that the run's model doesn't beat in its primary metric, and what that reached. */
 export function unbeaten(run: Run): [string, number] | null {
   const name = run.primary_metric ?? '';
@@ -27,6 +45,7 @@ export function unbeaten(run: Run): [string, number] | null {
 export function RunMetrics({ run }: { run: Run }): React.ReactElement {
   const { t } = useHost();
   const ahead = unbeaten(run);
+  const keep = ahead && keeping(run, ahead[0]);
   const named = (base: string) =>
     t.has(`ui.baseline.${base}`) ? t(`ui.baseline.${base}`) : base;
   const names = Object.keys(run.metrics).sort(
@@ -87,6 +106,11 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
             baseline: named(ahead[0]),
             value: figure(ahead[1], t)
           })}
+        </li>
+      )}
+      {keep && (
+        <li className="mn-metric-note">
+          {t('ui.run.keep')} <code>{keep}</code>
         </li>
       )}
     </ul>

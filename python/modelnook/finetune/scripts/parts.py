@@ -24,6 +24,7 @@ __all__ = [
     "UNJUDGED",
     "adapted",
     "columns_of",
+    "data_paths",
     "labels_of",
     "method_of",
     "values_of",
@@ -147,7 +148,7 @@ def values_of(
         "model": str(model_path),
         "ref": recipe.model,
         "out": recipe.name or run.name,
-        "data_paths": _data_paths(recipe, data, run),
+        "data_paths": data_paths(recipe, data, run),
         "seed": recipe.seed,
         "threads": f"torch.set_num_threads({recipe.threads})\n" if recipe.threads else "",
         "max_length": params["max_length"],
@@ -169,7 +170,7 @@ def values_of(
     }
 
 
-def _data_paths(recipe: Recipe, data: Path, run: Path) -> str:
+def data_paths(recipe: Recipe, data: Path, run: Path) -> str:
     assert recipe.data is not None
     lines = [f"DATA = {str(data / recipe.data.fingerprint / 'data.arrow')!r}"]
     if recipe.eval_data:

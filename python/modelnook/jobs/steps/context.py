@@ -46,6 +46,10 @@ class Context:
         """Say what is being done now."""
         self.emit(Progress(name))
 
+    def device(self) -> str:
+        """Where a model answers: on the job's accelerator, if its runtime can."""
+        return "cpu" if self.recorder.record.device in (None, "cpu") else "auto"
+
     def fetch(self, ref: str) -> Path:
         """A model's folder."""
         return fetch(ModelRef.parse(ref), self.emit, stop=self.stop)
@@ -70,16 +74,14 @@ class Context:
         return ref
 
     def base(self) -> ModelInfo:
-        """The entry of the model that is worked on."""
-        return info(self.recipe.model)[0]
+        """The entry of the model that is worked on; an empty one where a run starts from its rows alone."""
+        return info(self.recipe.model)[0] if self.recipe.model else ModelInfo("", "", "")
 
     def lineage(self, folder: Path) -> ModelInfo:
         """A made model's entry: what its files say, and where it comes from."""
-        base = ModelRef.parse(self.recipe.model)
+        base = str(ModelRef.parse(self.recipe.model)) if self.recipe.model else None
         made = describe(folder, ref="", id=self.recipe.name, source="local", updated=self.recorder.record.created)
-        return replace(
-            made, base_model=str(base), run=self.run.id, license=self.base().license, tags=(self.recipe.verb,)
-        )
+        return replace(made, base_model=base, run=self.run.id, license=self.base().license, tags=(self.recipe.verb,))
 
 
 def take(rows: Rows, positions: list[int]) -> Rows:

@@ -18,7 +18,7 @@ def evaluate(context: Context) -> Finished:
 
     recipe = context.recipe
     context.phase("loading")
-    runtime = load(context.fetch(recipe.model), task=recipe.task, device=context.recorder.record.device or "cpu")
+    runtime = load(context.fetch(recipe.model), task=recipe.task, device=context.device())
     rows = context.measured_on()
     spec = TASKS.load(recipe.task or "", light=True)()
     trained = trained_on(context, recipe.model)
@@ -28,7 +28,8 @@ def evaluate(context: Context) -> Finished:
     context.phase("scoring")
     sliced = {role.removeprefix(SLICE): values for role, values in rows.items() if role.startswith(SLICE)}
     wanted = recipe.knobs.get("metrics")
-    found = report(spec, outputs, rows, runtime.labels, train=trained, metrics=wanted, sliced=sliced)
+    itself = getattr(runtime, "method", None)
+    found = report(spec, outputs, rows, runtime.labels, train=trained, metrics=wanted, sliced=sliced, but=itself)
     runtime.close()
     tables = {name: table.to_dict() for name, table in found.tables.items()}
     return Finished(found.metrics, found.intervals, found.baselines, report={**tables, **measured(context, rows)})

@@ -4,52 +4,68 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from modelnook.domain.dataset import Columns
 from modelnook.domain.event import Finished
-from modelnook.jobs.beside import after_first_step
+from modelnook.jobs.beside import Beside, after_first_step
 from modelnook.jobs.steps.context import Context, Rows, parts
+from modelnook.jobs.steps.rows import check_labels, check_rows
 
 __all__ = ["finetune"]
 
 
 def finetune(context: Context) -> Finished:
     """Train, score with intervals beside baselines, add the model."""
-    from modelnook.finetune.engine import fit
-
     recipe, run = context.recipe, context.run
     context.phase("loading")
-    source = context.fetch(recipe.model)
+    source = context.fetch(recipe.model) if recipe.model else None
     train, evaluation = parts(context)
-    after_first_step(context.recorder, lambda: _check_data(context))
-    out = run.path / "model"
+    beside = after_first_step(context.recorder, lambda: check_rows(context))
+    result, told = _fitted(context, source, train, evaluation)
+    context.phase("scoring")
+    metrics, intervals, bases = _scores(context, result, train, evaluation)
+    context.phase("checking")
+    beside.finish()
+    if not result.stopped:
+        Beside(lambda: check_labels(context, result.labels)).finish()
+    context.phase("saving")
+    info = replace(
+        context.lineage(result.path),
+        task=recipe.task,
+        labels=tuple(result.labels),
+        metrics=metrics,
+        language=context.base().language if recipe.model else _language(recipe.task, train),
+    )
+    ref = context.add(result.path, recipe.name, info)
+    if not result.stopped:
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+    return Finished(metrics, intervals, bases, str(ref), told, stopped=result.stopped)
+
+
+def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows) -> tuple[Any, dict[str, Any] | None]:
+    """The training's result, and what a report says of it."""
+    from modelnook.finetune.engine import fit
+
+    run = context.run
+    if context.recipe.unlabelled is not None:
+        from modelnook.jobs.steps.unlabelled import fit_with_unlabelled, report
+
+        result, found = fit_with_unlabelled(context, source, train, evaluation)
+        return result, report(found)
     result = fit(
-        recipe,
+        context.recipe,
         source,
         train,
         evaluation,
-        out=out,
+        out=run.path / "model",
         checkpoints_dir=run.checkpoints,
         emit=context.emit,
         stop=context.stop,
         resume=context.resume,
         on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
     )
-    context.phase("scoring")
-    metrics, intervals, bases = _scores(context, result, train, evaluation)
-    context.phase("saving")
-    info = replace(
-        context.lineage(out),
-        task=recipe.task,
-        labels=tuple(result.labels),
-        metrics=metrics,
-        language=context.base().language,
-    )
-    ref = context.add(out, recipe.name, info)
-    if not result.stopped:
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
-    return Finished(metrics, intervals, bases, str(ref), stopped=result.stopped)
+    return result, None
 
 
 def _scores(context: Context, result: Any, train: Rows, evaluation: Rows) -> Any:
@@ -60,23 +76,14 @@ def _scores(context: Context, result: Any, train: Rows, evaluation: Rows) -> Any
 
     spec = TASKS.load(context.recipe.task or "", light=True)()
     metrics, intervals = score(spec, result.truth, result.outputs, result.labels)
-    return metrics, intervals, {**result.baselines, **baselines(spec, train, evaluation, result.labels)}
+    others = baselines(spec, train, evaluation, result.labels, but=context.recipe.method)
+    return metrics, intervals, {**result.baselines, **others}
 
 
-def _check_data(context: Context) -> None:
-    """Say what a person should know of their rows."""
-    from modelnook.data.checks import checks
-    from modelnook.data.snapshot import open_snapshot
+def _language(task: str | None, train: Rows) -> tuple[str, ...]:
+    """Of a model without a base: Chinese, where its rows tell."""
+    from modelnook.data.checks import cjk_share
     from modelnook.tasks import TASKS
 
-    data = context.recipe.data
-    if data is None:
-        return
-    split = context.run.split()
-    rows = open_snapshot(data, context.store.home)
-    columns = Columns.of(**{role: role for role in data.columns})
-    spec = TASKS.load(context.recipe.task or "", light=True)()
-    texts = spec.texts({role: rows.column(role) for role in data.columns})
-    if texts is not None:
-        for warning in checks(rows, columns, split.get("train"), split.get("validation"), texts=texts):
-            context.emit(warning)
+    texts = TASKS.load(task or "", light=True)().texts(train)
+    return ("zh",) if texts and cjk_share(texts) > 0.5 else ()

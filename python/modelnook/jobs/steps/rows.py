@@ -1,0 +1,76 @@
+"""What a person should know of the rows that they train on: said while and after the training, never before it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from modelnook.domain.dataset import Columns
+from modelnook.domain.event import Warned
+from modelnook.jobs.steps.context import Context, Rows, take
+from modelnook.messages import t
+from modelnook.store.files import write_json
+
+__all__ = ["check_labels", "check_rows"]
+
+_SHOWN = 40
+
+
+def check_rows(context: Context) -> None:
+    """Copies, leaks, contradictions, lengths, languages."""
+    from modelnook.data.checks import checks, leaks
+    from modelnook.data.snapshot import open_snapshot
+    from modelnook.tasks import TASKS
+
+    recipe = context.recipe
+    if recipe.data is None:
+        return
+    split = context.run.split()
+    rows = open_snapshot(recipe.data, context.store.home)
+    columns = Columns.of(**{role: role for role in recipe.data.columns})
+    spec = TASKS.load(recipe.task or "", light=True)()
+    texts, read = _said(spec, {role: rows.column(role) for role in recipe.data.columns})
+    found = checks(rows, columns, split.get("train"), split.get("validation"), texts=texts, read=read)
+    if recipe.eval_data is not None:
+        found = [*leaks(texts, _said(spec, context.rows(recipe.eval_data))[0]), *found]
+    for warning in found:
+        context.emit(warning)
+
+
+def _said(spec: Any, columns: Rows) -> tuple[list[str], bool]:
+    """What each row says, and whether that can be read; images and sounds are told apart by their digests."""
+    texts = spec.texts(columns)
+    if texts is not None:
+        return texts, True
+    return [hashlib.sha1(cell).hexdigest() if cell else "" for cell in columns[spec.inputs[0]]], False
+
+
+def check_labels(context: Context, labels: list[str]) -> None:
+    """Rows whose label looks wrong: said in a warning, all of them kept in the run's folder."""
+    from modelnook.data.snapshot import open_snapshot
+    from modelnook.measure.label_issues import label_issues
+    from modelnook.tasks import TASKS
+
+    recipe = context.recipe
+    if recipe.data is None or not labels:
+        return
+    spec = TASKS.load(recipe.task or "", light=True)()
+    rows, split = open_snapshot(recipe.data, context.store.home), context.run.split()
+    # Rows that a column marks as test rows are neither.
+    used = sorted([*split["train"], *split["validation"]]) if "train" in split else list(range(len(rows)))
+    columns = take({role: rows.column(role) for role in rows.names}, used)
+    try:
+        found = label_issues(spec, columns, labels)
+    except ImportError:
+        return
+    if found is None or not found.items:
+        return
+    texts = spec.texts(columns) or []
+    items = [(int(rows.ids[used[i.row]]), i.label, i.suggested, round(i.confidence, 4)) for i in found.items]
+    write_json(context.run.label_issues, {"rows": items, "looked_at": found.rows}, indent=None)
+    row, label, suggested, _ = items[0]
+    text = " ".join(texts[found.items[0].row].split())
+    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1].rstrip() + "…"
+    values: dict[str, Any] = {"count": len(items), "rows": found.rows, "row": row, "text": shown, "label": label}
+    said = t("data.mislabelled", **values, suggested=suggested, run=context.run.id)
+    context.emit(Warned("data.mislabelled", said))

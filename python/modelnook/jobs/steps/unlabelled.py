@@ -1,0 +1,252 @@
+"""Training with rows that have no label: a first model labels them, a second one must agree, the better one is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelnook.domain.event import Event, MetricLogged, Started
+from modelnook.finetune.engine import FitResult, fit
+from modelnook.jobs.steps.context import Context, Rows, take
+from modelnook.store.files import read_json, write_json
+
+__all__ = ["Found", "fit_with_unlabelled"]
+
+MOST = 50_000
+SEED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the unlabelled rows came to; the ``unlabelled`` of a run's report.
+
+    Attributes:
+        offered, fresh, taken: the rows given, those that aren't among the labelled ones, those trained on.
+        threshold: the least probability of a row's label.
+        precision: the share that is right of labelled rows that were taken by the same rule and not trained on;
+            None where none was. ``precision_interval`` at 95%, ``precision_rows`` how many there were.
+        plain, with_them: ``metric`` of the validation rows without and with the unlabelled rows; None where none was
+            sure enough. ``gain_interval`` is of their difference (positive: better), at 95%.
+        kept: whether the model that was trained with them is the one kept.
+    """
+
+    offered: int
+    fresh: int
+    taken: int
+    threshold: float
+    precision: float | None
+    precision_interval: tuple[float, float] | None
+    precision_rows: int
+    metric: str
+    plain: float
+    with_them: float | None = None
+    gain_interval: tuple[float, float] | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """A trained model: its folder, what the training said, its outputs on the validation rows."""
+
+    path: Path
+    result: FitResult
+    outputs: Any
+
+
+def fit_with_unlabelled(
+    context: Context, source: Path | None, train: Rows, evaluation: Rows
+) -> tuple[FitResult, Found | None]:
+    """Train without the unlabelled rows, label them, train with them; the result of the better, in ``run/model``.
+
+    Each round goes on from its own checkpoint. Where it is stopped in the first round, that is the result.
+    """
+    plain = _first_round(context, source, train, evaluation)
+    if plain.result.stopped:
+        return _place(context, plain, stopped=True), None
+    context.phase("labelling")
+    spec = _spec(context)
+    chosen, found = _labelled(context, plain, train, evaluation)
+    if not found.taken:
+        return _place(context, plain), found
+    both: Rows = {role: [*values, *chosen[role]] for role, values in train.items()}
+    emit = shifted(context.emit, plain.result.steps)
+    result = _fit(context, source, both, evaluation, "pseudo", emit, labels=plain.result.labels)
+    student = _Round(result.path, result, _outputs(context, result.path, evaluation))
+    now = spec.score(result.truth, student.outputs, result.labels)[found.metric]
+    kept = spec.better(found.metric, now, found.plain)
+    gain = _gained(spec, found.metric, plain, student)
+    found = replace(found, with_them=now, gain_interval=gain, kept=kept)
+    return _place(context, student if kept else plain, stopped=result.stopped), found
+
+
+def _first_round(context: Context, source: Path | None, train: Rows, evaluation: Rows) -> _Round:
+    """The model without the unlabelled rows; where the run is resumed after it was finished, read from its folder."""
+    run, spec = context.run, _spec(context)
+    path, notes = run.path / "plain", run.path / "plain.json"
+    said = read_json(notes) if context.resume else None
+    if isinstance(said, dict) and path.is_dir():
+        outputs = _outputs(context, path, evaluation)
+        labels = list(said["labels"])
+        truth = spec.truth(evaluation, labels)
+        result = FitResult(
+            path, spec.score(truth, outputs, labels), labels, outputs, truth, said["params"], False, "finished",
+            int(said["steps"]), 0.0, None, 0.0, 0.0, baselines=said["baselines"],
+        )  # fmt: skip
+        return _Round(path, result, outputs)
+    result = _fit(context, source, train, evaluation, "plain", context.emit)
+    if not result.stopped:
+        kept = {name: getattr(result, name) for name in ("labels", "params", "steps", "baselines")}
+        write_json(notes, kept)
+    return _Round(path, result, _outputs(context, path, evaluation))
+
+
+def _fit(
+    context: Context,
+    source: Path | None,
+    train: Rows,
+    evaluation: Rows,
+    name: str,
+    emit: Callable[[Event], None],
+    labels: Sequence[str] | None = None,
+) -> FitResult:
+    """One round; two of them share a budget of time."""
+    recipe, run = context.recipe, context.run
+    limit = recipe.knobs.get("max_seconds")
+    if limit:
+        recipe = replace(recipe, knobs={**recipe.knobs, "max_seconds": limit / 2})
+    return fit(
+        recipe,
+        source,
+        train,
+        evaluation,
+        out=run.path / name,
+        checkpoints_dir=run.checkpoints / name,
+        emit=emit,
+        stop=context.stop,
+        resume=context.resume,
+        on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
+        labels=labels,
+    )
+
+
+def shifted(emit: Callable[[Event], None], by: int) -> Callable[[Event], None]:
+    """``emit`` for a second training in the same curves: its steps come after those of the first."""
+
+    def pass_on(event: Event) -> None:
+        emit(replace(event, step=event.step + by) if isinstance(event, MetricLogged) else event)
+
+    return pass_on
+
+
+def _labelled(context: Context, plain: _Round, train: Rows, evaluation: Rows) -> tuple[Rows, Found]:
+    """The rows that are sure enough, with the labels that they were given; and what there is to say of them."""
+    from modelnook.classic.tfidf import Tfidf
+    from modelnook.measure.pseudo_labels import NONE, choose, precision, sure
+    from modelnook.measure.score import wilson
+
+    spec, labels = _spec(context), plain.result.labels
+    offered = context.rows(context.recipe.unlabelled)
+    rows = _fresh(spec, offered, train, evaluation)
+    second = Tfidf.learn(spec, train, labels)
+    metric = context.recorder.record.primary_metric or spec.metrics[0]
+    found = Found(
+        offered=_count(offered),
+        fresh=_count(rows),
+        taken=0,
+        threshold=NONE,
+        precision=None,
+        precision_interval=None,
+        precision_rows=0,
+        metric=metric,
+        plain=spec.score(plain.result.truth, plain.outputs, labels)[metric],
+    )
+    if second is None or not found.fresh:
+        return {}, found
+    truth = np.asarray(plain.result.truth)
+    checked = sure(plain.outputs, second.outputs(spec, evaluation))
+    threshold, (right, total) = choose(checked, truth), precision(checked, truth)
+    said = sure(_outputs(context, plain.path, rows), second.outputs(spec, rows))
+    taken = np.flatnonzero(said.taken(threshold)).tolist()
+    chosen = take(rows, taken)
+    chosen["label"] = [labels[said.guess[i]] for i in taken]
+    return chosen, replace(
+        found,
+        taken=len(taken),
+        threshold=threshold,
+        precision=right / total if total else None,
+        precision_interval=wilson(right, total) if total else None,
+        precision_rows=total,
+    )
+
+
+def _fresh(spec: Any, offered: Rows, train: Rows, evaluation: Rows) -> Rows:
+    """Rows that say something, once each, and that are none of the labelled ones: neither trained nor judged on."""
+    known = {_normal(text) for rows in (train, evaluation) for text in spec.texts(rows)}
+    kept = []
+    for row, text in enumerate(map(_normal, spec.texts(offered))):
+        if text and text not in known:
+            known.add(text)
+            kept.append(row)
+    if len(kept) > MOST:
+        kept = sorted(np.random.default_rng(SEED).choice(kept, MOST, replace=False).tolist())
+    return take(offered, kept)
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _count(rows: Rows) -> int:
+    return len(next(iter(rows.values()), ()))
+
+
+def _outputs(context: Context, path: Path, rows: Rows) -> Any:
+    """What the model of a folder says of rows."""
+    from modelnook.runtime import runtime
+
+    model = runtime(path, task=context.recipe.task, device=context.device())
+    try:
+        return model.outputs(_spec(context).as_rows(rows))
+    finally:
+        model.close()
+
+
+def _gained(spec: Any, metric: str, plain: _Round, student: _Round) -> tuple[float, float]:
+    """The 95% interval of how much better the second model is, on the same rows."""
+    from modelnook.measure.score import paired_drop
+
+    done = plain.result
+    _, (low, high) = paired_drop(spec, metric, done.truth, plain.outputs, student.outputs, done.labels)
+    return -high, -low
+
+
+def _place(context: Context, chosen: _Round, *, stopped: bool = False) -> FitResult:
+    """The model in its place; the other one goes, unless the run may be gone on with."""
+    run, target = context.run, context.run.path / "model"
+    shutil.rmtree(target, ignore_errors=True)
+    if stopped:
+        shutil.copytree(chosen.path, target)
+    else:
+        chosen.path.rename(target)
+        for name in ("plain", "pseudo"):
+            shutil.rmtree(run.path / name, ignore_errors=True)
+        (run.path / "plain.json").unlink(missing_ok=True)
+    # What the record says of the training is that of the model kept.
+    context.emit(Started(context.recipe.verb, chosen.result.params))
+    return replace(chosen.result, path=target, outputs=chosen.outputs, stopped=stopped)
+
+
+def _spec(context: Context) -> Any:
+    from modelnook.tasks import TASKS
+
+    return TASKS.load(context.recipe.task or "", light=True)()
+
+
+def report(found: Found | None) -> dict[str, Any] | None:
+    """What goes into a run's report."""
+    return None if found is None else {"unlabelled": asdict(found)}
