@@ -106,7 +106,9 @@ def main() -> None:
         print(json.dumps(result))
         return
     print(f"{len(rows)} rows; seconds to the first step, median of {args.times}")
-    print(f"ours {medians['ours']:.2f}   run.code() cold {medians['script']:.2f}   ratio {result['ratio']:.2f}   warm {medians['warm']:.2f}")
+    print(
+        f"ours {medians['ours']:.2f}   run.code() cold {medians['script']:.2f}   ratio {result['ratio']:.2f}   warm {medians['warm']:.2f}"
+    )
 
 
 if __name__ == "__main__":

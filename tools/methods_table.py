@@ -7,7 +7,7 @@ import sys
 from modelnook.finetune import METHODS
 from modelnook.tasks import TASKS
 
-ORDER = ("full", "lora", "dora", "head", "last-k", "few-shot", "tfidf", "trees")
+ORDER = ("full", "lora", "dora", "rslora", "qlora", "head", "last-k", "few-shot", "tfidf", "trees")
 
 
 def main() -> None:

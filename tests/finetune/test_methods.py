@@ -28,6 +28,19 @@ class TestDora(MethodSuite):
 
 
 @pytest.mark.slow
+class TestRsLora(MethodSuite):
+    name = "rslora"
+    learning_rate = 1e-3
+
+
+@pytest.mark.slow
+class TestQLora(MethodSuite):
+    """On the CPU, whose kernels bitsandbytes has: slower than float32, and the same numbers."""
+
+    name = "qlora"
+
+
+@pytest.mark.slow
 class TestFewShot(MethodSuite):
     name = "few-shot"
     epochs = 2.0

@@ -82,6 +82,18 @@ def test_the_method_follows_from_memory_and_size() -> None:
     assert chosen(1, 1, "full")[0] == "full"
 
 
+def test_four_bits_are_for_a_gpu_that_lora_does_not_fit() -> None:
+    def chosen(gpu: bool, methods: tuple[str, ...] = ("full", "lora", "qlora")) -> tuple[str, str]:
+        wants = need(1_000_000_000)
+        return choose_method(need=wants, parameters=10**9, memory_free=4 << 30, methods=methods, gpu=gpu)
+
+    method, reason = chosen(gpu=True)
+    assert method == "qlora"
+    assert "GPU" in reason
+    assert chosen(gpu=False)[0] == "lora"
+    assert chosen(gpu=True, methods=("full", "lora"))[0] == "lora"
+
+
 def test_quick_trains_the_last_layers_where_the_task_allows_it() -> None:
     assert made(size="quick").method == "last-k"
     assert made(size="quick", methods=("full", "lora")).method == "full"

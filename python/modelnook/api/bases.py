@@ -73,13 +73,17 @@ def check_method(method: str, spec: Any) -> None:
     Raises:
         UsageError: it isn't; those that are are named.
         MissingPackage: a package that it needs isn't installed.
+        UnsupportedError: it needs a GPU that isn't here.
     """
     from modelnook.finetune import METHODS
+    from modelnook.jobs.device import pick
 
     if method != "auto":
         METHODS.check(method)
         if method not in spec.methods:
             raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(spec.methods))
+        if METHODS[method].gpu and pick() != "cuda":
+            raise UnsupportedError("train.needs_gpu", method=method)
 
 
 def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:

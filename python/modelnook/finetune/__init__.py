@@ -48,6 +48,19 @@ METHODS: Registry[type[Method] | type[Classic]] = Registry(
             requires=("torch", "transformers", "peft"),
             extra="train",
         ),
+        "qlora": Entry(
+            "modelnook.finetune.qlora:QLora",
+            "LoRA beside weights held in four bits: large models on a small GPU",
+            requires=("torch", "transformers", "peft", "bitsandbytes"),
+            extra="qlora",
+            gpu=True,
+        ),
+        "rslora": Entry(
+            "modelnook.finetune.lora:RsLora",
+            "LoRA with thicker matrices, scaled so that their size pays: for models that write",
+            requires=("torch", "transformers", "peft"),
+            extra="train",
+        ),
         "tfidf": Entry(
             "modelnook.classic.tfidf:Tfidf",
             "no base model: a linear model on words, on characters where a script has no spaces; seconds",

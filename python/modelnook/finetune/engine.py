@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import StoreError, UsageError, unknown
+from modelnook.domain.errors import StoreError, UnsupportedError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS, alone
@@ -114,6 +114,8 @@ def fit(
     lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
     planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
     config = _config(recipe, planned, spec.metrics_for(train))
+    if METHODS[planned.method].gpu and pick_device(config.device).type != "cuda":
+        raise UnsupportedError("train.needs_gpu", method=planned.method)
     for warning in planned.warnings:
         emit(warning)
     task = TASKS.load(name)(labels)

@@ -12,7 +12,8 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
-from modelnook.measure.memory import Need, free, need
+from modelnook.finetune import METHODS
+from modelnook.measure.memory import Need, free, need, on_gpu
 from modelnook.messages import t
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
@@ -37,8 +38,7 @@ KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
 FEW = 16
 """Rows a class up to which few-shot training is chosen."""
 
-RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "head": 20.0, "last-k": 2.0}
-
+RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "qlora": 10.0, "rslora": 3.0, "head": 20.0, "last-k": 2.0}
 """Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
 
 SAMPLE = 2000
@@ -162,6 +162,7 @@ def choose_method(
     size: str = "balanced",
     rows_a_class: float = math.inf,
     methods: Sequence[str] = ("full", "lora", "last-k"),
+    gpu: bool = False,
 ) -> tuple[str, str]:
     """``(method, the reason in one sentence)``.
 
@@ -170,10 +171,13 @@ def choose_method(
         methods: those that the task has been tested with. ``quick`` takes ``last-k`` where that is among them: with
             MiniLM it took half to a third of the time of ``full``, within two points of it on trec, bbc-news,
             clinc150 and spam-assassin. With 8 rows of each of trec's classes ``few-shot`` was 4 to 9 points ahead.
+        gpu: whether the free memory is a GPU's that methods for GPUs alone can use.
     """
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
     values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
+    if memory_free is not None and need.lora > 0.8 * memory_free and gpu and "qlora" in methods:
+        return "qlora", t("train.reason_four_bits", need=_gigabytes(need.lora), free=values["free"])
     if memory_free is not None and need.full > 0.8 * memory_free:
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
@@ -211,6 +215,7 @@ def plan_for(
         classes=len(spec.labels(columns)),
         parameters=parameters_of(tensors),
         memory_free=free(),
+        gpu=on_gpu() and "qlora" in METHODS.available(),
         method=method,
         windows=spec.windows,
         methods=spec.methods,
@@ -246,12 +251,14 @@ def plan(
     windows: bool = False,
     keeps_end: bool = False,
     methods: Sequence[str] = ("full", "lora", "last-k"),
+    gpu: bool = False,
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
 
     Args:
         windows: whether what is longer than ``max_length`` is read in several parts (:attr:`Spec.windows`).
         keeps_end: see :attr:`Spec.keeps_end`.
+        methods, gpu: see :func:`choose_method`.
 
     Raises:
         UsageError: a value out of its range, an unknown size.
@@ -273,6 +280,7 @@ def plan(
         size=size,
         rows_a_class=rows / max(1, classes),
         methods=methods,
+        gpu=gpu,
     )
     passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)
@@ -297,7 +305,7 @@ def plan(
         rows=rows,
         steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
-        memory=needed.full if chosen in ("full", "few-shot") else needed.lora,
+        memory=needed.of(chosen),
         memory_free=memory_free,
         warnings=tuple(warnings),
     )

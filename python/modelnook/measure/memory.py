@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Need", "free", "need", "peak"]
+__all__ = ["Need", "free", "need", "on_gpu", "peak"]
 
 # An interpreter with PyTorch and transformers loaded, and what a small batch passes through (measured, CPU build).
 PROCESS = 500_000_000
@@ -21,16 +21,28 @@ FLOAT = 4
 # Weight, gradient and two moments of Adam, 4 bytes each.
 TRAINED = 4 * FLOAT
 LORA_SHARE = 0.02
+# Four bits and their scales for four fifths of the weights; embeddings, the rest, stay float32.
+FOUR_BITS = 0.8 * 0.52 + 0.2 * FLOAT
 _NO_LIMIT = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes to run a model, to train it with LoRA, and to train all of it; the process itself is counted in."""
+    """Bytes to run a model, to train it with LoRA, and to train all of it; the process itself is counted in.
+
+    ``qlora`` is LoRA's need where the weights are held in four bits.
+    """
 
     run: int
     lora: int
     full: int
+    qlora: int
+
+    def of(self, method: str) -> int:
+        """The need of a fine-tuning method by its name."""
+        if method == "qlora":
+            return self.qlora
+        return self.full if method in ("full", "few-shot") else self.lora
 
 
 def need(parameters: int, *, bytes_on_disk: int | None = None, batch_tokens: int = BATCH_TOKENS) -> Need:
@@ -45,8 +57,13 @@ def need(parameters: int, *, bytes_on_disk: int | None = None, batch_tokens: int
     small = bytes_on_disk is not None and bytes_on_disk < 1.5 * parameters
     run = bytes_on_disk if small and bytes_on_disk else weights
     activations = batch_tokens * _activations(parameters)
-    lora = weights + int(LORA_SHARE * parameters) * TRAINED + activations
-    return Need(PROCESS + run, PROCESS + lora, PROCESS + TRAINED * parameters + activations)
+    beside = int(LORA_SHARE * parameters) * TRAINED + activations
+    return Need(
+        PROCESS + run,
+        PROCESS + weights + beside,
+        PROCESS + TRAINED * parameters + activations,
+        PROCESS + int(FOUR_BITS * parameters) + beside,
+    )
 
 
 def _activations(parameters: int) -> int:
@@ -87,6 +104,11 @@ def free() -> int | None:
     left = int(psutil.virtual_memory().available)
     limit = _container()
     return left if limit is None else min(left, limit)
+
+
+def on_gpu() -> bool:
+    """Whether :func:`free` is a GPU's memory."""
+    return _cuda() is not None
 
 
 def _cuda() -> int | None:

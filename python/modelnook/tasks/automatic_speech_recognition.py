@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.tasks.audio_classification import LONGEST, RATE, durations, frames
-from modelnook.tasks.base import Columns, Spec, require
+from modelnook.tasks.base import ADAPTERS, Columns, Spec, require
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.edits import edits
 
@@ -37,7 +37,7 @@ class AutomaticSpeechRecognition(Spec):
     targets = ("text",)
     metrics = ("wer", "cer", "loss")
     predicts = ("text",)
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS)
 
     def check(self, columns: Columns) -> list[Warned]:
         """Fatal are fewer than 8 rows, a row without sound or text, and a sound of over 30 seconds: its text is of

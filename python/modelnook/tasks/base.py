@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "Spec", "Task", "in_order", "require", "resample"]
+__all__ = ["ADAPTERS", "Columns", "Spec", "Task", "in_order", "require", "resample"]
 
 Columns = Mapping[str, Sequence[Any]]
+
+ADAPTERS = ("lora", "dora")
+"""The fine-tuning methods that take any model with linear layers."""
 
 
 class Spec(ABC):
@@ -44,7 +47,7 @@ class Spec(ABC):
     """Every metric name; the first is the primary metric. Less is better for those in ``LOWER_IS_BETTER``."""
     predicts: ClassVar[tuple[str, ...]]
     """The columns of ``predict``."""
-    methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k")
+    methods: ClassVar[tuple[str, ...]] = ("full", *ADAPTERS, "head", "last-k")
     """The fine-tuning methods that are tested with it; others are refused by name."""
     windows: ClassVar[bool] = False
     """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""

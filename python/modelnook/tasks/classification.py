@@ -16,7 +16,7 @@ from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
 from modelnook.messages import t
-from modelnook.tasks.base import Columns, Spec, resample
+from modelnook.tasks.base import ADAPTERS, Columns, Spec, resample
 from modelnook.tasks.labels import indices, label_names, names, ordered, positive
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Classification(Spec):
     targets = ("label",)
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")
     predicts = ("label", "score", "scores")
-    methods: ClassVar[tuple[str, ...]] = ("full", "lora", "dora", "head", "last-k", "few-shot")
+    methods: ClassVar[tuple[str, ...]] = ("full", *ADAPTERS, "head", "last-k", "few-shot")
     baselines: ClassVar[tuple[str, ...]] = ("majority",)
 
     def check(self, columns: Columns) -> list[Warned]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import Columns
+from modelnook.tasks.base import ADAPTERS, Columns
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
 from modelnook.tasks.text_generation import MIN_ROWS, Foretelling
@@ -37,7 +37,7 @@ class FillMask(Foretelling):
     inputs = ("text",)
     targets = ()
     predicts = ("text", "score", "scores")
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS)
     windows = True
 
     def check(self, columns: Columns) -> list[Warned]:

@@ -20,7 +20,7 @@ from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.messages import t
 from modelnook.tasks.answers import Answer, answers_of, overlap, place
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.text import as_text
 
@@ -39,7 +39,7 @@ class QuestionAnswering(Spec):
     targets = ("answers",)
     metrics = ("f1", "exact_match")
     predicts = ("answer", "start", "end", "score")
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS)
     baselines = ("lexical",)
     windows = True
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
@@ -56,7 +56,7 @@ class SentenceSimilarity(Spec):
     scored = ("text_pair", "positive", "negative")
     metrics = (*CORRELATIONS, *LOOKUPS)
     predicts = ("vector",)
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS)
     baselines = ("tfidf:cosine",)
 
     def metrics_for(self, columns: Columns) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.messages import t
-from modelnook.tasks.base import Columns
+from modelnook.tasks.base import ADAPTERS, Columns
 from modelnook.tasks.classification import Classification
 from modelnook.tasks.labels import names, positive
 
@@ -52,7 +52,7 @@ class TableClassification(Classification):
     inputs = ()
     features = True
     metrics = ("accuracy", "auc_pr", "f1_macro", "f1", "auc", "mcc", "loss")
-    methods = ("full", "lora", "dora", "head", "last-k", "trees")
+    methods = ("full", *ADAPTERS, "head", "last-k", "trees")
     baselines = ("majority", "trees")
     keeps_end = True
 

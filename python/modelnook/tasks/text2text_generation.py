@@ -21,7 +21,7 @@ from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.messages import t
 from modelnook.tasks import translated
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.text import as_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Text2TextGeneration(Spec):
     scored = ("target",)
     metrics = ("chrf", "bleu", "rougeL", "loss")
     predicts = ("text",)
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
     baselines = ("copy",)
 

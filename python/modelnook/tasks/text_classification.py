@@ -29,8 +29,8 @@ class TextClassification(Classification):
     name = "text-classification"
     inputs = ("text",)
     optional = ("text_pair",)
-    methods = (*Classification.methods, "tfidf")
     baselines = ("majority", "tfidf")
+    methods = (*Classification.methods, "qlora", "tfidf")
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Classification.check`; fatal as well are texts that are all empty."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
 from modelnook.messages import t
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.chat import has_answer, messages_of
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
@@ -98,7 +98,7 @@ class TextGeneration(Foretelling):
     forms = (("messages",), ("prompt", "completion"), ("text",))
     scored = ("completion",)
     predicts = ("text",)
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
 
     def check(self, columns: Columns) -> list[Warned]:

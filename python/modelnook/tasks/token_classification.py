@@ -21,7 +21,7 @@ from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
 from modelnook.messages import t
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS, softmax
 from modelnook.tasks.labels import label_name, label_names, unseen
 from modelnook.tasks.words import OUTSIDE, Scheme, Spans, as_word, scheme, spans, words_of
@@ -44,7 +44,7 @@ class TokenClassification(Spec):
     targets = ("ner_tags",)
     metrics = ("f1", "precision", "recall", "accuracy", "loss")
     predicts = ("entities",)
-    methods = ("full", "lora", "dora")
+    methods = ("full", *ADAPTERS)
     baselines = ("majority:words", "lookup")
     windows = True
 

@@ -134,14 +134,18 @@ class TaskSuite:
     def test_trains_with_every_method_that_it_names(
         self, spec: Any, rows: dict[str, list[Any]], folder: Path, tmp_path: Path
     ) -> None:
+        import torch
+
         from modelnook.domain.recipe import Recipe
-        from modelnook.finetune import alone
+        from modelnook.finetune import METHODS, alone
         from modelnook.finetune.engine import fit
         from modelnook.measure.outputs import finite
         from modelnook.runtime import runtime
 
         columns: Any = rows
         for method in self.methods or spec.methods:
+            if METHODS[method].gpu and not torch.cuda.is_available():
+                continue
             knobs = {"epochs": 1, "learning_rate": 1e-3, "checkpoint_every_s": 0}
             recipe = Recipe("finetune", str(folder), task=self.name, method=method, knobs=knobs, threads=1)
             out, checkpoints = tmp_path / method, tmp_path / f"{method}-checkpoints"

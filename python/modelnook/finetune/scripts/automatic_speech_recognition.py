@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.parts import PATHS, READ, SAVED, columns_of, method_of, values_of, wrapped
+from modelnook.finetune.scripts.parts import ADAPTERS, PATHS, READ, SAVED, columns_of, method_of, values_of, wrapped
 from modelnook.runtime import folder
 from modelnook.tasks import TASKS
 
@@ -100,7 +100,7 @@ train, validation = Rows(rows, range(len(rows["text"]))), Rows(checks, range(len
 }
 
 LORA = """
-from peft import LoraConfig, get_peft_model
+from peft import {peft}, get_peft_model
 
 body = model.base_model_prefix
 heads = [name for name, child in model.named_children() if name != body and list(child.parameters())]
@@ -111,9 +111,7 @@ layers = [
 ]
 model = get_peft_model(
     model,
-    LoraConfig(
-        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save={heads}{dora}
-    ),
+    {peft}({adapter}, target_modules=layers, modules_to_save={heads}),
 )
 """
 
@@ -189,7 +187,7 @@ BEST = """    # A character a frame: the likeliest is all that is needed of the 
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    adapts = method_of(recipe, record) in ("lora", "dora")
+    adapts = method_of(recipe, record) in ADAPTERS
     writes = any(str(n).endswith("ForConditionalGeneration") for n in folder.config(model_path)["architectures"])
     characters = TASKS.load(recipe.task or "", light=True)().labels(columns_of(recipe, data, "text"))
     own = writes or _has_characters(model_path, characters)

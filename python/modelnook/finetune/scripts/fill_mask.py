@@ -7,6 +7,7 @@ from pathlib import Path
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import (
+    ADAPTERS,
     ARGUMENTS,
     PATHS,
     SAVED,
@@ -71,7 +72,7 @@ train, validation = (encode([texts[i] for i in split[name]]) for name in ("train
 TWO = """train, validation = encode(read(DATA)), encode(read(EVAL_DATA))"""
 
 LORA = """
-from peft import LoraConfig, get_peft_model
+from peft import {peft}, get_peft_model
 
 layers = [
     name
@@ -79,7 +80,8 @@ layers = [
     if isinstance(module, torch.nn.Linear) and name.startswith(f"{{model.base_model_prefix}}.")
 ]
 model = get_peft_model(
-    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+    model,
+    {peft}({adapter}, target_modules=layers),
 )
 """
 
@@ -113,4 +115,4 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
         "take_rows": TWO if recipe.eval_data else SPLIT,
     }
-    return (HEAD + (LORA if method in ("lora", "dora") else "") + TAIL).format(**values)
+    return (HEAD + (LORA if method in ADAPTERS else "") + TAIL).format(**values)

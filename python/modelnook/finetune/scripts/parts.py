@@ -15,6 +15,7 @@ from modelnook.tasks import TASKS
 from modelnook.tasks.base import Columns
 
 __all__ = [
+    "ADAPTERS",
     "ARGUMENTS",
     "EVALUATED",
     "JUDGED",
@@ -25,6 +26,7 @@ __all__ = [
     "adapted",
     "columns_of",
     "data_paths",
+    "four_bits",
     "labels_of",
     "method_of",
     "values_of",
@@ -72,8 +74,43 @@ SAVED = """{merge}model.save_pretrained(OUT)
 tokenizer.save_pretrained(OUT)
 """
 
+LORA = "r={rank}, lora_alpha={alpha}, lora_dropout={dropout}"
+
+ADAPTERS = {
+    "dora": ("LoraConfig", LORA + ", use_dora=True"),
+    "lora": ("LoraConfig", LORA),
+    "qlora": ("LoraConfig", LORA),
+    "rslora": ("LoraConfig", LORA + ", use_rslora=True"),
+}
+"""Method -> its configuration in peft, and the arguments of it."""
+
+DEFAULTS = {"rslora": (64, 1, 0.05)}
+"""Method -> rank, alpha as a multiple of it, and dropout, where those aren't (16, 2, 0.05)."""
+
+FOUR_BITS = """
+from transformers import BitsAndBytesConfig
+
+four_bits = BitsAndBytesConfig(
+    load_in_4bit=True,
+    bnb_4bit_quant_type="nf4",
+    bnb_4bit_use_double_quant=True,
+    bnb_4bit_compute_dtype=torch.bfloat16,
+    llm_int8_skip_modules={kept},
+)
+"""
+
+MERGED = {
+    "qlora": """# Merged into what training saw, the four bits as numbers: the original weights make another model.
+from peft import PeftModel
+
+model.save_pretrained(f"{OUT}-adapter")
+base = model.unload().dequantize(torch.float32)
+model = PeftModel.from_pretrained(base, f"{OUT}-adapter").merge_and_unload()
+"""
+}
+
 NEW_HEAD = """
-from peft import LoraConfig, get_peft_model
+from peft import {peft}, get_peft_model
 
 body = model.base_model_prefix
 heads = [name for name, child in model.named_children() if name != body and list(child.parameters())]
@@ -86,21 +123,20 @@ layers = [
 ]
 model = get_peft_model(
     model,
-    LoraConfig(
-        r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers, modules_to_save=heads{dora}
-    ),
+    {peft}({adapter}, target_modules=layers, modules_to_save=heads),
 )
 """
 
 OWN_HEAD = """
-from peft import LoraConfig, get_peft_model
+from peft import {peft}, get_peft_model
 
 head = model.get_output_embeddings()
 layers = [
     name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head
 ]
 model = get_peft_model(
-    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+    model,
+    {peft}({adapter}, target_modules=layers),
 )
 """
 
@@ -126,7 +162,7 @@ def adapted(method: str, *, new_head: bool = True) -> str:
     Args:
         new_head: whether the head is made for the labels, and so trained in full beside adapters.
     """
-    if method in ("lora", "dora"):
+    if method in ADAPTERS:
         return NEW_HEAD if new_head else OWN_HEAD
     return FROZEN if method in ("head", "last-k") else ""
 
@@ -142,7 +178,7 @@ def values_of(
     params = {**recipe.knobs, **record.params}
     method = method_of(recipe, record)
     metric = str(params.get("metric") or record.primary_metric or metrics[0])
-    epochs, rank = float(params["epochs"]), int(params.get("rank") or 16)
+    epochs = float(params["epochs"])
     return {
         "title": t("train.script_title", run=run.name, name=recipe.name or run.name),
         "model": str(model_path),
@@ -158,16 +194,39 @@ def values_of(
         "batch_size": params["batch_size"],
         "warmup": params.get("warmup", 0.1),
         "weight_decay": params.get("weight_decay", 0.0),
-        "rank": rank,
-        "alpha": int(params.get("alpha") or 2 * rank),
-        "dropout": float(params.get("dropout") or 0.05),
-        "dora": ", use_dora=True" if method == "dora" else "",
+        **_adapter(method, params),
         "layers": 0 if method == "head" else int(params.get("layers") or 2),
         "metric": metric,
         "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
         "names": json.dumps(list(metrics)),
-        "merge": "model = model.merge_and_unload()\n" if method in ("lora", "dora") else "",
+        "merge": MERGED.get(method, "model = model.merge_and_unload()\n") if method in ADAPTERS else "",
+        "quantized": "quantization_config=four_bits" if method == "qlora" else "",
     }
+
+
+def _adapter(method: str, params: dict[str, Any]) -> dict[str, str]:
+    """How a method's adapters are made with peft; nothing for a method without."""
+    if method not in ADAPTERS:
+        return {}
+    rank, scale, dropout = DEFAULTS.get(method, (16, 2, 0.05))
+    rank = int(params.get("rank") or rank)
+    given = params.get("dropout")
+    name, arguments = ADAPTERS[method]
+    values = {
+        "rank": rank,
+        "alpha": int(params.get("alpha") or scale * rank),
+        "dropout": float(dropout if given is None else given),
+    }
+    return {"peft": name, "adapter": arguments.format(**values)}
+
+
+def four_bits(method: str, *, kept: Sequence[str] | None = None) -> str:
+    """The lines before the model is loaded: how its weights are held in four bits, where the method does that.
+
+    Args:
+        kept: names of the modules that aren't; None: the output layer.
+    """
+    return FOUR_BITS.replace("{kept}", repr(list(kept) if kept else None)) if method == "qlora" else ""
 
 
 def data_paths(recipe: Recipe, data: Path, run: Path) -> str:

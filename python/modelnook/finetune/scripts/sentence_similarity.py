@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.parts import PATHS, READ, SAVED, columns_of, method_of, values_of
+from modelnook.finetune.scripts.parts import ADAPTERS, PATHS, READ, SAVED, columns_of, method_of, values_of
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 
 __all__ = ["code"]
@@ -62,7 +62,7 @@ validation = take(checks, range(len(checks[SIDES[0]])))
 """
 
 LORA = """
-from peft import LoraConfig, get_peft_model
+from peft import {peft}, get_peft_model
 
 layers = [
     name
@@ -70,7 +70,8 @@ layers = [
     if isinstance(module, torch.nn.Linear) and not name.startswith("pooler")
 ]
 model = get_peft_model(
-    model, LoraConfig(r={rank}, lora_alpha={alpha}, lora_dropout={dropout}, target_modules=layers{dora})
+    model,
+    {peft}({adapter}, target_modules=layers),
 )
 """
 
@@ -158,7 +159,7 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     assert recipe.data is not None
     roles = recipe.data.columns
     spec = SentenceSimilarity()
-    scored, adapts = "label" in roles, method_of(recipe, record) in ("lora", "dora")
+    scored, adapts = "label" in roles, method_of(recipe, record) in ADAPTERS
     values = {
         **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),

@@ -16,6 +16,7 @@ from modelnook.finetune.scripts.parts import (
     READ,
     SAVED,
     adapted,
+    four_bits,
     method_of,
     values_of,
 )
@@ -63,11 +64,11 @@ def encode(rows, positions):
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
 {take_rows}
-{prepare}model = AutoModelForSequenceClassification.from_pretrained(
+{prepare}{four_bits}model = AutoModelForSequenceClassification.from_pretrained(
     MODEL,
 {model_arguments}    ignore_mismatched_sizes=True,
     dtype=torch.float32,
-)
+{quantized})
 """
 )
 
@@ -145,8 +146,10 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
     method = method_of(recipe, record)
     pair = "text_pair" in recipe.data.columns
     paired = method == "few-shot"
+    settings = values_of(recipe, record, model_path, data, run, form.names)
     values = {
-        **values_of(recipe, record, model_path, data, run, form.names),
+        **settings,
+        "quantized": f"    {settings['quantized']},\n" if settings["quantized"] else "",
         "metric_module": "sklearn.metrics",
         "metric_imports": ", ".join(sorted(form.metric_imports)),
         "constants": form.constants,
@@ -155,6 +158,7 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "value": form.value,
         "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
         "prepare": form.prepare,
+        "four_bits": four_bits(method, kept=("classifier", "pooler", "score")),
         "model_arguments": form.model_arguments,
         "trainer": CONTRAST.format(collator=COLLATOR) if paired else form.trainer,
         "trainer_class": "Contrastive" if paired else form.trainer_class,

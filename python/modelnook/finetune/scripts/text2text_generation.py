@@ -13,6 +13,7 @@ from modelnook.finetune.scripts.parts import (
     UNJUDGED,
     adapted,
     columns_of,
+    four_bits,
     method_of,
     values_of,
 )
@@ -64,7 +65,7 @@ def encode(row):
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
 {take_rows}
-model = AutoModelForSeq2SeqLM.from_pretrained(MODEL, dtype=torch.float32)
+{four_bits}model = AutoModelForSeq2SeqLM.from_pretrained(MODEL, dtype=torch.float32{quantized})
 '''
 )
 
@@ -115,8 +116,11 @@ print(json.dumps(found))
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
+    settings = values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss"))
     values = {
-        **values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss")),
+        **settings,
+        "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
+        "four_bits": four_bits(method_of(recipe, record)),
         "take_rows": TWO if recipe.eval_data else SPLIT,
         "tokenize": tokenizer_for([text or "" for text in columns_of(recipe, data, "target")["target"]]),
     }

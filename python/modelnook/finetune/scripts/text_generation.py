@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import (
@@ -13,6 +14,7 @@ from modelnook.finetune.scripts.parts import (
     SAVED,
     UNJUDGED,
     adapted,
+    four_bits,
     method_of,
     values_of,
 )
@@ -78,7 +80,7 @@ if tokenizer.pad_token is None:
     tokenizer.pad_token = tokenizer.eos_token
 tokenizer.padding_side = "right"
 {take_rows}
-model = AutoModelForCausalLM.from_pretrained(MODEL{gguf}{dequantize}, dtype=torch.float32)
+{four_bits}model = AutoModelForCausalLM.from_pretrained(MODEL{gguf}{dequantize}, dtype=torch.float32{quantized})
 """
 )
 
@@ -147,8 +149,14 @@ print(json.dumps({{"perplexity": math.exp(total / count), "loss": total / count}
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     assert recipe.data is not None
+    if method_of(recipe, record) == "qlora" and not (model_path / "config.json").is_file():
+        # transformers reads a GGUF file, or makes four bits of a model: not both.
+        raise UnsupportedError("train.no_script", task=f"{recipe.task} (qlora, GGUF)")
+    settings = values_of(recipe, record, model_path, data, run, ("perplexity", "loss"))
     values = {
-        **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
+        **settings,
+        "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
+        "four_bits": four_bits(method_of(recipe, record)),
         **_reading(model_path, set(recipe.data.columns)),
         "take_rows": TWO if recipe.eval_data else SPLIT,
     }
