@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,22 @@ def store_home(_alone: None) -> Path:
     from modelnook.settings import home
 
     return home()
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process, and a model is measured for a moment."""
+    from modelnook.jobs import submit
+    from modelnook.measure.probe import Probe, measure
+
+    start = submit._start
+
+    def in_kernel(store: Any, run: Any, recipe: Any, *, on: str, seen: int = 0) -> None:
+        start(store, run, recipe, on="kernel", seen=seen)
+
+    def prober(context: Any) -> Callable[..., Probe]:
+        return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)
+
+    monkeypatch.setattr(submit, "_start", in_kernel)
+    for step in ("work", "quantize", "compare"):
+        monkeypatch.setattr(f"modelnook.jobs.steps.{step}.prober", prober)

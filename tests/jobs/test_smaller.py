@@ -7,9 +7,7 @@ nothing here is about speed.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -37,25 +35,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def topics(base: str) -> Run:
     return mn.finetune(base, table(160), name="topics", epochs=10, learning_rate=3e-3, track="none", on="kernel")  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs run in this process, and a model is measured for a moment."""
-    from modelnook.jobs import submit
-    from modelnook.measure.probe import Probe, measure
-
-    start = submit._start
-
-    def in_kernel(store: Any, run: Any, recipe: Any, *, on: str, seen: int = 0) -> None:
-        start(store, run, recipe, on="kernel", seen=seen)
-
-    def prober(context: Any) -> Callable[..., Probe]:
-        return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)
-
-    monkeypatch.setattr(submit, "_start", in_kernel)
-    for step in ("work", "quantize", "compare"):
-        monkeypatch.setattr(f"modelnook.jobs.steps.{step}.prober", prober)
 
 
 def texts(count: int = 64) -> list[str]:
