@@ -214,9 +214,11 @@ class _File:
         if not concepts(query.text):
             return self._listed(source, query)
         also, kept = held(query), dict[int, Hit]()
+        # Three words that a name has are meant as they are: nothing wider is looked for.
+        widest = 2 if len(concepts(query.text)) < 3 else 0
         for tier in tiers(query, self._beginning):
             # The last ones leave a word out, each another one: only where nothing has them all.
-            if len(kept) >= query.limit or (tier.number > 2 and kept):
+            if kept and tier.number > widest:
                 break
             known, rest = self._known(tier, query)
             for rank, row in self._in_order(rest.expression(also) if rest else "", known):
@@ -342,6 +344,8 @@ class _File:
 
         The best k models of a beginning have words that stand among the first k here.
         """
+        if read_broad(self.db, prefix):
+            return [prefix]  # so many have the word itself that nothing longer is missed
         end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
         sql = "SELECT word FROM words WHERE word >= ? AND word < ? ORDER BY first LIMIT ?"
         return [word for (word,) in self.db.execute(sql, (prefix, end, _BEGINNINGS))]

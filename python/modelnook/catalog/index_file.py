@@ -11,6 +11,7 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,7 +53,8 @@ PREFIXES_OF = 300_000
 """The words of so many of the first rows can be looked up by their beginnings; rarer ones are searched for."""
 
 _INTO_MODELS = "INSERT INTO models VALUES(?,?,?,?,?,?,?,?,?,?,?)"
-_INTO_NAMES = "INSERT INTO names(rowid, words) VALUES(?,?)"
+# One statement for many rows: SQLite works through them while Python makes the next ones.
+_INTO_NAMES = "INSERT INTO names(rowid, words) SELECT ? + key, value FROM json_each(?)"
 
 
 class IndexWriter:
@@ -79,7 +81,8 @@ class IndexWriter:
         self._words: dict[str, int] = {}
 
     def __enter__(self) -> IndexWriter:
-        self._db = sqlite3.connect(self._part, isolation_level=None)
+        self._db = sqlite3.connect(self._part, isolation_level=None, check_same_thread=False)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="modelnook-index")
         # Nothing to protect: a file that isn't finished is thrown away.
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32000;" + _TABLES)
         self._db.execute("BEGIN")
@@ -89,19 +92,22 @@ class IndexWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            self._await()
             if kind is None:
                 self._finish()
         finally:
+            self._beside.shutdown()
             self._db.close()
             if kind is not None or not self._done:
                 self._part.unlink(missing_ok=True)
 
     _done = False
+    _writing: Future[Any] | None = None
 
     def add(self, infos: Iterable[ModelInfo]) -> None:
         """Append entries."""
         models: list[tuple[Any, ...]] = []
-        names: list[tuple[int, str]] = []
+        names: list[str] = []
         for info in infos:
             self.count += 1
             models.append(self._row(info, names))
@@ -109,7 +115,7 @@ class IndexWriter:
                 self._write(models, names)
         self._write(models, names)
 
-    def _row(self, info: ModelInfo, names: list[tuple[int, str]]) -> tuple[Any, ...]:
+    def _row(self, info: ModelInfo, names: list[str]) -> tuple[Any, ...]:
         facts, code, said = self._shared(info)
         tags, tagged = self._tagged(info)
         words = rows.name_tokens(info)
@@ -118,7 +124,7 @@ class IndexWriter:
                 if word not in self._words:
                     self._words[word] = self.count
         more = f"~{' ~'.join(name_words(info.summary)[:40])}" if info.summary else ""
-        names.append((self.count, f"{words} {said} {tagged} {rows.size_tokens(info.parameters)} {more}"))
+        names.append(f"{words} {said} {tagged} {rows.size_tokens(info.parameters)} {more}")
         self._codes.append(code)
         relation = rows.RELATIONS.index(info.relation) + 1 if info.relation in rows.RELATIONS else None
         base = self._bases.setdefault(info.base_model, len(self._bases) + 1) if info.base_model else None
@@ -153,11 +159,21 @@ class IndexWriter:
             known = self._tags[tags] = (len(self._tags) + 1, " ".join(rows.tag_tokens(tags)))
         return known
 
-    def _write(self, models: list[tuple[Any, ...]], names: list[tuple[int, str]]) -> None:
+    def _write(self, models: list[tuple[Any, ...]], names: list[str]) -> None:
+        self._await()
         self._db.executemany(_INTO_MODELS, models)
-        self._db.executemany(_INTO_NAMES, names)
+        first = self.count - len(names) + 1
+        self._writing = self._beside.submit(
+            self._db.execute, _INTO_NAMES, (first, json.dumps(names, ensure_ascii=False))
+        )
         models.clear()
         names.clear()
+
+    def _await(self) -> None:
+        """The connection is one's at a time; raises what went wrong beside."""
+        if self._writing:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def _finish(self) -> None:
         db = self._db

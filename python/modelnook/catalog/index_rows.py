@@ -79,7 +79,7 @@ def fact_tokens(facts: Facts) -> list[str]:
     terms = licence_of(licence)
     found = ["d=gated" if gated else "d=open", f"k={terms.kind}"]
     if task:
-        found += [f"t={filter_token(task)}", *(f"~{w}" for w in name_words(task))]
+        found.append(f"t={filter_token(task)}")
     if licence:
         found.append(f"i={filter_token(licence)}")
     if terms.commercial in ("yes", "conditions"):

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -41,7 +41,7 @@ __all__ = [
 SORTS = ("relevance", "downloads", "likes", "date", "updated", "size")
 _DEADLINE = 3.5
 # Variants fold into the model they come from, so that a page needs more rows than it shows.
-_ROWS_A_PAGE, _ROWS_MORE = 3, 40
+_ROWS_A_PAGE, _ROWS_MORE = 3, 20
 _HOME = ("local", "pip")
 # Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
 _VAST = ("hub", "kaggle", "modelscope")
@@ -194,48 +194,56 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
 
 
 def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page], list[str]]:
-    """Each source's page, in their order, and what there is to say of those that have none."""
-    notes: list[str] = []
-    pool = ThreadPoolExecutor(len(names), thread_name_prefix="modelnook-search")
-    jobs = {pool.submit(_page, n, query, n in asked): n for n in names}
-    done, late = wait(jobs, _DEADLINE)
-    pool.shutdown(wait=False, cancel_futures=True)
-    pages: list[Page] = []
-    for job in sorted(done, key=lambda j: names.index(jobs[j])):
-        try:
-            page, note = job.result()
-            pages.append(page)
-            notes += [note] if note else []
-        except ModelnookError as error:
-            notes.append(t("catalog.source_failed", source=jobs[job], error=error.message))
-    notes += [t("catalog.source_failed", source=jobs[j], error="timeout") for j in late]
-    return pages, notes
+    """Each source's page, in their order, and what there is to say of those that have none.
 
-
-def _page(name: str, query: Query, live: bool) -> tuple[Page, str]:
-    """A source's answer: the index's where that fills the page or nothing else can be asked, else its own with it."""
+    The indexes are looked into here, in milliseconds; only who must be asked is waited for on threads.
+    """
     index = CatalogIndex(current().home)
     wide = replace(query, limit=_ROWS_A_PAGE * query.limit + _ROWS_MORE)
-    page = index.search(name, wide)
-    if len(page.hits) >= query.limit and (not live or configured().get(name) in _VAST):
-        return page, ""
-    note = ""
-    kind, settings = configured().get(name), current()
-    if settings.hub_offline if kind == "hub" else kind in NETWORKED and settings.offline:
-        items, note = _remembered(name, query), t("catalog.offline", source=name) if live else ""
-    elif live:
+    kinds = configured()
+    pages = {name: index.search(name, wide) for name in names}
+    notes: dict[str, str] = {}
+    left = [n for n in names if len(pages[n].hits) < query.limit or (n in asked and kinds.get(n) not in _VAST)]
+    waited = [n for n in left if n in asked and not _off(kinds.get(n))]
+    for name in left:
+        if name not in waited:
+            pages[name] = _with(pages[name], _remembered(name, query), query)
+            notes[name] = t("catalog.offline", source=name) if name in asked else ""
+    if waited:
+        _wait_for(waited, query, index, pages, notes)
+    return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
+
+
+def _off(kind: str | None) -> bool:
+    """Whether a kind of source isn't to be asked now."""
+    settings = current()
+    return settings.hub_offline if kind == "hub" else kind in NETWORKED and settings.offline
+
+
+def _wait_for(
+    names: list[str], query: Query, index: CatalogIndex, pages: dict[str, Page], notes: dict[str, str]
+) -> None:
+    """Ask sources side by side, within the deadline; their answers go into the pages, or why there is none."""
+    pool = ThreadPoolExecutor(len(names), thread_name_prefix="modelnook-search")
+    jobs = {name: pool.submit(_ask, name, query) for name in names}
+    wait(jobs.values(), _DEADLINE)
+    pool.shutdown(wait=False, cancel_futures=True)
+    for name, job in jobs.items():
         try:
-            items = _ask(name, query)
+            pages[name] = _with(pages[name], job.result(timeout=0), query)
+        except (TimeoutError, CancelledError):
+            notes[name] = t("catalog.source_failed", source=name, error="timeout")
         except ModelnookError as error:
-            if not index.has(name):
-                raise
-            items, note = _remembered(name, query), t("catalog.source_failed", source=name, error=error.message)
-    else:
-        items = _remembered(name, query)
+            notes[name] = t("catalog.source_failed", source=name, error=error.message)
+            if index.has(name):
+                pages[name] = _with(pages[name], _remembered(name, query), query)
+
+
+def _with(page: Page, items: list[ModelInfo], query: Query) -> Page:
+    """A page of the index with what it hasn't."""
     known = {hit.info.ref for hit in page.hits}
     new = [i for i in items if i.ref not in known and query.matches(i)]
-    hits = (*page.hits, *(Hit(i, _tier(i, query)) for i in new))
-    return Page(hits, page.total + len(new), page.more), note
+    return Page((*page.hits, *(Hit(i, _tier(i, query)) for i in new)), page.total + len(new), page.more)
 
 
 def _tier(info: ModelInfo, query: Query) -> int:
