@@ -6,6 +6,7 @@ doing so. That is all the locking there is.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sqlite3
@@ -106,6 +107,16 @@ class IndexWriter:
 
     def add(self, infos: Iterable[ModelInfo]) -> None:
         """Append entries."""
+        # Rows make no cycles, and there are many: the collector would go through them again and again.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            self._add(infos)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _add(self, infos: Iterable[ModelInfo]) -> None:
         models: list[tuple[Any, ...]] = []
         names: list[str] = []
         for info in infos:
