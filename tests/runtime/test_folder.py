@@ -36,6 +36,32 @@ def test_the_quickest_format_is_picked(tmp_path: Path) -> None:
     assert quantized(tmp_path / "a") is None
 
 
+def test_an_openvino_program_is_no_pickle(tmp_path: Path) -> None:
+    from modelnook.catalog.folder import describe
+
+    made = folder(tmp_path / "a", {}, "openvino_model.xml", "openvino_model.bin")
+    assert pick(made) == "openvino"
+    assert formats(made) == ("openvino",)
+    assert describe(made, ref="", id="a", source="local").risks == ()
+    assert quantized(made) is None
+    (made / "openvino_model.xml").write_text('<layer type="Const"><data element_type="i8"/></layer>')
+    assert quantized(made) == "openvino"
+    beside = folder(tmp_path / "b", {}, "openvino_model.xml", "openvino_model.bin", "pytorch_model.bin")
+    assert formats(beside) == ("openvino", "pickle")
+    assert "pytorch_model.bin" in describe(beside, ref="", id="b", source="local").risks[0].message
+
+
+@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "quanto", "torchao"])
+def test_weights_of_a_package_are_named_by_it(tmp_path: Path, method: str) -> None:
+    said = {"quantization_config": {"quant_method": method}}
+    if method == "quanto":
+        said = {"modelnook_quantization": {"backend": "quanto", "scheme": "int8"}}
+    made = folder(tmp_path, said, "model.safetensors")
+    assert formats(made) == (method,)
+    assert pick(made) == "transformers"
+    assert quantized(made) == (method if method != "quanto" else "quanto-int8")
+
+
 def test_what_cannot_be_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"config\.json"):
         pick(tmp_path / "nowhere")

@@ -20,6 +20,7 @@ __all__ = [
     "card_head",
     "describe",
     "layer_tree",
+    "pickles",
     "safetensors_head",
     "safetensors_header",
     "task_in",
@@ -175,17 +176,27 @@ def formats_of(names: Iterable[str]) -> tuple[str, ...]:
     if CLASSIC in names:
         return ("sklearn",)
     found = [kind for kind, ending in endings.items() if any(n.endswith(ending) for n in names)]
-    if any(n.endswith(_PICKLES) for n in names):
+    if pickles(names):
         found.append("pickle")
     return tuple(found)
+
+
+def pickles(names: Iterable[str]) -> list[str]:
+    """The file names that end as pickled weights do, sorted; the plain numbers beside an OpenVINO graph are none.
+
+    >>> pickles(["pytorch_model.bin", "openvino_model.xml", "openvino_model.bin"])
+    ['pytorch_model.bin']
+    """
+    known = set(names)
+    return sorted(n for n in known if n.endswith(_PICKLES) and f"{n.removesuffix('.bin')}.xml" not in known)
 
 
 def risks_of(files: Iterable[Path], config: dict[str, Any]) -> tuple[Risk, ...]:
     """Pickled weights, and code that the model would have run."""
     risks = []
-    pickles = sorted(f.name for f in files if f.name.endswith(_PICKLES))
-    if pickles:
-        risks.append(Risk("pickle", t("catalog.risk_pickle", files=", ".join(pickles[:3]))))
+    found = pickles(f.name for f in files)
+    if found:
+        risks.append(Risk("pickle", t("catalog.risk_pickle", files=", ".join(found[:3]))))
     if config.get("auto_map"):
         risks.append(Risk("remote_code", t("catalog.risk_remote_code")))
     return tuple(risks)

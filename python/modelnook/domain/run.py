@@ -7,10 +7,22 @@ from typing import Any
 
 from modelnook.domain.table import Table, jsonable
 
-__all__ = ["LIVE", "LOWER_IS_BETTER", "STATES", "UNBOUNDED", "Comparison", "Evaluation", "RunRecord", "unbeaten"]
+__all__ = [
+    "AGREEMENT",
+    "LIVE",
+    "LOWER_IS_BETTER",
+    "STATES",
+    "UNBOUNDED",
+    "Comparison",
+    "Evaluation",
+    "RunRecord",
+    "unbeaten",
+]
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 LIVE = ("queued", "running")
+AGREEMENT = "agreement"
+"""The share of rows that a changed model answers as the original does: the metric where there are no labels."""
 LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", "mae"))
 """Metrics of which less is better; of every other one more is."""
 UNBOUNDED = frozenset(("perplexity", "mse", "rmse", "mae"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from modelnook.domain.front import front
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table, jsonable
 from modelnook.measure.probe import Probe
@@ -47,23 +48,3 @@ def table_of(models: Sequence[dict[str, Any]], primary_metric: str) -> tuple[Tab
     sign = -1.0 if metric in models[0].get("less_is_better", ()) else 1.0
     points = [(m["model"], sign * (m["metrics"].get(metric) or 0.0), m["bytes"], m["p50_ms"]) for m in models]
     return Table(columns, tuple(rows)), front(points)
-
-
-def front(points: Sequence[tuple[str, float, float, float]]) -> tuple[str, ...]:
-    """The names on the Pareto front of ``(name, quality, bytes, latency)``: more quality, fewer bytes, less latency.
-
-    One that another equals or beats in all three, and beats in one, isn't on it.
-
-    >>> front([("big", 0.9, 100, 10), ("small", 0.9, 25, 2), ("best", 0.95, 100, 10)])
-    ('small', 'best')
-    """
-
-    def beaten(mine: tuple[str, float, float, float]) -> bool:
-        key = (-mine[1], mine[2], mine[3])
-        for other in points:
-            theirs = (-other[1], other[2], other[3])
-            if theirs != key and all(a <= b for a, b in zip(theirs, key, strict=True)):
-                return True
-        return False
-
-    return tuple(point[0] for point in points if not beaten(point))

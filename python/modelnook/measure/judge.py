@@ -7,6 +7,7 @@ from typing import Any
 
 from modelnook.domain.errors import unknown
 from modelnook.domain.event import Warned
+from modelnook.domain.run import AGREEMENT
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
@@ -14,8 +15,6 @@ from modelnook.messages import t
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
-
-AGREEMENT = "agreement"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
             requires=("numpy", "onnxruntime", "tokenizers"),
             extra="onnx",
         ),
+        "openvino": Entry(
+            "modelnook.runtime.openvino:OpenVinoRuntime",
+            "OpenVINO: quick on a CPU, needs no PyTorch",
+            requires=("numpy", "openvino", "tokenizers"),
+            extra="openvino",
+        ),
         "sklearn": Entry(
             "modelnook.runtime.sklearn:SklearnRuntime",
             "TF-IDF and boosted trees: a fraction of a millisecond, needs no PyTorch",
@@ -36,7 +42,16 @@ RUNTIMES: Registry[type[Runtime]] = Registry(
 )
 
 # Format of the weights -> the runtime that runs it, the quickest first.
-_RUNS = {"sklearn": "sklearn", "onnx": "onnx", "torchao": "transformers", "safetensors": "transformers"}
+_RUNS = {
+    "sklearn": "sklearn",
+    "onnx": "onnx",
+    "openvino": "openvino",
+    "torchao": "transformers",
+    "quanto": "transformers",
+    "bitsandbytes": "transformers",
+    "gptq": "transformers",
+    "safetensors": "transformers",
+}
 
 
 def pick(path: Path) -> str:

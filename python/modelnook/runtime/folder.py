@@ -6,12 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.folder import CLASSIC, task_in
+from modelnook.catalog.folder import CLASSIC, pickles, task_in
 
 __all__ = ["config", "formats", "labels", "learnt", "max_length", "pad_id", "quantized", "task_of"]
 
 FALLBACK_LENGTH = 512
 _QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"MatMulNBits")
+_QUANTIZED_TYPES = (
+    b'"FakeQuantize"',
+    b'element_type="i8"',
+    b'element_type="u8"',
+    b'element_type="i4"',
+    b'element_type="u4"',
+)
+# Weights that PyTorch runs through a package of their own, named in the config by transformers or by us.
+_METHODS = frozenset(("bitsandbytes", "gptq", "quanto", "torchao"))
 # Tokenizers without a limit write a number like 1e30; whatever is above this means "none said".
 _NO_LIMIT = 1_000_000
 # These reserve the positions up to and with the pad token's (RoBERTa's 514 positions hold 512 tokens).
@@ -33,20 +42,26 @@ def config(path: Path) -> dict[str, Any]:
 
 
 def formats(path: Path) -> tuple[str, ...]:
-    """The formats of a folder's weights: ``onnx``, ``torchao``, ``safetensors``, ``sklearn``, ``gguf``, ``pickle``,
-    sorted."""
+    """The formats of a folder's weights, sorted: ``onnx``, ``openvino``, ``safetensors``, ``sklearn``, ``gguf``,
+    ``pickle``; in the place of ``safetensors`` the package that quantized them: ``torchao``, ``quanto``, ``gptq``,
+    ``bitsandbytes``.
+    """
     found = set()
     names = {p.name for p in path.iterdir()} if path.is_dir() else set()
     if "model.onnx" in names:
         found.add("onnx")
+    if "openvino_model.xml" in names:
+        found.add("openvino")
     if CLASSIC in names:
         found.add("sklearn")
     elif any(n.endswith(".safetensors") for n in names):
-        method = (config(path).get("quantization_config") or {}).get("quant_method")
-        found.add("torchao" if method == "torchao" else "safetensors")
+        said = config(path)
+        method = (said.get("quantization_config") or {}).get("quant_method")
+        method = method or (said.get("modelnook_quantization") or {}).get("backend")
+        found.add(method if method in _METHODS else "safetensors")
     if any(n.endswith(".gguf") for n in names):
         found.add("gguf")
-    if any(n.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")) for n in names):
+    if pickles(names):
         found.add("pickle")
     return tuple(sorted(found))
 
@@ -54,7 +69,7 @@ def formats(path: Path) -> tuple[str, ...]:
 def quantized(path: Path) -> str | None:
     """How a folder's weights were quantized (``torchao``, ``onnx-int8`` …), or None where they weren't.
 
-    An ONNX folder says it in ``modelnook_quantization`` of its config; a foreign one is read by the names of its ops.
+    A program's folder says it in ``modelnook_quantization`` of its config; a foreign one is read by its ops and types.
     """
     said = config(path)
     own = said.get("modelnook_quantization")
@@ -66,6 +81,9 @@ def quantized(path: Path) -> str | None:
     program = path / "model.onnx"
     if program.is_file() and _mentions(program, _QUANTIZED_OPS):
         return "onnx"
+    graph = path / "openvino_model.xml"
+    if graph.is_file() and _mentions(graph, _QUANTIZED_TYPES):
+        return "openvino"
     return "gguf" if formats(path) == ("gguf",) else None
 
 

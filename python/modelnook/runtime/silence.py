@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["first_line", "silence"]
+__all__ = ["first_line", "mute_telemetry", "silence"]
 
-_LOUD = ("torchao", "torch.utils._pytree", "torch.onnx", "onnxscript", "onnx_ir", "torch.export", "torch.fx", "root")
+_LOUD = (
+    "onnx_ir",
+    "onnxscript",
+    "root",
+    "torch.export",
+    "torch.fx",
+    "torch.onnx",
+    "torch.utils._pytree",
+    "torchao",
+)
 
 
 @contextmanager
@@ -34,6 +44,15 @@ def silence() -> Iterator[None]:
         theirs.set_verbosity(level)
         if bars:
             theirs.enable_progress_bar()
+
+
+def mute_telemetry() -> None:
+    """Keep OpenVINO and NNCF from telling their makers that they are used: nothing leaves the machine unasked.
+
+    Both send an event as they are imported, and take the absence of the package that sends it for a no. Called before
+    anything that may import them.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def first_line(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
+from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
 __all__ = [
     "load_config",
@@ -81,6 +82,10 @@ def load_model(
     if type(config) not in kind._model_mapping:
         names = getattr(config, "architectures", None) or [config.model_type]
         raise UnsupportedError(no_head, architecture=names[0], task=task)
+    if (Path(path) / MAP).is_file():
+        model = load_quanto(path, config, kind)
+        model.made_anew = frozenset()
+        return model
     form = _gguf(path)
     if form:
         form["quantization_config"] = transformers.GgufConfig(dequantize=True)

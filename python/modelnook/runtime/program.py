@@ -1,0 +1,135 @@
+"""What runtimes of traced programs share: texts become padded token ids without transformers, and batches outputs.
+
+Two ways to use the cores, whatever runs the program. A single batch is divided among the threads, which is the quickest
+for one text. Many batches run side by side instead, one core each: short texts make many small operations, and threads
+that meet after each of them wait more than they work.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from modelnook.domain.errors import NotFoundError, UnsupportedError
+from modelnook.runtime import folder
+from modelnook.runtime.base import Runtime
+from modelnook.runtime.batches import plan
+from modelnook.settings import current
+from modelnook.tasks.text import CHARS_A_TOKEN, SLACK, as_text
+
+__all__ = ["Feed", "ProgramRuntime"]
+
+Feed = dict[str, NDArray[Any]]
+"""A program's inputs of one batch, e.g. ``input_ids`` of shape (rows, tokens)."""
+
+# Texts tokenised and sorted at a time: enough for full batches of one length, little beside the model's memory.
+CHUNK = 8192
+# Side by side may cost the model's size again, which isn't worth it for a large one: its operations are long enough to
+# divide.
+MOST_BYTES_TWICE = 400_000_000
+
+
+class ProgramRuntime(Runtime):
+    """A folder with a program, ``tokenizer.json`` and ``config.json``, on the CPU.
+
+    Raises:
+        NotFoundError: no ``tokenizer.json``.
+        UnsupportedError: a device other than the CPU.
+    """
+
+    program: ClassVar[str]
+    """The program's file."""
+
+    def __init__(
+        self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
+    ) -> None:
+        said = folder.config(path)
+        super().__init__(path, task=task or folder.task_of(said))
+        if device not in ("auto", "cpu"):
+            raise UnsupportedError("runtime.device", runtime=self.name, device=device)
+        self.device = "cpu"
+        self.threads = threads or current().threads
+        self.labels = folder.labels(said)
+        self.max_length = folder.max_length(path)
+        self._pad = folder.pad_id(path)
+        self._learnt = folder.learnt(said)
+        self._tokenizer = _tokenizer(path, self.max_length, self.name)
+        self._inputs: dict[str, np.dtype[Any]] = {}
+
+    @abstractmethod
+    def _run(self, feeds: list[Feed]) -> list[NDArray[np.float32]]:
+        """The program's first output for each batch, float32 of shape (rows, …)."""
+
+    def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
+        """See :meth:`Runtime.outputs`: what the program gives, as the task reads it."""
+        if self.task is None:
+            return self._logits(rows, batch_size, sort)
+        spec = self.spec()
+        found = self._logits(spec.worded(rows, self._learnt), batch_size, sort)
+        return spec.settled(found, self._learnt, rows)
+
+    def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
+        found: NDArray[np.float32] | None = None
+        for start in range(0, len(rows), CHUNK):
+            encoded = self._encode(rows[start : start + CHUNK])
+            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort)
+            for batch, values in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
+                if found is None:
+                    found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
+                found[[start + i for i in batch]] = values
+        return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
+
+    def _side_by_side(self, feeds: list[Feed]) -> bool:
+        """Whether these batches are better run one a core."""
+        return self.threads > 1 and len(feeds) >= 2 * self.threads and self._bytes() <= MOST_BYTES_TWICE
+
+    def _bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.path.glob(f"{Path(self.program).stem}.*"))
+
+    def _encode(self, rows: Sequence[Any]) -> list[Encoding]:
+        if len(rows) and isinstance(rows[0], Mapping):
+            pairs = [(as_text(row["text"]), as_text(row.get("text_pair"))) for row in rows]
+            found: list[Encoding] = self._tokenizer.encode_batch_fast(pairs)
+            return found
+        # Long texts are read as a prefix first, as in modelnook.tasks.text; only those need the tokens' offsets.
+        texts = [as_text(row) for row in rows]
+        cut = CHARS_A_TOKEN * self.max_length + SLACK
+        encoded = list(self._tokenizer.encode_batch_fast([text if len(text) <= cut else "" for text in texts]))
+        long = [i for i, text in enumerate(texts) if len(text) > cut]
+        for i, found_ in zip(long, self._tokenizer.encode_batch([texts[i][:cut] for i in long]), strict=True):
+            end = max((end for _, end in found_.offsets), default=0)
+            encoded[i] = found_ if end <= cut - SLACK else self._tokenizer.encode(texts[i])
+        return encoded
+
+    def _feed(self, encoded: Sequence[Encoding], batch: list[int]) -> Feed:
+        # Rows of token ids, padded on the right to the batch's longest; shape (rows of the batch, longest).
+        ids = [encoded[i].ids for i in batch]
+        width = max(1, max(map(len, ids)))
+        filled = np.full((len(ids), width), self._pad, dtype=np.int64)
+        mask = np.zeros_like(filled)
+        for row, values in enumerate(ids):
+            filled[row, : len(values)] = values
+            mask[row, : len(values)] = 1
+        feed = {"input_ids": filled, "attention_mask": mask}
+        if "token_type_ids" in self._inputs:
+            kinds = np.zeros_like(filled)
+            for row, i in enumerate(batch):
+                kinds[row, : len(ids[row])] = encoded[i].type_ids
+            feed["token_type_ids"] = kinds
+        return {name: feed[name].astype(dtype, copy=False) for name, dtype in self._inputs.items() if name in feed}
+
+
+def _tokenizer(path: Path, max_length: int, runtime: str) -> Tokenizer:
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        raise NotFoundError("runtime.no_tokenizer", path=path, runtime=runtime)
+    made: Tokenizer = Tokenizer.from_file(str(file))
+    made.enable_truncation(max_length)
+    made.no_padding()
+    return made
