@@ -26,7 +26,8 @@ class Entry:
     """``target`` is ``module:Object``; ``requires`` are import names; ``extra`` is what ``modelnook[extra]`` installs.
 
     ``light`` is a second target for the declarative half, where the first one imports heavy packages.
-    ``gpu`` marks what can't run on a CPU, ``alone`` a method that needs no base model.
+    ``gpu`` marks what can't run on a CPU, ``alone`` a method that needs no base model. ``schemes`` are a quantizer's
+    values of ``to=``, ``gpu_schemes`` those of them that need a GPU.
     """
 
     target: str
@@ -36,6 +37,8 @@ class Entry:
     light: str = ""
     gpu: bool = False
     alone: bool = False
+    schemes: tuple[str, ...] = ()
+    gpu_schemes: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:

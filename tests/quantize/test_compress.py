@@ -13,8 +13,7 @@ import pytest
 from modelnook.domain.errors import DataError, RefusedError, StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Event, Warned
 from modelnook.measure.probe import Probe, measure
-from modelnook.quantize import QUANTIZERS, backends
-from modelnook.quantize import compress as room
+from modelnook.quantize import QUANTIZERS, candidates, ways
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.compress import CompressResult, compress
 from modelnook.registry import Entry, Registry
@@ -126,7 +125,7 @@ def backend_rows(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(*kinds: type[Quantizer]) -> None:
         rows = {kind.name: Entry(f"{__name__}:{kind.__name__}", "for a test") for kind in kinds}
         registry: Registry[Any] = Registry("quantizer", rows)
-        monkeypatch.setattr(room, "QUANTIZERS", registry)
+        monkeypatch.setattr(candidates, "QUANTIZERS", registry)
         # The package's attribute of this name is the verb; its room is in sys.modules.
         monkeypatch.setattr(sys.modules["modelnook.quantize"], "QUANTIZERS", registry)
 
@@ -260,9 +259,9 @@ def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> 
     with pytest.raises(UsageError, match="speed"):
         run(source, tmp_path / "out", metric="speed")
     with pytest.raises(UsageError, match="int8"):
-        backends("auto", "int9")
+        ways("auto", "int9")
     with pytest.raises(UsageError, match="copy"):
-        backends("copi", "int8")
+        ways("copi", "int8")
 
 
 def test_many_rows_are_sampled(source: Path, tmp_path: Path, backend_rows: Any) -> None:

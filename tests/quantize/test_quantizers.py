@@ -2,31 +2,134 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from modelnook.domain.errors import UnsupportedError
 from modelnook.quantize import QUANTIZERS
+from modelnook.runtime import runtime
+from modelnook.store.files import folder_bytes
+from modelnook.testing.models import tiny_rows
 from modelnook.testing.quantizers import QuantizerSuite
 
 pytestmark = pytest.mark.slow
 
 
-class TestOnnx(QuantizerSuite):
+class Installed(QuantizerSuite):
+    """Skipped where the backend's package isn't there."""
+
+    package: str
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip(cls.package)
+
+
+class TestBitsAndBytes(Installed):
+    name = "bitsandbytes"
+    package = "bitsandbytes"
+    also = ("int4",)
+
+
+class TestOnnx(Installed):
     name = "onnx"
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("onnxruntime")
+    package = "onnxruntime"
 
 
-class TestTorchAo(QuantizerSuite):
+class TestOpenVino(Installed):
+    name = "openvino"
+    package = "nncf"
+    also = ("int4",)
+
+
+class TestQuanto(Installed):
+    name = "quanto"
+    package = "optimum.quanto"
+    also = ("int4",)
+
+
+class TestTorchAo(Installed):
     name = "torchao"
+    package = "torchao"
+
+
+@pytest.mark.gpu
+class TestTorchAoFour(Installed):
+    name = "torchao"
+    package = "torchao"
+    scheme = "int4"
+    agreement = 0.9
 
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("torchao")
+    def _gpu(cls) -> None:
+        if not pytest.importorskip("torch").cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
+@pytest.mark.gpu
+class TestGptq(Installed):
+    name = "gptq"
+    package = "gptqmodel"
+    scheme = "int4"
+    agreement = 0.9
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _gpu(cls) -> None:
+        if not pytest.importorskip("torch").cuda.is_available():
+            pytest.skip("needs a CUDA device")
 
 
 def test_rows_stand_in_order() -> None:
     assert list(QUANTIZERS) == sorted(QUANTIZERS)
+
+
+def test_four_bits_of_torchao_need_a_gpu(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchao")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    with pytest.raises(UnsupportedError, match="GPU"):
+        QUANTIZERS.load("torchao")().quantize(tmp_path, tmp_path / "out", "int4", **options)
+
+
+@pytest.mark.parametrize("name", ["openvino", "quanto"])
+def test_four_bits_are_smaller_than_eight(name: str, tmp_path: Path) -> None:
+    """On a model with layers that make up its size."""
+    from modelnook.testing.models import tiny_model
+
+    if QUANTIZERS[name].missing:
+        pytest.skip(f"needs {QUANTIZERS[name].missing}")
+    source = tiny_model(tmp_path / "source", ("ham", "spam"), hidden=128)
+    sizes = {}
+    quantizer = QUANTIZERS.load(name)()
+    options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    for scheme in ("int8", "int4"):
+        quantizer.quantize(source, tmp_path / scheme, scheme, **options)
+        sizes[scheme] = folder_bytes(tmp_path / scheme)
+    assert sizes["int4"] < sizes["int8"] < folder_bytes(source)
+
+
+def test_ranges_fixed_beforehand_come_from_the_rows(tmp_path: Path) -> None:
+    """Static int8 made on one kind of rows differs from static int8 made on another."""
+    pytest.importorskip("onnxruntime")
+    from modelnook.testing.trained import trained_model
+
+    source = trained_model(tmp_path / "source")
+    texts = tiny_rows(32, seed=4)["text"]
+    quantizer = QUANTIZERS.load("onnx")()
+    found = []
+    for number, rows in enumerate((texts, ["a"] * 8)):
+        out = tmp_path / str(number)
+        options: dict[str, Any] = {"task": "text-classification", "emit": lambda event: None, "static": True}
+        quantizer.quantize(source, out, "int8", calibration=rows, **options)
+        assert b"QuantizeLinear" in (out / "model.onnx").read_bytes()
+        found.append(runtime(out, threads=1).outputs(texts))
+    original = runtime(source, device="cpu", threads=1).outputs(texts)
+    assert (found[0].argmax(axis=1) == original.argmax(axis=1)).mean() >= 0.95
+    assert abs(found[0] - original).mean() < abs(found[1] - original).mean()

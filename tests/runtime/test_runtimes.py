@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,46 @@ class TestSklearn(RuntimeSuite):
         folder.mkdir()
         write(model, folder, task=spec.name, labels=["ham", "spam"])
         return folder
+
+
+@pytest.mark.slow
+class TestOpenVino(RuntimeSuite):
+    name = "openvino"
+    # Activations have fixed ranges: only sums of other lengths differ.
+    tolerance = 0.05
+    imports_torch = False
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip("nncf")
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        return quantized("openvino", trained, folder)
+
+    def test_nothing_is_told_to_its_makers(self) -> None:
+        code = (
+            "import sys; from modelnook.runtime import RUNTIMES; RUNTIMES.load('openvino'); import openvino, threading;"
+            "print(sys.modules['openvino_telemetry'], [m for m in sys.modules if m.startswith('openvino_telemetry.')],"
+            "openvino.tools.ovc.telemetry.__class__.__module__)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["None", "[]", "openvino.tools.ovc.telemetry_stub"]
+
+
+@pytest.mark.slow
+class TestQuanto(RuntimeSuite):
+    name = "transformers"
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip("optimum.quanto")
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        return quantized("quanto", trained, folder)
 
 
 def test_rows_stand_in_order() -> None:

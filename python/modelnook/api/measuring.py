@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelnook.api.rows import default_name, given_columns, on_rows, spec_of
-from modelnook.api.training import trackers
-from modelnook.domain.errors import ConflictError, UsageError, unknown
+from modelnook.api.training import seconds, trackers
+from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import Comparison, Evaluation
@@ -16,6 +16,9 @@ from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.store import Store
+
+BUDGET = 120.0
+"""Seconds for trying several backends."""
 
 __all__ = ["compare", "comparison", "evaluate", "evaluation", "quantize"]
 
@@ -109,6 +112,7 @@ def quantize(
     label: str | None = None,
     columns: dict[str, str] | None = None,
     max_drop: float = 0.01,
+    budget: str | None = None,
     name: str | None = None,
     again: bool = False,
     background: bool = False,
@@ -116,10 +120,12 @@ def quantize(
     """Make a model smaller and faster, measured before and after on the same rows.
 
     Args:
-        to: a scheme: ``int8``.
-        backend: ``auto`` measures those that run here; or ``onnx``, ``torchao``.
-        data: rows to measure on; without them the validation rows of the run that made the model.
+        to: a scheme, ``int8`` or ``int4``; ``auto`` takes the quickest of all that stay within ``max_drop``.
+        backend: ``auto`` measures those that run here; or ``onnx``, ``openvino``, ``torchao``, ``quanto`` …
+        data: rows to measure on; without them the validation rows of the run that made the model, and where there are
+            none either, texts of the model's own card and vocabulary. Without labels agreement is measured.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
+        budget: the most time for trying several backends, ``"10m"``; two minutes where none is given.
         name: default ``NAME-int8``.
 
     Returns:
@@ -129,25 +135,39 @@ def quantize(
         RefusedError: every attempt fell further than ``max_drop``; the numbers are told.
     """
     from modelnook.jobs.submit import submit
-    from modelnook.quantize import QUANTIZERS, SCHEMES
 
     store = Store()
-    if to not in SCHEMES:
-        raise unknown("scheme", to, SCHEMES)
-    if backend != "auto":
-        QUANTIZERS.check(backend)
+    _can_be(to, backend)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
-    recipe, split, primary = on_rows("quantize", store, ref, data, given_columns(text, label, columns))
+    given = given_columns(text, label, columns)
+    recipe, split, primary = on_rows("quantize", store, ref, data, given, unlabelled=True)
     source = ModelRef.parse(recipe.model)
     made = name or default_name(source, to)
     store.models.check(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
-    knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop}
+    limit = seconds(budget) if budget else BUDGET if backend == "auto" else None
+    knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop, "budget": limit}
     recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
     run = submit(store, recipe, split=split, primary_metric=primary, again=again)
     return run if background else run.wait()
+
+
+def _can_be(to: str, backend: str) -> None:
+    """Raise where no such scheme is made, or not by the backend, or not on this machine; nothing heavy is imported."""
+    from modelnook.jobs.device import pick
+    from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES, needs_gpu
+
+    if to != AUTO and to not in SCHEMES:
+        raise unknown("scheme", to, (*SCHEMES, AUTO))
+    if backend == AUTO:
+        return
+    # A missing GPU is said first: installing a package wouldn't help.
+    asked = SCHEMES.of(backend) if to == AUTO else (to,)
+    if asked and all(needs_gpu(backend, scheme) for scheme in asked) and pick() != "cuda":
+        raise UnsupportedError("quantize.needs_gpu", backend=backend, scheme=to)
+    QUANTIZERS.check(backend)
 
 
 def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:

@@ -11,6 +11,7 @@ from modelnook.domain.dataset import SLICE, Columns, DatasetRef
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import AGREEMENT
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.tasks.base import Spec
@@ -50,19 +51,37 @@ class Read:
 def read_table(
     store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train", asked: bool = False
 ) -> Read:
-    """``asked``: rows without the task's targets do as well."""
-    from modelnook.data.columns import find_form, with_features
+    """A person's data with its columns found, kept as a snapshot.
+
+    Args:
+        asked: whether rows without targets will do, where none is named.
+    """
+    from modelnook.data.columns import with_features
     from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
     rows = read(data, part=part)
-    forms = (*spec.shapes(), *(spec.shapes(asked=True) if asked else ()))
-    columns = find_form(rows, forms, given, optional=spec.optional)
+    columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:
         columns = with_features(rows, columns, spec.roles)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
+
+
+def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> Columns:
+    from modelnook.data.columns import find_form
+
+    try:
+        return find_form(rows, spec.shapes(), given, optional=spec.optional)
+    except DataError:
+        if not unlabelled:
+            raise
+        try:
+            return find_form(rows, spec.shapes(asked=True), given, optional=spec.optional)
+        except DataError:
+            pass
+        raise
 
 
 def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:
@@ -131,10 +150,12 @@ def on_rows(
     *,
     part: str = "train",
     slices: Sequence[str] = (),
+    unlabelled: bool = False,
 ) -> tuple[Recipe, dict[str, list[int]] | None, str]:
     """The recipe of a verb that works on a made model and rows: given ones, or its run's validation rows.
 
-    ``slices`` are further columns of the given rows, kept under roles of their own.
+    ``slices`` are further columns of the given rows, kept under roles of their own. Where ``unlabelled`` rows will do,
+    the model's own texts do as well: a recipe without data, measured on ``own``.
     """
     from modelnook.catalog.search import resolve
     from modelnook.jobs.lineage import training_run
@@ -154,11 +175,12 @@ def on_rows(
         if not given and trained:
             given = _columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
-        table = read_table(store, data, spec, given, part=part)
-        told = spec.metrics_for(table.values())
-        primary = primary if primary in told else told[0]
+        table = read_table(store, data, spec, given, part=part, asked=unlabelled)
+        primary = _primary(spec, table, primary)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
+    if unlabelled and (trained is None or made is None):
+        return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
     if trained is None or made is None:
         raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
     if slices:
@@ -166,6 +188,15 @@ def on_rows(
     rows, split = (made.eval_data, None) if made.eval_data else (made.data, trained.split())
     held = {"validation": split["validation"]} if split else None
     return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary
+
+
+def _primary(spec: Spec, table: Read, primary: str) -> str:
+    """The metric that decides on these rows."""
+    columns = table.values()
+    if not any(set(form) <= set(columns) for form in spec.shapes()):
+        return AGREEMENT
+    told = spec.metrics_for(columns)
+    return primary if primary in told else told[0]
 
 
 def _columns_of(trained: Any, data: Any) -> dict[str, str]:

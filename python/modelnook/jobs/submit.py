@@ -111,7 +111,11 @@ def _content(store: Store, ref: ModelRef) -> str:
         if info.run:
             return info.run
     folder = Path(info.path or "") if ref.source == "local" else Path(ref.id).expanduser()
-    stats = [file.stat() for pattern in ("*.safetensors", "*.onnx") for file in sorted(folder.glob(pattern))]
+    stats = [
+        file.stat()
+        for pattern in ("*.safetensors", "*.onnx", "openvino_model.bin")
+        for file in sorted(folder.glob(pattern))
+    ]
     return " ".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)
 
 

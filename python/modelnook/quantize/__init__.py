@@ -2,57 +2,152 @@
 
 from __future__ import annotations
 
-from modelnook.domain.errors import UnsupportedError, unknown
+from collections.abc import Iterator, Mapping
+
+from modelnook.domain.errors import MissingPackage, UnsupportedError, unknown
 from modelnook.quantize.base import Quantizer
 from modelnook.registry import Entry, Registry
 
-__all__ = ["QUANTIZERS", "SCHEMES", "backends"]
+__all__ = ["AUTO", "QUANTIZERS", "SCHEMES", "Schemes", "needs_gpu", "ways"]
 
-SCHEMES = ("int8",)
-"""What ``to=`` takes; each backend says which of them it makes."""
+AUTO = "auto"
 
 QUANTIZERS: Registry[type[Quantizer]] = Registry(
     "quantizer",
     {
+        "bitsandbytes": Entry(
+            "modelnook.quantize.bitsandbytes:BitsAndBytesQuantizer",
+            "8-bit and 4-bit (NF4) linear layers in PyTorch: saves memory, made for GPUs and slow on a CPU",
+            requires=("accelerate", "bitsandbytes", "torch", "transformers"),
+            extra="bitsandbytes",
+            schemes=("int8", "int4"),
+        ),
+        "gptq": Entry(
+            "modelnook.quantize.gptq:GptqQuantizer",
+            "4-bit weights chosen to keep each layer's outputs on your own rows, needs a GPU",
+            requires=("gptqmodel", "optimum", "torch", "transformers"),
+            extra="gptq",
+            gpu=True,
+            schemes=("int4",),
+        ),
         "onnx": Entry(
             "modelnook.quantize.onnx:OnnxQuantizer",
             "int8 weights and activations on ONNX Runtime: the quickest on most CPUs, runs without PyTorch",
             requires=("onnx", "onnxruntime", "onnxscript", "torch", "transformers"),
             extra="onnx",
+            schemes=("int8",),
+        ),
+        "openvino": Entry(
+            "modelnook.quantize.openvino:OpenVinoQuantizer",
+            "int8 weights and activations, or int4 weights, on OpenVINO; runs without PyTorch",
+            requires=("nncf", "openvino", "torch", "transformers"),
+            extra="openvino",
+            schemes=("int8", "int4"),
+        ),
+        "quanto": Entry(
+            "modelnook.quantize.quanto:QuantoQuantizer",
+            "int8 or int4 linear weights in PyTorch, any architecture; saves bytes, not time",
+            requires=("optimum.quanto", "torch", "transformers"),
+            extra="quanto",
+            schemes=("int8", "int4"),
         ),
         "torchao": Entry(
             "modelnook.quantize.torchao:TorchAoQuantizer",
-            "int8 linear layers in PyTorch, saved as safetensors; embeddings stay as they are",
+            "int8 linear layers in PyTorch, saved as safetensors, int4 on a GPU; embeddings stay as they are",
             requires=("torch", "torchao", "transformers"),
             extra="torchao",
+            schemes=("int8", "int4"),
+            gpu_schemes=("int4",),
         ),
     },
 )
 
 
-def backends(backend: str, scheme: str) -> list[str]:
-    """The backends to try for a scheme: the one named, or those of ``auto`` that this machine can run.
+class Schemes(Mapping[str, tuple[str, ...]]):
+    """Scheme -> the backends that make it, as their rows say: a new scheme is a word in a row, nothing else.
+
+    A row from outside that says none is asked for its class, where its package is there.
+    """
+
+    def __getitem__(self, scheme: str) -> tuple[str, ...]:
+        found = tuple(name for name in QUANTIZERS if scheme in self.of(name))
+        if not found:
+            raise KeyError(scheme)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(scheme for name in QUANTIZERS for scheme in self.of(name)))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    @staticmethod
+    def of(name: str) -> tuple[str, ...]:
+        """The schemes of one backend."""
+        entry = QUANTIZERS[name]
+        if entry.schemes or entry.missing:
+            return entry.schemes
+        try:
+            return tuple(QUANTIZERS.load(name).schemes)
+        except ImportError:
+            return ()
+
+
+SCHEMES = Schemes()
+"""What ``to=`` takes beside ``auto``."""
+
+
+def ways(backend: str, scheme: str) -> list[tuple[str, str]]:
+    """``(backend, scheme)`` of what is to be tried, in the rows' order; ``auto`` is all that this machine can run.
 
     Raises:
         UsageError: no such scheme or backend.
         MissingPackage: the one named isn't installed, or none is.
-        UnsupportedError: the one named doesn't make the scheme.
+        UnsupportedError: the one named doesn't make the scheme, or not without a GPU.
     """
-    if scheme not in SCHEMES:
-        raise unknown("scheme", scheme, SCHEMES)
-    if backend != "auto":
-        if scheme not in QUANTIZERS.load(backend).schemes:
-            raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
-        return [backend]
-    names = [n for n in QUANTIZERS.available() if not QUANTIZERS[n].gpu or _cuda()]
-    found = [n for n in names if scheme in QUANTIZERS.load(n).schemes]
-    if not found:
-        QUANTIZERS.load(next(iter(QUANTIZERS)))
-        raise UnsupportedError("quantize.no_scheme", backend="auto", scheme=scheme)
-    return found
+    if scheme != AUTO and scheme not in SCHEMES:
+        raise unknown("scheme", scheme, (*SCHEMES, AUTO))
+    names = QUANTIZERS.available() if backend == AUTO else [backend]
+    if backend != AUTO:
+        _refuse(backend, scheme)
+    wanted = [(name, s) for name in names for s in Schemes.of(name) if scheme in (s, AUTO)]
+    if not wanted:
+        raise _none_installed(scheme)
+    there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or _cuda()]
+    if not there:
+        makers = ", ".join(dict.fromkeys(name for name, _ in wanted))
+        raise UnsupportedError("quantize.needs_gpu", backend=makers, scheme=scheme)
+    return there
+
+
+def needs_gpu(backend: str, scheme: str) -> bool:
+    """Whether a backend makes a scheme on a GPU only."""
+    entry = QUANTIZERS[backend]
+    return entry.gpu or scheme in entry.gpu_schemes
+
+
+def _refuse(backend: str, scheme: str) -> None:
+    """Raise where a backend that was named can't do what is asked; a missing GPU is said before a missing package."""
+    if scheme != AUTO and scheme not in Schemes.of(backend):
+        QUANTIZERS.check(backend)
+        raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
+    asked = Schemes.of(backend) if scheme == AUTO else (scheme,)
+    if asked and all(needs_gpu(backend, s) for s in asked) and not _cuda():
+        raise UnsupportedError("quantize.needs_gpu", backend=backend, scheme=scheme)
+    QUANTIZERS.check(backend)
+
+
+def _none_installed(scheme: str) -> MissingPackage | UnsupportedError:
+    makers = list(QUANTIZERS) if scheme == AUTO else list(SCHEMES[scheme])
+    try:
+        # A backend for the CPU is the better advice.
+        QUANTIZERS.check(min(makers, key=lambda name: needs_gpu(name, scheme)))
+    except MissingPackage as error:
+        return error
+    return UnsupportedError("quantize.no_scheme", backend=AUTO, scheme=scheme)
 
 
 def _cuda() -> bool:
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())

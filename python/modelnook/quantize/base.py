@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,12 +13,20 @@ __all__ = ["Quantizer"]
 
 
 class Quantizer(ABC):
-    """``schemes`` are the names that ``to=`` takes; ``attempts`` are the options tried while the drop is too big."""
+    """``schemes`` are the names that ``to=`` takes; ``attempts`` are the options tried while the drop is too big.
+
+    One instance makes all attempts of a run, so that it may keep what they share (a traced program).
+    """
 
     name: ClassVar[str]
     schemes: ClassVar[tuple[str, ...]]
     runtime: ClassVar[str]
     """The runtime that runs its result."""
+    speed: ClassVar[Mapping[str, float]] = {}
+    """Scheme -> rows a second as a multiple of the fp32 model's in PyTorch, as benchmarks/quantize.py measured them on
+    a CPU: ``auto`` tries the best known first. What isn't there counts as 1."""
+    seconds: ClassVar[float] = 5.0
+    """What an attempt takes to make for a model of 100 MB on two cores, without measuring it."""
 
     @abstractmethod
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
@@ -28,6 +37,9 @@ class Quantizer(ABC):
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any
     ) -> None:
         """Write a complete model folder (program, config, tokenizer) at ``target``.
+
+        Args:
+            calibration: some of the person's rows, as a runtime takes them; there may be none.
 
         Raises:
             UnsupportedError: an architecture or op that this backend can't do, named.

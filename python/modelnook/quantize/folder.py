@@ -67,7 +67,7 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
         return
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise UnsupportedError("runtime.no_tokenizer", path=source)
+        raise UnsupportedError("runtime.no_tokenizer", path=source, runtime="onnx")
     # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
     _write(folder / "tokenizer.json", {**json.loads(backend.to_str()), "truncation": None, "padding": None})
     settings = read_json(source / "tokenizer_config.json")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelnook.catalog.folder import pickles
 from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
 from modelnook.domain.event import Event, Progress
 from modelnook.quantize import QUANTIZERS, SCHEMES
@@ -22,13 +23,15 @@ __all__ = ["QuantizerSuite"]
 
 
 class QuantizerSuite:
-    """Set ``name``; ``scheme`` where it isn't int8."""
+    """Set ``name``; ``scheme`` where it isn't int8, ``also`` for further schemes."""
 
     name: str
     scheme = "int8"
+    also: tuple[str, ...] = ()
+    """Further schemes, all attempts of which are made and measured too."""
     task = "text-classification"
     agreement = 0.95
-    """The share of rows on which the careful attempts must answer as the original does."""
+    """The share of rows on which every attempt must answer as the original does."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -51,12 +54,13 @@ class QuantizerSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def made(cls, quantizer: Any, source: Path, texts: list[str]) -> tuple[list[Path], list[Event]]:
-        """A folder for each attempt, and what was emitted."""
+        """A folder for each attempt of each scheme, and what was emitted."""
         folders: list[Path] = []
         events: list[Event] = []
-        for number, options in enumerate(quantizer.attempts(cls.scheme)):
-            folders.append(source.parent / f"made-{number}")
-            cls.quantize(quantizer, source, folders[-1], texts, events, **options)
+        for scheme in (cls.scheme, *cls.also):
+            for number, options in enumerate(quantizer.attempts(scheme)):
+                folders.append(source.parent / f"made-{scheme}-{number}")
+                cls.quantize(quantizer, source, folders[-1], texts, events, scheme=scheme, **options)
         return folders, events
 
     @classmethod
@@ -64,21 +68,26 @@ class QuantizerSuite:
         cls, quantizer: Any, source: Path, target: Path, texts: list[str], events: list[Event], **options: Any
     ) -> None:
         """One attempt."""
-        quantizer.quantize(source, target, cls.scheme, task=cls.task, calibration=texts, emit=events.append, **options)
+        scheme = options.pop("scheme", cls.scheme)
+        quantizer.quantize(source, target, scheme, task=cls.task, calibration=texts, emit=events.append, **options)
 
     def test_is_named_as_its_row(self, quantizer: Any) -> None:
         assert quantizer.name == self.name
         assert set(quantizer.schemes) <= set(SCHEMES)
-        attempts = quantizer.attempts(self.scheme)
-        assert attempts
-        assert attempts[0] == {}
+        # What a row says is told without importing the backend: it must be what the backend does.
+        assert QUANTIZERS[self.name].schemes in ((), tuple(quantizer.schemes))
+        assert set(QUANTIZERS[self.name].gpu_schemes) <= set(quantizer.schemes)
+        for scheme in (self.scheme, *self.also):
+            attempts = quantizer.attempts(scheme)
+            assert attempts
+            assert attempts[0] == {}
 
     def test_every_attempt_is_a_whole_folder(self, quantizer: Any, made: tuple[list[Path], list[Event]]) -> None:
         folders, events = made
         for folder in folders:
             names = {file.name for file in folder.iterdir()}
             assert {"config.json", "tokenizer.json", "tokenizer_config.json"} <= names
-            assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in names)
+            assert not pickles(names)
             assert pick(folder) == quantizer.runtime
             assert quantized(folder)
             assert str(folder.parent) not in (folder / "config.json").read_text(encoding="utf-8")

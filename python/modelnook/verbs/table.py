@@ -146,11 +146,12 @@ _ROWS = (
         "modelnook.api:quantize",
         (
             _REF,
-            Arg("to", default="int8", example="int8"),
+            Arg("to", default="int8", choices=("auto", "modelnook.quantize:SCHEMES"), what="scheme", example="int8"),
             Arg("backend", default="auto", choices=("auto", "modelnook.quantize:QUANTIZERS"), example="onnx"),
             Arg("data", "data", example="valid"),
             *_COLUMNS,
             Arg("max_drop", "float", 0.01, low=0, example="0.02"),
+            Arg("budget", example="10m"),
             _NAME,
             _AGAIN,
             _BACKGROUND,

@@ -13,17 +13,23 @@ from modelnook.jobs.steps.context import Context
 __all__ = ["prober"]
 
 
-def prober(context: Context) -> Callable[..., Any]:
-    """Measures a model folder in a process of its own: its memory is its own, its caches are cold."""
+def prober(context: Context, seconds: float | None = None) -> Callable[..., Any]:
+    """Measures a model folder in a process of its own: its memory is its own, its caches are cold.
+
+    Args:
+        seconds: for which its speed is measured.
+    """
     from modelnook.measure.outputs import write_rows
-    from modelnook.measure.probe import probe_args, read_probe
+    from modelnook.measure.probe import SECONDS, probe_args, read_probe
 
     def probe(path: Path, rows: list[Any]) -> Any:
         work = context.run.path / "probe"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
         write_rows(work / "rows.json", rows)
-        arguments = probe_args(path, work / "rows.json", work, task=context.recipe.task)
+        arguments = probe_args(
+            path, work / "rows.json", work, task=context.recipe.task, seconds=SECONDS if seconds is None else seconds
+        )
         code = process.call(arguments, context.store, context.run.log, stop=context.stop)
         try:
             return read_probe(work, code)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from modelnook.domain.event import Finished
-from modelnook.jobs.steps.context import Context
+from modelnook.domain.event import Finished, Warned
+from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober
 from modelnook.jobs.steps.work import Made, Work
+from modelnook.messages import t
 
 __all__ = ["lowered", "quantize"]
+
+# What each candidate's speed is measured for, as a share of the budget: few seconds tell what is quicker by a tenth.
+LEAST_SECONDS, MOST_SECONDS = 2.0, 8.0
 
 
 def quantize(context: Context) -> Finished:
@@ -20,7 +25,8 @@ def quantize(context: Context) -> Finished:
     recipe = context.recipe
     context.phase("loading")
     source = context.fetch(recipe.model)
-    rows = context.measured_on()
+    rows = _rows(context, source)
+    budget = recipe.knobs.get("budget")
     out = context.run.path / "model"
     result = compress(
         source,
@@ -33,11 +39,13 @@ def quantize(context: Context) -> Finished:
         metric=context.recorder.record.primary_metric,
         emit=context.emit,
         stop=context.stop,
-        probe=prober(context),
+        probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
+        budget=budget,
     )
     if result.stopped:
         return Finished(stopped=True)
     report = {**result.report, "data": recipe.knobs.get("measured_on")}
+    _say_of_labels(context, report)
     base = context.base()
     info = replace(
         context.lineage(out),
@@ -80,3 +88,22 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
             work.probes[target] = measured
     kept = ("backend", "scheme", "options", "attempts")
     return {name: result.report[name] for name in kept if name in result.report}
+
+
+def _rows(context: Context, source: Path) -> Rows:
+    """The rows to measure on; without any the model's own texts."""
+    if context.recipe.data is not None:
+        return context.measured_on()
+    from modelnook.measure.own_texts import own_rows
+    from modelnook.tasks import TASKS
+
+    return dict(own_rows(TASKS.load(context.recipe.task or "", light=True)(), source))
+
+
+def _say_of_labels(context: Context, report: dict[str, Any]) -> None:
+    """A report without labels says less than one with them: that stands beside it."""
+    said = {"metric": report["metric"], "n": report["rows"]}
+    if report["data"] == "own":
+        context.emit(Warned("quantize.own_texts", t("quantize.own_texts", **said)))
+    elif not report["labels_used"]:
+        context.emit(Warned("quantize.no_labels", t("quantize.no_labels", n=report["rows"])))

@@ -1,0 +1,90 @@
+"""Texts to compare a model with its changed self on where a person gives none: its own card's, and its vocabulary's.
+
+Sentences of the card come first, as they are what the model is meant to read; the rest is drawn from the whole words of
+its vocabulary, in lengths from a few words to some dozens. Nobody labelled them: only agreement can be measured.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import DataError
+from modelnook.runtime.folder import read_json
+from modelnook.tasks.base import Spec
+
+__all__ = ["own_rows", "own_texts"]
+
+COUNT = 400
+SEED = 11
+LENGTHS = (3, 40)
+# Roles whose cells are a text; the words of "tokens" are one that was split.
+_TEXTS = frozenset(("context", "prompt", "question", "source", "text", "text_pair", "tokens"))
+# How tokenizers mark a piece that begins a word (byte-level BPE, SentencePiece); WordPiece marks the others.
+_BEGINS = ("Ġ", "▁")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
+
+
+def own_rows(spec: Spec, folder: Path, count: int = COUNT) -> dict[str, list[Any]]:
+    """Role -> values for a model's task, without targets.
+
+    Raises:
+        DataError: a task of other than texts, or a model without a vocabulary that can be read.
+    """
+    roles = next((form for form in _forms(spec) if set(form) <= _TEXTS), None)
+    texts = own_texts(folder, count * len(roles)) if roles else []
+    if not roles or not texts:
+        raise DataError("quantize.own_texts_not", task=spec.name)
+    columns: dict[str, list[Any]] = {role: texts[at :: len(roles)] for at, role in enumerate(roles)}
+    if "tokens" in columns:
+        columns["tokens"] = [text.split() or [text] for text in columns["tokens"]]
+    return columns
+
+
+def _forms(spec: Spec) -> Sequence[tuple[str, ...]]:
+    """The forms of rows that a model can be asked; where it is scored by the text itself, those with all of it."""
+    if not spec.scored:
+        return spec.shapes(asked=True)
+    return [form for form in spec.shapes() if not set(form) & set(spec.scored)]
+
+
+def own_texts(folder: Path, count: int = COUNT) -> list[str]:
+    """``count`` texts, the same for the same folder; fewer or none where card and vocabulary hold too little."""
+    said = _sentences(folder / "README.md")[:count]
+    words = _words(folder / "tokenizer.json")
+    if len(words) < 2:
+        return said
+    rng = random.Random(SEED)
+    # Scripts without blanks: one token is one character.
+    joint = "" if sum(bool(_IDEOGRAPH.search(word)) for word in words) > len(words) / 2 else " "
+    drawn = (joint.join(rng.choices(words, k=rng.randint(*LENGTHS))) for _ in range(count - len(said)))
+    return [*said, *drawn]
+
+
+def _sentences(card: Path) -> list[str]:
+    """The prose of a card: no front matter, code, tables, headings or addresses."""
+    try:
+        text = card.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith(("#", "|", "<", "!"))]
+    prose = re.sub(r"\[([^\]]*)\]\([^)]*\)|https?://\S+|[*_`>]", r"\1", "\n".join(lines))
+    found = (part.strip(" -\n") for part in re.split(r"(?<=[.!?。！？])\s+|\n\s*\n|\n-", prose))
+    return list(dict.fromkeys(" ".join(part.split()) for part in found if len(_WORD.findall(part)) >= 3))
+
+
+def _words(file: Path) -> list[str]:
+    """The whole words of a fast tokenizer's vocabulary, in the order of their ids."""
+    said = read_json(file).get("model") or {}
+    vocabulary = said.get("vocab") or {}
+    pieces = list(vocabulary) if isinstance(vocabulary, dict) else [str(entry[0]) for entry in vocabulary]
+    marked = [piece for piece in pieces if piece.startswith(_BEGINS)]
+    if marked:
+        pieces = [piece[1:] for piece in marked]
+    return [piece for piece in dict.fromkeys(pieces) if _WORD.fullmatch(piece) or _IDEOGRAPH.fullmatch(piece)]

@@ -1,0 +1,245 @@
+"""The tries of one run: which are made in which order, how long they may take, which of them is taken.
+
+Every way (a backend and a scheme) has its quickest attempt first, the best known ways before the others; those that
+fell too far come again with their more careful attempts, round by round. What the budget doesn't reach is named. Ways
+that are known to be slower than the original are spared where another stays within the drop, unless all are asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.measure.judge import Judge, Verdict
+from modelnook.measure.probe import Probe
+from modelnook.messages import t
+from modelnook.quantize import QUANTIZERS
+from modelnook.quantize.base import Quantizer
+from modelnook.store.files import folder_bytes
+
+__all__ = ["Measure", "Search", "Trial", "called"]
+
+Measure = Callable[[Path, list[Any]], Probe]
+
+CALIBRATION = 64
+# Two speeds that differ by less are the same, as far as measuring for seconds can tell: the smaller model is taken.
+NOISE = 0.03
+HUNDRED_MB = 1e8
+
+_FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One attempt: which backend with which options, what it measured, whether it stays within the drop.
+
+    ``seconds`` is what making and measuring it took.
+    """
+
+    backend: str
+    scheme: str
+    options: dict[str, Any]
+    path: Path
+    verdict: Verdict
+    probe: Probe = field(repr=False)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, for the report."""
+        figures = {name: getattr(self.probe, name) for name in _FIGURES}
+        way = {"backend": self.backend, "scheme": self.scheme, "options": self.options}
+        return {**way, **asdict(self.verdict), **figures, "seconds": self.seconds}
+
+
+def called(backend: str, scheme: str, options: dict[str, Any]) -> str:
+    """A candidate in words.
+
+    >>> called("onnx", "int8", {"per_channel": True, "keep": 0.25})
+    'onnx int8 per_channel keep=0.25'
+    """
+    said = (name if value is True else f"{name}={value:g}" for name, value in options.items())
+    return " ".join((backend, scheme, *said))
+
+
+@dataclass
+class _Way:
+    """A backend and a scheme, and the attempts that it has left."""
+
+    quantizer: Quantizer
+    scheme: str
+    left: list[dict[str, Any]]
+    number: int = 0
+    took: float | None = None
+    """Seconds of its last attempt."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.quantizer.name} {self.scheme}"
+
+    @property
+    def known(self) -> float:
+        """Its rows a second as a multiple of the original's, where they were measured before."""
+        return self.quantizer.speed.get(self.scheme, 1.0)
+
+    def expected(self, source_bytes: int, measuring: float) -> float:
+        """Seconds that its next attempt will take."""
+        if self.took is not None:
+            return self.took
+        return self.quantizer.seconds * max(0.2, source_bytes / HUNDRED_MB) + measuring
+
+
+class Search:
+    """Tries ways until each has an attempt within the drop, none left, or no time.
+
+    Args:
+        work: a folder for what is made; what fell too far is removed from it at once.
+        until: the time of ``clock`` after which nothing new is begun, once something was tried; None: no end.
+        measuring: seconds that measuring the original took: what the others will take.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        work: Path,
+        *,
+        task: str,
+        rows: list[Any],
+        probe: Measure,
+        judge: Judge,
+        emit: Emit,
+        stop: Callable[[], bool],
+        until: float | None = None,
+        measuring: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source, self.work, self.task, self.rows = source, work, task, rows
+        self.probe, self.judge, self.emit, self.stop = probe, judge, emit, stop
+        self.until, self.measuring, self.clock = until, measuring, clock
+        self.trials: list[Trial] = []
+        self.failed: dict[str, str] = {}
+        """Way -> why its backend can't do the model."""
+        self.untried: list[str] = []
+        """What there was no time for."""
+        self.spared: list[str] = []
+        """What is known to be slower than the original, where another stayed within the drop."""
+        self._bytes = folder_bytes(source)
+        self._error: UnsupportedError | None = None
+
+    def run(self, ways: Sequence[tuple[str, str]], *, must: bool, every: bool = True) -> Trial | None:
+        """Try the ways; the best that stays within the drop, or None.
+
+        Args:
+            must: whether a backend that can't do the model ends it (it was named).
+            every: whether also those are measured that are known to be slower than the original.
+
+        Raises:
+            UnsupportedError: no backend can do the model, or (``must``) the one that was named.
+        """
+        waiting = self._ordered(ways)
+        self._foretell([way for way in waiting if every or way.known >= 1] or waiting)
+        while waiting and not self.stop():
+            again = []
+            for way in waiting:
+                if self.stop():
+                    break
+                if not every and way.known < 1 and self.best() is not None:
+                    self.spared.append(called(way.quantizer.name, way.scheme, way.left[0]))
+                elif self._late(way):
+                    self.untried.append(called(way.quantizer.name, way.scheme, way.left[0]))
+                elif self._try(way, must) and way.left:
+                    again.append(way)
+            waiting = again
+        if self._error is not None and not self.trials and not self.stop():
+            raise self._error
+        if self.untried and not self.stop():
+            names = ", ".join(self.untried)
+            self.emit(Warned("quantize.untried", t("quantize.untried", ways=names, n=len(self.untried))))
+        return self.best()
+
+    def best(self) -> Trial | None:
+        """The quickest within the drop; of those that are as quick the smallest."""
+        good = [trial for trial in self.trials if trial.verdict.accepted]
+        top = max((trial.probe.rows_per_s for trial in good), default=0.0)
+        near = [trial for trial in good if trial.probe.rows_per_s >= (1 - NOISE) * top]
+        return min(near, key=lambda trial: (trial.probe.bytes, -trial.probe.rows_per_s), default=None)
+
+    def _ordered(self, ways: Sequence[tuple[str, str]]) -> list[_Way]:
+        """The best known first. One instance a backend: its schemes may share what it traced."""
+        backends: dict[str, Quantizer] = {}
+        for name, _ in ways:
+            if name not in backends:
+                backends[name] = QUANTIZERS.load(name)()
+        found = [_Way(backends[name], scheme, backends[name].attempts(scheme)) for name, scheme in ways]
+        return sorted(found, key=lambda way: -way.known)
+
+    def _foretell(self, waiting: list[_Way]) -> None:
+        """Say it beforehand where trying every way once takes longer than there is."""
+        if self.until is None:
+            return
+        need = sum(way.expected(self._bytes, self.measuring) for way in waiting)
+        left = self.until - self.clock()
+        if need > left:
+            # Of the whole run, in which the original has been measured already.
+            needed, there = _minutes(need + self.measuring), _minutes(left + self.measuring)
+            text = t("quantize.takes_longer", n=len(waiting), needed=needed, there=there)
+            self.emit(Warned("quantize.takes_longer", text))
+
+    def _late(self, way: _Way) -> bool:
+        if self.until is None or not self.trials:
+            return False
+        return self.clock() + way.expected(self._bytes, self.measuring) > self.until
+
+    def _try(self, way: _Way, must: bool) -> bool:
+        """Make and measure the next attempt of a way; whether a more careful one is worth it."""
+        try:
+            trial = self._attempt(way)
+        except UnsupportedError as error:
+            if must and not self.stop():
+                raise
+            if not self.stop():
+                self._can_not(way, error)
+            return False
+        if trial is None:
+            return False
+        self.trials.append(trial)
+        if not trial.verdict.accepted:
+            shutil.rmtree(trial.path, ignore_errors=True)
+        return not trial.verdict.accepted
+
+    def _can_not(self, way: _Way, error: UnsupportedError) -> None:
+        told = error.message in self.failed.values()
+        self.failed[way.name] = error.message
+        self._error = error
+        if not told:
+            text = t("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
+            self.emit(Warned("quantize.backend_failed", text))
+
+    def _attempt(self, way: _Way) -> Trial | None:
+        began, options = self.clock(), way.left.pop(0)
+        path = self.work / f"{way.quantizer.name}-{way.scheme}-{way.number}"
+        way.number += 1
+        way.quantizer.quantize(
+            self.source,
+            path,
+            way.scheme,
+            task=self.task,
+            calibration=self.rows[:CALIBRATION],
+            emit=self.emit,
+            **options,
+        )
+        if self.stop():
+            return None
+        self.emit(Progress("measuring"))
+        after = self.probe(path, self.rows)
+        way.took = self.clock() - began
+        return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(seconds, 0) / 60:.1f}"

@@ -1,0 +1,102 @@
+"""4-bit weights through optimum's GPTQ: each layer's rounding errors are made up for by the weights not yet rounded.
+
+Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022
+(arXiv:2210.17323). The second moments that this needs come from the person's own rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.domain.event import Emit, Progress
+from modelnook.quantize.base import Quantizer
+from modelnook.quantize.folder import refuse_quantized
+from modelnook.quantize.pytorch import save
+from modelnook.quantize.trace import feeds
+from modelnook.runtime.folder import max_length
+from modelnook.runtime.silence import first_line, silence
+from modelnook.runtime.transformers import load_trained
+
+__all__ = ["GptqQuantizer"]
+
+GROUPS = (128, 64, 32)
+
+
+class GptqQuantizer(Quantizer):
+    """See :class:`~modelnook.quantize.base.Quantizer`. Needs a GPU; blocks of layers are done one after another."""
+
+    name = "gptq"
+    schemes = ("int4",)
+    runtime = "transformers"
+    seconds = 60.0
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        """Columns in their own order, then those with the largest activations first."""
+        return [{}, {"by_activation": True}]
+
+    def quantize(
+        self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any
+    ) -> None:
+        """See :meth:`Quantizer.quantize`; ``by_activation`` is GPTQ's ``desc_act``.
+
+        Raises:
+            UnsupportedError: no GPU, or an architecture without a list of blocks.
+            DataError: no rows to calibrate on.
+        """
+        refuse_quantized(source)
+        if not torch.cuda.is_available():
+            raise UnsupportedError("quantize.needs_gpu", backend=self.name, scheme=scheme)
+        if not calibration:
+            raise DataError("quantize.no_rows")
+        emit(Progress("loading"))
+        heavy, model, processor = load_trained(source, task)
+        names = [name for name in ("input_ids", "attention_mask") if name in processor.model_input_names]
+        rows = feeds(heavy, processor, calibration, max_length(source), names)
+        emit(Progress("quantizing"))
+        with silence():
+            small = _quantized(model.half().cuda(), processor, source, rows, bool(options.get("by_activation")))
+        save(small, processor, source, target, emit)
+
+
+def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, Any]], by_activation: bool) -> Any:
+    from optimum.gptq import GPTQQuantizer
+
+    blocks = _blocks(model)
+    if blocks is None:
+        raise UnsupportedError("quantize.nothing", backend="gptq", architecture=type(model).__name__)
+    widths = [m.in_features for m in model.get_submodule(blocks).modules() if isinstance(m, torch.nn.Linear)]
+    group = next((size for size in GROUPS if all(width % size == 0 for width in widths)), -1)
+    engine = GPTQQuantizer(
+        bits=4,
+        dataset=rows,
+        group_size=group,
+        desc_act=by_activation,
+        model_seqlen=max_length(source),
+        block_name_to_quantize=blocks,
+    )
+    try:
+        small = engine.quantize_model(model, processor)
+    except (MemoryError, OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise UnsupportedError(
+            "quantize.untraceable", path=source, architecture=type(model).__name__, op=first_line(error), next="torchao"
+        ) from error
+    # The calibration rows are the person's: they don't belong into a config that is published.
+    small.config.quantization_config = {**engine.to_dict(), "dataset": None}
+    return small
+
+
+def _blocks(model: torch.nn.Module) -> str | None:
+    """The list of equal blocks that holds most of the linear layers, e.g. ``bert.encoder.layer``."""
+
+    def linears(module: torch.nn.Module) -> int:
+        return sum(isinstance(part, torch.nn.Linear) for part in module.modules())
+
+    lists = {name: linears(m) for name, m in model.named_modules() if isinstance(m, torch.nn.ModuleList)}
+    best = max(lists, key=lambda name: (lists[name], -name.count(".")), default=None)
+    return best if best is not None and lists[best] else None

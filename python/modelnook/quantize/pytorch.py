@@ -1,0 +1,56 @@
+"""What backends share whose result PyTorch runs: which layers stay in floats, and how transformers writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress
+from modelnook.quantize.folder import staged, write_tokenizer
+from modelnook.quantize.sensitivity import worst
+from modelnook.runtime.folder import max_length
+from modelnook.runtime.silence import first_line, silence
+
+__all__ = ["converted", "kept", "save"]
+
+
+def kept(task: Any, model: Any, processor: Any, source: Path, rows: Sequence[Any], share: float | None) -> list[str]:
+    """The names of the ``share`` of linear layers that lose most on the rows; none without a share or rows."""
+    return worst(task, model, processor, rows, max_length(source), share=share) if share and rows else []
+
+
+def converted(kind: type[Any], source: Path, config: Any, other: str) -> Any:
+    """The model of a folder, quantized by transformers as ``config`` says while it is read.
+
+    Raises:
+        UnsupportedError: the library fails on this architecture; what it said, and the backend to try next.
+    """
+    with silence():
+        try:
+            return kind.from_pretrained(
+                str(source),
+                quantization_config=config,
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise UnsupportedError(
+                "quantize.untraceable", path=source, architecture=kind.__name__, op=first_line(error), next=other
+            ) from error
+
+
+def save(model: Any, processor: Any, source: Path, target: Path, emit: Emit) -> None:
+    """Write a model of transformers that knows its own quantization, and its processor."""
+    emit(Progress("saving"))
+    with silence(), staged(target) as folder:
+        model.config._name_or_path = ""
+        model.save_pretrained(folder)
+        write_tokenizer(source, folder, processor)

@@ -1,0 +1,80 @@
+"""``quantize`` from the verb to the model: all that this machine can run, without labels, and refusals beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import modelnook as mn
+from modelnook import cards
+from modelnook.catalog.folder import describe
+from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
+from modelnook.store import Store
+from modelnook.testing.trained import trained_model
+
+from .conftest import table
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_model(tmp_path_factory.mktemp("smaller") / "made")
+
+
+@pytest.fixture
+def model(made: Path, tmp_path: Path, store_home: Path) -> str:
+    """A local model that no run made, as an imported one is."""
+    import shutil
+
+    copy = tmp_path / "spam"
+    shutil.copytree(made, copy)
+    Store().models.add("spam", copy, describe(copy, ref="", id="spam", source="local"))
+    return "spam"
+
+
+def test_without_rows_its_own_texts_are_measured(model: str) -> None:
+    run = mn.quantize(model, to="int8", backend="torchao", max_drop=0.05)
+    report = run.report
+    assert (report["metric"], report["labels_used"], report["data"]) == ("agreement", False, "own")
+    assert report["after"]["metrics"]["agreement"] >= 0.95
+    assert any("No labels were used" in said for said in run.warnings)
+    assert "of its own" in cards.text(run)
+    assert run.model == "local:spam-int8@1"
+
+
+def test_rows_without_labels_will_do(model: str) -> None:
+    rows = [{"text": row["text"]} for row in table(80, seed=3)]
+    run = mn.quantize(model, to="int8", backend="torchao", data=rows, max_drop=0.05)
+    assert (run.report["metric"], run.report["rows"], run.report["data"]) == ("agreement", 80, "data")
+    with pytest.raises(ModelnookError, match="lable"):
+        mn.quantize(model, data=rows, label="lable")
+
+
+def test_auto_takes_the_best_known_first_and_names_what_it_had_no_time_for(model: str) -> None:
+    pytest.importorskip("onnxruntime")
+    run = mn.quantize(model, to="auto", data=table(200, seed=3), max_drop=0.05, budget="1s")
+    report = run.report
+    assert run.state == "finished"
+    assert report["labels_used"]
+    assert [(a["backend"], a["scheme"]) for a in report["attempts"]] == [("onnx", "int8")]
+    assert "torchao int8" in report["untried"]
+    assert run.params["budget"] == 1.0
+    assert any("torchao int8" in said for said in run.warnings)
+    assert len(mn.load(run.model).predict(["free money prize"])) == 1
+
+
+def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
+    with pytest.raises(UsageError, match="int9"):
+        mn.quantize(model, to="int9")
+    with pytest.raises(UsageError, match="2x"):
+        mn.quantize(model, budget="2x")
+    import torch
+
+    if not torch.cuda.is_available():
+        with pytest.raises(UnsupportedError, match="GPU"):
+            mn.quantize(model, to="int4", backend="gptq")
+        with pytest.raises(UnsupportedError, match="GPU"):
+            mn.quantize(model, to="int4", backend="torchao")
+    assert not list(mn.runs())

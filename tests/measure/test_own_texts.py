@@ -1,0 +1,92 @@
+"""Texts of a model's own, where a person gives none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from modelnook.domain.errors import DataError
+from modelnook.measure.own_texts import own_rows, own_texts
+from modelnook.tasks import TASKS
+
+CARD = """---
+license: mit
+tags: [a, b]
+---
+# A model of reviews
+
+It tells good hotels from bad ones. It was trained on [reviews](https://example.org/x) of guests.
+
+```python
+model.predict("never taken as a text")
+```
+| table | of |
+|---|---|
+
+- The room was clean and quiet!
+"""
+
+
+def made(path: Path, vocabulary: object, card: str | None = None) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}}), encoding="utf-8")
+    if card:
+        (path / "README.md").write_text(card, encoding="utf-8")
+    return path
+
+
+def test_the_card_first_then_the_vocabulary(tmp_path: Path) -> None:
+    words = {"[PAD]": 0, "good": 1, "room": 2, "##ing": 3, "a1": 4, "bed": 5}
+    folder = made(tmp_path / "a", words, CARD)
+    texts = own_texts(folder, 50)
+    assert texts[:3] == [
+        "It tells good hotels from bad ones.",
+        "It was trained on reviews of guests.",
+        "The room was clean and quiet!",
+    ]
+    assert len(texts) == 50
+    assert {word for text in texts[3:] for word in text.split()} == {"good", "room", "bed"}
+    assert own_texts(folder, 50) == texts
+    assert len({len(text.split()) for text in texts[3:]}) > 10
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "expected"),
+    [
+        ({"Ġgood": 0, "Ġday": 1, "ing": 2, "Ġ1": 3}, {"good", "day"}),
+        ([["▁good", -1.0], ["▁day", -2.0], ["ly", -3.0]], {"good", "day"}),
+    ],
+)
+def test_words_are_known_by_their_marks(tmp_path: Path, vocabulary: object, expected: set[str]) -> None:
+    texts = own_texts(made(tmp_path / "a", vocabulary), 20)
+    assert {word for text in texts for word in text.split()} == expected
+
+
+def test_a_script_without_blanks_is_written_without(tmp_path: Path) -> None:
+    texts = own_texts(made(tmp_path / "a", {c: i for i, c in enumerate("房间很干净服务也好")}), 5)
+    assert all(" " not in text and len(text) >= 3 for text in texts)
+
+
+def test_rows_of_each_task(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", {"good": 1, "room": 2, "bed": 3})
+
+    def rows(task: str) -> dict[str, list[object]]:
+        return own_rows(TASKS.load(task, light=True)(), folder, 10)
+
+    assert set(rows("text-classification")) == {"text"}
+    assert len(rows("text-classification")["text"]) == 10
+    found = rows("question-answering")
+    assert set(found) == {"question", "context"}
+    assert found["question"] != found["context"]
+    assert all(isinstance(words, list) for words in rows("token-classification")["tokens"])
+    assert set(rows("text-generation")) == {"text"}
+    for task in ("image-classification", "table"):
+        with pytest.raises(DataError, match="data="):
+            rows(task)
+
+
+def test_a_model_without_a_vocabulary_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="text-classification"):
+        own_rows(TASKS.load("text-classification", light=True)(), tmp_path, 10)

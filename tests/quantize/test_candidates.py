@@ -1,0 +1,256 @@
+"""Which ways there are, in which order they are tried, what a budget leaves out, and which result is taken."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
+from modelnook.domain.event import Event, Warned
+from modelnook.measure.probe import Probe
+from modelnook.quantize import QUANTIZERS, SCHEMES, candidates, needs_gpu, ways
+from modelnook.quantize.base import Quantizer
+from modelnook.quantize.compress import CompressResult, compress
+from modelnook.registry import Entry, Registry
+from modelnook.runtime import runtime
+from modelnook.store.files import folder_bytes
+from modelnook.testing.models import tiny_rows
+from modelnook.testing.trained import trained_model
+
+ROWS = tiny_rows(200, seed=11)
+
+
+class Copy(Quantizer):
+    """As good as the original; ``extra`` bytes larger."""
+
+    name = "copy"
+    schemes = ("int8", "int4")
+    runtime = "transformers"
+    extra = 0
+
+    def attempts(self, scheme: str) -> list[dict[str, Any]]:
+        return [{}, {"careful": True}]
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        shutil.copytree(source, target)
+        (target / "extra").write_bytes(b"0" * self.extra)
+
+
+class Quick(Copy):
+    """Known to be quick."""
+
+    name = "quick"
+    schemes = ("int8",)
+    speed = {"int8": 9.0}
+    extra = 1000
+
+
+class Bad(Copy):
+    """Falls too far at every attempt."""
+
+    name = "bad"
+    schemes = ("int8",)
+    speed = {"int8": 20.0}
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        from safetensors.torch import load_file, save_file
+
+        shutil.copytree(source, target)
+        weights = load_file(target / "model.safetensors")
+        weights["classifier.weight"] *= -1.0
+        save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
+
+
+class Slow(Copy):
+    """Known to be slower than the original."""
+
+    name = "slow"
+    schemes = ("int8",)
+    speed = {"int8": 0.5}
+
+
+class Clock:
+    """Seconds that grow as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained_model(tmp_path_factory.mktemp("candidates") / "source")
+
+
+@pytest.fixture
+def backend_rows(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put backends of this file in the place of the real ones."""
+
+    def put(*kinds: type[Quantizer], **more: Entry) -> None:
+        rows = {kind.name: Entry(f"{__name__}:{kind.__name__}", "for a test") for kind in kinds}
+        registry: Registry[Any] = Registry("quantizer", {**rows, **more})
+        monkeypatch.setattr(candidates, "QUANTIZERS", registry)
+        # The package's attribute of this name is the verb; its room is in sys.modules.
+        monkeypatch.setattr(sys.modules["modelnook.quantize"], "QUANTIZERS", registry)
+
+    return put
+
+
+class Runner:
+    """Compresses with a probe that is told each result's speed, and takes ten seconds of the clock."""
+
+    def __init__(self, source: Path, target: Path, rates: dict[str, float]) -> None:
+        self.source, self.target, self.rates = source, target, rates
+        self.clock = Clock()
+        self.events: list[Event] = []
+        self.probed: list[str] = []
+        self.kept: list[set[str]] = []
+
+    def probe(self, path: Path, rows: list[Any]) -> Probe:
+        self.clock.now += 10.0
+        self.probed.append(path.name)
+        work = self.target.with_name(f".{self.target.name}.tries")
+        self.kept.append({p.name for p in work.iterdir()} if work.is_dir() else set())
+        rate = next((rate for name, rate in self.rates.items() if path.name.startswith(name)), 100.0)
+        model = runtime(path, device="cpu", threads=1)
+        outputs, size = model.outputs(rows, batch_size=64), folder_bytes(path)
+        return Probe(size, 1.0, 2.0, rate, 0.1, None, model.name, 1, model.labels, outputs)
+
+    def run(self, **more: Any) -> CompressResult:
+        options: dict[str, Any] = {
+            "scheme": "auto",
+            "task_name": "text-classification",
+            "rows": ROWS,
+            "max_drop": 0.01,
+            "probe": self.probe,
+            "emit": self.events.append,
+            "clock": self.clock,
+        }
+        return compress(self.source, self.target, **(options | more))
+
+    def said(self, code: str) -> list[str]:
+        return [event.message for event in self.events if isinstance(event, Warned) and event.code == code]
+
+
+def test_a_new_scheme_is_a_word_in_a_row(backend_rows: Any) -> None:
+    assert {"int8", "int4"} <= set(SCHEMES)
+    assert SCHEMES["int8"][0] in QUANTIZERS
+    backend_rows(Copy, new=Entry("nowhere.at_all:Thing", "for a test", ("nowhere_at_all",), schemes=("q9_0",)))
+    assert list(SCHEMES) == ["int8", "int4", "q9_0"]
+    assert SCHEMES["q9_0"] == ("new",)
+    # Installed or not, the scheme is known; what is missing is named.
+    with pytest.raises(UnsupportedError, match=r"nowhere_at_all.*pip install"):
+        ways("auto", "q9_0")
+    with pytest.raises(UsageError, match="q9_0"):
+        ways("auto", "q9_1")
+
+
+def test_listing_schemes_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from modelnook.quantize import SCHEMES, ways; list(SCHEMES); SCHEMES['int4'];"
+        "print([m for m in ('numpy', 'torch', 'transformers', 'onnxruntime', 'openvino', 'nncf') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_needs_a_gpu_is_left_out_by_auto_and_refused_by_name(
+    backend_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Entry(f"{__name__}:Quick", "for a test", gpu=True, schemes=("int8",))
+    half = Entry(f"{__name__}:Copy", "for a test", schemes=("int8", "int4"), gpu_schemes=("int4",))
+    backend_rows(big=row, half=half)
+    quantize = sys.modules["modelnook.quantize"]
+    monkeypatch.setattr(quantize, "_cuda", lambda: False)
+    assert ways("auto", "auto") == [("half", "int8")]
+    assert (needs_gpu("half", "int8"), needs_gpu("half", "int4")) == (False, True)
+    for asked in (("big", "int8"), ("half", "int4"), ("auto", "int4")):
+        with pytest.raises(UnsupportedError, match="GPU"):
+            ways(*asked)
+    monkeypatch.setattr(quantize, "_cuda", lambda: True)
+    assert ways("auto", "auto") == [("big", "int8"), ("half", "int8"), ("half", "int4")]
+
+
+def test_the_real_rows_for_gpus_say_so() -> None:
+    assert needs_gpu("gptq", "int4")
+    assert needs_gpu("torchao", "int4")
+    assert not needs_gpu("torchao", "int8")
+
+
+@pytest.mark.slow
+def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Bad, Copy, Quick)
+    runner = Runner(source, tmp_path / "out", {"quick": 300.0, "bad": 900.0, "copy-int4": 200.0})
+    result = runner.run()
+    assert (result.backend, result.scheme) == ("quick", "int8")
+    # The best known first; what fell too far again after all others had their turn.
+    assert runner.probed == ["source", "bad-int8-0", "quick-int8-0", "copy-int8-0", "copy-int4-0", "bad-int8-1"]
+    assert "bad-int8-0" not in runner.kept[2]
+    report = result.report
+    assert [(a["backend"], a["scheme"], a["accepted"]) for a in report["attempts"]] == [
+        ("bad", "int8", False),
+        ("quick", "int8", True),
+        ("copy", "int8", True),
+        ("copy", "int4", True),
+        ("bad", "int8", False),
+    ]
+    figures = {"bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes", "drop", "interval", "seconds"}
+    assert all(figures <= set(attempt) for attempt in report["attempts"])
+    assert (report["untried"], report["failed"]) == ([], {})
+
+
+@pytest.mark.slow
+def test_of_two_as_quick_the_smaller_is_taken(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy, Quick)
+    rates = {"quick": 300.0, "copy-int8": 295.0, "copy-int4": 200.0}
+    assert Runner(source, tmp_path / "out", rates).run().backend == "copy"
+    rates["copy-int8"] = 250.0
+    assert Runner(source, tmp_path / "out", rates).run().backend == "quick"
+
+
+@pytest.mark.slow
+def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    backend_rows(Copy, Quick)
+    runner = Runner(source, tmp_path / "out", {})
+    result = runner.run(budget=25.0)
+    # Ten seconds for the original, ten for the first; a second one would end after the budget.
+    assert runner.probed == ["source", "quick-int8-0"]
+    assert result.report["untried"] == ["copy int8", "copy int4"]
+    assert "copy int8" in runner.said("quantize.untried")[0]
+    told = runner.events.index(next(e for e in runner.events if isinstance(e, Warned)))
+    assert runner.events[told].code == "quantize.takes_longer"
+    assert "3" in runner.said("quantize.takes_longer")[0]
+    # However small, one is tried; and without one nothing is foretold or left out.
+    assert Runner(source, tmp_path / "small", {}).run(budget=0.1).backend == "quick"
+    whole = Runner(source, tmp_path / "whole", {})
+    assert whole.run().report["untried"] == []
+    assert not whole.said("quantize.takes_longer")
+
+
+@pytest.mark.slow
+def test_what_is_known_to_be_slow_is_a_last_resort(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Quick, Slow)
+    runner = Runner(source, tmp_path / "a", {})
+    report = runner.run(scheme="int8").report
+    assert (runner.probed, report["spared"]) == (["source", "quick-int8-0"], ["slow int8"])
+    assert len(Runner(source, tmp_path / "b", {}).run().report["attempts"]) == 2
+    assert Runner(source, tmp_path / "c", {}).run(scheme="int8", backend="slow").backend == "slow"
+    backend_rows(Bad, Slow)
+    assert Runner(source, tmp_path / "d", {}).run(scheme="int8").backend == "slow"
+
+
+@pytest.mark.slow
+def test_auto_refuses_with_the_numbers(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Bad)
+    with pytest.raises(RefusedError, match=r"int8 was refused.*2 attempts \(bad\)"):
+        Runner(source, tmp_path / "room" / "out", {}).run()
+    assert not list(tmp_path.glob("room/*"))
