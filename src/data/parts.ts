@@ -24,8 +24,26 @@ export type Figures = {
   p95_ms: number | null;
   rows_per_s: number | null;
   peak_memory_bytes: number | null;
+
+  /** Seconds from the folder to a model that answers. */
+  load_s?: number | null;
   metrics: Record<string, number | null>;
   intervals: Record<string, [number | null, number | null]>;
+};
+
+/** One attempt of a run that makes a model smaller. */
+export type Candidate = {
+  backend: string;
+  scheme: string;
+  options: Record<string, unknown>;
+  value: number | null;
+
+  /** How much worse than the original, as a fraction. */
+  drop: number | null;
+  accepted: boolean;
+  bytes: number | null;
+  p50_ms: number | null;
+  rows_per_s: number | null;
 };
 
 export type Trial = {
@@ -54,4 +72,11 @@ export type Report = {
   trials?: Trial[];
   gain?: Gain;
   importances?: Record<string, number>;
+
+  /** What a run that makes a model smaller tried, and which of it was taken. */
+  attempts?: Candidate[];
+  metric?: string;
+  backend?: string;
+  scheme?: string;
+  options?: Record<string, unknown>;
 };

@@ -18,6 +18,7 @@ import { useIsLive, useLive } from './live';
 import { Jump } from './parts/jump';
 import { ErrorNotice, Facts, Section } from './parts/notice';
 import { DeleteRun, RunActions } from './parts/run-actions';
+import { RunCandidates } from './parts/run-candidates';
 import { RunCharts } from './parts/run-charts';
 import { RunLog } from './parts/run-log';
 import { RunMetrics } from './parts/run-metrics';
@@ -79,6 +80,7 @@ export function RunView({
       {run.report?.before && (
         <Section title={t('ui.run.report')}>
           <RunReport report={run.report} />
+          {!brief && <RunCandidates report={run.report} />}
         </Section>
       )}
       {brief ? (

@@ -97,6 +97,31 @@ UNLABELLED = {
     "gain_interval": [0.01, 0.03],
     "kept": True,
 }
+TRIED = {"interval": (-0.004, 0.012), "p50_ms": 2.0, "peak_memory_bytes": 3e8, "options": {}, "accepted": True}
+ATTEMPTS = [
+    {
+        **TRIED,
+        "backend": "openvino",
+        "scheme": "int8",
+        "value": 0.976,
+        "drop": 0.004,
+        "bytes": 2.4e7,
+        "rows_per_s": 2500,
+    },
+    {**TRIED, "backend": "onnx", "scheme": "int8", "value": 0.978, "drop": 0.002, "bytes": 2.3e7, "rows_per_s": 2900},
+    {
+        **TRIED,
+        "backend": "quanto",
+        "scheme": "int4",
+        "options": {"keep": 0.25},
+        "value": 0.51,
+        "drop": 0.47,
+        "accepted": False,
+        "bytes": 5.1e7,
+        "rows_per_s": 400,
+    },
+]
+CHOSEN = {"metric": "accuracy", "scheme": "int8", "options": {}, "attempts": ATTEMPTS}
 PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
 
 RUNS = {
@@ -118,6 +143,7 @@ RUNS = {
     "unlabelled": replace(FINISHED, report={"unlabelled": UNLABELLED}),
     "unlabelled_lost": replace(FINISHED, report={"unlabelled": {**UNLABELLED, "kept": False, "precision": None}}),
     "unlabelled_none": replace(FINISHED, report={"unlabelled": {**UNLABELLED, "taken": 0, "with_them": None}}),
+    "tried": replace(FINISHED, kind="quantize", report={**REPORT, **CHOSEN, "data": "own"}),
     "compare": replace(
         FINISHED,
         kind="compare",

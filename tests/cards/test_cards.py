@@ -186,6 +186,28 @@ def test_a_run_in_its_state(name: str, said: str) -> None:
     assert said in cards.text(RUNS[name])
 
 
+def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
+    source, said = cards.html(RUNS["tried"]), cards.text(RUNS["tried"])
+    read = Reader(source)
+    assert "on 200 texts of its own" in said
+    rows = [line for line in read.text.splitlines() if line]
+    text = " ".join(rows)
+    # The quickest first; the chosen one is marked, and what fell too far.
+    assert text.index("1 onnx int8 ←") < text.index("2 openvino int8") < text.index("3 quanto int4 keep=0.25 · too far")
+    assert "+0.2 (-0.4 … +1.2)" in text
+    assert [a["role"] for t, a in read.tags if t == "svg"] == ["img"]
+    assert source.count("<circle") == 4
+    # Filled are those that nothing beats in quality, size and speed: the original for its quality, the chosen one.
+    assert source.count('fill="none" stroke="var(--jp-brand') == 2
+    assert "3 quanto int4 keep=0.25: 0.510" in source
+    assert "onnx int8" in said
+
+
+def test_one_attempt_has_no_chart() -> None:
+    report = {**(RUNS["tried"].report or {}), "attempts": (RUNS["tried"].report or {})["attempts"][1:2]}
+    assert "<circle" not in cards.html(replace(RUNS["tried"], report=report))
+
+
 def test_a_plan_tells_what_to_check_before_the_wait() -> None:
     said = cards.text(VALUES["plan_told"])
     assert "text=body, label=is_spam · classes 2 · 216 rows train, 24 validate" in said

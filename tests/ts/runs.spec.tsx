@@ -249,6 +249,28 @@ describe('a run', () => {
     expect(within(chart).getByRole('status').textContent).toBe('step 2');
   });
 
+  it('shows all that a quantizing run tried, as chart and table', async () => {
+    const { findByTestId, queryByTestId, unmount } = stage('run', {
+      run: 'r11b0d4e'
+    });
+    const table = await findByTestId('mn-candidates');
+    const rows = within(table).getAllByRole('row').slice(1);
+    expect(rows.map(row => row.textContent)).toEqual([
+      expect.stringMatching(/^onnx int8(?!.*taken).*−1\.5/),
+      expect.stringMatching(/^openvino int8(?!.*taken).*−0\.1/),
+      expect.stringMatching(/^onnx int8 per_channel · taken.*−0\.2/)
+    ]);
+    const chart = within(await findByTestId('mn-scatter')).getByRole('img');
+    expect(chart.getAttribute('aria-label')).toContain('original: accuracy');
+    // Each of them is the best in something: quality, size or latency.
+    expect(chart.querySelectorAll('circle')).toHaveLength(4);
+    expect(chart.querySelectorAll('.mn-mark-front')).toHaveLength(4);
+    unmount();
+    const other = stage('run', { run: 'r7f3a9c2' });
+    await other.findByTestId('mn-delete');
+    expect(queryByTestId('mn-candidates')).toBeNull();
+  });
+
   it('is deleted only when asked twice', async () => {
     const provider = recorded();
     provider.recording.delete = ({ run }) =>

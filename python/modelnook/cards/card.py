@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Facts", "Fold", "Grid", "Line", "Piece"]
+__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Dot", "Dots", "Facts", "Fold", "Grid", "Line", "Piece"]
 
 MAX_LINES = 12
 """No card is longer than this, warnings and all (promise 3 of the contract)."""
@@ -70,6 +70,26 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
+class Dot:
+    """One point of a scatter: ``mark`` stands beside it, ``name`` says what it is; ``front``: nothing beats it."""
+
+    mark: str
+    name: str
+    x: float
+    y: float
+    front: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """A scatter of things to choose from, whose table stands beside it. Text cards leave it out."""
+
+    title: str
+    x: str
+    dots: tuple[Dot, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Preformatted text under a heading: folded in HTML, cut to what fits in text."""
 
@@ -77,7 +97,7 @@ class Fold:
     text: str
 
 
-Piece = Line | Facts | Grid | Bar | Chart | Fold
+Piece = Line | Facts | Grid | Bar | Chart | Dots | Fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A small line chart as inline SVG, with a folded table of the same data."""
+"""Small charts as inline SVG: lines with a folded table of the same data, and a scatter of what a table lists."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
-from modelnook.cards.card import Chart
+from modelnook.cards.card import Chart, Dots
 from modelnook.cards.figures import count, metric
 from modelnook.messages import t
 
-__all__ = ["svg"]
+__all__ = ["scatter", "svg"]
 
 _W, _H, _LEFT, _BOTTOM, _TOP = 320, 100, 42, 16, 6
 _COLOURS = ("var(--jp-brand-color1,#1976d2)", "var(--jp-warn-color0,#b26a00)", "var(--jp-success-color0,#2e7d32)")
@@ -56,7 +56,7 @@ def _line(points: Points, i: int, xs: tuple[float, float], ys: tuple[float, floa
     return f'<polyline points="{path}" stroke="{_COLOURS[i % 3]}" stroke-width="1.6"{dash}/>'
 
 
-def _axes(xs: tuple[float, float], ys: tuple[float, float]) -> str:
+def _axes(xs: tuple[float, float], ys: tuple[float, float], name: str | None = None) -> str:
     text = 'fill="var(--jp-ui-font-color2,#757575)"'
     base = _H - _BOTTOM
     return (
@@ -64,7 +64,7 @@ def _axes(xs: tuple[float, float], ys: tuple[float, float]) -> str:
         f'<text {text} x="{_LEFT - 4}" y="{_TOP + 8}" text-anchor="end">{metric(ys[1])}</text>'
         f'<text {text} x="{_LEFT - 4}" y="{base}" text-anchor="end">{metric(ys[0])}</text>'
         f'<text {text} x="{_LEFT}" y="{_H - 3}">{count(xs[0])}</text>'
-        f'<text {text} x="{_W - 4}" y="{_H - 3}" text-anchor="end">{t("cards.step")} {count(xs[1])}</text>'
+        f'<text {text} x="{_W - 4}" y="{_H - 3}" text-anchor="end">{name or t("cards.step")} {count(xs[1])}</text>'
     )
 
 
@@ -86,4 +86,42 @@ def _table(chart: Chart, lines: dict[str, Points]) -> str:
     return (
         f'<details><summary style="cursor:pointer;opacity:.8">{title}</summary>'
         f'<table style="font-size:inherit"><tbody>{"".join(rows)}</tbody></table></details>'
+    )
+
+
+def scatter(chart: Dots) -> str:
+    """Dots over two axes, or nothing where there are fewer than two; those that nothing beats are filled and joined.
+
+    A dot's mark is the number of its row in the table above, its name is in its title.
+    """
+    if len(chart.dots) < 2:
+        return ""
+    xs = min(d.x for d in chart.dots), max(d.x for d in chart.dots)
+    ys = min(d.y for d in chart.dots), max(d.y for d in chart.dots)
+    xs, ys = _wider(xs), _wider(ys)
+    best = sorted(((d.x, d.y) for d in chart.dots if d.front), key=lambda point: point[0])
+    joined = " ".join(_at(point, xs, ys) for point in best)
+    said = "; ".join(f"{d.mark} {d.name}: {metric(d.y)}, {chart.x} {count(d.x)}" for d in chart.dots)
+    dots = "".join(_dot(dot.mark, dot.name, _at((dot.x, dot.y), xs, ys), dot.front) for dot in chart.dots)
+    return (
+        f'<svg role="img" viewBox="0 0 {_W} {_H}" width="{_W}" height="{_H}" style="max-width:100%;display:block" '
+        f'fill="none" font-size="10" font-family="sans-serif"><title>{escape(f"{chart.title}. {said}")}</title>'
+        f'{_axes(xs, ys, chart.x)}<polyline points="{joined}" stroke="{_COLOURS[0]}" stroke-dasharray="2 2"/>'
+        f"{dots}</svg><div>{escape(chart.title)}</div>"
+    )
+
+
+def _wider(pair: tuple[float, float]) -> tuple[float, float]:
+    """A range with room for the dots at its ends; one of positive numbers stays that."""
+    room = 0.08 * ((pair[1] - pair[0]) or abs(pair[1]) or 1.0)
+    return max(pair[0] - room, 0.0 if pair[0] >= 0 else pair[0] - room), pair[1] + room
+
+
+def _dot(mark: str, name: str, at: str, front: bool) -> str:
+    x, y = at.split(",")
+    fill = _COLOURS[0] if front else "none"
+    text = 'fill="var(--jp-ui-font-color1,#424242)"'
+    return (
+        f'<circle cx="{x}" cy="{y}" r="3" fill="{fill}" stroke="{_COLOURS[0]}"><title>{escape(name)}</title></circle>'
+        f'<text {text} x="{float(x) + 5:.1f}" y="{float(y) - 3:.1f}">{escape(mark)}</text>'
     )

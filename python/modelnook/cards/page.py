@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
-from modelnook.cards.chart import svg
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.chart import scatter, svg
 from modelnook.cards.figures import count
 from modelnook.messages import t
 from modelnook.settings import language
@@ -67,6 +67,8 @@ def _piece(piece: Piece) -> str:
         return _grid(piece, False)
     if isinstance(piece, Chart):
         return f'<div style="display:inline-block;vertical-align:top;margin-right:16px">{svg(piece)}</div>'
+    if isinstance(piece, Dots):
+        return f"<div>{scatter(piece)}</div>"
     return _fold(piece)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece
 from modelnook.cards.figures import count, width
 from modelnook.messages import t
 
@@ -17,7 +17,7 @@ def plain(card: Card) -> str:
     """The card's lines. Where they don't fit, the longest tables and folds give way, and say so."""
     head = " · ".join(filter(None, (card.title, card.badge)))
     tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
-    pieces = [p for p in card.pieces if not isinstance(p, Chart)]
+    pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
     if card.whole:
         return "\n".join([head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail])
     room = MAX_LINES - 1 - len(tail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelnook.cards import tuning
+from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.scores import scores
@@ -34,6 +35,7 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_progress(record))
     if record.report and "before" in record.report:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
+        pieces += candidates(record.report)
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.report and record.report.get("path"):
@@ -76,8 +78,8 @@ def _rows(record: RunRecord) -> tuple[str, str]:
     """How many rows were used; for a measured report, which."""
     report = record.report or {}
     if report.get("rows"):
-        key = "cards.on_validation" if report.get("data") == "validation" else "cards.on_rows"
-        return "", t(key, n=count(report["rows"]))
+        keys = {"validation": "cards.on_validation", "own": "cards.on_own"}
+        return "", t(keys.get(str(report.get("data")), "cards.on_rows"), n=count(report["rows"]))
     return t("cards.rows"), count((record.data or {}).get("rows"))
 
 

@@ -68,12 +68,14 @@ function rows(before: Figures, after: Figures, t: IText): IRow[] {
   });
   const size = (value: number | null) => bytes(value, t);
   const latency = (value: number | null) => ms(value, t);
+  const time = (value: number | null) => ms(value && 1000 * value, t);
   return [
     row('bytes', size, -1),
     row('p50_ms', latency, -1),
     row('p95_ms', latency, -1),
     row('rows_per_s', value => compact(value), 1),
     row('peak_memory_bytes', size, -1),
+    ...(after.load_s ? [row('load_s', time, -1)] : []),
     ...Object.keys(after.metrics ?? {}).map(name => ({
       name,
       before: before.metrics?.[name] ?? null,

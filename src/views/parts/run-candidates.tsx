@@ -1,0 +1,95 @@
+import * as React from 'react';
+
+import type { Candidate, Report } from '../../data/parts';
+import { marksOf } from '../compare';
+import { bytes, compact, figure, ms } from '../format';
+import { useHost } from '../host';
+import { Scatter } from './scatter';
+
+/** Every attempt of a run that makes a model smaller: a chart of quality over latency, and the table of it. */
+export function RunCandidates({
+  report
+}: {
+  report: Report;
+}): React.ReactElement | null {
+  const { t } = useHost();
+  const tried = report.attempts ?? [];
+  const quality = report.metric ?? '';
+  if (tried.length < 2) {
+    return null;
+  }
+  const { before } = report;
+  const { marks } = marksOf({
+    columns: ['name', quality, 'bytes', 'p50_ms'],
+    rows: [
+      [
+        t('ui.report.original'),
+        before?.metrics?.[quality],
+        before?.bytes,
+        before?.p50_ms
+      ],
+      ...tried.map(one => [called(one), one.value, one.bytes, one.p50_ms])
+    ],
+    primary_metric: quality
+  });
+  return (
+    <>
+      {marks.length > 1 && <Scatter marks={marks} quality={quality} />}
+      <p className="mn-small">{t('ui.compare.legend')}</p>
+      <div className="mn-scroll" tabIndex={0}>
+        <table className="mn-table" data-testid="mn-candidates">
+          <thead>
+            <tr>
+              <th scope="col">{t('ui.report.tried')}</th>
+              <th scope="col">{quality}</th>
+              <th scope="col">{t('ui.report.drop')}</th>
+              <th scope="col">{t('ui.report.bytes')}</th>
+              <th scope="col">{t('ui.report.p50_ms')}</th>
+              <th scope="col">{t('ui.report.rows_per_s')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {tried.map(one => (
+              <tr key={called(one)} aria-current={taken(one, report)}>
+                <th scope="row">
+                  {called(one)}
+                  {taken(one, report) && ` · ${t('ui.report.taken')}`}
+                </th>
+                <td className="mn-num">{figure(one.value, t)}</td>
+                <td className={`mn-num${one.accepted ? '' : ' mn-bad'}`}>
+                  {points(one.drop)}
+                </td>
+                <td className="mn-num">{bytes(one.bytes, t)}</td>
+                <td className="mn-num">{ms(one.p50_ms, t)}</td>
+                <td className="mn-num">{compact(one.rows_per_s)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+/** A candidate in words: `onnx int8 per_channel`. */
+function called({ backend, scheme, options }: Candidate): string {
+  const said = Object.entries(options).map(([name, value]) =>
+    value === true ? name : `${name}=${String(value)}`
+  );
+  return [backend, scheme, ...said].join(' ');
+}
+
+function taken(one: Candidate, report: Report): boolean {
+  const { backend = '', scheme = '', options = {} } = report;
+  return called(one) === called({ ...one, backend, scheme, options });
+}
+
+/** A drop as it changes the metric, in points: −0.2 is worse. */
+function points(drop: number | null): string {
+  if (drop === null) {
+    return '–';
+  }
+  const change = -100 * drop;
+  const sign = change < 0 ? '−' : change > 0 ? '+' : '±';
+  return sign + Math.abs(change).toFixed(1);
+}
