@@ -42,6 +42,7 @@ def finetune(
     seed: int = 0,
     name: str | None = None,
     budget: str | None = None,
+    processes: int | str = "auto",
     track: str | Sequence[str] = "auto",
     dry_run: bool = False,
     again: bool = False,
@@ -62,6 +63,7 @@ def finetune(
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
         budget: the most time for training, ``"10m"``.
+        processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
         again: train anew where the same recipe on the same data has been run.
         on: ``process`` (default) or ``kernel``.
@@ -96,6 +98,12 @@ def finetune(
     if on not in WHERE:
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    if processes != "auto":
+        if not isinstance(processes, int) or processes < 1:
+            raise UsageError("api.positive", name="processes", value=processes)
+        if processes > 1 and on != "process":
+            raise UsageError("train.one_process", processes=processes, on=on)
+        knobs["processes"] = processes
     chosen = ""
     if alone(method):
         knobs, chosen = by_itself(method, knobs, ref)

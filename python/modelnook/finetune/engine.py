@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from modelnook.finetune import METHODS, alone
 from modelnook.finetune.base import Method
 from modelnook.finetune.plan import KNOBS, Plan, lengths_for, plan_for
 from modelnook.finetune.shared import Shared
+from modelnook.settings import current
 from modelnook.tasks import TASKS
-from modelnook.training.base import TrainConfig
+from modelnook.training.base import Place, TrainConfig, TrainResult
 
-__all__ = ["Columns", "FitResult", "fit", "joined", "written"]
+__all__ = ["Columns", "FitResult", "assist", "fit", "joined", "written"]
 
 Columns = dict[str, Sequence[Any]]
 
@@ -57,6 +59,29 @@ class FitResult:
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What is loaded and prepared before training."""
+
+    planned: Plan
+    config: TrainConfig
+    spec: Any
+    task: Any
+    model: Any
+    processor: Any
+    method: Any
+    train: dict[str, list[Any]]
+    evaluation: dict[str, list[Any]] | None
+    truth: Any
+
+    @property
+    def device(self) -> Any:
+        """Where it is trained, a ``torch.device``."""
+        from modelnook.training.device import pick_device
+
+        return pick_device(self.config.device)
+
+
 def fit(
     recipe: Recipe,
     model_path: Path | None,
@@ -72,6 +97,7 @@ def fit(
     shared: Shared | None = None,
     method: Method | None = None,
     labels: Sequence[str] | None = None,
+    gather: Callable[[Plan, int], Place | None] = lambda planned, count: None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
 
@@ -86,10 +112,13 @@ def fit(
         shared: what earlier runs on the same rows have computed; this one takes from it, and adds to it.
         method: trains in place of the recipe's.
         labels: the names of the outputs' columns, where the rows don't decide them.
+        gather: starts the processes that :func:`assist`, where several are to train: called with the plan and how many
+            there are in all, gives this one's place. Without it this one trains alone.
 
     Raises:
         DataError: labels or texts that can't be trained on, a vocabulary that can't read them.
         UnsupportedError: a model that can't do the task, memory that doesn't hold a row.
+        UsageError: more processes than there are GPUs.
         StoreError: the disk is full; checkpoints stay, so that ``resume`` can write the model later.
     """
     if method is None and alone(recipe.method):
@@ -97,71 +126,37 @@ def fit(
 
         return fit_classic(recipe, train, evaluation, out, emit)
     from modelnook.training.checkpoint import Checkpoints
-    from modelnook.training.device import pick_device
     from modelnook.training.evaluation import outputs_of
-    from modelnook.training.loop import train as run_loop
 
     assert model_path is not None, "a base model"
-    name = recipe.task or ""
-    spec = TASKS.load(name, light=True)()
     if not resume:
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
-    if labels is None:
-        whole = evaluation is None or recipe.eval_data is not None
-        labels = spec.labels(train if whole else joined(train, evaluation or {}))
+    spec = TASKS.load(recipe.task or "", light=True)()
     shared = shared or Shared()
     lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
     planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
-    config = _config(recipe, planned, spec.metrics_for(train))
-    if METHODS[planned.method].gpu and pick_device(config.device).type != "cuda":
-        raise UnsupportedError("train.needs_gpu", method=planned.method)
     for warning in planned.warnings:
         emit(warning)
-    task = TASKS.load(name)(labels)
-    task.learnt = spec.learn(train)
-    method = method or _method(recipe, planned.method)
-    method.once = partial(_once, shared, (model_path, planned.max_length))
-    _seed(recipe.seed)
-    model, processor = task.load(str(model_path))
-    train_rows, eval_rows = (
-        shared.once(
-            (part, model_path, planned.max_length), partial(task.encode, processor, columns, planned.max_length)
-        )
-        if columns is not None
-        else None
-        for part, columns in (("train", train), ("evaluation", evaluation))
-    )
-    assert train_rows is not None
-    model = method.prepare(model, task)
-    params = {
-        **planned.knobs(),
-        "method": planned.method,
-        "reason": planned.reason,
-        "rows": planned.rows,
-        "steps": planned.steps,
-        "labels": len(labels),
-        "precision": config.precision,
-    }
+    count = _processes(recipe, planned)
+    place = gather(planned, count) if count > 1 else None
+    ready = _ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
+    task, model, processor = ready.task, ready.model, ready.processor
+    params = _resolved(ready, place)
     emit(Started(recipe.verb, params))
     checkpoints = Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
-    truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
-    untrained = _untrained(model, task, processor, eval_rows, truth, pick_device(config.device), emit)
-    framed = method.frame(model, task, processor, train_rows, eval_rows, pick_device(config.device), emit)
-    task, eval_rows = framed.task, framed.evaluation
-    done = run_loop(
-        model, task, processor, framed.train, eval_rows, config, method, emit, stop, checkpoints, truth=truth
-    )
+    untrained = _untrained(model, task, processor, ready.evaluation, ready.truth, ready.device, emit)
+    done, task, eval_rows = _trained(ready, emit, stop, checkpoints, place)
     outputs = done.eval_outputs
     if eval_rows is not None and outputs is None:
         emit(Progress("evaluating", step=done.steps, total=planned.steps))
-        outputs = outputs_of(model, task, processor, eval_rows, device=pick_device(config.device))
+        outputs = outputs_of(model, task, processor, eval_rows, device=ready.device)
     emit(Progress("saving", step=done.steps, total=planned.steps))
     task.set_length(processor, planned.max_length)
-    model.config.modelnook_task = name
+    model.config.modelnook_task = recipe.task or ""
     if task.learnt:
         model.config.modelnook_learnt = task.learnt
-    written(lambda folder: method.save(model, processor, folder), out)
+    written(lambda folder: ready.method.save(model, processor, folder), out)
     if not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
@@ -170,7 +165,7 @@ def fit(
         metrics=done.metrics,
         labels=task.labels,
         outputs=outputs,
-        truth=truth,
+        truth=ready.truth,
         params=params,
         stopped=done.stopped,
         reason=done.reason,
@@ -182,6 +177,140 @@ def fit(
         warnings=list(planned.warnings),
         baselines=untrained,
     )
+
+
+def assist(
+    recipe: Recipe,
+    model_path: Path,
+    train: Columns,
+    evaluation: Columns | None,
+    checkpoints_dir: Path,
+    planned: Plan,
+    place: Place,
+) -> None:
+    """Take part in the training of a :func:`fit` in another process, to its end; writes and says nothing.
+
+    Args:
+        planned: what that one planned.
+        place: this process's; that of ``fit`` is the first.
+    """
+    from modelnook.training.checkpoint import Checkpoints
+
+    ready = _ready(recipe, model_path, train, evaluation, planned, place, Shared())
+    checkpoints = Checkpoints(checkpoints_dir, emit=lambda event: None)
+    _trained(ready, lambda event: None, lambda: False, checkpoints, place)
+
+
+def _ready(
+    recipe: Recipe,
+    model_path: Path,
+    train: Columns,
+    evaluation: Columns | None,
+    planned: Plan,
+    place: Place | None,
+    shared: Shared,
+    method: Method | None = None,
+    labels: Sequence[str] | None = None,
+) -> _Ready:
+    """Load the model, encode the rows, mark what is trained; ``method`` and ``labels`` are those of :func:`fit`."""
+    from modelnook.training.device import pick_device
+
+    spec = TASKS.load(recipe.task or "", light=True)()
+    if labels is None:
+        whole = evaluation is None or recipe.eval_data is not None
+        labels = spec.labels(train if whole else joined(train, evaluation or {}))
+    config = _config(recipe, planned, spec.metrics_for(train))
+    kind = pick_device(config.device).type
+    if METHODS[planned.method].gpu and kind != "cuda":
+        raise UnsupportedError("train.needs_gpu", method=planned.method)
+    if place is not None:
+        threads = max(1, (config.threads or current().threads) // place.count)
+        config = replace(config, device=f"cuda:{place.rank}" if kind == "cuda" else kind, threads=threads)
+    task = TASKS.load(recipe.task or "")(labels)
+    task.learnt = spec.learn(train)
+    method = method or _method(recipe, planned.method)
+    of = (model_path, planned.max_length)
+    method.once = partial(_once, shared, of)
+    _seed(recipe.seed)
+    model, processor = task.load(str(model_path))
+    rows: dict[str, Any] = {
+        part: shared.once((part, *of), partial(task.encode, processor, columns, planned.max_length))
+        for part, columns in (("train", train), ("evaluation", evaluation))
+        if columns is not None
+    }
+    model = method.prepare(model, task)
+    truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
+    return _Ready(planned, config, spec, task, model, processor, method, rows["train"], rows.get("evaluation"), truth)
+
+
+def _resolved(ready: _Ready, place: Place | None) -> dict[str, Any]:
+    """What a run's record says of how it is trained."""
+    planned = ready.planned
+    found = {
+        **planned.knobs(),
+        "method": planned.method,
+        "reason": planned.reason,
+        "rows": planned.rows,
+        "steps": planned.steps,
+        "labels": len(ready.task.labels),
+        "precision": ready.config.precision,
+    }
+    return found if place is None else {**found, "processes": place.count}
+
+
+def _trained(
+    ready: _Ready, emit: Emit, stop: Callable[[], bool], checkpoints: Any, place: Place | None
+) -> tuple[TrainResult, Any, dict[str, list[Any]] | None]:
+    """``(how it went, the task, the validation rows)``, both as the method frames them."""
+    from modelnook.training.loop import train as run_loop
+
+    model, processor, device = ready.model, ready.processor, ready.device
+    framed = ready.method.frame(model, ready.task, processor, ready.train, ready.evaluation, device, emit)
+    with _meeting(place, device) as ranks:
+        done = run_loop(
+            model,
+            framed.task,
+            processor,
+            framed.train,
+            framed.evaluation,
+            ready.config,
+            ready.method,
+            emit,
+            stop,
+            checkpoints,
+            truth=ready.truth,
+            ranks=ranks,
+        )
+    return done, framed.task, framed.evaluation
+
+
+def _meeting(place: Place | None, device: Any) -> AbstractContextManager[Any]:
+    """The other processes; nothing of accelerate is imported where there are none."""
+    if place is None:
+        return nullcontext()
+    from modelnook.training.ranks import joined
+
+    return joined(place, device)
+
+
+def _processes(recipe: Recipe, planned: Plan) -> int:
+    """How many are to train: as many as were asked for, else one a GPU; no more than a batch has rows.
+
+    What ``head`` trains is so little that a second process would wait more than it computes.
+
+    Raises:
+        UsageError: more than there are GPUs.
+    """
+    import torch
+
+    from modelnook.training.device import pick_device
+
+    asked = recipe.knobs.get("processes")
+    gpus = torch.cuda.device_count() if pick_device(recipe.device).type == "cuda" else 0
+    if asked is not None and gpus and int(asked) > gpus:
+        raise UsageError("train.few_gpus", asked=asked, gpus=gpus)
+    several = gpus if recipe.device in ("auto", "cuda") and planned.method != "head" else 1
+    return min(int(asked) if asked is not None else several, planned.batch_size)
 
 
 def _untrained(

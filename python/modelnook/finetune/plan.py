@@ -116,6 +116,11 @@ class Plan:
         """The JSON form."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        """Read :meth:`to_dict`'s form; warnings were said once and are left out."""
+        return cls(**{**data, "warnings": (), "track": tuple(data["track"])})
+
 
 def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     """How long texts are in this model's tokens, by up to 2,000 of them spread over the table.

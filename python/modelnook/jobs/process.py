@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
 from modelnook.store.runs import RunFolder
 
-__all__ = ["call", "start"]
+__all__ = ["call", "end", "free_port", "start", "start_rank"]
 
 # Kept so that ended children are reaped; a zombie would look like a worker that never goes.
 _children: list[subprocess.Popen[bytes]] = []
@@ -75,6 +76,31 @@ def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:
     return child.pid
 
 
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_rank(store: Store, run: RunFolder, rank: int, count: int, port: int) -> subprocess.Popen[bytes]:
+    """Start a process that takes part in the training of this worker's run; its output goes to the run's log.
+
+    Raises:
+        StoreError: it can't be started.
+    """
+    numbers = [str(number) for number in (rank, count, port)]
+    command = [sys.executable, "-P", "-m", "modelnook.jobs.rank", run.id, *numbers]
+    with run.log.open("ab") as log:
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(store), cwd=store.home
+            )
+        except OSError as error:
+            raise StoreError("jobs.no_process", error=error.strerror or error) from error
+
+
 def call(
     arguments: Sequence[str], store: Store, log: Path, *, stop: Callable[[], bool] = lambda: False, timeout: float = 900
 ) -> int:
@@ -97,9 +123,12 @@ def call(
     return child.returncode
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Ask a child to end, then make it."""
-    child.send_signal(signal.SIGTERM)
+def end(child: subprocess.Popen[bytes], *, at_once: bool = False) -> None:
+    """Ask a child to end, then make it; ``at_once`` doesn't ask."""
+    if at_once:
+        child.kill()
+    else:
+        child.send_signal(signal.SIGTERM)
     try:
         child.wait(5)
     except subprocess.TimeoutExpired:

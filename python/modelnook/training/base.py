@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["TrainConfig", "TrainResult", "Trainable"]
+__all__ = ["Place", "TrainConfig", "TrainResult", "Trainable"]
 
 
 class Trainable(Protocol):
@@ -16,6 +16,15 @@ class Trainable(Protocol):
 
     def load_trainable(self, model: Any, state: dict[str, Any]) -> None:
         """Put a checkpoint's tensors back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process's number (``rank``) among ``count`` that train one model; they meet at a port of this machine."""
+
+    rank: int
+    count: int
+    port: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -37,6 +37,9 @@ from modelnook.training.report import Reporter
 from modelnook.training.threads import Threads
 from modelnook.training.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from modelnook.training.ranks import Ranks
+
 __all__ = ["train"]
 
 Rows = dict[str, list[Any]]
@@ -57,6 +60,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     checkpoints: Checkpoints | None = None,
     truth: Any = None,
+    ranks: Ranks | None = None,
 ) -> TrainResult:
     """Train ``model`` in place; goes on from the newest of ``checkpoints`` if it holds one.
 
@@ -65,6 +69,7 @@ def train(
         eval_rows: the same, or None: then the last weights are kept.
         truth: what the outputs of these are scored against (:meth:`Spec.truth`); their ``labels`` without it.
         stop: asked after each step; True ends training, evaluates and leaves a usable model.
+        ranks: this process's part, where several train the model; all but the first neither evaluate nor save.
 
     Raises:
         UsageError: the loss became NaN (``train.diverged``).
@@ -72,10 +77,14 @@ def train(
     """
     device = pick_device(config.device)
     model.to(device)
+    if ranks is not None:
+        ranks.align(model)
     vocabulary = Vocabulary(model if task.cuts_vocabulary else None, train_rows, eval_rows)
     rows, checks = vocabulary.renumber(train_rows), eval_rows and vocabulary.renumber(eval_rows)
     truth = eval_rows.get("labels") if truth is None and eval_rows else truth
-    loop = _Loop(model, task, processor, rows, checks, truth, config, method, emit, stop, checkpoints, device)
+    if ranks is not None and not ranks.first:
+        checks = None
+    loop = _Loop(model, task, processor, rows, checks, truth, config, method, emit, stop, checkpoints, device, ranks)
     try:
         with _quick_on_cpu(model, device):
             return loop.run()
@@ -111,12 +120,16 @@ class _Loop:
         stop: Callable[[], bool],
         checkpoints: Checkpoints | None,
         device: torch.device,
+        ranks: Ranks | None,
     ) -> None:
         self.began = time.perf_counter()
         self.model, self.task, self.processor = model, task, processor
         self.rows, self.checks, self.truth, self.config = rows, checks, truth, config
         self.emit, self.stop, self.device = emit, stop, device
-        self.threads = Threads(config.threads)
+        self.ranks = ranks
+        self.trained = [p for p in model.parameters() if p.requires_grad] if ranks else []
+        # Where several train, those that use the other cores are its own.
+        self.threads = Threads(config.threads, (lambda: 0.0) if ranks else None)
         self.made_way = False
         self.spec = task.spec()
         self.metric = "loss" if task.checks_by_loss else config.metric or self.spec.metrics[0]
@@ -144,6 +157,8 @@ class _Loop:
         """Train from where the checkpoints left off, to the end or until told to stop."""
         torch.manual_seed(self.config.seed)
         self._resume()
+        if self.ranks is not None:
+            self._join(self.ranks)
         self.report = self._reporter()
         self.report.progress("training", self.step, force=True)
         self.model.train()
@@ -155,12 +170,20 @@ class _Loop:
             due = self.step % self.eval_every == 0 and self.step < self.total
             if reason == "finished" and due and self._evaluate(going_on=True):
                 reason = "patience"
+            if self.ranks is not None:
+                reason = self.ranks.agree(reason)
             if reason == "finished":
                 self._checkpoint_if_due()
                 self._make_way()
         if reason in ("stopped", "budget"):
             self._checkpoint()
         return self._result(reason)
+
+    def _join(self, ranks: Ranks) -> None:
+        """Random numbers are each process's own; checkpoints are the first one's to write."""
+        ranks.part_ways(self.config.seed, self.step)
+        if not ranks.first:
+            self.keeper.checkpoints = None
 
     def _probe(self) -> None:
         """Compute the loss of two rows, to learn whether the model can."""
@@ -173,6 +196,8 @@ class _Loop:
         began = time.perf_counter()
         index = self._batch(self.step)
         loss = self._gradients(index)
+        if self.ranks is not None:
+            loss = self.ranks.add(self.trained, loss)
         rate = self.optimizer.learning_rate(self.step)
         self.optimizer.update(self.step)
         self.step += 1
@@ -207,8 +232,9 @@ class _Loop:
 
     def _accumulate(self, index: list[int]) -> torch.Tensor:
         total: torch.Tensor | None = None
-        for start in range(0, len(index), self.micro):
-            part = index[start : start + self.micro]
+        mine = index if self.ranks is None else self.ranks.share(index)
+        for start in range(0, len(mine), self.micro):
+            part = mine[start : start + self.micro]
             batch = self._collated(part)
             with self.precision.context():
                 loss = self.task.loss(self.model, batch)
@@ -216,8 +242,7 @@ class _Loop:
                 loss = loss * (self.task.weight(take(self.rows, part)) / self.task.weight(take(self.rows, index)))
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None
-        return total
+        return torch.zeros((), device=self.device) if total is None else total
 
     def _shrink(self, index: list[int]) -> None:
         self.model.zero_grad(set_to_none=True)
@@ -238,7 +263,7 @@ class _Loop:
             self.emit(Warned("train.busy_machine", said))
 
     def _end_reason(self) -> str:
-        if self.step >= self.total:
+        if self.step >= self.total or (self.ranks is not None and not self.ranks.first):
             return "finished"
         if self.stop():
             return "stopped"

@@ -50,6 +50,7 @@ _FINETUNE = (
     Arg("seed", "int", 0, low=0, example="1"),
     _NAME,
     Arg("budget", example="10m"),
+    Arg("processes", "int", "auto", ("auto",), low=1, example="2"),
     Arg("track", "list", "auto", ("auto", "offline", "none", "modelnook.tracking:TRACKERS"), example="offline"),
     Arg("dry_run", "flag", False),
     _AGAIN,

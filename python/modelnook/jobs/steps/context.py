@@ -19,7 +19,7 @@ from modelnook.jobs.recorder import Recorder
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
 
-__all__ = ["Context", "Rows", "measured", "parts", "take"]
+__all__ = ["Context", "Rows", "measured", "parts", "take", "training_rows"]
 
 Rows = dict[str, Sequence[Any]]
 
@@ -91,11 +91,17 @@ def take(rows: Rows, positions: list[int]) -> Rows:
 
 def parts(context: Context) -> tuple[Rows, Rows]:
     """``(training rows, validation rows)`` of a training run."""
-    recipe = context.recipe
-    rows = context.rows(recipe.data)
-    split = context.run.split()
+    return training_rows(context.store, context.run, context.recipe)
+
+
+def training_rows(store: Store, run: RunFolder, recipe: Recipe) -> tuple[Rows, Rows]:
+    """:func:`parts` without a job."""
+    if recipe.data is None:
+        raise NotFoundError("jobs.no_snapshot", run=run.id)
+    rows: Rows = dict(load_snapshot(recipe.data, store.home))
+    split = run.split()
     if recipe.eval_data is not None:
-        return rows, context.rows(recipe.eval_data)
+        return rows, dict(load_snapshot(recipe.eval_data, store.home))
     return take(rows, split["train"]), take(rows, split["validation"])
 
 

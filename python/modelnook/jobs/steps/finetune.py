@@ -46,6 +46,7 @@ def finetune(context: Context) -> Finished:
 def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows) -> tuple[Any, dict[str, Any] | None]:
     """The training's result, and what a report says of it."""
     from modelnook.finetune.engine import fit
+    from modelnook.jobs.together import Together
 
     run = context.run
     if context.recipe.unlabelled is not None:
@@ -53,18 +54,20 @@ def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows
 
         result, found = fit_with_unlabelled(context, source, train, evaluation)
         return result, report(found)
-    result = fit(
-        context.recipe,
-        source,
-        train,
-        evaluation,
-        out=run.path / "model",
-        checkpoints_dir=run.checkpoints,
-        emit=context.emit,
-        stop=context.stop,
-        resume=context.resume,
-        on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
-    )
+    with Together(context) as together:
+        result = fit(
+            context.recipe,
+            source,
+            train,
+            evaluation,
+            out=run.path / "model",
+            checkpoints_dir=run.checkpoints,
+            emit=context.emit,
+            stop=context.stop,
+            resume=context.resume,
+            on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
+            gather=together.gather,
+        )
     return result, None
 
 
