@@ -21,11 +21,11 @@ _HANDLES = {
     "Run": "modelnook.run",
 }
 _VERBS = frozenset(
-    "alias cache compare distil evaluate finetune info list load offline predict prune ps publish pull push quantize "
-    "rename resume rm runs search settings shrink sources stop trim tune unload".split()
+    "alias cache compare distil evaluate export finetune info list load offline predict prune ps publish pull push "
+    "quantize rename resume rm runs search settings shrink sources stop trim tune unload".split()
 )
 # Verbs of issues to come share a name with their room too; their rooms must not take the place either.
-_ROOMS = _VERBS | {"run", "explain", "serve", "publish", "export"}
+_ROOMS = _VERBS | {"run", "explain", "serve", "publish"}
 
 __all__ = sorted({*_HANDLES, *_VERBS})
 

@@ -32,6 +32,7 @@ const KINDS = [
   'prune',
   'distil',
   'shrink',
+  'export',
   'evaluate',
   'compare',
   'pull'

@@ -27,7 +27,9 @@ FLOORS = {
     "runtime": 2,
     "measure": 2,
     "training": 2,
+    "convert": 2,
     "finetune": 3,
+    "export": 3,
     "quantize": 3,
     "evaluate": 3,
     "tune": 3,
@@ -162,12 +164,13 @@ def test_a_verb_is_not_hidden_by_its_room() -> None:
 
 def test_rows_are_alphabetical() -> None:
     from modelnook.catalog import SOURCES
+    from modelnook.export import EXPORTERS
     from modelnook.finetune import METHODS
     from modelnook.quantize import QUANTIZERS
     from modelnook.runtime import RUNTIMES
     from modelnook.tasks import TASKS
     from modelnook.tracking import TRACKERS
 
-    for registry in (SOURCES, METHODS, QUANTIZERS, RUNTIMES, TASKS, TRACKERS):
+    for registry in (SOURCES, EXPORTERS, METHODS, QUANTIZERS, RUNTIMES, TASKS, TRACKERS):
         rows = list(registry._rows)
         assert rows == sorted(rows)

@@ -6,6 +6,7 @@ Nothing heavy is imported here; each function imports its engine when it is call
 from __future__ import annotations
 
 from modelnook.api.cache import cache, rm_cached
+from modelnook.api.exporting import export, exported
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
 from modelnook.api.models import info, list, load, predict, ps, rename, rm, search, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
@@ -30,6 +31,8 @@ __all__ = [
     "distil",
     "evaluate",
     "evaluation",
+    "export",
+    "exported",
     "finetune",
     "gc_sources",
     "info",

@@ -18,6 +18,7 @@ from modelnook.tasks.base import Spec
 
 __all__ = [
     "Read",
+    "columns_of",
     "default_name",
     "given_columns",
     "needs_network",
@@ -173,7 +174,7 @@ def on_rows(
     primary = (record.primary_metric if record else None) or spec.metrics[0]
     if data is not None:
         if not given and trained:
-            given = _columns_of(trained, data)
+            given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
         table = read_table(store, data, spec, given, part=part, asked=unlabelled)
         primary = _primary(spec, table, primary)
@@ -199,7 +200,7 @@ def _primary(spec: Spec, table: Read, primary: str) -> str:
     return primary if primary in told else told[0]
 
 
-def _columns_of(trained: Any, data: Any) -> dict[str, str]:
+def columns_of(trained: Any, data: Any) -> dict[str, str]:
     """The column names of the training run, where the new rows have them too."""
     from modelnook.data.read import read
 

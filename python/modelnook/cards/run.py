@@ -7,6 +7,7 @@ from typing import Any
 from modelnook.cards import tuning
 from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
+from modelnook.cards.exported import parity
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
@@ -36,6 +37,8 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.report and "before" in record.report:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
         pieces += candidates(record.report)
+    elif record.report and "equal" in record.report:
+        pieces += [Line(str(record.report.get("path") or "")), *parity(record.report)]
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.report and record.report.get("path"):

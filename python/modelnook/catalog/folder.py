@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.gguf import read_header
+from modelnook.catalog.adapter import adapter_in
+from modelnook.catalog.adapter import task_of as adapter_task
+from modelnook.catalog.gguf import read_header, said_by
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
@@ -147,7 +149,7 @@ def parameters_of(tensors: Iterable[Tensor]) -> int:
 def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> ModelInfo:
     """A folder's catalogue entry; ``more`` wins over what the files say."""
     config = _json(path / "config.json")
-    tensors = [t for f in sorted(path.glob("*.safetensors")) for t in safetensors_header(f)]
+    tensors = tensors_of(path)
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
     language, license = card.get("language") or (), card.get("license")
@@ -166,7 +168,23 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
         "layers": layer_tree(tensors) or None,
         "path": str(path),
     }
+    if not config:
+        said |= {name: value for name, value in (_adapter(path) or _gguf(path)).items() if not said.get(name)}
     return ModelInfo(ref=ref, id=id, source=source, **{**said, **{k: v for k, v in more.items() if v is not None}})
+
+
+def _adapter(path: Path) -> dict[str, Any]:
+    """What an adapter tells, where a folder holds that alone."""
+    said = adapter_in(path)
+    if not said:
+        return {}
+    return {"task": adapter_task(said), "base_model": said.get("base_model_name_or_path"), "tags": ("adapter",)}
+
+
+def _gguf(path: Path) -> dict[str, Any]:
+    """What a folder's GGUF file tells, where that is all there is."""
+    files = sorted(path.glob("*.gguf"))
+    return said_by(read_header(files[0])) if files else {}
 
 
 def formats_of(names: Iterable[str]) -> tuple[str, ...]:

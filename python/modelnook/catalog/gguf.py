@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Header", "parse_header", "read_header"]
+__all__ = ["Header", "config_of", "parse_header", "read_header", "said_by"]
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_EMBEDS = ("bert", "nomic-bert", "jina-bert-v2", "gemma-embedding")
+
 _STRING, _ARRAY = 8, 9
 _KEPT = 64
 """Longer lists (a vocabulary has tens of thousands of words) are walked over and not kept."""
@@ -119,3 +123,41 @@ def parse_header(data: mmap.mmap | bytes) -> Header | None:
         return header
     except (ValueError, KeyError, struct.error, RecursionError):
         return None
+
+
+def task_of(architecture: str | None) -> str | None:
+    """The task of a file by its architecture; a bare encoder embeds."""
+    if architecture is None:
+        return None
+    return "feature-extraction" if architecture in _EMBEDS else "text-generation"
+
+
+def config_of(header: Header) -> dict[str, Any]:
+    """What a ``config.json`` would say, as far as the header knows it: kind, task, longest text."""
+    architecture = header.text("general.architecture")
+    if architecture is None:
+        return {}
+    task = task_of(architecture)
+    said = {
+        "model_type": architecture,
+        "modelnook_task": task if task != "feature-extraction" else None,
+        "max_position_embeddings": header.keys.get(f"{architecture}.context_length"),
+        "pad_token_id": header.keys.get("tokenizer.ggml.padding_token_id"),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def said_by(header: Header) -> dict[str, Any]:
+    """The part of a catalogue entry that a file tells."""
+    architecture = header.text("general.architecture")
+    languages = header.keys.get("general.languages")
+    dtypes = Counter(dtype for _, dtype, _ in header.tensors)
+    return {
+        "task": task_of(architecture),
+        "license": (header.text("general.license") or "").lower() or None,
+        "language": tuple(languages) if isinstance(languages, list) else (),
+        "parameters": sum(math.prod(shape) for _, _, shape in header.tensors) or None,
+        "architecture": architecture,
+        "base_model": header.text("general.base_model.0.name"),
+        "tags": tuple(f"dtype:{dtype.lower()}" for dtype, _ in dtypes.most_common(2)),
+    }

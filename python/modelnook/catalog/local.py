@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import NotFoundError
@@ -67,6 +68,7 @@ class PathSource(Source):
         path = Path(ref.id).expanduser().resolve()
         if not path.is_dir():
             raise NotFoundError("catalog.no_folder", path=ref.id)
-        if not (path / "config.json").is_file():
+        known = (path / "config.json").is_file() or adapter_in(path) or any(path.glob("*.gguf"))
+        if not known:
             raise NotFoundError("catalog.no_config", path=ref.id)
         return path

@@ -21,7 +21,7 @@ from typing import Any
 
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder import describe, front_matter, layer_tree, safetensors_header
-from modelnook.catalog.gguf import read_header
+from modelnook.catalog.gguf import read_header, said_by
 from modelnook.domain.errors import NotFoundError, StoreError, near
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -29,7 +29,6 @@ from modelnook.domain.model import ModelInfo, ModelRef
 __all__ = ["PipSource"]
 
 _WEIGHTS = (".safetensors", ".gguf")
-_EMBEDS = ("bert", "nomic-bert", "jina-bert-v2", "gemma-embedding")
 
 # What packages call the usual licences -> the id that model cards use.
 _LICENCES = (
@@ -94,24 +93,16 @@ class _Carried:
 
     def _gguf(self, licence: str | None, about: dict[str, Any]) -> ModelInfo:
         header = read_header(self.files[0])
-        architecture = header.text("general.architecture")
-        languages = header.keys.get("general.languages")
-        dtypes = Counter(dtype for _, dtype, _ in header.tensors)
+        said = said_by(header)
         return ModelInfo(
             ref=self.ref,
             id=self.id,
             source="pip",
-            task=_gguf_task(architecture),
-            license=(header.text("general.license") or licence or "").lower() or None,
-            language=tuple(languages) if isinstance(languages, list) else (),
-            parameters=sum(math.prod(shape) for _, _, shape in header.tensors) or None,
             bytes=sum(f.stat().st_size for f in self.files if f.is_file()),
             formats=("gguf",),
-            architecture=architecture,
-            base_model=header.text("general.base_model.0.name"),
             layers=layer_tree(header.tensors) or None,
             path=str(self.folder),
-            tags=tuple(f"dtype:{dtype.lower()}" for dtype, _ in dtypes.most_common(2)),
+            **{**said, "license": said["license"] or licence},
             **about,
         )
 
@@ -286,9 +277,3 @@ def _licence(meta: Any) -> str | None:
             if re.search(pattern, text.lower()):
                 return name
     return None
-
-
-def _gguf_task(architecture: str | None) -> str | None:
-    if architecture is None:
-        return None
-    return "feature-extraction" if architecture in _EMBEDS else "text-generation"

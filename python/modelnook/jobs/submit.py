@@ -21,7 +21,7 @@ from modelnook.store import Store
 from modelnook.store.runs import RunFolder, new_id, now
 from modelnook.tracking.destination import offer, planned
 
-__all__ = ["resume", "script", "submit"]
+__all__ = ["completed", "resume", "script", "submit"]
 
 
 def submit(
@@ -39,12 +39,7 @@ def submit(
     Raises:
         ModelnookError: it can't be started.
     """
-    recipe = replace(
-        recipe,
-        python=recipe.python or sys.executable,
-        notebook=recipe.notebook or notebook(),
-        contents=_contents(store, recipe),
-    )
+    recipe = completed(store, recipe)
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -70,6 +65,16 @@ def submit(
     run = store.create_run(recipe, record, split)
     _start(store, run, recipe, on=on)
     return Run(store, run.id, offer(recipe.track))
+
+
+def completed(store: Store, recipe: Recipe) -> Recipe:
+    """A recipe with what this place adds to it; its identity is then that of the run."""
+    return replace(
+        recipe,
+        python=recipe.python or sys.executable,
+        notebook=recipe.notebook or notebook(),
+        contents=_contents(store, recipe),
+    )
 
 
 def _same(store: Store, identity: str) -> Run | None:

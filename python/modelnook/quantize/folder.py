@@ -1,17 +1,12 @@
-"""The parts of a quantized model's folder that aren't weights, and the room they are written in."""
+"""What a quantizer refuses, and the parts of a model's folder that aren't weights."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from modelnook.domain.errors import StoreError, UnsupportedError
-from modelnook.runtime.folder import config, quantized, read_json
+from modelnook.convert.folder import staged, write_config, write_tokenizer
+from modelnook.domain.errors import UnsupportedError
+from modelnook.runtime.folder import quantized
 
 __all__ = ["refuse_quantized", "staged", "write_config", "write_tokenizer"]
 
@@ -21,60 +16,3 @@ def refuse_quantized(source: Path) -> None:
     how = quantized(source)
     if how:
         raise UnsupportedError("quantize.already", path=source, how=how)
-
-
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that takes its name when the block ends well, and is removed when it doesn't.
-
-    Raises:
-        StoreError: the disk is full or not writable.
-    """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if target.exists():
-            shutil.rmtree(target)
-        part.rename(target)
-    except OSError as error:
-        raise StoreError("quantize.not_saved", path=target, error=error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def write_config(source: Path, folder: Path, backend: str, scheme: str, options: dict[str, Any]) -> None:
-    """The source's config with what was done to it: ``modelnook_quantization`` = backend, scheme, options."""
-    said = config(source)
-    said.pop("_name_or_path", None)
-    said["modelnook_quantization"] = {"backend": backend, "scheme": scheme, **options}
-    _write(folder / "config.json", said, indent=2)
-
-
-def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
-    """``tokenizer.json`` as transformers has it loaded, and the source's settings.
-
-    Not a copy of the source's file: for some architectures transformers replaces parts of what that says, and the
-    ``onnx`` runtime reads the file alone. Without the JSON's blanks, which are a third of a small vocabulary's file.
-
-    Raises:
-        UnsupportedError: a tokenizer that only exists as Python code.
-    """
-    if not hasattr(tokenizer, "vocab_size"):
-        # What prepares images or sounds is a file of settings.
-        tokenizer.save_pretrained(folder)
-        return
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise UnsupportedError("runtime.no_tokenizer", path=source, runtime="onnx")
-    # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
-    _write(folder / "tokenizer.json", {**json.loads(backend.to_str()), "truncation": None, "padding": None})
-    settings = read_json(source / "tokenizer_config.json")
-    settings.pop("name_or_path", None)
-    _write(folder / "tokenizer_config.json", settings, indent=2)
-
-
-def _write(path: Path, data: dict[str, Any], indent: int | None = None) -> None:
-    separators = None if indent else (",", ":")
-    path.write_text(json.dumps(data, ensure_ascii=False, indent=indent, separators=separators), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelnook.catalog.adapter import adapter_in
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.registry import Entry, Registry
 from modelnook.runtime.base import Runtime
@@ -51,6 +52,7 @@ _RUNS = {
     "bitsandbytes": "transformers",
     "gptq": "transformers",
     "safetensors": "transformers",
+    "gguf": "transformers",
 }
 
 
@@ -58,12 +60,12 @@ def pick(path: Path) -> str:
     """The name of the runtime for a model folder, from its files.
 
     Raises:
-        NotFoundError: no folder, or no ``config.json`` in it.
+        NotFoundError: no folder, or no ``config.json``, adapter or GGUF file in it.
         UnsupportedError: no weights that run here; weights that are only there as a pickle are named as that.
     """
-    if not (path / "config.json").is_file():
-        raise NotFoundError("runtime.no_config", path=path)
     found = formats(path)
+    if "gguf" not in found and not (path / "config.json").is_file() and not adapter_in(path):
+        raise NotFoundError("runtime.no_config", path=path)
     for form, name in _RUNS.items():
         if form in found:
             return name

@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.adapter import adapter_in, base_of
+from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.folder import CLASSIC, pickles, task_in
+from modelnook.catalog.gguf import config_of, read_header
 
 __all__ = ["config", "formats", "labels", "learnt", "max_length", "pad_id", "quantized", "task_of"]
 
@@ -37,8 +40,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def config(path: Path) -> dict[str, Any]:
-    """``config.json`` of a model folder."""
-    return read_json(path / "config.json")
+    """``config.json`` of a model folder; where it has none, what its GGUF file says, or the base of an adapter."""
+    said = read_json(path / "config.json")
+    if said or not path.is_dir():
+        return said
+    adapter = adapter_in(path)
+    if adapter:
+        return {**config(base_of(path, adapter)), "modelnook_task": adapter_task(adapter)}
+    files = sorted(path.glob("*.gguf"))
+    return config_of(read_header(files[0])) if files else {}
 
 
 def formats(path: Path) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class TransformersRuntime(Runtime):
     """See :class:`~modelnook.runtime.base.Runtime`."""
 
     name = "transformers"
-    formats = ("safetensors", "torchao", "quanto", "bitsandbytes", "gptq")
+    formats = ("safetensors", "torchao", "quanto", "bitsandbytes", "gptq", "gguf")
 
     def __init__(
         self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None

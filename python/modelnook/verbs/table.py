@@ -12,7 +12,7 @@ __all__ = ["GROUPS", "VERBS"]
 GROUPS = ("find", "make", "judge", "use", "runs", "house")
 """The order of the list of verbs; the headings are the messages ``verbs.group.NAME``."""
 
-_KINDS = ("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "evaluate", "compare", "pull")
+_KINDS = ("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "export", "evaluate", "compare", "pull")
 _HANDS = ("magic", "python", "terminal")
 _TASKS = "modelnook.tasks:TASKS"
 
@@ -165,6 +165,26 @@ _ROWS = (
         example="%model quantize topics --to int8 --name topics-int8",
     ),
     *smaller(_REF, _COLUMNS, (_NAME, _AGAIN, _BACKGROUND), _FINETUNE),
+    Verb(
+        "export",
+        "modelnook.api:export",
+        (
+            _REF,
+            Arg("path", "path", positional=True, required=True, example="./topics-onnx"),
+            Arg("to", required=True, choices=("modelnook.export:EXPORTERS",), example="onnx"),
+            Arg("data", "data", example="valid"),
+            *_COLUMNS,
+            Arg("overwrite", "flag", False),
+            _BACKGROUND,
+        ),
+        group="make",
+        runs="job",
+        action="execute",
+        doors=_HANDS,
+        body="options",
+        example="%model export topics ./topics-onnx --to onnx",
+        result="modelnook.api:exported",
+    ),
     Verb(
         "evaluate",
         "modelnook.api:evaluate",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from modelnook.domain.event import Finished
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.recorder import Recorder
-from modelnook.jobs.steps import compare, evaluate, finetune, pull, quantize, smaller, tune
+from modelnook.jobs.steps import compare, evaluate, export, finetune, pull, quantize, smaller, tune
 from modelnook.jobs.steps.context import Context
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
@@ -18,6 +18,7 @@ STEPS: dict[str, Callable[[Context], Finished]] = {
     "compare": compare.compare,
     "distil": smaller.smaller,
     "evaluate": evaluate.evaluate,
+    "export": export.export,
     "finetune": finetune.finetune,
     "prune": smaller.smaller,
     "pull": pull.pull,

@@ -1,0 +1,106 @@
+"""Writing a model for other tools."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from modelnook.api.rows import columns_of, given_columns, on_rows, read_table, spec_of
+from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError
+from modelnook.domain.export import Exported
+from modelnook.domain.recipe import Recipe
+from modelnook.messages import t
+from modelnook.run import Run
+from modelnook.settings import current
+from modelnook.store import Store
+
+__all__ = ["export", "exported"]
+
+
+def export(
+    ref: str,
+    path: str | os.PathLike[str],
+    *,
+    to: str,
+    data: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    columns: dict[str, str] | None = None,
+    overwrite: bool = False,
+    background: bool = False,
+) -> Any:
+    """Write a model as a folder that other tools load by themselves, and check that it answers the same.
+
+    Args:
+        to: the format: ``onnx`` or ``safetensors``.
+        data: rows to compare on; without them the validation rows of the run that made the model, else texts of its
+            own card and of everyday.
+        overwrite: replace what is at ``path``: an earlier export as a whole, of any other folder same-named files.
+
+    Returns:
+        An :class:`~modelnook.domain.export.Exported`: the path, with ``report``. With ``background=True`` the Run.
+
+    Raises:
+        UsageError: no such format.
+        MissingPackage: what writes the format isn't installed.
+        ConflictError: something is at ``path``.
+        RefusedError: the export doesn't answer as the model does.
+        UnsupportedError: the format can't hold the model.
+    """
+    from modelnook.export import EXPORTERS
+    from modelnook.jobs.submit import completed, submit
+
+    EXPORTERS.check(to)
+    from modelnook.export.engine import free, manifest
+
+    store, target = Store(), Path(path).expanduser().absolute()
+    recipe, split = _recipe(store, ref, data, given_columns(text, label, columns))
+    knobs = {**recipe.knobs, "to": to, "path": str(target)}
+    recipe = completed(store, replace(recipe, knobs=knobs))
+    if not overwrite and not free(target):
+        said = manifest(target)
+        if said.get("identity") != recipe.identity():
+            raise ConflictError("export.taken", path=target)
+        return Exported.of(target, said, t("export.same", path=target))
+    live = [r for r in store.index.runs(identity=recipe.identity(), limit=5) if r.live]
+    if overwrite:
+        recipe = replace(recipe, knobs={**knobs, "overwrite": True})
+    run = submit(store, recipe, split=split, again=not live)
+    return run if background else exported(run.wait())
+
+
+def exported(run: Run) -> Any:
+    """A finished exporting run as its path; a run that was stopped as itself."""
+    report = run.record.report
+    return Exported.of(report["path"], report) if report else run
+
+
+def _recipe(store: Store, ref: str, data: Any, given: dict[str, str]) -> tuple[Recipe, dict[str, list[int]] | None]:
+    """The recipe on the rows given, on those of the run that made the model, or without any."""
+    from modelnook.catalog.search import resolve
+    from modelnook.jobs.lineage import training_run
+
+    found = resolve(ref)
+    entry = found.source.info(found.ref)
+    # A bare encoder is one that makes vectors.
+    task = "sentence-similarity" if entry.task == "feature-extraction" else entry.task
+    if task is None:
+        raise UnsupportedError("api.no_task", ref=ref)
+    recipe = Recipe("export", str(found.ref), task=task, name=entry.name, threads=current().threads)
+    if data is not None:
+        trained = training_run(store, str(found.ref))
+        given = given or (columns_of(trained, data) if trained else {})
+        table = read_table(store, data, spec_of(task), given, asked=True)
+        return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None
+    own = replace(recipe, knobs={"measured_on": "own"}), None
+    if task != entry.task:
+        return own
+    try:
+        made, split, _ = on_rows("export", store, ref, None, {})
+        return made, split
+    except NotFoundError as error:
+        if error.code != "jobs.no_rows":
+            raise
+        return own

@@ -1,0 +1,146 @@
+"""The control around every exporter: written beside its place, compared with the original, then put there at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.domain.model import ModelInfo
+from modelnook.export import EXPORTERS
+from modelnook.export.base import Exporter
+from modelnook.export.card import card
+from modelnook.export.parity import Parity, answers, compared
+from modelnook.messages import t
+from modelnook.store.files import folder_bytes, remove, staging
+from modelnook.tasks import TASKS
+
+__all__ = ["MANIFEST", "export", "free", "manifest"]
+
+MANIFEST = "export.json"
+"""The report in an export's own folder; by it a later export knows that it would write the same."""
+MOST_ROWS = 128
+FULL = "No space left"
+
+
+def manifest(target: Path) -> dict[str, Any]:
+    """What an earlier export wrote of itself at ``target``; empty where there is none."""
+    try:
+        said = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def free(target: Path) -> bool:
+    """Whether nothing of a person's would be lost at ``target``: nothing there, or an empty folder."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
+def export(
+    source: Path,
+    target: Path,
+    *,
+    to: str,
+    task: str,
+    rows: Sequence[Any],
+    info: ModelInfo,
+    lineage: Sequence[str],
+    identity: str,
+    emit: Emit,
+    stop: Callable[[], bool] = lambda: False,
+    overwrite: bool = False,
+) -> dict[str, Any] | None:
+    """Write ``target``, a folder that other tools load by themselves; its report, None where ``stop`` ended it.
+
+    Args:
+        rows: what both are compared on, at most 128 of them, see :meth:`modelnook.tasks.base.Spec.as_rows`.
+        info: the model's catalogue entry, and ``lineage`` the references that it was made from: for its card.
+        identity: the recipe's.
+
+    Raises:
+        ConflictError: something is at ``target`` and ``overwrite`` wasn't said.
+        RefusedError: its answers aren't the original's.
+        UnsupportedError: weights, an architecture or an operation that the format can't hold, named.
+        StoreError: the disk is full or not writable; nothing is left behind.
+    """
+    if not overwrite and not free(target):
+        raise ConflictError("export.taken", path=target)
+    exporter = EXPORTERS.load(to)()
+    rows = list(rows[:MOST_ROWS])
+    try:
+        with staging(target) as folder:
+            more = exporter.write(source, folder, task=task, rows=rows, name=info.name or info.id, emit=emit)
+            if stop():
+                return None
+            emit(Progress("measuring"))
+            found = _parity(source, folder, task, rows, to)
+            if stop():
+                return None
+            report = {**_report(exporter, found, info, lineage), **more, "bytes": folder_bytes(folder)}
+            _tell(exporter, found, emit)
+            emit(Progress("saving"))
+            (folder / "README.md").write_text(card(exporter, task, info, report), encoding="utf-8")
+            written = {**report, "identity": identity}
+            (folder / MANIFEST).write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
+            _place(folder, target)
+    except StoreError as error:
+        # The place is the person's own: what the store says of its folder doesn't help there.
+        full = error.code == "store.disk_full"
+        raise StoreError("export.disk_full" if full else "export.not_writable", path=target) from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreError("export.not_writable", path=target) from error
+    except Exception as error:
+        # Libraries that write weights have errors of their own for a full disk.
+        if FULL not in str(error):
+            raise
+        raise StoreError("export.disk_full", path=target) from error
+    return report
+
+
+def _parity(source: Path, folder: Path, task: str, rows: Sequence[Any], to: str) -> Parity:
+    before = answers(source, task, rows)
+    return compared(TASKS.load(task, light=True)(), before, answers(folder, task, rows), to)
+
+
+def _place(folder: Path, target: Path) -> None:
+    """Put a finished folder where it belongs. An earlier export goes; of any other folder same-named files alone."""
+    folder.chmod(0o755)
+    if target.is_file():
+        target.unlink()
+    if manifest(target):
+        remove(target)
+    if free(target):
+        os.replace(folder, target)
+        return
+    for file in sorted(folder.iterdir()):
+        if file.is_dir():
+            shutil.copytree(file, target / file.name, dirs_exist_ok=True)
+        else:
+            os.replace(file, target / file.name)
+
+
+def _report(exporter: Exporter, found: Parity, info: ModelInfo, lineage: Sequence[str]) -> dict[str, Any]:
+    return {
+        "format": exporter.name,
+        "model": info.ref,
+        "task": info.task,
+        "lineage": list(lineage),
+        "license": info.license,
+        "tolerance": exporter.tolerance,
+        **asdict(found),
+    }
+
+
+def _tell(exporter: Exporter, found: Parity, emit: Emit) -> None:
+    off = found.max_difference
+    if off is not None and off > exporter.tolerance:
+        values = {"format": exporter.name, "difference": f"{off:.2g}", "tolerance": f"{exporter.tolerance:g}"}
+        text = t("export.further", **values, equal=f"{100 * found.equal:.1f}")
+        emit(Warned("export.further", text))

@@ -1,0 +1,105 @@
+"""A folder for transformers' ``from_pretrained``: floats, config and what prepares the inputs; an adapter is merged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelnook.convert.floats import as_floats, requantizes
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.export.base import Exporter
+from modelnook.messages import t
+from modelnook.runtime.folder import config, learnt, max_length, quantized
+from modelnook.store.models import CARD
+
+__all__ = ["SafetensorsExporter"]
+
+# The classes of transformers that load a model with its head, by task.
+AUTO = {
+    "audio-classification": "AutoModelForAudioClassification",
+    "fill-mask": "AutoModelForMaskedLM",
+    "image-classification": "AutoModelForImageClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "sentence-similarity": "AutoModel",
+    "text-generation": "AutoModelForCausalLM",
+    "text2text-generation": "AutoModelForSeq2SeqLM",
+    "token-classification": "AutoModelForTokenClassification",
+}
+_PROCESSORS = {
+    "audio-classification": "AutoFeatureExtractor",
+    "automatic-speech-recognition": "AutoProcessor",
+    "image-classification": "AutoImageProcessor",
+}
+
+
+# How sentence-transformers finds a model's parts, what they are, and where it keeps their settings.
+_PARTS = ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json")
+_KINDS = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
+_MODES = {"cls": "cls_token", "mean": "mean_tokens", "last": "lasttoken"}
+
+
+class SafetensorsExporter(Exporter):
+    """See :class:`Exporter`."""
+
+    name = "safetensors"
+    weights = "model.safetensors"
+    tolerance = 1e-5
+
+    def write(
+        self, source: Path, folder: Path, *, task: str, rows: Sequence[Any], name: str, emit: Emit
+    ) -> dict[str, Any]:
+        """See :meth:`Exporter.write`.
+
+        What torchao quantized is copied as it is: transformers reads it where torchao is installed.
+        """
+        how = quantized(source)
+        if how == "torchao":
+            emit(Progress("saving"))
+            for file in source.iterdir():
+                if file.is_file() and file.name not in (CARD, "README.md"):
+                    shutil.copyfile(file, folder / file.name)
+            return {"quantized": how}
+        if how and not requantizes(source):
+            raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
+        if how:
+            emit(Warned("export.floats_of_gguf", t("export.floats_of_gguf", how=how)))
+        emit(Progress("loading"))
+        as_floats(source, folder, task)
+        if task == "sentence-similarity":
+            _for_sentence_transformers(source, folder)
+        return {}
+
+    def snippet(self, task: str) -> str:
+        """See :meth:`Exporter.snippet`."""
+        auto = AUTO.get(task, "AutoModelForSequenceClassification")
+        processor = _PROCESSORS.get(task, "AutoTokenizer")
+        return (
+            f"from transformers import {auto}, {processor}\n\n"
+            f'model = {auto}.from_pretrained("FOLDER")\n'
+            f'processor = {processor}.from_pretrained("FOLDER")\n'
+        )
+
+
+def _for_sentence_transformers(source: Path, folder: Path) -> None:
+    """The files by which sentence-transformers loads an encoder that makes vectors: the source's own, or written."""
+    (folder / "1_Pooling").mkdir()
+    if (source / _PARTS[0]).is_file():
+        for name in _PARTS:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, folder / name)
+        return
+    said = config(source)
+    how = learnt(said).get("pooling", "mean")
+    pooling = {"word_embedding_dimension": said.get("hidden_size") or said.get("dim")}
+    pooling |= {f"pooling_mode_{mode}": name == how for name, mode in _MODES.items()}
+    modules = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for at, (path, kind) in enumerate(_KINDS)
+    ]
+    written = (modules, pooling, {"max_seq_length": max_length(source), "do_lower_case": False})
+    for name, value in zip(_PARTS, written, strict=False):
+        (folder / name).write_text(json.dumps(value, indent=2), encoding="utf-8")

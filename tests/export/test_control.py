@@ -1,0 +1,140 @@
+"""What an export never does: overwrite unasked, leave a part behind, or let other answers through."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.export.conftest import Export
+
+from modelnook.domain.errors import ConflictError, MissingPackage, RefusedError, StoreError, UsageError
+from modelnook.domain.export import Exported
+from modelnook.export import EXPORTERS
+from modelnook.export.safetensors import SafetensorsExporter
+from modelnook.registry import Entry
+
+
+class Ruined(SafetensorsExporter):
+    """Writes a model whose head says the opposite."""
+
+    def write(self, source: Path, folder: Path, **more: Any) -> dict[str, Any]:
+        from safetensors.torch import load_file, save_file
+
+        found = super().write(source, folder, **more)
+        weights = load_file(folder / self.weights)
+        save_file({n: -w if n.startswith("classifier") else w for n, w in weights.items()}, folder / self.weights)
+        return found
+
+
+@pytest.fixture
+def ruined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EXPORTERS._all, "safetensors", Entry(f"{__name__}:Ruined", "ruined"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", str(place)], check=False).returncode:
+        pytest.skip("may not mount a tmpfs here")
+    yield place
+    subprocess.run(["umount", str(place)], check=False)
+
+
+def test_other_answers_are_refused_with_the_numbers(
+    ruined: None, trained: Path, texts: list[str], written: Export, place: Path
+) -> None:
+    with pytest.raises(RefusedError, match=r"answer on \d+\.\d% of 24 rows only"):
+        written(trained, place / "out", "safetensors", texts)
+    assert not list(place.iterdir())
+
+
+def test_a_full_disk_is_said_and_nothing_is_left(
+    small_disk: Path, trained: Path, texts: list[str], written: Export
+) -> None:
+    with pytest.raises(StoreError, match="no room left on the disk"):
+        written(trained, small_disk / "out", "safetensors", texts)
+    assert not list(small_disk.iterdir())
+
+
+def test_what_is_there_stays_unless_it_is_said(trained: Path, texts: list[str], written: Export, place: Path) -> None:
+    target = place / "out"
+    target.mkdir()
+    written(trained, target, "safetensors", texts)
+    with pytest.raises(ConflictError, match="--overwrite"):
+        written(trained, target, "safetensors", texts)
+    (target / "stale.bin").write_text("of the earlier export")
+    written(trained, target, "safetensors", texts, overwrite=True)
+    assert not (target / "stale.bin").exists()
+    other = place / "notes"
+    other.mkdir()
+    (other / "mine.txt").write_text("mine")
+    written(trained, other, "safetensors", texts, overwrite=True)
+    assert (other / "mine.txt").read_text() == "mine"
+    assert (other / "model.safetensors").is_file()
+    assert sorted(p.name for p in place.iterdir()) == ["notes", "out"]
+
+
+def test_a_stop_leaves_nothing(trained: Path, texts: list[str], written: Export, place: Path) -> None:
+    assert written(trained, place / "out", "safetensors", texts, stop=lambda: True) is None
+    assert not list(place.iterdir())
+
+
+def test_a_format_that_nobody_knows() -> None:
+    import modelnook
+
+    with pytest.raises(UsageError, match="Did you mean 'onnx'"):
+        modelnook.export("spam", "out", to="onyx")
+
+
+def test_a_package_that_is_missing_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import modelnook
+
+    missing = Entry("nowhere:Nothing", "", requires=("no_such_package",), extra="onnx")
+    monkeypatch.setitem(EXPORTERS._all, "onnx", missing)
+    with pytest.raises(MissingPackage, match=r"pip install 'modelnook\[onnx\]'"):
+        modelnook.export("spam", "out", to="onnx")
+
+
+def test_an_exported_path_is_a_path(place: Path) -> None:
+    import pickle
+
+    path = Exported.of(place / "out", {"equal": 1.0, "format": "onnx"})
+    assert isinstance(path, Path)
+    assert path == place / "out"
+    assert (path / "model.onnx").parent == path
+    assert pickle.loads(pickle.dumps(path)).report == path.report
+    assert json.loads(json.dumps(path.to_dict()))["report"]["format"] == "onnx"
+
+
+@pytest.mark.slow
+def test_a_job_exports_and_the_same_again_is_free(
+    trained: Path, texts: list[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import modelnook
+    from modelnook import cards
+
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+    monkeypatch.chdir(place)
+    rows = [{"text": text} for text in texts]
+    path = modelnook.export(str(trained), "out", to="safetensors", data=rows)
+    assert path == place / "out"
+    assert path.report["equal"] == 1.0
+    assert path.report["data"] == "data"
+    assert path.report["rows"] == len(texts)
+    said = cards.text(path)
+    assert "exported as safetensors" in said
+    assert "100.0%" in said
+    again = modelnook.export(str(trained), "out", to="safetensors", data=rows)
+    assert "nothing was written" in again.note
+    assert [run.kind for run in modelnook.runs()] == ["export"]
+    with pytest.raises(ConflictError):
+        modelnook.export(str(trained), "out", to="safetensors")
+    # Without rows: texts of its own, and what was there is replaced when that is said.
+    own = modelnook.export(str(trained), "out", to="safetensors", overwrite=True)
+    assert own.report["data"] == "own"
+    assert own.report["rows"] >= 16

@@ -1,0 +1,170 @@
+"""Every format is loaded by its own tools, without modelnook, and answers as the model does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.export.conftest import Export, Outside
+
+from modelnook.catalog.folder import front_matter
+from modelnook.domain.errors import UnsupportedError
+from modelnook.export import EXPORTERS
+from modelnook.runtime import runtime
+from modelnook.runtime.silence import silence
+from modelnook.testing.models import tiny_model, tiny_translator, tiny_writer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
+def test_a_classifier_answers_the_same_elsewhere(
+    to: str, trained: Path, texts: list[str], written: Export, outside: Outside, place: Path
+) -> None:
+    if to not in EXPORTERS or EXPORTERS[to].missing:
+        pytest.skip(f"needs what {to} is written with")
+    target = place / "out"
+    report = written(trained, target, to, texts)
+    expected = runtime(trained, device="cpu", threads=1).outputs(texts, batch_size=1)
+    assert np.abs(np.array(outside(to, target, texts)) - expected).max() <= report["tolerance"]
+    assert report["equal"] == 1.0
+    assert report["rows"] == len(texts)
+    assert report["max_difference"] <= report["tolerance"]
+    assert report["bytes"] <= sum(file.stat().st_size for file in target.iterdir())
+    assert (target / EXPORTERS.load(to).weights).is_file()
+    assert sorted(file.name for file in place.iterdir()) == ["out"]
+
+
+def test_its_card_says_licence_lineage_and_how_like_the_original_it_is(
+    trained: Path, texts: list[str], written: Export, place: Path
+) -> None:
+    written(trained, place / "out", "safetensors", texts)
+    head = front_matter(place / "out" / "README.md")
+    assert head["license"] == "apache-2.0"
+    assert head["base_model"] == "pip:tiny@1"
+    assert head["pipeline_tag"] == "text-classification"
+    card = (place / "out" / "README.md").read_text(encoding="utf-8")
+    assert "local:spam@2 ← pip:tiny@1" in card
+    assert "100.0% of 24 rows" in card
+    assert "ham, spam" in card
+    for file in (place / "out").glob("*.json"):
+        assert str(place) not in file.read_text(encoding="utf-8")
+        assert str(trained.parent) not in file.read_text(encoding="utf-8")
+
+
+def test_a_model_that_writes_is_no_program(written: Export, place: Path) -> None:
+    source = tiny_writer(place / "writer")
+    with pytest.raises(UnsupportedError, match="word by word"):
+        written(source, place / "out", "onnx", [{"text": "we"}], "text-generation")
+    translator = tiny_translator(place / "translator")
+    with pytest.raises(UnsupportedError, match="word by word"):
+        written(translator, place / "out", "onnx", ["we"], "text2text-generation")
+    assert not (place / "out").exists()
+
+
+def test_an_operation_that_cannot_be_traced_is_named(
+    trained: Path, texts: list[str], written: Export, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers.models.bert.modeling_bert import BertPooler
+
+    def odd(self: Any, states: torch.Tensor) -> torch.Tensor:
+        return states[:, 0] + torch.linalg.eigvals(states[:, :2, :2]).real.sum(dim=-1, keepdim=True)
+
+    monkeypatch.setattr(BertPooler, "forward", odd)
+    with pytest.raises(UnsupportedError, match="linalg_eig"):
+        written(trained, place / "out", "onnx", texts)
+    assert not list(place.iterdir())
+
+
+def test_a_quantized_model_stays_what_it_is(trained: Path, texts: list[str], written: Export, place: Path) -> None:
+    from modelnook.quantize import QUANTIZERS
+
+    small = place / "int8"
+    QUANTIZERS.load("onnx")().quantize(
+        trained, small, "int8", task="text-classification", calibration=texts, emit=lambda event: None
+    )
+    report = written(small, place / "out", "onnx", texts)
+    assert report["max_difference"] == 0
+    assert (place / "out" / "model.onnx").read_bytes() == (small / "model.onnx").read_bytes()
+    with pytest.raises(UnsupportedError, match=r"quantized \(onnx-int8\), which safetensors can't hold"):
+        written(small, place / "floats", "safetensors", texts)
+
+
+def test_what_torchao_quantized_is_copied_and_is_no_program(
+    trained: Path, texts: list[str], written: Export, place: Path
+) -> None:
+    pytest.importorskip("torchao")
+    from modelnook.quantize import QUANTIZERS
+
+    small = place / "int8"
+    QUANTIZERS.load("torchao")().quantize(
+        trained, small, "int8", task="text-classification", calibration=texts, emit=lambda event: None
+    )
+    assert written(small, place / "out", "safetensors", texts)["max_difference"] == 0
+    with pytest.raises(UnsupportedError, match=r"quantized \(torchao\), which onnx can't hold"):
+        written(small, place / "onnx", "onnx", texts)
+
+
+def test_an_adapter_is_merged(texts: list[str], written: Export, outside: Outside, place: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    base = tiny_model(place / "base", ["ham", "spam"])
+    with silence(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        whole = AutoModelForSequenceClassification.from_pretrained(base)
+        config = LoraConfig(
+            task_type="SEQ_CLS", r=4, target_modules=["query", "value"], init_lora_weights=False,
+            modules_to_save=["classifier"],
+        )  # fmt: skip
+        model = get_peft_model(whole, config).eval()
+        model.save_pretrained(place / "adapter")
+    loaded = runtime(place / "adapter", device="cpu", threads=1)
+    assert loaded.task == "text-classification"
+    from transformers import AutoTokenizer
+
+    batch = AutoTokenizer.from_pretrained(base)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**batch).logits.numpy()
+    assert np.abs(loaded.outputs(texts) - expected).max() < 1e-5
+    written(place / "adapter", place / "out", "safetensors", texts)
+    assert np.abs(np.array(outside("safetensors", place / "out", texts)) - expected).max() < 1e-5
+    said = json.loads((place / "out" / "config.json").read_text(encoding="utf-8"))
+    assert said["architectures"] == ["BertForSequenceClassification"]
+
+
+@pytest.mark.real
+def test_minilm_keeps_what_sentence_transformers_reads(minilm: Path, written: Export, place: Path) -> None:
+    texts = ["a man plays guitar", "someone strums an instrument"]
+    report = written(minilm, place / "out", "safetensors", texts, "sentence-similarity")
+    assert report["equal"] == 1.0
+    names = ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
+    assert all((place / "out" / name).read_bytes() == (minilm / name).read_bytes() for name in names)
+    program = written(minilm, place / "onnx", "onnx", texts, "sentence-similarity")
+    assert program["max_difference"] < 1e-4
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(place / "onnx" / "model.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_outputs()[0].name == "vector"
+
+
+def test_an_encoder_of_ours_is_written_for_sentence_transformers(written: Export, place: Path) -> None:
+    source = tiny_model(place / "source")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    said = {"modelnook_task": "sentence-similarity", "modelnook_learnt": {"pooling": "cls"}}
+    (source / "config.json").write_text(json.dumps({**config, **said}), encoding="utf-8")
+    written(source, place / "out", "safetensors", ["a dog", "a cat"], "sentence-similarity")
+    pooling = json.loads((place / "out" / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    assert pooling == {
+        "word_embedding_dimension": 32,
+        "pooling_mode_cls_token": True,
+        "pooling_mode_mean_tokens": False,
+        "pooling_mode_lasttoken": False,
+    }
+    kinds = [part["type"].rpartition(".")[2] for part in json.loads((place / "out" / "modules.json").read_text())]
+    assert kinds == ["Transformer", "Pooling", "Normalize"]
