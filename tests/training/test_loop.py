@@ -110,6 +110,7 @@ def test_the_outputs_are_the_kept_models(setup: Setup) -> None:
     from modelnook.training.evaluation import outputs_of
 
     result = setup.train(replace(CONFIG, learning_rate=2e-2, epochs=4))
+    setup.model.to("cpu")
     now = outputs_of(setup.model, setup.task, setup.tokenizer, setup.checks, device=torch.device("cpu"))
     np.testing.assert_allclose(now, result.eval_outputs, rtol=1e-4, atol=1e-5)
 

@@ -63,6 +63,8 @@ class MethodSuite:
         options |= {"learning_rate": self.learning_rate, **more}
         config = TrainConfig(**options)
         train(model, framed.task, tokenizer, framed.train, framed.evaluation, config, method, events.append)
+        # What is compared below lies on the CPU, wherever it was trained.
+        model.to("cpu")
         return events
 
     def test_is_named_as_its_row(self, method: Any) -> None:

@@ -39,7 +39,7 @@ class Contrastive(Trainer):
         handle.remove()
         labels = inputs["labels"]
         unit = torch.nn.functional.normalize(seen[0], dim=-1)
-        itself = torch.eye(len(labels), dtype=torch.bool)
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         near = (unit @ unit.T / 0.3).masked_fill(itself, float("-inf"))
         same = (labels[:, None] == labels[None, :]) & ~itself
         logs = near - torch.logsumexp(near, dim=1, keepdim=True)
