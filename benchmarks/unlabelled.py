@@ -119,6 +119,9 @@ def show(results: dict[str, Any]) -> None:
             f"{row['plain']:8.3f}{row['with']:8.3f}  {gain}  {row['kept']} of {row['seeds']}"
         )
 
+    for name, why in results["refused"].items():
+        print(f"{name:8}{why}")
+
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over the seeds; the gain's lowest and highest."""
@@ -154,16 +157,23 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     args = options()
+    from modelnook.domain.errors import DataError
+
     cores = len(os.sched_getaffinity(0))
     machine = {"cpu": platform.machine(), "cores": cores, "python": platform.python_version()}
-    results: dict[str, Any] = {"machine": machine, "options": vars(args), "sets": {}, "runs": []}
+    results: dict[str, Any] = {"machine": machine, "options": vars(args), "sets": {}, "refused": {}, "runs": []}
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"MODELNOOK_HOME": home, "WANDB_MODE": "disabled"}
         for name in [args.data] if args.data else args.sets.split(","):
             runs = []
-            for seed in range(args.seeds):
-                runs.append(one(args, name, seed))
-                print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
+            try:
+                for seed in range(args.seeds):
+                    runs.append(one(args, name, seed))
+                    print(json.dumps(runs[-1]), file=sys.stderr, flush=True)
+            except DataError as error:
+                # A base that can't read the texts is refused before it is trained: that is the figure.
+                results["refused"][name] = error.message
+                continue
             results["sets"][name] = summary(runs)
             results["runs"] += runs
     if args.json:
