@@ -108,7 +108,7 @@ def test_without_its_server_what_is_here_is_used(team: SharedSource, s3: S3Serve
         taken("team:spam@7")
 
 
-def test_a_large_file_goes_in_parts_and_comes_whole(team: SharedSource, tmp_path: Path) -> None:
+def test_a_large_file_comes_whole(team: SharedSource, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m", padding=9_000_000), quiet)
     folder = team.fetch(ModelRef("team", "spam"), quiet)
     assert (folder / "model.safetensors").read_bytes() == (tmp_path / "m" / "model.safetensors").read_bytes()
