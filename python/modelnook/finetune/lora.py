@@ -2,8 +2,9 @@
 
 Chosen by peft's own comparison (``method_comparison/MetaMathQA`` at 5d602fd: Llama 3.2 of 3B, each method as its
 authors tuned it; accuracy on GSM8K), and with MiniLM on 800 questions of trec (two epochs, one seed, 250 test rows: a
-rough look; LoRA at its planned rate, the others at the best of three). Rank-stabilised LoRA reached 0.513 there, LoRA 0.478, full fine-tuning 0.472, DoRA 0.469; with MiniLM 0.916
-beside LoRA's 0.944, so it is offered for models that write. What isn't here, and why:
+rough look; LoRA at its planned rate, the others at the best of three). Rank-stabilised LoRA reached 0.513 there, LoRA
+0.478, full fine-tuning 0.472, DoRA 0.469; with MiniLM 0.916 beside LoRA's 0.944, so it is offered for models that
+write. What isn't here, and why:
 
 - MiSS: 0.487 in 5% less time than LoRA and with the least memory; with MiniLM 0.896, and from three times that rate on
   it learns nothing.

@@ -23,8 +23,8 @@ class Quantizer(ABC):
     runtime: ClassVar[str]
     """The runtime that runs its result."""
     speed: ClassVar[Mapping[str, float]] = {}
-    """Scheme -> rows a second as a multiple of the fp32 model's in PyTorch, a rough guess for CPUs: it decides the order
-    in which ``auto`` tries, and nothing else. What isn't there counts as 1."""
+    """Scheme -> rows a second as a multiple of the fp32 model's in PyTorch, a rough guess for CPUs: it decides the
+    order in which ``auto`` tries, and nothing else. What isn't there counts as 1."""
     seconds: ClassVar[float] = 5.0
     """What an attempt takes to make for a model of 100 MB on two cores, without measuring it."""
 
