@@ -63,9 +63,11 @@ class MethodSuite:
         options |= {"learning_rate": self.learning_rate, **more}
         config = TrainConfig(**options)
         train(model, framed.task, tokenizer, framed.train, framed.evaluation, config, method, events.append)
-        # What is compared below lies on the CPU, wherever it was trained.
-        model.to("cpu")
         return events
+
+    def state(self, method: Any, model: Any) -> dict[str, Any]:
+        """A copy of what is trained, on the CPU wherever the model is."""
+        return {name: value.detach().cpu().clone() for name, value in method.trainable_state(model).items()}
 
     def test_is_named_as_its_row(self, method: Any) -> None:
         assert method.name == self.name
@@ -85,12 +87,12 @@ class MethodSuite:
         import torch
 
         ready = self.ready(method, folder, rows)
-        before = {name: value.clone() for name, value in method.trainable_state(ready[1]).items()}
+        before = self.state(method, ready[1])
         self.fit(method, ready, rows, epochs=1.0)
-        after = method.trainable_state(ready[1])
+        after = self.state(method, ready[1])
         assert any(not torch.equal(after[name], before[name]) for name in before)
         method.load_trainable(ready[1], before)
-        assert all(torch.equal(value, before[name]) for name, value in method.trainable_state(ready[1]).items())
+        assert all(torch.equal(value, before[name]) for name, value in self.state(method, ready[1]).items())
 
     def test_the_saved_folder_stands_alone(
         self, method: Any, folder: Path, rows: dict[str, list[Any]], tmp_path: Path
@@ -102,7 +104,7 @@ class MethodSuite:
         batch = task.collate(tokenizer, task.encode(tokenizer, rows, 16))
         out = tmp_path / "out"
         method.save(model, tokenizer, out)
-        model.eval()
+        model.to("cpu").eval()
         with torch.inference_mode():
             expected = task.outputs(model, batch)
         assert {"config.json", "model.safetensors", "tokenizer.json"} <= {f.name for f in out.iterdir()}
