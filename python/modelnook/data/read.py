@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,8 @@ def _hub(data: str, part: str) -> Rows:
     except ModuleNotFoundError:
         raise _package("datasets", "all", data) from None
     try:
-        loaded = datasets.load_dataset(found["id"], found["config"], revision=found["revision"])
+        with _nothing_told(datasets.config):
+            loaded = datasets.load_dataset(found["id"], found["config"], revision=found["revision"])
     except datasets.exceptions.DatasetNotFoundError:
         raise NotFoundError("data.no_hub", name=data) from None
     except ConnectionError as error:
@@ -123,6 +125,20 @@ def _hub(data: str, part: str) -> Rows:
     rows = _READERS[kind_of(loaded)](loaded, part)
     rows.name = rows.name or found["id"].rpartition("/")[2]
     return rows
+
+
+@contextmanager
+def _nothing_told(config: Any) -> Iterator[None]:
+    """Inside the block ``datasets`` reports no download to its makers and asks no second server for a converted copy."""
+    names = ("HF_UPDATE_DOWNLOAD_COUNTS", "USE_PARQUET_EXPORT")
+    before = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    for name in before:
+        setattr(config, name, False)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(config, name, value)
 
 
 def _frame(data: Any, part: str) -> Rows:
