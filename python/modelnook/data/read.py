@@ -129,7 +129,7 @@ def _hub(data: str, part: str) -> Rows:
 
 @contextmanager
 def _nothing_told(config: Any) -> Iterator[None]:
-    """Inside the block ``datasets`` reports no download to its makers and asks no second server for a converted copy."""
+    """Inside the block ``datasets`` reports no download to its makers, asks no second server for a converted copy."""
     names = ("HF_UPDATE_DOWNLOAD_COUNTS", "USE_PARQUET_EXPORT")
     before = {name: getattr(config, name) for name in names if hasattr(config, name)}
     for name in before:
