@@ -20,8 +20,11 @@ CHAT_TEMPLATE = "chat_template.jinja"
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
     """A folder beside ``target`` that takes its name when the block ends well, and is removed when it doesn't.
+
+    Args:
+        code: the message where it can't be written.
 
     Raises:
         StoreError: the disk is full or not writable.
@@ -35,7 +38,7 @@ def staged(target: Path) -> Iterator[Path]:
             shutil.rmtree(target)
         part.rename(target)
     except OSError as error:
-        raise StoreError("quantize.not_saved", path=target, error=error) from error
+        raise StoreError(code, path=target, error=error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -7,7 +7,6 @@ loads the program (see :data:`modelnook.runtime.onnx.DISABLED`).
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -17,9 +16,9 @@ import onnx_ir
 import torch
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.runtime.silence import first_line, silence
+from modelnook.runtime.silence import operation, silence
 
-__all__ = ["operation", "sample", "save", "trace"]
+__all__ = ["sample", "save", "trace"]
 
 # Protobuf holds 2 GB; above this the weights go into a file beside the program.
 ONE_FILE = 1_900_000_000
@@ -67,17 +66,6 @@ def sample(task: Any, processor: Any, rows: Sequence[Any]) -> dict[str, Any]:
     encoded = task.encode(processor, task.spec().as_columns(rows[:MOST_ROWS]), 0)
     batch = task.collate(processor, encoded)
     return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and name != "labels"}
-
-
-def operation(error: BaseException) -> str:
-    """The operation that couldn't be traced, from the error's text or its causes'; else the error's first line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        found = re.search(r"\b(?:aten|prims|torchvision|transformers)[.:]{1,2}\w+(?:\.\w+)?", str(cause))
-        if found:
-            return found.group()
-        cause = cause.__cause__ or cause.__context__
-    return first_line(error)
 
 
 def save(program: Any, path: Path) -> None:

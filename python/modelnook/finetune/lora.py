@@ -18,6 +18,7 @@ write. What isn't here, and why:
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,7 @@ class Adapted(Method):
         with nothing_downloaded():
             return get_peft_model(model, self.config(model, targets, heads if task.new_head else []))
 
+    @abstractmethod
     def config(self, model: Any, targets: list[str], heads: list[str]) -> Any:
         """The configuration of peft.
 
@@ -61,7 +63,6 @@ class Adapted(Method):
             targets: the full names of the layers that get an adapter.
             heads: those of the modules that are trained in full.
         """
-        raise NotImplementedError
 
     def save(self, model: Any, processor: Any, folder: Path) -> None:
         """See :meth:`Method.save`; the adapters are merged, so that nothing of peft is needed to load it."""

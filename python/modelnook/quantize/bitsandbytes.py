@@ -15,13 +15,12 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, converted, kept, save
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
 __all__ = ["BitsAndBytesQuantizer"]
 
-KEPT_SHARE = 0.25
 INPUTS, OUTPUTS = 64, 32
 
 
@@ -36,7 +35,7 @@ class BitsAndBytesQuantizer(Quantizer):
 
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """All linear layers, then all but the most sensitive quarter."""
-        return [{}, {"keep": KEPT_SHARE}]
+        return list(CAREFUL)
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any

@@ -15,7 +15,14 @@ from modelnook.quantize.sensitivity import worst
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
 
-__all__ = ["converted", "kept", "save"]
+__all__ = ["CAREFUL", "converted", "kept", "save"]
+
+
+KEPT_SHARE = 0.25
+"""The share of linear layers that the more careful attempt leaves in floats."""
+
+CAREFUL: tuple[dict[str, Any], ...] = ({}, {"keep": KEPT_SHARE})
+"""All linear layers, then all but the most sensitive quarter."""
 
 
 def kept(task: Any, model: Any, processor: Any, source: Path, rows: Sequence[Any], share: float | None) -> list[str]:

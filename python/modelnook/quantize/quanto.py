@@ -15,14 +15,12 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
-from modelnook.quantize.pytorch import kept
+from modelnook.quantize.pytorch import CAREFUL, kept
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.quanto_heavy import MAP, without_compiler
 
 __all__ = ["QuantoQuantizer"]
-
-KEPT_SHARE = 0.25
 
 
 class QuantoQuantizer(Quantizer):
@@ -36,7 +34,7 @@ class QuantoQuantizer(Quantizer):
 
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """All linear layers, then all but the most sensitive quarter."""
-        return [{}, {"keep": KEPT_SHARE}]
+        return list(CAREFUL)
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any

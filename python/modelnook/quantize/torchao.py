@@ -11,13 +11,12 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, converted, kept, save
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
 __all__ = ["TorchAoQuantizer"]
 
-KEPT_SHARE = 0.25
 GROUPS = (128, 64, 32)
 
 
@@ -36,8 +35,8 @@ class TorchAoQuantizer(Quantizer):
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """int8: weights and activations of all linear layers, of all but the most sensitive quarter, weights alone."""
         if scheme == "int4":
-            return [{}, {"keep": KEPT_SHARE}]
-        return [{}, {"keep": KEPT_SHARE}, {"weights_only": True}]
+            return list(CAREFUL)
+        return [*CAREFUL, {"weights_only": True}]
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, mute_telemetry, silence
+from modelnook.runtime.silence import mute_telemetry, operation, silence
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.text import as_text
 
@@ -92,16 +91,5 @@ def tracing(source: Path, architecture: str, other: str) -> Iterator[None]:
             raise
         except Exception as error:
             raise UnsupportedError(
-                "quantize.untraceable", path=source, architecture=architecture, op=_op(error), next=other
+                "quantize.untraceable", path=source, architecture=architecture, op=operation(error), next=other
             ) from error
-
-
-def _op(error: BaseException) -> str:
-    """The operation that couldn't be traced, from the error's text or its causes'; else the error's first line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        found = re.search(r"\b(?:aten|prims|torchvision|transformers)[.:]{1,2}\w+(?:\.\w+)?", str(cause))
-        if found:
-            return found.group()
-        cause = cause.__cause__ or cause.__context__
-    return first_line(error)

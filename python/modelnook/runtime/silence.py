@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["first_line", "mute_telemetry", "silence"]
+__all__ = ["first_line", "mute_telemetry", "operation", "silence"]
 
 _LOUD = (
     "onnx_ir",
@@ -58,3 +59,14 @@ def mute_telemetry() -> None:
 def first_line(error: BaseException) -> str:
     """What a library's error says, cut to one line of at most 300 characters, without a full stop at its end."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+
+
+def operation(error: BaseException) -> str:
+    """The operation that couldn't be traced, from the error's text or its causes'; else the error's first line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        found = re.search(r"\b(?:aten|prims|torchvision|transformers)[.:]{1,2}\w+(?:\.\w+)?", str(cause))
+        if found:
+            return found.group()
+        cause = cause.__cause__ or cause.__context__
+    return first_line(error)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from modelnook.catalog.folder import tensors_of
-from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.convert import folder as convert
+from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import formats, quantized
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.pretrained_heavy import save_pretrained
@@ -52,22 +50,6 @@ def write(source: Path, folder: Path, task: Any, model: Any, processor: Any) -> 
     save_pretrained(model, processor, folder)
 
 
-@contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that takes its name when the block ends well, and is removed when it doesn't.
-
-    Raises:
-        StoreError: the disk is full or not writable.
-    """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if target.exists():
-            shutil.rmtree(target)
-        part.rename(target)
-    except OSError as error:
-        raise StoreError("shrink.not_saved", path=target, error=error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def staged(target: Path) -> AbstractContextManager[Path]:
+    """:func:`modelnook.convert.folder.staged`, which tells of what couldn't be saved in the words of this room."""
+    return convert.staged(target, "shrink.not_saved")
