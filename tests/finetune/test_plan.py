@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from modelnook.domain.errors import DataError, UsageError
-from modelnook.finetune.plan import Lengths, choose_method, measure_lengths, plan
+from modelnook.finetune.lengths import Lengths, measure_lengths
+from modelnook.finetune.plan import choose_method, plan
 from modelnook.measure.memory import need
 from modelnook.testing.models import tiny_model
 

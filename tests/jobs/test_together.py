@@ -135,7 +135,8 @@ def test_a_batch_is_shared_out() -> None:
 
 
 def test_a_plan_is_read_back(tmp_path: Path) -> None:
-    from modelnook.finetune.plan import Lengths, Plan, plan
+    from modelnook.finetune.lengths import Lengths
+    from modelnook.finetune.plan import Plan, plan
 
     made = plan(lengths=Lengths((8, 9), 0.0, 64), rows=100, classes=2, parameters=10_000)
     assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made

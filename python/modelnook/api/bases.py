@@ -38,7 +38,7 @@ def choose_base(task: str, texts: list[str] | None, rows: int) -> tuple[str, str
         NotFoundError: no model here can be trained for the task.
         DataError: none of those can read the texts; the best one and its share are named.
     """
-    from modelnook.finetune.plan import measure_lengths
+    from modelnook.finetune.lengths import measure_lengths
     from modelnook.measure.memory import free, need
 
     kinds = _BASES.get(task, _ENCODERS)

@@ -16,7 +16,8 @@ from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS, alone
 from modelnook.finetune.base import Method
-from modelnook.finetune.plan import KNOBS, Plan, lengths_for, plan_for
+from modelnook.finetune.lengths import lengths_for
+from modelnook.finetune.plan import KNOBS, Plan, plan_for
 from modelnook.finetune.shared import Shared
 from modelnook.settings import current
 from modelnook.tasks import TASKS

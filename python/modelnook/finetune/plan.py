@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,20 +12,16 @@ from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.finetune import METHODS
+from modelnook.finetune.lengths import Lengths, lengths_for
 from modelnook.measure.memory import Need, free, need, on_gpu
 from modelnook.messages import t
-from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
-from modelnook.tasks.text import as_text
 
 __all__ = [
     "KNOBS",
     "SIZES",
-    "Lengths",
     "Plan",
     "choose_method",
-    "lengths_for",
-    "measure_lengths",
     "partners",
     "plan",
     "plan_for",
@@ -41,38 +36,7 @@ FEW = 16
 RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "qlora": 10.0, "rslora": 3.0, "head": 20.0, "last-k": 2.0}
 """Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
 
-SAMPLE = 2000
-"""Texts that are tokenised to learn the lengths."""
-
-CHARS = 20_000
-"""Characters of a text that count towards its length: a 1 MB row says nothing more."""
-
 UNKNOWN_WARN, UNKNOWN_STOP = 0.05, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK].
-
-    ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model.
-    """
-
-    counts: tuple[int, ...]
-    unknown: float
-    limit: int
-    whole: bool = False
-
-    def at(self, share: float) -> int:
-        """The length that this share of the texts doesn't exceed."""
-        return self.counts[min(len(self.counts) - 1, math.ceil(share * len(self.counts)) - 1)]
-
-    def lost(self, max_length: int) -> float:
-        """The share of all tokens that truncation cuts off."""
-        return sum(max(0, n - max_length) for n in self.counts) / max(1, sum(self.counts))
-
-    def mean(self, max_length: int) -> float:
-        """Tokens of a row after truncation."""
-        return sum(min(n, max_length) for n in self.counts) / len(self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +84,6 @@ class Plan:
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
         """Read :meth:`to_dict`'s form; warnings were said once and are left out."""
         return cls(**{**data, "warnings": (), "track": tuple(data["track"])})
-
-
-def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
-    """How long texts are in this model's tokens, by up to 2,000 of them spread over the table.
-
-    Reads the folder's tokenizer.json with the package ``tokenizers``; without either it counts a token every four
-    characters (one a CJK character).
-    """
-    step = max(1, len(texts) // SAMPLE)
-    sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
-    limit = folder.max_length(model_path)
-    file = model_path / "tokenizer.json"
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        return _guess(sample, limit)
-    if not file.is_file():
-        return _guess(sample, limit)
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return _count(tokenizer.encode_batch(sample), _unknown_id(tokenizer, file), limit)
 
 
 def check_unknown(unknown: float) -> list[Warned]:
@@ -227,17 +169,6 @@ def plan_for(
         keeps_end=spec.keeps_end,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
-
-
-def lengths_for(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
-    """How long rows are for this model."""
-    texts = spec.pieces(columns)
-    return measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns)
-
-
-def _whole(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
-    sizes = sorted(spec.sizes(folder.config(model_path), columns))
-    return Lengths(tuple(sizes), 0.0, sizes[-1], whole=True)
 
 
 def plan(
@@ -368,33 +299,6 @@ def _learning_rate(parameters: int, method: str, classes: int) -> float:
     full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
     many = 1.0 + max(0.0, math.log10(max(1, classes) / 6))
     return float(f"{full * many * RATE_FACTORS.get(method, 1.0):.1e}")
-
-
-def _unknown_id(tokenizer: Any, file: Path) -> int | None:
-    model = json.loads(file.read_text(encoding="utf-8")).get("model", {})
-    token = model.get("unk_token")
-    if token is None:
-        found = model.get("unk_id")
-        return int(found) if found is not None else None
-    found = tokenizer.token_to_id(token)
-    return int(found) if found is not None else None
-
-
-def _count(encodings: list[Any], unknown_id: int | None, limit: int) -> Lengths:
-    counts = sorted(len(e.ids) for e in encodings)
-    if unknown_id is None:
-        return Lengths(tuple(counts), 0.0, limit)
-    special = sum(sum(e.special_tokens_mask) for e in encodings)
-    unknown = sum(e.ids.count(unknown_id) for e in encodings)
-    return Lengths(tuple(counts), unknown / max(1, sum(counts) - special), limit)
-
-
-def _guess(sample: list[str], limit: int) -> Lengths:
-    def tokens(text: str) -> int:
-        wide = sum(ord(c) > 0x2E80 for c in text)
-        return 2 + wide + (len(text) - wide) // 4
-
-    return Lengths(tuple(sorted(map(tokens, sample))), 0.0, limit)
 
 
 def _gigabytes(size: int) -> str:

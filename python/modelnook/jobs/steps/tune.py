@@ -152,7 +152,8 @@ class _Trials:
         return replace(made, knobs=own), resolved
 
     def _planned(self, made: Recipe, own: Mapping[str, Any]) -> Any:
-        from modelnook.finetune.plan import lengths_for, plan_for
+        from modelnook.finetune.lengths import lengths_for
+        from modelnook.finetune.plan import plan_for
 
         path = self.context.fetch(made.model)
         lengths = self.shared.once(("lengths", path), lambda: lengths_for(self.spec, path, self.train))

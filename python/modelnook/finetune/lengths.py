@@ -1,0 +1,107 @@
+"""How long a person's rows are for a model: by a sample of them, in its own tokens. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelnook.runtime import folder
+from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.text import as_text
+
+__all__ = ["Lengths", "lengths_for", "measure_lengths"]
+
+SAMPLE = 2000
+"""Texts that are tokenised to learn the lengths."""
+
+CHARS = 20_000
+"""Characters of a text that count towards its length: a 1 MB row says nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK].
+
+    ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model.
+    """
+
+    counts: tuple[int, ...]
+    unknown: float
+    limit: int
+    whole: bool = False
+
+    def at(self, share: float) -> int:
+        """The length that this share of the texts doesn't exceed."""
+        return self.counts[min(len(self.counts) - 1, math.ceil(share * len(self.counts)) - 1)]
+
+    def lost(self, max_length: int) -> float:
+        """The share of all tokens that truncation cuts off."""
+        return sum(max(0, n - max_length) for n in self.counts) / max(1, sum(self.counts))
+
+    def mean(self, max_length: int) -> float:
+        """Tokens of a row after truncation."""
+        return sum(min(n, max_length) for n in self.counts) / len(self.counts)
+
+
+def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
+    """How long texts are in this model's tokens, by up to 2,000 of them spread over the table.
+
+    Reads the folder's tokenizer.json with the package ``tokenizers``; without either it counts a token every four
+    characters (one a CJK character).
+    """
+    step = max(1, len(texts) // SAMPLE)
+    sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
+    limit = folder.max_length(model_path)
+    file = model_path / "tokenizer.json"
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        return _guess(sample, limit)
+    if not file.is_file():
+        return _guess(sample, limit)
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return _count(tokenizer.encode_batch(sample), _unknown_id(tokenizer, file), limit)
+
+
+def lengths_for(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
+    """How long rows are for this model."""
+    texts = spec.pieces(columns)
+    return measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns)
+
+
+def _whole(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
+    sizes = sorted(spec.sizes(folder.config(model_path), columns))
+    return Lengths(tuple(sizes), 0.0, sizes[-1], whole=True)
+
+
+def _unknown_id(tokenizer: Any, file: Path) -> int | None:
+    model = json.loads(file.read_text(encoding="utf-8")).get("model", {})
+    token = model.get("unk_token")
+    if token is None:
+        found = model.get("unk_id")
+        return int(found) if found is not None else None
+    found = tokenizer.token_to_id(token)
+    return int(found) if found is not None else None
+
+
+def _count(encodings: list[Any], unknown_id: int | None, limit: int) -> Lengths:
+    counts = sorted(len(e.ids) for e in encodings)
+    if unknown_id is None:
+        return Lengths(tuple(counts), 0.0, limit)
+    special = sum(sum(e.special_tokens_mask) for e in encodings)
+    unknown = sum(e.ids.count(unknown_id) for e in encodings)
+    return Lengths(tuple(counts), unknown / max(1, sum(counts) - special), limit)
+
+
+def _guess(sample: list[str], limit: int) -> Lengths:
+    def tokens(text: str) -> int:
+        wide = sum(ord(c) > 0x2E80 for c in text)
+        return 2 + wide + (len(text) - wide) // 4
+
+    return Lengths(tuple(sorted(map(tokens, sample))), 0.0, limit)
