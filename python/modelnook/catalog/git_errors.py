@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelnook.catalog.hub_errors import Place, by_status, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
 from modelnook.catalog.hub_errors import told as hub_told
 from modelnook.domain.errors import ModelnookError, NotFoundError
 
@@ -18,16 +18,8 @@ _STATUS = re.compile(r"(?:unexpected http resp|HTTP) (\d{3})\b")
 @contextmanager
 def told(place: Place, ref: str) -> Iterator[None]:
     """Turn dulwich's errors into ours, and those of the hub's client, which brings the files of Git LFS."""
-    try:
-        with hub_told(place, ref):
-            yield
-    except ModelnookError:
-        raise
-    except Exception as error:
-        ours = _translate(error, place, ref)
-        if ours is None:
-            raise
-        raise ours from error
+    with translated(_translate, place, ref), hub_told(place, ref):
+        yield
 
 
 def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | None:

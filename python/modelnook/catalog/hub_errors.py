@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, UsageError
 
-__all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "told", "unreachable"]
+__all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "told", "translated", "unreachable"]
 
 T = TypeVar("T")
 
@@ -36,18 +36,29 @@ class Place:
         return urlsplit(self.endpoint).netloc or self.endpoint
 
 
+Translate = Callable[[Exception, Place, str], Exception | None]
+"""What a client's error means, in ours; None for one that isn't the client's."""
+
+
 @contextmanager
-def told(place: Place, ref: str = "") -> Iterator[None]:
-    """Turn the client's errors into ours; what isn't the hub's passes through."""
+def translated(
+    translate: Callable[[Exception, Place, str], Exception | None], place: Place, ref: str
+) -> Iterator[None]:
+    """Raise what ``translate`` makes of a client's error; ours, and what it makes nothing of, pass through."""
     try:
         yield
     except ModelnookError:
         raise
     except Exception as error:
-        ours = _translate(error, place, ref)
+        ours = translate(error, place, ref)
         if ours is None:
             raise
         raise ours from error
+
+
+def told(place: Place, ref: str = "") -> AbstractContextManager[None]:
+    """Turn the hub client's errors into ours."""
+    return translated(_translate, place, ref)
 
 
 def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError | None:

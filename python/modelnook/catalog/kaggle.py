@@ -6,13 +6,13 @@ A model is named ``SOURCE:owner/model/framework/variation[@version]``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.base import Query
-from modelnook.catalog.hub_errors import Place, by_status, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
@@ -95,7 +95,7 @@ class KaggleSource(RemoteSource):
 
     def told(self, shown: str) -> AbstractContextManager[None]:
         """Turns the clients' errors into ours."""
-        return _told(self.place, shown)
+        return translated(_translate, self.place, shown)
 
     def ask(self, ref: ModelRef) -> Listing:
         """The files of a version, the newest where none is named."""
@@ -188,19 +188,6 @@ def _filled(request: Any, **fields: Any) -> Any:
         if value is not None:
             setattr(request, name, value)
     return request
-
-
-@contextmanager
-def _told(place: Place, ref: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelnookError:
-        raise
-    except Exception as error:
-        ours = _translate(error, place, ref)
-        if ours is None:
-            raise
-        raise ours from error
 
 
 def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | None:

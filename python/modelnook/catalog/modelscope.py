@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.base import Query
-from modelnook.catalog.hub_errors import Place, by_status, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
@@ -66,7 +66,7 @@ class ModelScopeSource(RemoteSource):
 
     def told(self, shown: str) -> AbstractContextManager[None]:
         """Turns the client's errors into ours."""
-        return _told(self.place, shown)
+        return translated(_translate, self.place, shown)
 
     def ask(self, ref: ModelRef) -> Listing:
         """The files of a branch or tag; of ``master`` where none is named, under the name of what it holds."""
@@ -151,21 +151,6 @@ def _facts(row: Any) -> dict[str, Any]:
         "updated": updated.isoformat() if hasattr(updated, "isoformat") else None,
         "gated": bool(row.gated),
     }
-
-
-@contextmanager
-def _told(place: Place, ref: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelnookError:
-        raise
-    except Exception as error:
-        ours = _translate(error, place, ref)
-        if isinstance(ours, OSError):
-            raise ours from error
-        if ours is None:
-            raise
-        raise ours from error
 
 
 def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError | OSError | None:
