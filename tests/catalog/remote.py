@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from tests.standins.hub import safetensors
 
-from modelnook.catalog.base import Source
+import modelnook as mn
+from modelnook.catalog import remote
+from modelnook.catalog.base import Query, Source
 from modelnook.catalog.search import source
-from modelnook.domain.errors import StoreError
+from modelnook.domain.errors import OfflineError, StoreError
 from modelnook.domain.event import Event
 from modelnook.domain.model import ModelRef
 from modelnook.settings import current, save
@@ -59,3 +61,34 @@ def fills_up(source: Any, ref: ModelRef, part: str) -> None:
     assert not target.exists()
     (stage / part).unlink()
     assert files(source.fetch(ref, quiet)) == NEEDED
+
+
+def reached_by_the_verbs(source: Any, ref: str, *, listed: bool = True) -> None:
+    """info, search, pull and cache know a model of the source; ``listed``: whether there is a list to search."""
+    info = mn.info(ref)
+    assert (info.parameters, info.disk_free is not None) == (44, True)
+    assert bool(mn.search("tiny", source=source.name).items) == listed
+    folder = source.fetch(ModelRef.parse(ref), quiet)
+    assert mn.pull(ref) == folder
+    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+
+
+def silent_offline(site: Any, source: Any, ref: ModelRef, other: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline, what is here is given, of what isn't it is said that nobody was asked, and nobody is."""
+    folder = source.fetch(ref, quiet)
+    remote._KNOWN.clear()
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    before = len(site.requests)
+    assert source.fetch(ref, quiet) == folder
+    assert source.info(ref).parameters == 44
+    asks: list[Any] = [
+        lambda: source.info(other),
+        lambda: source.fetch(other, quiet),
+        lambda: source.search(Query("x")),
+        lambda: source.listing(5),
+    ]
+    for ask in asks:
+        with pytest.raises(OfflineError) as caught:
+            ask()
+        assert caught.value.code == "catalog.offline_ref"
+    assert len(site.requests) == before

@@ -30,7 +30,7 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet, reached_by_the_verbs
 
 pytestmark = pytest.mark.skipif(not can_serve(), reason="needs git and git-http-backend")
 pytest.importorskip("dulwich")
@@ -210,12 +210,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_visible(forge: GitStandIn, sou
 
 
 def test_the_verbs_reach_it(forge: GitStandIn, source: Source) -> None:
-    info = mn.info("forge:alice/tiny")
-    assert (info.parameters, info.disk_free is not None) == (44, True)
-    assert mn.search("tiny", source=source.name).items or source.kind == "git"
-    folder = source.fetch(ModelRef.parse("forge:alice/tiny"), quiet)
-    assert mn.pull("forge:alice/tiny") == folder
-    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+    reached_by_the_verbs(source, "forge:alice/tiny", listed=False)
 
 
 def test_offline_no_socket_is_opened(forge: GitStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.standins.modelscope import ModelScopeStandIn
 
-import modelnook as mn
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
+from modelnook.domain.errors import ModelnookError, NotFoundError, StoreError, UsageError
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet
+from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet, reached_by_the_verbs, silent_offline
 
 pytest.importorskip("modelscope_hub")
 
@@ -155,33 +153,11 @@ def test_a_disk_that_fills_up_leaves_nothing_half_visible(site: ModelScopeStandI
 
 
 def test_the_verbs_reach_it(site: ModelScopeStandIn, source: Source) -> None:
-    info = mn.info("scope:alice/tiny")
-    assert (info.parameters, info.disk_free is not None) == (44, True)
-    assert mn.search("tiny", source=source.name).items or source.kind == "git"
-    folder = source.fetch(ModelRef.parse("scope:alice/tiny"), quiet)
-    assert mn.pull("scope:alice/tiny") == folder
-    assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+    reached_by_the_verbs(source, "scope:alice/tiny")
 
 
 def test_offline_no_socket_is_opened(site: ModelScopeStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = source.fetch(TINY, quiet)
-    remote._KNOWN.clear()
-    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
-    before = len(site.requests)
-    assert source.fetch(TINY, quiet) == folder
-    assert source.info(TINY).parameters == 44
-    other = ModelRef("scope", "bob/other")
-    asks: list[Any] = [
-        lambda: source.info(other),
-        lambda: source.fetch(other, quiet),
-        lambda: source.search(Query("x")),
-        lambda: source.listing(5),
-    ]
-    for ask in asks:
-        with pytest.raises(OfflineError) as caught:
-            ask()
-        assert caught.value.code == "catalog.offline_ref"
-    assert len(site.requests) == before
+    silent_offline(site, source, TINY, ModelRef("scope", "bob/other"), monkeypatch)
 
 
 class TestModelScope(SourceSuite):
