@@ -195,10 +195,10 @@ def chat(role: str, content: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_script_of_questions(tmp_path: Path) -> None:
-    text, result = ran(tmp_path, "full", "question-answering", tiny_asked(160), max_length=32, epochs=8)
+    text, result = ran(tmp_path, "full", "question-answering", tiny_asked(160), max_length=32, epochs=16)
     theirs = figures(text, tmp_path)
     assert set(theirs) == set(result.metrics)
-    assert result.metrics["f1"] > 0.4
+    assert result.metrics["f1"] > 0.6
     assert theirs["f1"] == pytest.approx(result.metrics["f1"], abs=0.25)
 
 

@@ -213,7 +213,6 @@ def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) ->
 @pytest.mark.usefixtures("_one_thread")
 def test_spoken_digits_are_learnt_from_nothing(shared_data: Path, tmp_path: Path) -> None:
     base = tiny_audio_model(tmp_path / "ast", kind="ast")
-    run = mn.finetune(str(base), digits(shared_data), epochs=20, learning_rate=2e-3, columns={"label": "digit"})
+    run = mn.finetune(str(base), digits(shared_data), epochs=40, learning_rate=2e-3, columns={"label": "digit"})
     assert run.baselines["majority"]["accuracy"] < 0.2
-    # From nothing, 270 sounds: how far it comes differs by processor.
-    assert run.metrics["accuracy"] > run.baselines["majority"]["accuracy"] + 0.1
+    assert run.metrics["accuracy"] > run.baselines["majority"]["accuracy"] + 0.2

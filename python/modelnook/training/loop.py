@@ -168,8 +168,9 @@ class _Loop:
             self._train_step()
             reason = self._end_reason()
             due = self.step % self.eval_every == 0 and self.step < self.total
-            if reason == "finished" and due and self._evaluate(going_on=True):
-                reason = "patience"
+            if reason == "finished" and due:
+                reason = "patience" if self._evaluate(going_on=True) else reason
+                self.report.progress("training", self.step, force=True)
             if self.ranks is not None:
                 reason = self.ranks.agree(reason)
             if reason == "finished":
