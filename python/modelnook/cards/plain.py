@@ -24,6 +24,9 @@ def plain(card: Card) -> str:
     fixed = sum(len(_lines(p, 1)) for p in pieces if not isinstance(p, Grid | Fold))
     growing = [p for p in pieces if isinstance(p, Grid | Fold)]
     left = room - fixed
+    while len(growing) > 1 and sum(map(_least, growing)) > left:
+        # A heading without a row says nothing: the last table stays where there is room for it, in HTML and the value.
+        pieces.remove(growing.pop())
     body: list[str] = []
     for piece in pieces:
         if isinstance(piece, Grid | Fold):
@@ -84,6 +87,11 @@ def _lines(piece: Piece, room: int) -> list[str]:
     if isinstance(piece, Fold):
         return _fold(piece, room)
     return []
+
+
+def _least(piece: Grid | Fold) -> int:
+    """Lines below which a piece shows nothing: a table's caption, heading, a row, and how many are left."""
+    return 3 + bool(piece.caption) if isinstance(piece, Grid) else 2
 
 
 def _fold(fold: Fold, room: int) -> list[str]:
