@@ -31,7 +31,7 @@ def plain(card: Card) -> str:
     for piece in pieces:
         if isinstance(piece, Grid | Fold):
             growing.pop(0)
-            lines = _lines(piece, max(2, left - 2 * len(growing)))
+            lines = _lines(piece, max(2, left - sum(map(_least, growing))))
             left -= len(lines)
             body += lines
         else:
