@@ -17,8 +17,6 @@ from modelnook.store import Store
 
 __all__ = ["finetune", "knobs_of", "seconds", "task_of", "trackers"]
 
-WHERE = ("process", "kernel")
-
 
 def finetune(
     ref: str = "auto",
@@ -66,7 +64,7 @@ def finetune(
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
         again: train anew where the same recipe on the same data has been run.
-        on: ``process`` (default) or ``kernel``.
+        on: ``process`` (default), ``kernel``, or a Ray cluster: ``ray://HOST:PORT``, ``ray://auto``.
 
     Returns:
         A finished :class:`~modelnook.run.Run`; with ``background=True`` at once; with ``dry_run=True`` the
@@ -82,10 +80,12 @@ def finetune(
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import alone
+    from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
     if data is None:
         raise UsageError("verbs.missing", verb="finetune", word="--data", example="%model finetune --data train")
+    place = executor(on)
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
@@ -94,14 +94,12 @@ def finetune(
     task = task or task_of(data, given, found)
     spec = spec_of(task)
     task = spec.name
-    check_method(method, spec)
-    if on not in WHERE:
-        raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
+    check_method(method, spec, on)
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
             raise UsageError("api.positive", name="processes", value=processes)
-        if processes > 1 and on != "process":
+        if processes > 1 and place.on != "process":
             raise UsageError("train.one_process", processes=processes, on=on)
         knobs["processes"] = processes
     chosen = ""

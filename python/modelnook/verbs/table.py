@@ -55,7 +55,7 @@ _FINETUNE = (
     Arg("dry_run", "flag", False),
     _AGAIN,
     _BACKGROUND,
-    Arg("on", default="process", choices=("process", "kernel")),
+    Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
 )
 
 _TUNE = (
