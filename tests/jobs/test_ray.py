@@ -14,7 +14,8 @@ import pytest
 
 import modelnook as mn
 from modelnook.domain.errors import ConflictError, MissingPackage, ModelnookError, OfflineError, UsageError
-from modelnook.jobs.ray import Ray
+from modelnook.jobs.ray import Ray, _room
+from modelnook.jobs.remote import checkpoints_in
 from modelnook.run import Run
 
 from .conftest import table
@@ -124,7 +125,8 @@ def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machine
     machines.add()
     run.resume(background=True)
     trains(run, after=kept)
-    assert run.history()["step"].is_unique, "it went on from there"
+    steps = list(run.series.read("loss")[0::3])
+    assert steps == sorted(set(steps)), "it went on from there"
     run.stop()
     assert run.wait(timeout=120).state == "stopped"
     assert len(mn.predict(run.model, ["hello"])) == 1
@@ -203,3 +205,27 @@ def test_no_file_leads_out_of_the_folder_there(tmp_path: Path, monkeypatch: pyte
     finally:
         remote.close()
     assert not remote.home.exists()
+
+
+def test_a_training_of_two_rounds_has_a_folder_of_checkpoints_for_each(tmp_path: Path) -> None:
+    for name in ("best", "plain/step-00000010", "pseudo/.step-00000020.part", "pseudo/half"):
+        (tmp_path / name).mkdir(parents=True)
+        if "half" not in name:
+            (tmp_path / name / "manifest.json").write_text("{}")
+    assert checkpoints_in(tmp_path) == ["best", "plain/step-00000010"]
+    assert checkpoints_in(tmp_path / "not") == []
+
+
+@pytest.mark.parametrize(
+    ("machines", "room"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 16.0}], {"num_cpus": 16}),
+        ([{"CPU": 64.0}, {"CPU": 16.0, "GPU": 4.0}], {"num_gpus": 1, "num_cpus": 4}),
+        ([{"CPU": 0.0}], {"num_cpus": 1}),
+        ([], {"num_cpus": 1}),
+    ],
+    ids=str,
+)
+def test_a_run_takes_a_gpu_or_a_machine(machines: list[dict[str, float]], room: dict[str, int]) -> None:
+    gone = {"Alive": False, "Resources": {"CPU": 99.0, "GPU": 8.0}}
+    assert _room([gone, *({"Alive": True, "Resources": machine} for machine in machines)]) == room

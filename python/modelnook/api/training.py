@@ -37,6 +37,8 @@ def finetune(
     learning_rate: float | None = None,
     batch_size: int | str = "auto",
     max_length: int | str = "auto",
+    rank: int | None = None,
+    alpha: int | None = None,
     seed: int = 0,
     name: str | None = None,
     budget: str | None = None,
@@ -60,6 +62,7 @@ def finetune(
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
+        rank, alpha: of LoRA and its kin: the width of the matrices that are trained, and how much they weigh.
         budget: the most time for training, ``"10m"``.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
@@ -96,6 +99,7 @@ def finetune(
     task = spec.name
     check_method(method, spec, on)
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    knobs |= _adapter(method, rank=rank, alpha=alpha)
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
             raise UsageError("api.positive", name="processes", value=processes)
@@ -198,6 +202,23 @@ def knobs_of(
     if budget is not None:
         knobs["max_seconds"] = seconds(budget)
     return knobs
+
+
+def _adapter(method: str, **given: int | None) -> dict[str, int]:
+    """Knobs of methods with adapters, checked.
+
+    Raises:
+        UsageError: below 1, or of a method that has none; ``auto`` may take one.
+    """
+    from modelnook.tune.space import OF_METHOD
+
+    found = {name: value for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        if value < 1:
+            raise UsageError("api.positive", name=name, value=value)
+        if method not in OF_METHOD[name]:
+            raise UsageError("train.not_of_method", name=name, method=method, known=", ".join(OF_METHOD[name]))
+    return found
 
 
 def seconds(text: str) -> float:

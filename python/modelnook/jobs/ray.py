@@ -146,9 +146,10 @@ class Ray(Process):
         """
         from modelnook.jobs.remote import Remote
 
-        kind = ray.remote(Remote).options(max_restarts=0, **_room(ray.nodes()))
+        room = _room(ray.nodes())
+        kind = ray.remote(Remote).options(max_restarts=0, **room)
         try:
-            actor = kind.remote(_settings())
+            actor = kind.remote(_settings(room["num_cpus"]))
             ready = actor.told.remote()
             context.phase("waiting")
             while not ray.wait([ready], timeout=0.5)[0]:
@@ -188,13 +189,13 @@ def _address(on: str) -> tuple[str, int]:
     return found[1], port
 
 
-def _settings() -> dict[str, str]:
-    """What of this person's settings decides what a run does or says: the language, a fixed number of threads."""
-    said = current().environ.get("MODELNOOK_THREADS")
-    return {"MODELNOOK_LANG": language(), **({"MODELNOOK_THREADS": said} if said else {})}
+def _settings(cores: int) -> dict[str, str]:
+    """What of this person's settings decides what a run does or says: the language, and threads; else one a core."""
+    said = current().environ.get("MODELNOOK_THREADS") or str(max(1, cores))
+    return {"MODELNOOK_LANG": language(), "MODELNOOK_THREADS": said}
 
 
-def _room(nodes: list[dict[str, Any]]) -> dict[str, float]:
+def _room(nodes: list[dict[str, Any]]) -> dict[str, int]:
     """What a run takes: a GPU with its share of the cores where there are some, else all cores of the largest machine.
 
     >>> _room([{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}}, {"Alive": True, "Resources": {"CPU": 64.0}}])

@@ -17,7 +17,6 @@ from modelnook.domain.event import Failed, Finished, MetricLogged, Progress, eve
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.jobs.steps.context import Context
-from modelnook.settings import current
 from modelnook.store.files import folder, staging
 
 __all__ = ["Relay"]
@@ -88,8 +87,7 @@ class Relay:
         if base is not None:
             self._put(base, "base")
             model = f"{self.call('told')['home']}/base"
-        threads = recipe.threads if "MODELNOOK_THREADS" in current().environ else None
-        sent = replace(recipe, model=model, on="process", track=(), threads=threads, contents=())
+        sent = replace(recipe, model=model, on="process", track=(), threads=None, contents=())
         record = replace(context.recorder.record, state="queued", pid=None, wandb=None)
         self.call("create", sent.to_dict(), record.to_dict(), run.split() or None)
         if context.resume and run.checkpoints.is_dir():
