@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.domain.errors import ConflictError, MissingPackage, ModelnookError, OfflineError, UsageError
+from modelnook.domain.errors import ConflictError, MissingPackage, ModelnookError, OfflineError, UnsupportedError, UsageError
 from modelnook.jobs.ray import Ray, _room
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.run import Run
@@ -44,8 +45,8 @@ class Machines:
     def address(self) -> str:
         return f"ray://127.0.0.2:{self.port}"
 
-    def add(self) -> None:
-        self.node = self.cluster.add_node(node_ip_address="127.0.0.3", num_cpus=1)
+    def add(self, **environ: str) -> None:
+        self.node = self.cluster.add_node(node_ip_address="127.0.0.3", num_cpus=1, env_vars=environ)
 
     def kill(self) -> None:
         self.cluster.remove_node(self.node, allow_graceful=False)
@@ -74,7 +75,7 @@ def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 def trains(run: Run, after: int = 0) -> None:
     def going() -> bool:
-        assert run.record.live, run.log()
+        assert run.record.live, (run.record.error, run.log())
         progress = run.record.progress or {}
         return progress.get("phase") == "training" and progress.get("step", 0) > after + 3
 
@@ -111,7 +112,7 @@ def test_a_run_there_is_a_run_of_this_store(tiny: str, machines: Machines) -> No
 
 
 @pytest.mark.slow
-def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machines) -> None:
+def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machines, tmp_path: Path) -> None:
     run = mn.finetune(tiny, table(256), epochs=2000, name="long", background=True, on=machines.address)
     trains(run)
     until(lambda: steps_kept(run))
@@ -121,6 +122,14 @@ def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machine
     assert "%model resume" in caught.value.hint
     assert run.resumable
     kept = max(steps_kept(run))
+
+    old = tmp_path / "modelnook"
+    old.mkdir()
+    (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    machines.add(PYTHONPATH=os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    with pytest.raises(UnsupportedError, match=r"has modelnook 0\.0\.1, here it is"):
+        run.resume()
+    machines.kill()
 
     machines.add()
     run.resume(background=True)
