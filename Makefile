@@ -20,7 +20,7 @@ demo: $(VENV)/.demo build-front ## install everything, run the walk without a pe
 	@$(BIN)/python examples/run.py 01
 
 lab: $(VENV)/.demo build-front ## the same notebooks in JupyterLab
-	$(BIN)/jupyter lab examples/01_first_model.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) examples/01_first_model.ipynb
 
 test: lint types ts unit ui dist/.checked ## lint, types, TypeScript, Python and browser tests, the wheel
 
