@@ -54,7 +54,6 @@ class Ground:
             given.pop("attempt", self.attempt),
             metric="accuracy",
             defaults={"learning_rate": 1e-5, "weight_decay": 0.0},
-            better=lambda a, b: a > b,
             keep=self.kept.append,
             emit=self.events.append,
             listed=lambda rows: None,

@@ -55,7 +55,6 @@ def search(
     defaults: Mapping[str, Any],
     trials: int | None,
     deadline: float | None,
-    better: Callable[[float, float], bool],
     keep: Callable[[str], None],
     emit: Emit,
     listed: Callable[[list[dict[str, Any]]], None],
@@ -65,7 +64,6 @@ def search(
 
     Args:
         defaults: the knobs that the default configuration has; those in ``space`` are taught to the sampler.
-        better: whether a value is better than another.
         keep: called with the name of each trial that is the best so far, when it has ended.
         listed: called with all trials' rows after each.
 
@@ -84,7 +82,7 @@ def search(
         if not _time_for_one(study, deadline):
             return
         emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline)))
-        state, error = _one(study, space, attempt, deadline, better, keep, emit, stop)
+        state, error = _one(study, space, attempt, deadline, keep, emit, stop)
         listed(study.told())
         if state == "finished":
             _point(study, metric, emit, ended + 1)
@@ -123,7 +121,6 @@ def _one(
     space: Space,
     attempt: Try,
     deadline: float | None,
-    better: Callable[[float, float], bool],
     keep: Callable[[str], None],
     emit: Emit,
     stop: Callable[[], bool],
@@ -144,10 +141,6 @@ def _one(
     error: ModelnookError | None = None
     state, value = "finished", None
     told: dict[str, Any] = {}
-    before = study.best.value if study.best else None
-    held = study.default
-    if held and (before is None or better(held["value"], before)):
-        before = held["value"]
     try:
         found = attempt(str(trial.number), knobs, report, over)
         value, told = found.value, _told(found, "finished", time.monotonic() - start)
@@ -164,7 +157,7 @@ def _one(
         state = "failed"
         told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
         emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))
-    if state == "finished" and value is not None and (before is None or better(value, before)):
+    if state == "finished" and value is not None and study.leads(value):
         keep(str(trial.number))
     study.tell(trial, value, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
     return state, error

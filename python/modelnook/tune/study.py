@@ -14,6 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from modelnook.domain.errors import ConflictError, StoreError
@@ -86,6 +87,13 @@ class Study:
     def best(self) -> FrozenTrial | None:
         """The one with the best value."""
         return self.study.best_trial if self.done else None
+
+    def leads(self, value: float) -> bool:
+        """Whether a value beats all that were reached so far, the default configuration's too."""
+        sign = -1 if self.study.direction is StudyDirection.MINIMIZE else 1
+        reached = [trial.value for trial in self.done if trial.value is not None]
+        reached += [self.default["value"]] if self.default else []
+        return all(sign * value > sign * other for other in reached)
 
     def ask(self, space: Space) -> tuple[Any, dict[str, Any]]:
         """``(trial, its knobs)``; knobs that its method doesn't have are left out."""

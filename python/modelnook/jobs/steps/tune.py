@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
@@ -19,10 +19,18 @@ from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
 from modelnook.store.files import write_json
 
+if TYPE_CHECKING:
+    from modelnook.tune.study import Study
+
 __all__ = ["tune"]
 
 CLOSE_WITHIN = 20.0
 """Seconds that the end waits for the trackers of trials."""
+
+IMPORTANCES_FROM = 60.0
+IMPORTANCES_SHARE = 0.02
+"""Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
+what computes them takes a second to import. At the end they are there in any case."""
 
 SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
 """What a trial's row says of it, beside the knobs of the space."""
@@ -37,16 +45,15 @@ def tune(context: Context) -> Finished:
     recipe, knobs = context.recipe, context.recipe.knobs
     context.phase("loading")
     metric = context.recorder.record.primary_metric or ""
-    lower = metric in LOWER_IS_BETTER
-    trials = _Trials(context, metric)
     study = Study(
         context.run.path / "study.log",
         fingerprint=recipe.identity(),
-        lower=lower,
+        lower=metric in LOWER_IS_BETTER,
         seed=recipe.seed,
         trials=knobs["trials"],
         pruner=knobs["pruner"],
     )
+    trials = _Trials(context, metric, study)
     used = sum(row["seconds"] for row in study.told())
     budget = knobs.get("budget_seconds")
     space = Space.from_dict(knobs["space"])
@@ -58,19 +65,19 @@ def tune(context: Context) -> Finished:
         defaults=trials.defaults(),
         trials=knobs["trials"],
         deadline=None if budget is None else time.monotonic() + max(0.0, budget - used),
-        better=(lambda a, b: a < b) if lower else (lambda a, b: a > b),
         keep=trials.keep,
         emit=trials.emit,
-        listed=lambda rows: trials.show(rows, space, study),
+        listed=lambda rows: trials.show(rows, space),
         stop=context.stop,
     )
-    return trials.end(study, space)
+    return trials.end(space)
 
 
 @dataclass
 class _Trials:
     context: Context
     metric: str
+    study: Study
 
     def __post_init__(self) -> None:
         from modelnook.finetune.shared import Shared
@@ -82,9 +89,11 @@ class _Trials:
         given = recipe.eval_data is not None
         self.evaluation = self.context.rows(recipe.eval_data) if given else take(rows, split["validation"])
         self.spec = TASKS.load(recipe.task or "", light=True)()
-        self.shared = Shared()
+        self.shared = Shared(models=True)
         self.folder = self.context.run.path / "trials"
         self.ended = 0
+        self.importances: dict[str, float] = {}
+        self.due = IMPORTANCES_FROM
         self.report: dict[str, Any] = {}
         self.records: dict[str, RunRecord] = {}
         self.closing: list[threading.Thread] = []
@@ -104,14 +113,13 @@ class _Trials:
     def attempt(
         self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
     ) -> Any:
-        """One training; its model lies in ``trials/NAME`` until it is kept or the next one comes."""
+        """One training; a model that is the best so far lies in ``trials/NAME`` until it is kept."""
         from modelnook.finetune.engine import fit
         from modelnook.tune.engine import Outcome, Pruned
 
         recipe, resolved = self._recipe(knobs)
         out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
-        scratch = self.folder / "checkpoints"
         trackers = self._trackers(name, recipe)
         ended: dict[str, Any] = {"state": "failed"}
         try:
@@ -121,9 +129,10 @@ class _Trials:
                 self.train,
                 self.evaluation,
                 out=out,
-                checkpoints_dir=scratch,
+                checkpoints_dir=None,
                 emit=self._listener(report, trackers),
                 stop=stop,
+                keep=lambda metrics: name == "default" or self.study.leads(metrics[self.metric]),
                 shared=self.shared,
             )
             ended = {"state": "finished", "metrics": done.metrics}
@@ -131,7 +140,6 @@ class _Trials:
             ended = {"state": "stopped"}
             raise
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
             self._close(name, trackers, ended)
         said = {n: done.params[n] for n in SHOWN if n in done.params}
         return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.seconds, done.stopped)
@@ -147,7 +155,7 @@ class _Trials:
         if knobs.get("learning_rate") is not None and space.get("learning_rate", {}).get("times"):
             own["learning_rate"] = knobs["learning_rate"] * self._planned(made, own).learning_rate
         seconds = base.knobs.get("trial_seconds")
-        own |= {"checkpoint_every_s": 0.0, **({"max_seconds": seconds} if seconds else {})}
+        own |= {"max_seconds": seconds} if seconds else {}
         resolved = {n: own.get(n, v) for n, v in knobs.items()}
         return replace(made, knobs=own), resolved
 
@@ -215,7 +223,7 @@ class _Trials:
         shutil.rmtree(aside, ignore_errors=True)
         write_json(self.folder / "best.json", {"trial": name})
 
-    def show(self, rows: list[dict[str, Any]], space: Any, study: Any) -> None:
+    def show(self, rows: list[dict[str, Any]], space: Any) -> None:
         """Show the trials so far, in the record; what wasn't kept goes."""
         for left in self.folder.glob("[0-9]*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -226,17 +234,26 @@ class _Trials:
             "trials": rows,
             "best": best and {"number": best["number"], "value": best["value"], "knobs": best["knobs"]},
             "space": str(space),
-            "importances": study.importances(),
+            "importances": self._importances(rows),
         }
         self.context.recorder.change(report=self.report)
 
-    def end(self, study: Any, space: Any) -> Finished:
+    def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
+        """How much each knob matters, computed anew when the trials since have taken long beside it, and at the end."""
+        took = sum(row["seconds"] for row in rows)
+        if took >= self.due:
+            began = time.monotonic()
+            self.importances = self.study.importances()
+            self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
+        return self.importances
+
+    def end(self, space: Any) -> Finished:
         """The best model beside the default one, on rows that no trial saw."""
         from modelnook.measure.score import paired_drop, score
 
         self.context.phase("scoring")
-        if not self.report:
-            self.show(study.told(), space, study)
+        self.due = 0.0
+        self.show(self.study.told(), space)
         plain, tuned = self.folder / "default", self.folder / "best"
         labels, before = self._outputs(plain)
         chosen, outputs = (tuned, self._outputs(tuned)[1]) if tuned.exists() else (plain, before)
