@@ -117,6 +117,7 @@ def test_trials_without_hope_end_early(tmp_path: Path) -> None:
     assert all(row["state"] in ("finished", "pruned") for row in held.told())
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept(tmp_path: Path) -> None:
     ground = Ground(seconds=0.05)
     began = time.monotonic()
