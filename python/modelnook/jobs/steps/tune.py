@@ -294,7 +294,7 @@ class _Trials:
                 found[number] = self._outputs(self.folder / str(number))[1]
         outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
-        gain = {"points": -drop, "interval": [-high, -low], "gained": high < 0, "rows": len(before)}
+        gain = {"points": 0.0 - drop, "interval": [0.0 - high, 0.0 - low], "gained": high < 0, "rows": len(before)}
         gain |= {"default": self.spec.score(truth, before, labels)[self.metric]}
         gain |= {"best": self.spec.score(truth, outputs, labels)[self.metric]}
         if low > 0:
