@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.domain.errors import ConflictError, MissingPackage, ModelnookError, OfflineError, UnsupportedError, UsageError
+from modelnook.domain.errors import (
+    ConflictError,
+    MissingPackage,
+    ModelnookError,
+    OfflineError,
+    UnsupportedError,
+    UsageError,
+)
 from modelnook.jobs.ray import Ray, _room
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.run import Run
