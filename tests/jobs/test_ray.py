@@ -205,12 +205,14 @@ def test_what_ray_says_is_one_sentence(said: str, kind: str, told: str, monkeypa
     assert told in caught.value.hint
 
 
-def test_no_file_leads_out_of_the_folder_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_leads_out_of_the_folder_there(monkeypatch: pytest.MonkeyPatch) -> None:
     from modelnook.jobs.remote import Remote
 
-    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path))
-    remote = Remote({})
+    # It makes the environment of its process its own.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    remote = Remote({"MODELNOOK_LANG": "zh"})
     try:
+        assert (os.environ["MODELNOOK_HOME"], os.environ["MODELNOOK_LANG"]) == (str(remote.home), "zh")
         remote.write("a/b.txt", 0, b"one")
         remote.write("a/b.txt", 3, b"two")
         assert remote.read("a/b.txt", 2, 3) == b"etw"

@@ -57,14 +57,14 @@ class Arg:
         return self.kind in ("refs", "runs")
 
     def words(self) -> list[str]:
-        """The allowed words, registries unfolded; none where a registry can't be read, so that any word passes."""
+        """What is allowed, registries unfolded; none where a registry can't be read, so that any word passes."""
         found: list[str] = []
         for choice in self.choices:
             rows = list(_rows(choice)) if ":" in choice else [choice]
             if not rows:
                 return []
             found += rows
-        return found
+        return [*found, *self.starts]
 
     def allows(self, word: str) -> bool:
         """Whether a word is one of these, or another name that a registry knows."""
