@@ -41,9 +41,12 @@ class Machines:
             probe.bind(("127.0.0.2", 0))
             self.port = probe.getsockname()[1]
         # Of this machine's own addresses only 127.0.0.1 is replaced by the outward one.
-        own = {"node_ip_address": "127.0.0.2", "include_dashboard": False}
+        head = {"node_ip_address": "127.0.0.2", "include_dashboard": False, "num_cpus": 0}
+        # A machine that is gone is missed after three seconds, not after fifteen.
+        soon = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
         self.cluster = Cluster(
-            initialize_head=True, head_node_args={**own, "num_cpus": 0, "ray_client_server_port": self.port}
+            initialize_head=True,
+            head_node_args={**head, "ray_client_server_port": self.port, "_system_config": soon},
         )
         self.node: Any = None
         self.add()
@@ -52,8 +55,8 @@ class Machines:
     def address(self) -> str:
         return f"ray://127.0.0.2:{self.port}"
 
-    def add(self, **environ: str) -> None:
-        self.node = self.cluster.add_node(node_ip_address="127.0.0.3", num_cpus=1, env_vars=environ)
+    def add(self, cores: int = 1, **environ: str) -> None:
+        self.node = self.cluster.add_node(node_ip_address="127.0.0.3", num_cpus=cores, env_vars=environ)
 
     def kill(self) -> None:
         self.cluster.remove_node(self.node, allow_graceful=False)
@@ -136,9 +139,9 @@ def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machine
     machines.add(PYTHONPATH=os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     with pytest.raises(UnsupportedError, match=r"has modelnook 0\.0\.1, here it is"):
         run.resume()
-    machines.kill()
 
-    machines.add()
+    # A run takes the largest machine.
+    machines.add(2)
     run.resume(background=True)
     trains(run, after=kept)
     steps = list(run.series.read("loss")[0::3])
