@@ -124,7 +124,7 @@ def test_of_two_resumes_one_wins(tiny: str) -> None:
 
 
 def test_a_frozen_job_still_runs(tiny: str) -> None:
-    run = started(tiny, epochs=60)
+    run = started(tiny, epochs=30)
     pid = run.record.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
@@ -254,7 +254,7 @@ def test_a_token_is_in_nothing_that_a_run_writes(tiny: str, monkeypatch: pytest.
     assert run.state == "finished"
     told = {method: rpc.call(method, {"run": run.id}) for method in ("run", "history", "log")}
     told |= {method: rpc.call(method, {}) for method in ("runs", "list", "settings", "sources")}
-    assert "MY_HUB_TOKEN" in json.dumps(told["sources"]), "the name is no secret"
+    assert "ours" in json.dumps(told["sources"])
     said = [run.code(), *bundle(run).values(), *map(str, run.folder.events()), json.dumps(told)]
     for text in said:
         assert text

@@ -134,7 +134,7 @@ def test_a_run_outlives_a_restart_and_the_same_cell_joins_it(kernel: Any) -> Non
         [record] = [r for r in store.index.runs(limit=9) if r.name == "survivor"] or [None]
         return record and store.run(record.id).seen()
 
-    cell = "%model finetune {base} --data train --epochs 700 --name survivor -o run"
+    cell = "%model finetune {base} --data train --epochs 300 --name survivor -o run"
     kernel.execute(cell)
     end = time.monotonic() + 120
     while not ((record := now()) and (record.progress or {}).get("step", 0) > 3):
