@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
+from modelnook.domain.run import RunRecord
 from modelnook.jobs.steps.context import Context, take
+from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
-from modelnook.store.files import write_json
+from modelnook.tune import DEFAULT, lower
 
 if TYPE_CHECKING:
     from modelnook.tune.study import Study
@@ -32,6 +33,9 @@ IMPORTANCES_SHARE = 0.02
 """Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
 what computes them takes a second to import. At the end they are there in any case."""
 
+OF_RECIPE = ("method", "model", "quantize")
+"""Knobs of a space that are no knobs of a training."""
+
 SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
 """What a trial's row says of it, beside the knobs of the space."""
 
@@ -44,16 +48,16 @@ def tune(context: Context) -> Finished:
 
     recipe, knobs = context.recipe, context.recipe.knobs
     context.phase("loading")
-    metric = context.recorder.record.primary_metric or ""
+    objectives = tuple(knobs.get("objectives") or (context.recorder.record.primary_metric or "",))
     study = Study(
         context.run.path / "study.log",
         fingerprint=recipe.identity(),
-        lower=metric in LOWER_IS_BETTER,
+        lower=[lower(name) for name in objectives],
         seed=recipe.seed,
         trials=knobs["trials"],
         pruner=knobs["pruner"],
     )
-    trials = _Trials(context, metric, study)
+    trials = _Trials(context, objectives, study)
     used = sum(row["seconds"] for row in study.told())
     budget = knobs.get("budget_seconds")
     space = Space.from_dict(knobs["space"])
@@ -61,11 +65,10 @@ def tune(context: Context) -> Finished:
         study,
         space,
         trials.attempt,
-        metric=metric,
+        metric=objectives[0],
         defaults=trials.defaults(),
         trials=knobs["trials"],
         deadline=None if budget is None else time.monotonic() + max(0.0, budget - used),
-        keep=trials.keep,
         emit=trials.emit,
         listed=lambda rows: trials.show(rows, space),
         stop=context.stop,
@@ -76,7 +79,7 @@ def tune(context: Context) -> Finished:
 @dataclass
 class _Trials:
     context: Context
-    metric: str
+    objectives: tuple[str, ...]
     study: Study
 
     def __post_init__(self) -> None:
@@ -89,6 +92,8 @@ class _Trials:
         given = recipe.eval_data is not None
         self.evaluation = self.context.rows(recipe.eval_data) if given else take(rows, split["validation"])
         self.spec = TASKS.load(recipe.task or "", light=True)()
+        self.metric = self.objectives[0]
+        self.made = Made(self.context, self.spec, self.evaluation, self.objectives, "quantize" in recipe.knobs["space"])
         self.shared = Shared(models=True)
         self.folder = self.context.run.path / "trials"
         self.ended = 0
@@ -101,7 +106,7 @@ class _Trials:
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
         return {"warmup": 0.1, "weight_decay": 0.0, "rank": 16, "alpha": 32, "dropout": 0.05, "layers": 2,
-                "model": self.context.recipe.model}  # fmt: skip
+                "model": self.context.recipe.model, "quantize": "none"}  # fmt: skip
 
     def emit(self, event: Any) -> None:
         """An event of the search itself."""
@@ -113,7 +118,7 @@ class _Trials:
     def attempt(
         self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
     ) -> Any:
-        """One training; a model that is the best so far lies in ``trials/NAME`` until it is kept."""
+        """One training; a model that nothing before it beats lies in ``trials/NAME``, and so does the default's."""
         from modelnook.finetune.engine import fit
         from modelnook.tune.engine import Outcome, Pruned
 
@@ -132,23 +137,35 @@ class _Trials:
                 checkpoints_dir=None,
                 emit=self._listener(report, trackers),
                 stop=stop,
-                keep=lambda metrics: name == "default" or self.study.leads(metrics[self.metric]),
+                keep=lambda metrics: self.made.needed or self._kept(name, metrics),
                 shared=self.shared,
             )
-            ended = {"state": "finished", "metrics": done.metrics}
+            metrics = self.made(out, knobs, done.metrics) if self.made.needed else done.metrics
+            if not self._kept(name, metrics):
+                shutil.rmtree(out, ignore_errors=True)
+            ended = {"state": "finished", "metrics": metrics}
         except Pruned:
             ended = {"state": "stopped"}
             raise
         finally:
             self._close(name, trackers, ended)
         said = {n: done.params[n] for n in SHOWN if n in done.params}
-        return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.seconds, done.stopped)
+        if name == DEFAULT and self.made.quantized:
+            said["quantize"] = "none"
+        return Outcome(self._values(metrics), metrics, {**resolved, **said}, done.seconds, done.stopped)
+
+    def _values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        return tuple(metrics[name] for name in self.objectives)
+
+    def _kept(self, name: str, metrics: Mapping[str, float]) -> bool:
+        """Whether a trial's model stays: the default's is what the others are compared with."""
+        return name == DEFAULT or self.study.leads(self._values(metrics))
 
     def _recipe(self, knobs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
         """A training's recipe, and the knobs that it has from the space; factors of the planned rate resolved."""
         base = self.context.recipe
         fixed = {n: v for n, v in base.knobs["fixed"].items() if v is not None}
-        own = {**fixed, **{n: v for n, v in knobs.items() if n not in ("method", "model")}}
+        own = {**fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
         model, method = str(knobs.get("model", base.model)), str(knobs.get("method", base.method or "auto"))
         made = replace(base, verb="finetune", model=model, method=method, knobs=own)
         space = base.knobs["space"]
@@ -210,32 +227,23 @@ class _Trials:
 
         return listen
 
-    def keep(self, name: str) -> None:
-        """Make a trial's model the best so far; the default's stays beside it, for the comparison at the end."""
-        made, best = self.folder / name, self.folder / "best"
-        if name == "default":
-            return
-        aside = self.folder / ".old"
-        shutil.rmtree(aside, ignore_errors=True)
-        if best.exists():
-            best.rename(aside)
-        made.rename(best)
-        shutil.rmtree(aside, ignore_errors=True)
-        write_json(self.folder / "best.json", {"trial": name})
-
     def show(self, rows: list[dict[str, Any]], space: Any) -> None:
-        """Show the trials so far, in the record; what wasn't kept goes."""
+        """Show the trials so far, in the record; the models that others beat go."""
+        front = self.study.front()
         for left in self.folder.glob("[0-9]*"):
-            shutil.rmtree(left, ignore_errors=True)
-        finished = [row for row in rows if row["state"] == "finished"]
-        pick = min if self.metric in LOWER_IS_BETTER else max
-        best = pick(finished, key=lambda row: row["value"], default=None)
+            if left.name not in map(str, front):
+                shutil.rmtree(left, ignore_errors=True)
+        by_number = {row["number"]: row for row in rows}
+        best = by_number.get(self.study.first(front))
         self.report = {
             "trials": rows,
-            "best": best and {"number": best["number"], "value": best["value"], "knobs": best["knobs"]},
+            "best": best and {name: best[name] for name in ("number", "value", "knobs")},
             "space": str(space),
             "importances": self._importances(rows),
         }
+        if self.study.several:
+            chosen = ({n: by_number[number][n] for n in ("number", "values", "knobs")} for number in front)
+            self.report |= {"objectives": list(self.objectives), "front": list(chosen)}
         self.context.recorder.change(report=self.report)
 
     def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -254,23 +262,34 @@ class _Trials:
         self.context.phase("scoring")
         self.due = 0.0
         self.show(self.study.told(), space)
-        plain, tuned = self.folder / "default", self.folder / "best"
+        plain = self.folder / DEFAULT
         labels, before = self._outputs(plain)
-        chosen, outputs = (tuned, self._outputs(tuned)[1]) if tuned.exists() else (plain, before)
         truth = self.spec.truth(self.holdout, labels)
+        best = self.report["best"]["number"]
+        found = {DEFAULT: before}
+        for number in [row["number"] for row in self.report.get("front", ())] or [best]:
+            if number not in found:
+                found[number] = self._outputs(self.folder / str(number))[1]
+        outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
         gain = {"points": -drop, "interval": [-high, -low], "gained": high < 0, "rows": len(before)}
         gain |= {"default": self.spec.score(truth, before, labels)[self.metric]}
         gain |= {"best": self.spec.score(truth, outputs, labels)[self.metric]}
         if low > 0:
             # Chosen on the validation rows, and surely worse on others: what was there before is the better model.
-            chosen, outputs = plain, before
+            best, outputs = DEFAULT, before
             self.context.emit(Warned("tune.worse", t("tune.worse", metric=self.metric)))
         metrics, intervals = score(self.spec, truth, outputs, labels)
-        report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": chosen.name}
+        kept = DEFAULT if best == DEFAULT else "best"
+        report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
         for thread in self.closing:
             thread.join(CLOSE_WITHIN)
-        ref = self._add(chosen, labels, metrics, self._base_of(chosen.name))
+        ref = self._add(best, labels, metrics, self.context.recipe.name)
+        for row in report.get("front", ()):
+            own, between = score(self.spec, truth, found[row["number"]], labels)
+            row["holdout"], row["interval"] = own[self.metric], between.get(self.metric)
+            name = f"{self.context.recipe.name}-{row['number']}"
+            row["model"] = ref if row["number"] == best else self._add(row["number"], labels, own, name)
         shutil.rmtree(self.folder, ignore_errors=True)
         return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=self.context.stop())
 
@@ -283,18 +302,13 @@ class _Trials:
         finally:
             loaded.close()
 
-    def _base_of(self, kept: str) -> str:
-        """The model that the kept one was trained from: it may have been a knob."""
-        best = self.report.get("best") or {}
-        return (
-            str((best.get("knobs") or {}).get("model") or self.context.recipe.model)
-            if kept == "best"
-            else (self.context.recipe.model)
-        )
-
-    def _add(self, folder: Path, labels: list[str], metrics: dict[str, float], base: str) -> str:
+    def _add(self, number: int | str, labels: list[str], metrics: dict[str, float], name: str) -> str:
+        """Make a trial's model a local one; what it was trained from may have been a knob."""
         from modelnook.catalog.search import info as entry_of
 
+        folder = self.folder / str(number)
+        row = next(row for row in self.report["trials"] if row["number"] == number)
+        base = str(row["knobs"].get("model") or self.context.recipe.model)
         entry = entry_of(base)[0]
         info = replace(
             self.context.lineage(folder),
@@ -305,4 +319,4 @@ class _Trials:
             metrics=metrics,
             language=entry.language,
         )
-        return str(self.context.add(folder, self.context.recipe.name, info))
+        return str(self.context.add(folder, name, info))
