@@ -315,7 +315,7 @@ class Run:
 def _leaving() -> bool:
     """Whether the interrupt was that of a kernel which ends: nobody asked the run to stop then."""
     module: Any = sys.modules.get("IPython")
-    shell = module.get_ipython() if module else None
+    shell: Any = module.get_ipython() if module else None
     if getattr(shell, "kernel", None) is None:
         return False
     end = time.monotonic() + LEAVING_S
