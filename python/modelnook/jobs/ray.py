@@ -231,5 +231,6 @@ def _loopback(host: str) -> bool:
 
 
 def _first(error: BaseException) -> str:
+    """An error's first sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".")
+    return (lines[0] if lines else type(error).__name__).partition(". ")[0][:300].rstrip(".")
