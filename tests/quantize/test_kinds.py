@@ -19,7 +19,7 @@ WAYS = [*(("onnx", task) for task in KINDS), ("openvino", "image-classification"
 
 
 @pytest.mark.parametrize(("backend", "task"), WAYS)
-def test_every_attempt_answers_as_the_model(backend: str, task: str, tmp_path: Path) -> None:
+def test_what_is_made_answers_as_the_model(backend: str, task: str, tmp_path: Path) -> None:
     if QUANTIZERS[backend].missing:
         pytest.skip(f"needs {QUANTIZERS[backend].missing}")
     source, rows = KINDS[task](tmp_path / "source"), rows_of(task)
@@ -27,7 +27,9 @@ def test_every_attempt_answers_as_the_model(backend: str, task: str, tmp_path: P
     quantizer = QUANTIZERS.load(backend)()
     options: dict[str, Any] = {"task": task, "calibration": rows, "emit": lambda event: None}
     before = runtime(source, task=task, device="cpu", threads=1).outputs(rows)
-    for number, attempt in enumerate(quantizer.attempts("int8")):
+    # Ranges fixed on rows and layers left in floats meet the inputs of each task in one way: once is enough.
+    attempts = quantizer.attempts("int8")[: None if task == "question-answering" else 1]
+    for number, attempt in enumerate(attempts):
         target = tmp_path / str(number)
         quantizer.quantize(source, target, "int8", **options, **attempt)
         small = runtime(target, task=task, threads=1)
