@@ -19,7 +19,7 @@ from modelnook.store.received import place
 from modelnook.store.runs import RunFolder
 from modelnook.store.series import Series
 
-__all__ = ["Run", "RunList", "trials_table"]
+__all__ = ["Run", "RunList", "front_table", "trials_table"]
 
 AGAIN = 3
 """How often a wait goes on with a tuning whose process was killed; a fourth death is no accident."""
@@ -212,6 +212,15 @@ class Run:
         return trials_table(self.record).to_frame()
 
     @property
+    def front(self) -> Any:
+        """A DataFrame of the trials that no other beats, of a tuning run with several objectives.
+
+        Number, objectives as measured on the validation rows, the first one's ``holdout`` on rows that no trial saw
+        with its interval, the local model that each is, and its knobs.
+        """
+        return front_table(self.record).to_frame()
+
+    @property
     def best(self) -> dict[str, Any] | None:
         """The best trial of a tuning run so far: ``number``, ``value`` on the validation rows, ``knobs``."""
         found: dict[str, Any] | None = (self.record.report or {}).get("best")
@@ -333,7 +342,9 @@ class RunList:
 
 def trials_table(record: RunRecord) -> Table:
     """The trials of a tuning run, best first; those without a value last."""
-    rows = list((record.report or {}).get("trials") or ())
+    report = record.report or {}
+    rows = list(report.get("trials") or ())
+    others = (report.get("objectives") or [])[1:]
     sign = 1 if record.primary_metric in LOWER_IS_BETTER else -1
     rows.sort(key=lambda row: (row.get("state") != "finished", sign * (row.get("value") or 0.0)))
     names = list(dict.fromkeys(name for row in rows for name in row.get("knobs") or {}))
@@ -342,12 +353,34 @@ def trials_table(record: RunRecord) -> Table:
             row.get("number"),
             row.get("state"),
             row.get("value"),
+            *(row.get("values") or [None] * (1 + len(others)))[1 : 1 + len(others)],
             row.get("seconds"),
             *(row["knobs"].get(n) for n in names),
         )
         for row in ({**row, "knobs": row.get("knobs") or {}} for row in rows)
     )
-    return Table(("trial", "state", record.primary_metric or "value", "seconds", *names), cells)
+    return Table(("trial", "state", record.primary_metric or "value", *others, "seconds", *names), cells)
+
+
+def front_table(record: RunRecord) -> Table:
+    """See :attr:`Run.front`; the best in the first objective first."""
+    report = record.report or {}
+    objectives = report.get("objectives") or []
+    sign = 1 if record.primary_metric in LOWER_IS_BETTER else -1
+    rows = sorted(report.get("front") or (), key=lambda row: sign * row["values"][0])
+    names = list(dict.fromkeys(name for row in rows for name in row["knobs"]))
+    cells = tuple(
+        (
+            row["number"],
+            *row["values"],
+            row.get("holdout"),
+            *(row.get("interval") or (None, None)),
+            row.get("model"),
+            *(row["knobs"].get(name) for name in names),
+        )
+        for row in rows
+    )
+    return Table(("trial", *objectives, "holdout", "low", "high", "model", *names), cells)
 
 
 def _wandb(record: RunRecord) -> str | None:

@@ -50,9 +50,24 @@ export type Trial = {
   number: number | 'default';
   state: 'finished' | 'pruned' | 'failed';
   value: number | null;
+
+  /** One an objective, in the report's order. */
+  values?: number[];
   seconds: number;
   knobs: Record<string, string | number | null>;
   error?: string;
+};
+
+/** A trial that no other beats in all objectives. */
+export type OfFront = {
+  number: number | 'default';
+  values: number[];
+  knobs: Record<string, string | number | null>;
+
+  /** The first objective on rows that no trial saw, once the run has ended, and the model that it is. */
+  holdout?: number | null;
+  interval?: [number | null, number | null] | null;
+  model?: string;
 };
 
 export type Gain = {
@@ -71,6 +86,8 @@ export type Report = {
   data?: unknown;
   trials?: Trial[];
   gain?: Gain;
+  objectives?: string[];
+  front?: OfFront[];
   importances?: Record<string, number>;
 
   /** What a run that makes a model smaller tried, and which of it was taken. */

@@ -95,6 +95,7 @@ def test_offline_it_says_so_and_starts_nothing(hub: HubStandIn, monkeypatch: pyt
     assert not hub.requests
 
 
+@pytest.mark.slow
 def test_what_went_wrong_is_told_as_it_was_there(hub: HubStandIn, capsys: pytest.CaptureFixture[str]) -> None:
     hub.add_repo("alice/gated", {"config.json": "{}", "model.safetensors": DATA}, gated=True)
     with pytest.raises(RefusedError) as caught:

@@ -15,7 +15,7 @@ from modelnook.catalog.index import CatalogIndex
 from modelnook.data.read import read
 from modelnook.data.snapshot import snapshot
 from modelnook.domain.dataset import Columns, DatasetRef
-from modelnook.domain.errors import UsageError
+from modelnook.domain.errors import NotFoundError, UsageError
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.settings import save
@@ -49,6 +49,14 @@ def test_a_hub_is_read_up_to_a_limit(hub: HubStandIn) -> None:
     assert "just now" in cards.text(api.sources())
     assert refreshed("hub", limit=5)["hub"][0] == 25
     assert len(list(index.all("hub"))) == 25
+
+
+def test_a_model_that_is_being_made_is_waited_for() -> None:
+    record = RunRecord("abcdefgh", "topics", "finetune", "running")
+    Store().create_run(Recipe("finetune", "pip:x@1", name="topics"), record, None)
+    with pytest.raises(NotFoundError, match="'topics' is still being made") as caught:
+        api.predict("topics", ["a text"])
+    assert "runs show abcdefgh" in caught.value.hint
 
 
 def test_what_cannot_be_asked_says_why_and_stays_known(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

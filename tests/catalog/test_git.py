@@ -91,6 +91,7 @@ def test_branches_tags_and_commits(forge: GitStandIn, source: Source) -> None:
 
 
 @pytest.mark.parametrize("filters", [True, False])
+@pytest.mark.slow
 def test_weights_in_git_itself_are_brought_too(forge: GitStandIn, source: Source, filters: bool) -> None:
     forge.add_repo("bob/plain", {**FILES, "model.safetensors": LARGE}, filters=filters)
     folder = source.fetch(ModelRef("forge", "bob/plain"), quiet)

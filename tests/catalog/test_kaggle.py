@@ -140,6 +140,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_visible(site: KaggleStandIn, s
     fills_up(source, TINY, "model.safetensors")
 
 
+@pytest.mark.slow
 def test_the_verbs_reach_it(site: KaggleStandIn, source: Source) -> None:
     reached_by_the_verbs(source, f"kaggle:{ID}")
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,13 @@ from typing import Any
 import pytest
 from tests.conftest import absent
 
-from modelnook.catalog.base import Query, Source
+from modelnook import api
+from modelnook.catalog.base import Parcel, Query, Source
 from modelnook.catalog.gguf import read_header
 from modelnook.catalog.pip import PipSource
+from modelnook.catalog.search import source
+from modelnook.catalog.shared import SharedSource
+from modelnook.catalog.variants import one_row_each
 from modelnook.domain.errors import NotFoundError, StoreError
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
@@ -308,3 +313,17 @@ class TestPip(SourceSuite):
     @pytest.fixture
     def ref(self) -> ModelRef:
         return ModelRef("pip", "carries-a-model")
+
+
+def test_the_same_weights_in_a_teams_folder_are_one_row(install: Install, tmp_path: Path) -> None:
+    install("carrier", _under("carrier/model"))
+    (tmp_path / "mnt").mkdir()
+    api.add_source("team", str(tmp_path / "mnt"), kind="folder")
+    team = source("team")
+    assert isinstance(team, SharedSource)
+    here = PipSource().search(Query("carrier"))[0]
+    folder = Path(str(here.path))
+    sent = Parcel({name: folder / name for name in MODEL}, replace(here, ref="", path=None), "anna")
+    team.publish("nlp/spam", sent, lambda event: None)
+    found = one_row_each([here, *team.search(Query("spam"))])
+    assert [(m.ref, m.also) for m in found] == [("pip:carrier@1.0", ("team:nlp/spam",))]

@@ -374,6 +374,7 @@ def mounted(mount: str, code: str) -> str:
     return out
 
 
+@pytest.mark.slow
 def test_a_read_only_mount_is_read(team: SharedSource, place: Path, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m"), quiet)
     mount = f"mount --bind {place} {place}; mount -o remount,bind,ro {place}"

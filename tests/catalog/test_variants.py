@@ -48,6 +48,8 @@ def test_the_same_files_in_two_sources_are_one_entry() -> None:
         assert len(one_row_each([here, other])) == 2
     renamed = [replace(here, digest="d"), model("team:ours", digest="d")]
     assert [m.also for m in one_row_each(renamed)] == [("team:ours",)]
+    listed = model("mirror:qwen/q-7b", parameters=7)  # a list without checksums
+    assert [m.also for m in one_row_each([replace(BASE, parameters=7, digest="d"), listed])] == [(listed.ref,)]
     assert len(one_row_each([model("local:q", parameters=7), model("hub:q", parameters=7)])) == 2
 
 

@@ -50,6 +50,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("finetune", "x", "--data", "t.csv", "--epochs", "-1"), 2, "--epochs must be more than 0"),
         (("runs", "shw"), 2, "Did you mean 'show'?"),
         (("runs", "show", "nosuchrun"), 1, "nosuchrun"),
+        (("runs", "rm", "topics"), 2, "Did you mean 'runs delete'?"),
+        (("runs", "cancel", "topics"), 2, "Did you mean 'runs stop'?"),
+        (("sources", "remove", "hub"), 1, "comes with modelnook"),
         (("stop",), 1, "modelnook runs lists what ran."),
     ],
 )
@@ -61,6 +64,18 @@ def test_errors_are_sentences_on_stderr(
     assert message in err
     assert "Traceback" not in err
     assert "%model" not in err
+
+
+def test_a_home_that_is_no_folder(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_HOME", __file__)
+    code, _, err = said(capsys, "runs")
+    assert (code, err.splitlines()) == (
+        1,
+        [
+            f"'{__file__}' can't be written: something on its way is no folder.",
+            "Set MODELNOOK_HOME to a folder that you can write to.",
+        ],
+    )
 
 
 def test_json_is_to_dict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,7 @@ def test_one_row_cannot_be_split() -> None:
         split(_rows([1]), BOTH, Split())
 
 
+@pytest.mark.slow
 def test_at_most_5000_and_one_a_class() -> None:
     assert len(split(_rows([0, 1] * 40_000), BOTH, Split(), 0)[1]) == MOST
     many = _rows([i // 4 for i in range(400)])

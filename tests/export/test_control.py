@@ -45,6 +45,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=False)
 
 
+@pytest.mark.slow
 def test_other_answers_are_refused_with_the_numbers(
     ruined: None, trained: Path, texts: list[str], written: Export, place: Path
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(
     assert not list(small_disk.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_there_stays_unless_it_is_said(trained: Path, texts: list[str], written: Export, place: Path) -> None:
     target = place / "out"
     target.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from modelnook.measure.memory import need
 from modelnook.tasks import TASKS
 from modelnook.testing.models import tiny_model, tiny_prompts, tiny_rows, tiny_writer
 
-bitsandbytes = pytest.importorskip("bitsandbytes")
+# Found, not imported: that takes seconds, and collecting the tests imports this file.
+pytestmark = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
 
 
 def prepared(folder: Path, task: str, rows: dict[str, list[Any]]) -> tuple[Any, Any, Any]:
@@ -35,6 +37,8 @@ def prepared(folder: Path, task: str, rows: dict[str, list[Any]]) -> tuple[Any, 
 
 
 def in_four_bits(model: Any) -> list[str]:
+    import bitsandbytes
+
     return [name for name, m in model.named_modules() if isinstance(m, bitsandbytes.nn.Linear4bit)]
 
 
@@ -133,6 +137,7 @@ def test_the_script_loads_in_four_bits_and_merges(tmp_path: Path, task: str) -> 
     assert "model.unload().dequantize(torch.float32)" in text
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_when_bitsandbytes_is_imported(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     (tmp_path / "kernels.py").write_text(

@@ -147,6 +147,7 @@ def test_pickled_weights_are_refused(tiny: str, rows: Rows, tmp_path: Path) -> N
     with pytest.raises(ModelnookError) as caught:
         mn.finetune(str(tmp_path / "pickled"), rows)
     assert "pickle" in str(caught.value)
+    assert not list(mn.runs())  # refused before a job was started for it
 
 
 def test_a_name_of_another_task_is_refused(tiny: str, rows: Rows) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.cards import text
+from modelnook.cards import html, text
 from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UsageError
 
 from .conftest import table
@@ -83,6 +83,50 @@ def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, here: None) -> None:
+    space = {"quantize": ["none", "int8"], "learning_rate": (1e-3, 1e-2, "log")}
+    run = mn.tune(
+        tiny, table(200), trials=2, space=space, metric="latency,accuracy,size", name="many", track="none", epochs=2
+    )
+    assert run.state == "finished"
+    assert run.record.primary_metric == "accuracy"
+    assert any("pruning" in said for said in run.record.warnings)
+    front, trials = run.front, run.trials
+    assert list(front.columns[:5]) == ["trial", "accuracy", "latency", "size", "holdout"]
+    assert set(trials["quantize"]) == {"none", "int8"}
+    numbers = trials.set_index("trial")[["accuracy", "latency", "size"]]
+    for number, row in numbers.iterrows():
+        beaten = any(
+            other["accuracy"] >= row["accuracy"]
+            and other["latency"] <= row["latency"]
+            and other["size"] <= row["size"]
+            and not other.equals(row)
+            for _, other in numbers.iterrows()
+        )
+        assert beaten == (number not in set(front["trial"])) or numbers.duplicated().any()
+    # What int8 made is another file, and is measured as that.
+    assert numbers["size"][trials.set_index("trial")["quantize"] == "int8"].nunique() == 1
+    assert numbers["size"].nunique() == 2
+    # Each of the front is a model, and its figure on the held-out rows is that model's.
+    assert front["model"].nunique() == len(front)
+    assert front["model"].iloc[0] == run.model
+    from modelnook.data.snapshot import load_snapshot
+
+    recipe = run.folder.recipe()
+    assert recipe is not None
+    assert recipe.data is not None
+    rows = load_snapshot(recipe.data, run.folder.path.parents[1])
+    held = run.folder.split()["holdout"]
+    for ref, value in zip(front["model"], front["holdout"], strict=True):
+        answers = mn.predict(ref, [rows["text"][i] for i in held])["label"]
+        right = sum(a == rows["label"][i] for a, i in zip(answers, held, strict=True))
+        assert right / len(held) == pytest.approx(value)
+    assert "Nothing beats these" in text(run)
+    assert len(text(run).splitlines()) <= 12
+    assert html(run).count("<circle") == len(trials)
+
+
+@pytest.mark.slow
 def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, store_home: Path) -> None:
     run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
@@ -124,6 +168,11 @@ def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_hom
         ({"space": "epochs=1..4", "epochs": 2}, UsageError, "fixed and varied"),
         ({"metric": "accurcy"}, UsageError, "accuracy"),
         ({"pruner": "luck"}, UsageError, "asha"),
+        ({"metric": "latency,size"}, UsageError, "accuracy,latency"),
+        ({"metric": ["accuracy", "latncy"]}, UsageError, "latency"),
+        ({"metric": "accuracy,size", "pruner": "asha"}, UsageError, "Optuna"),
+        ({"space": "quantize=none|int9"}, UsageError, "int8"),
+        ({"space": "quantize=int8:onxx"}, UsageError, "onnx"),
         ({"trials": 0}, UsageError, "trials"),
         ({"budget": "soon"}, UsageError, "soon"),
         ({"space": "method=full|qlora2"}, UsageError, "qlora2"),

@@ -116,6 +116,7 @@ class _Built:
 def test_lines_say_what_is_news(capsys: pytest.CaptureFixture[str]) -> None:
     lines, run = Lines(), FakeRun("queued", "running", "finished")
     lines.open(run)
+    run.seen = replace(run.seen, state="running")  # taken up, and nothing done yet
     lines.update(run)
     run.step()
     lines.update(run)

@@ -25,6 +25,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_colleague_finds_it_on_line_and_off(
     s3: S3Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ async def test_what_happened_between_two_polls_is_told(call, store):
     assert said["changes"] == [{"topic": "runs", "id": "abcd1234"}]
 
 
+@pytest.mark.slow
 async def test_other_topics_do_not_wake(call, store):
     start = await call("events", topics=["models"], cursor=None, wait=0)
     waiting = asyncio.ensure_future(call("events", topics=["models"], cursor=start["cursor"], wait=1.5))

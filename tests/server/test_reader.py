@@ -74,6 +74,7 @@ def _lives(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 async def test_it_lives_while_the_runs_are_looked_at(online, module, home):
     reader = _reader(module, idle=0.8)
     reader.watched({"models"})

@@ -172,6 +172,7 @@ def test_what_has_no_vocabulary_says_so(tmp_path: Path) -> None:
         done(tmp_path / "image", tmp_path / "small", "image-classification")
 
 
+@pytest.mark.slow
 def test_a_quantized_model_and_a_full_vocabulary_are_refused(source: Path, tmp_path: Path) -> None:
     from modelnook.quantize import QUANTIZERS
 

@@ -54,7 +54,7 @@ class S3Server:
     def __enter__(self) -> Self:
         import urllib.request
 
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         for method, path in (("POST", "/moto-api/reset"), ("PUT", "/team")):
             urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=10)
         return self

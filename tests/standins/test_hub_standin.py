@@ -130,6 +130,7 @@ def test_refusals_carry_the_hubs_codes(hub: HubStandIn, tmp_path: Path) -> None:
     assert (pull(hub, tmp_path, "alice/gated", "hf_bob") / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_rate_limits_and_failing_servers(hub: HubStandIn) -> None:
     hub.rate_limit(r"GET /api/models/alice/tiny", seconds=7)
     with pytest.raises(errors.HfHubHTTPError) as caught:

@@ -151,10 +151,14 @@ def test_an_architecture_without_the_head_is_refused(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "vit", "architectures": ["ViTModel"]}))
     with pytest.raises(UnsupportedError, match="ViTModel"):
         task().load(str(folder))
-    (folder / "config.json").write_text(json.dumps({"model_type": "never-heard-of"}))
-    with pytest.raises(UnsupportedError) as caught:
-        task().load(str(folder))
-    assert caught.value.code == "task.bad_config"
+    for config, said in (
+        ({"model_type": "never-heard-of"}, "doesn't know the architecture 'never-heard-of'"),
+        ({"model_type": "its-own", "auto_map": {"AutoConfig": "configuration.Own"}}, "brings itself"),
+        ({"hidden_size": 8}, "can't be read"),
+    ):
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(UnsupportedError, match=said):
+            task().load(str(folder))
 
 
 def test_a_long_text_is_read_as_far_as_needed_and_gives_the_same_ids(tmp_path: Path) -> None:

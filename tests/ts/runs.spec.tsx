@@ -110,6 +110,57 @@ describe('a run', () => {
     expect(queryByTestId('mn-report')).toBeNull();
   });
 
+  it('shows what nothing beats of a tuning for several objectives', async () => {
+    const one = (number: number, values: number[], quantize: string) => ({
+      number,
+      state: 'finished' as const,
+      value: values[0],
+      values,
+      seconds: 9,
+      knobs: { quantize }
+    });
+    const trials = [
+      one(0, [0.9, 12, 9e7], 'none'),
+      one(1, [0.8, 3, 2.3e7], 'int8'),
+      one(2, [0.7, 12, 9e7], 'none')
+    ];
+    const front = [trials[1], trials[0]].map(({ number, values, knobs }) => ({
+      number,
+      values,
+      knobs,
+      holdout: values[0] - 0.01,
+      interval: [0.6, 0.95] as [number, number],
+      model: `local:many-${number}@1`
+    }));
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'tune',
+      state: 'finished',
+      report: { trials, front, objectives: ['accuracy', 'latency', 'size'] }
+    });
+    const { findByTestId, getByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const table = await findByTestId('mn-front');
+    const rows = [...table.querySelectorAll('tbody tr')].map(
+      row => row.textContent
+    );
+    expect(rows).toHaveLength(2);
+    expect(rows[0]).toContain('#0');
+    expect(rows[0]).toContain('0.890 (0.600–0.950)');
+    expect(rows[1]).toContain('23 MB');
+    expect(rows[1]).toContain('int8');
+    expect(rows[1]).toContain('local:many-1@1');
+    const chart = getByTestId('mn-scatter');
+    expect(chart.querySelectorAll('circle')).toHaveLength(3);
+    expect(chart.querySelectorAll('.mn-mark-front')).toHaveLength(2);
+    expect(chart.querySelector('svg')?.getAttribute('aria-label')).toContain(
+      '#1: accuracy 0.800, 3'
+    );
+  });
+
   it('shows an evaluation, whose report has other tables', async () => {
     const { provider } = changing({
       ...RUNNING,

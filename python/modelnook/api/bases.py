@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import spec_of
+from modelnook.catalog.folder import pickles
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
@@ -107,14 +108,17 @@ def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
 
 
 def can_start(found: Any) -> None:
-    """Refuse a base that was learnt from rows alone: there is nothing in it to train further.
+    """Refuse, before a job is started for it, a base that can't be trained further.
 
     Raises:
-        UnsupportedError: such a model.
+        UnsupportedError: it was learnt from rows alone, or its weights are pickles alone.
     """
     entry = found.source.info(found.ref)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
+    if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
+        held = pickles(f.name for f in Path(entry.path).iterdir())
+        raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
 
 
 def _here() -> list[ModelInfo]:

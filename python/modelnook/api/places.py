@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from modelnook.domain.errors import ConflictError, UsageError, unknown
+from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
 from modelnook.domain.table import Table
 from modelnook.settings import current
 from modelnook.store import Store
@@ -77,10 +77,17 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
 
 
 def remove_source(name: str) -> Table:
-    """Forget a source that was added."""
+    """Forget a source that was added.
+
+    Raises:
+        UnsupportedError: one that modelnook comes with.
+        UsageError: no such source.
+    """
     from modelnook.settings import save
 
     held = current().sources
+    if name in ("local", "pip", "hub"):
+        raise UnsupportedError("api.source_built_in", name=name)
     if name not in {s["name"] for s in held}:
         raise unknown("source", name, [s["name"] for s in held])
     save(sources=[s for s in held if s["name"] != name] or None)

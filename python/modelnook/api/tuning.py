@@ -12,6 +12,7 @@ from modelnook.api.training import knobs_of, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.recipe import Recipe
+from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
@@ -32,7 +33,7 @@ def tune(
     budget: str | None = None,
     trial_budget: str | None = None,
     space: Any = "balanced",
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
     pruner: str = "auto",
     eval_data: Any = None,
     split: str = "random",
@@ -58,6 +59,9 @@ def tune(
     The default configuration is trained first. What the best trial gains over it is measured on a tenth of the rows
     that no trial sees, with a 95% interval; where that is nothing, the answer says so.
 
+    With several objectives (``metric="accuracy,latency"``) the answer is a Pareto front: the trials that no other beats
+    in all of them, each a local model with its quality on the held-out rows.
+
     Args:
         ref: the model to start from; with ``model=a|b`` in the space, those are compared.
         trials: how many at most; without ``budget`` the preset's number.
@@ -65,16 +69,20 @@ def tune(
         trial_budget: the most time for one.
         space: ``quick``, ``balanced``, ``thorough``, lines of ``knob=values``, or a dict (see
             :mod:`modelnook.tune.space`).
-        metric: what is raised, or lowered; the task's first one without it.
-        pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early.
+        metric: what is raised, or lowered; the task's first one without it. Several, in a list or with commas between
+            them, are objectives: metrics of the task, ``size`` (bytes) and ``latency`` (milliseconds for one text,
+            measured in a clean process). The first metric of the task among them is what ``best`` means.
+        pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early. None does
+            where there are several objectives.
         epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
 
     Returns:
-        A finished :class:`~modelnook.run.Run` with ``.trials``, ``.best`` and ``.model``.
+        A finished :class:`~modelnook.run.Run` with ``.trials``, ``.best`` and ``.model``; with several objectives
+        ``.front`` as well.
 
     Raises:
-        UsageError: a space with an unknown knob, a range that is empty or runs backwards, a metric the task lacks, a
-            budget shorter than one trial.
+        UsageError: a space with an unknown knob, a range that is empty or runs backwards, a metric the task lacks,
+            objectives without one of the task's, a pruner for several of them, a budget shorter than one trial.
         DataError: too few rows for three parts.
 
     ::
@@ -88,7 +96,7 @@ def tune(
     from modelnook.data.split import split as divide
     from modelnook.finetune import METHODS
     from modelnook.jobs.submit import submit
-    from modelnook.tune import PRUNERS
+    from modelnook.tune import MEASURED, PRUNERS
 
     if data is None:
         raise UsageError("verbs.missing", verb="tune", word="--data", example="%model tune --data train")
@@ -111,7 +119,8 @@ def tune(
         METHODS.check(method)
         if method not in _tuned(spec):
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
-    fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, metric, spec)
+    objectives = _objectives(metric, spec, pruner)
+    fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, next(iter(objectives), None), spec)
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
             raise UsageError("tune.both", name=knob)
@@ -119,9 +128,10 @@ def tune(
     if len(table.rows) < FEWEST:
         raise DataError("tune.few_rows", rows=len(table.rows), least=FEWEST)
     values = table.values()
-    primary = metric or spec.metrics_for(values)[0]
-    if primary not in spec.metrics_for(values):
-        raise unknown("metric", primary, spec.metrics_for(values))
+    primary = objectives[0] if objectives else spec.metrics_for(values)[0]
+    for objective in objectives or (primary,):
+        if objective not in (*spec.metrics_for(values), *MEASURED):
+            raise unknown("metric", objective, spec.metrics_for(values))
     spec.check(values)
     if found is None:
         ref, _ = (models[0], "") if models else choose_base(task, spec.texts(values), len(table.rows))
@@ -139,6 +149,7 @@ def tune(
         "space": searched.to_dict(),
         "pruner": pruner,
         "metric": primary,
+        **({"objectives": list(objectives)} if len(objectives) > 1 else {}),
         "split": split,
         "fixed": fixed,
     }
@@ -156,8 +167,26 @@ def tune(
         threads=current().threads,
         models=models,
     )
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again)
+    said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said)
     return run if background else run.wait()
+
+
+def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str) -> tuple[str, ...]:
+    """What is counted, the first metric of the task before the others; none where nothing was said."""
+    from modelnook.tune import MEASURED
+
+    names = said.split(",") if isinstance(said, str) else said or ()
+    wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    for name in wanted:
+        if name not in (*spec.metrics, *MEASURED):
+            raise unknown("metric", name, (*spec.metrics, *MEASURED))
+    first = next((name for name in wanted if name not in MEASURED), None)
+    if wanted and first is None:
+        raise UsageError("tune.no_quality", objectives=", ".join(wanted), metric=spec.metrics[0])
+    if len(wanted) > 1 and pruner not in ("auto", "none"):
+        raise UsageError("tune.no_pruner", pruner=pruner)
+    return (first, *(name for name in wanted if name != first)) if first else ()
 
 
 def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
@@ -168,12 +197,27 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
     methods = _tuned(spec)
     options = {name for method in methods if method in METHODS.available() for name in _options(METHODS, method)}
     space = space_of(said, methods, options)
+    for option in getattr(space.get("quantize"), "values", ()):
+        _check_scheme(str(option))
     if "model" not in space:
         return space, ()
     named = space["model"]
     models = tuple(str(resolve(ref).ref) for ref in named.values) if isinstance(named, Choice) else ()
     pairs = ((n, Choice(models) if n == "model" else values) for n, values in space.knobs)
     return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
+
+
+def _check_scheme(option: str) -> None:
+    """Raise where no backend here makes it."""
+    from modelnook.quantize import SCHEMES, ways
+    from modelnook.quantize.once import parse
+
+    if option == "none":
+        return
+    backend, scheme = parse(option)
+    if scheme not in SCHEMES:
+        raise unknown("scheme", scheme, (*SCHEMES, "none"))
+    ways(backend, scheme)
 
 
 def _tuned(spec: Any) -> tuple[str, ...]:

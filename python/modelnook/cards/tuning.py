@@ -1,13 +1,15 @@
-"""The card of a tuning run: what it gained, the trials, which knobs mattered."""
+"""The card of a tuning run: what it gained, the trials or what none of them beats, which knobs mattered."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelnook.cards.card import Chart, Facts, Grid, Line, Piece
-from modelnook.cards.figures import count, duration, metric
+from modelnook.cards.card import Chart, Dot, Dots, Facts, Grid, Line, Piece
+from modelnook.cards.figures import count, duration, interval, metric, millis, size
 from modelnook.domain.run import UNBOUNDED, RunRecord
+from modelnook.domain.table import Table
 from modelnook.messages import t
+from modelnook.tune import DEFAULT, MEASURED
 
 __all__ = ["gain_line", "history", "trials"]
 
@@ -23,7 +25,9 @@ def trials(record: RunRecord) -> list[Piece]:
     rows = report.get("trials") or []
     pieces: list[Piece] = [Line(said) for said in (gain_line(record),) if said]
     pieces.append(_counts(rows))
-    if rows:
+    if report.get("front"):
+        pieces += [_front(record, report), _dots(record, report, rows)]
+    elif rows:
         pieces.append(_grid(record, rows))
     mattered = sorted((report.get("importances") or {}).items(), key=lambda item: -item[1])[:4]
     if mattered:
@@ -42,7 +46,7 @@ def gain_line(record: RunRecord) -> str:
     key = "tune.percent" if name in UNBOUNDED else "tune.points"
     return t(
         "tune.gained" if gain["gained"] else "tune.nothing",
-        gain=t(key, n=f"{100 * gain['points']:+.1f}"),
+        gain=t(key, n=f"{round(100 * gain['points'], 1) + 0:+.1f}"),
         metric=name,
         before=metric(gain["default"]),
         after=metric(gain["best"]),
@@ -71,20 +75,76 @@ def _counts(rows: list[dict[str, Any]]) -> Facts:
     )
 
 
+def _front(record: RunRecord, report: dict[str, Any]) -> Grid:
+    """The trials that no other beats, with what tells them apart."""
+    from modelnook.run import front_table
+
+    table = front_table(record)
+    names = report["objectives"]
+    held = 1 + len(names)
+    varied = _varied(table, held + 4)
+    heads = (
+        t("tune.trial"),
+        *(_named(name) for name in names),
+        *((t("tune.holdout", metric=names[0]),) if record.state == "finished" else ()),
+        *(table.columns[at] for at in varied),
+    )
+    cells = tuple(
+        (
+            _number(row[0]),
+            *(_measure(name, value) for name, value in zip(names, row[1:held], strict=True)),
+            *((f"{metric(row[held])} ({interval(row[held + 1 : held + 3])})",) if record.state == "finished" else ()),
+            *(_knob(row[at]) for at in varied),
+        )
+        for row in table.rows
+    )
+    said = t("tune.front", objectives=", ".join(_named(name) for name in names))
+    return Grid(heads, cells, tuple(range(1, len(heads))), (0,), said, more=t("tune.more_front"), total=len(cells))
+
+
+def _dots(record: RunRecord, report: dict[str, Any], rows: list[dict[str, Any]]) -> Dots:
+    """Every trial: the first objective over the second."""
+    name, other = report["objectives"][:2]
+    best = [row["number"] for row in report["front"]]
+    dots = tuple(
+        Dot(_number(row["number"]), _number(row["number"]), row["values"][1], row["values"][0], row["number"] in best)
+        for row in rows
+        if row.get("state") == "finished"
+    )
+    return Dots(t("tune.chart", metric=_named(name), other=_named(other)), _named(other), dots)
+
+
+def _named(objective: str) -> str:
+    return t(f"tune.objective_{objective}") if objective in MEASURED else objective
+
+
+def _measure(name: str, value: float | None) -> str:
+    return size(value) if name == "size" else millis(value) if name == "latency" else metric(value)
+
+
+def _number(number: int | str) -> str:
+    return t("tune.default") if number == DEFAULT else f"#{number}"
+
+
+def _varied(table: Table, start: int) -> list[int]:
+    """The columns from ``start`` on that aren't the same in all rows."""
+    return [
+        at
+        for at in range(start, len(table.columns))
+        if len({repr(row[at]) for row in table.rows if row[at] is not None}) > 1
+    ]
+
+
 def _grid(record: RunRecord, rows: list[dict[str, Any]]) -> Grid:
     """The best trials, with the knobs that vary among all of them."""
     from modelnook.run import trials_table
 
     table = trials_table(record)
-    varied = [
-        at
-        for at, name in enumerate(table.columns)
-        if at >= 4 and len({repr(row[at]) for row in table.rows if row[at] is not None}) > 1
-    ]
+    varied = _varied(table, 4)
     heads = (t("tune.trial"), table.columns[2], t("cards.time"), *(table.columns[at] for at in varied))
     cells = tuple(
         (
-            t("tune.default") if row[0] == "default" else f"#{row[0]}",
+            _number(row[0]),
             metric(row[2]) if row[2] is not None else t(f"tune.{row[1]}"),
             duration(row[3]),
             *(_knob(row[at]) for at in varied),

@@ -23,10 +23,11 @@ from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
 from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, tree_files
 from modelnook.catalog.hub_errors import Place, patiently, told
-from modelnook.catalog.hub_files import RepoFile, digest_of, needed, risks
+from modelnook.catalog.hub_files import RepoFile, needed, risks
 from modelnook.catalog.hub_headers import dtypes_of, gguf_tensors
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
+from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -287,7 +288,7 @@ class HubSource(Source):
             page=f"{self.endpoint}/{ref.id}",
             path=str(here) if here else None,
             dtypes=dtypes_of(tensors, found.safetensors),
-            digest=digest_of(files),
+            digest=digest_of((f.name, f.sha256) for f in files),
             metrics=evaluations(found),
             task=info.task or task_of(architectures),
             architecture=next(iter(architectures), info.architecture),

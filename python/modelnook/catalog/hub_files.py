@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 
 from modelnook.domain.errors import RefusedError, UnsupportedError
 from modelnook.domain.model import Risk
 from modelnook.messages import t
 
-__all__ = ["RepoFile", "digest_of", "needed", "risks"]
+__all__ = ["RepoFile", "needed", "risks"]
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
 
@@ -56,12 +55,6 @@ def needed(names: Iterable[str], ref: str, *, allow_pickle: bool = False) -> lis
         raise UnsupportedError("hub.no_weights", ref=ref)
     small = [n for n in everything if _SMALL.fullmatch(n) and not _NOT_NEEDED.fullmatch(n)]
     return sorted({*small, *weights})
-
-
-def digest_of(files: Iterable[RepoFile]) -> str | None:
-    """One checksum over the safetensors or GGUF weights of a repository: equal where the files are."""
-    sums = sorted(f.sha256 for f in files if f.sha256 and f.name.endswith((".safetensors", ".gguf")))
-    return sha256(" ".join(sums).encode()).hexdigest() if sums else None
 
 
 def _weights(names: list[str], stem: str, ending: str) -> list[str]:

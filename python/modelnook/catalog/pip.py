@@ -22,6 +22,7 @@ from typing import Any
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder import describe, front_matter, layer_tree, safetensors_header
 from modelnook.catalog.gguf import read_header, said_by
+from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import NotFoundError, StoreError, near
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -70,7 +71,7 @@ class _Carried:
     @cached_property
     def info(self) -> ModelInfo:
         meta: Any = self.distribution.metadata
-        about = {"name": self.id, "revision": self.version, "summary": meta.get("Summary") or ""}
+        about = {"name": self.id, "revision": self.version, "summary": meta.get("Summary") or "", "digest": self.digest}
         licence = _licence(meta)
         if self.weights[0].suffix == ".gguf":
             return self._gguf(licence, about)
@@ -90,6 +91,11 @@ class _Carried:
     @property
     def ref(self) -> str:
         return f"pip:{self.id}@{self.version}"
+
+    @property
+    def digest(self) -> str | None:
+        """Over the sums of the package's own list: no weights are read for it."""
+        return digest_of((str(w), _sha256(self.listed.get(str(w), ("", ""))[0])) for w in self.weights)
 
     def _gguf(self, licence: str | None, about: dict[str, Any]) -> ModelInfo:
         header = read_header(self.files[0])
@@ -114,11 +120,11 @@ class _Carried:
         digest, size = self.listed.get(str(listed), ("", ""))
         if not file.is_file() or (size.isdigit() and file.stat().st_size != int(size)):
             return False
-        if not contents or not digest.startswith("sha256="):
+        wanted = _sha256(digest)
+        if not contents or not wanted:
             return True
         with file.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").digest()
-        return base64.urlsafe_b64encode(found).rstrip(b"=").decode() == digest.removeprefix("sha256=")
+            return hashlib.file_digest(opened, "sha256").hexdigest() == wanted
 
 
 class PipSource(Source):
@@ -182,6 +188,19 @@ class PipSource(Source):
             values = {"version": found.version, "wanted": ref.revision, "package": found.id.partition("/")[0]}
             raise NotFoundError("pip.other_version", ref=str(ref), **values)
         return found
+
+
+def _sha256(listed: str) -> str:
+    """A hash of a package's file list in hex; empty where it is of another kind.
+
+    >>> _sha256("sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU")[:8], _sha256("md5=abc")
+    ('e3b0c442', '')
+    """
+    kind, _, said = listed.partition("=")
+    try:
+        return base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)).hex() if kind == "sha256" else ""
+    except ValueError:
+        return ""
 
 
 def _normal(name: str) -> str:

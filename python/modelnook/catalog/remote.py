@@ -27,8 +27,9 @@ from modelnook.catalog.folder import (
 )
 from modelnook.catalog.folder_cache import FolderCache, cache_folder
 from modelnook.catalog.hub_errors import Place
-from modelnook.catalog.hub_files import RepoFile, digest_of, needed, risks
+from modelnook.catalog.hub_files import RepoFile, needed, risks
 from modelnook.catalog.transfer import Tally, need_room
+from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, OfflineError, RefusedError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -244,7 +245,7 @@ class RemoteSource(Source):
             labels=tuple(str(v) for v in (config.get("id2label") or {}).values()),
             risks=risks(names, code=bool(config.get("auto_map"))),
             layers=layer_tree(tensors) or None,
-            digest=digest_of(listing.files),
+            digest=digest_of((f.name, f.sha256) for f in listing.files),
             **said,
         )
 

@@ -20,6 +20,7 @@ from modelnook.catalog.words import concepts, name_words
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError, near, unknown
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
+from modelnook.domain.run import LIVE
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
@@ -125,6 +126,9 @@ def _newest(ref: ModelRef) -> ModelRef:
 
 def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:
     homes = list(homes)
+    making = next((r for state in LIVE for r in Store().index.runs(state=state) if r.name == ref.id), None)
+    if making is not None:
+        return NotFoundError("catalog.in_the_making", ref=str(ref), run=making.id)
     known: list[str] = []
     for name in homes:
         try:

@@ -45,7 +45,8 @@ __all__ = [
 LAYOUT = b'{"imageLayoutVersion": "1.0.0"}\n'
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 _ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,39}")
-_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_HEX = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(rf"sha256:({_HEX.pattern})")
 _NUMBERED = re.compile(r"(\d{6})\.json")
 _TYPE = "application/vnd.cncf.model."
 _PATH = "org.cncf.model.filepath"
@@ -177,6 +178,8 @@ def info_of(said: Any) -> ModelInfo:
     for name in ("name", "task", "license", "architecture", "base_model", "summary", "updated", "layers", "run"):
         if isinstance(fields.get(name), str):
             kept[name] = printable(fields[name], keep="\n" if name == "layers" else "")[:_LONGEST]
+    if _HEX.fullmatch(str(fields.get("digest"))):
+        kept["digest"] = fields["digest"]
     for name in ("parameters", "bytes", "downloads", "likes"):
         if isinstance(fields.get(name), int) and fields[name] >= 0:
             kept[name] = int(fields[name])

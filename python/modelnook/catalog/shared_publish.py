@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -21,8 +22,10 @@ from modelnook.catalog.shared_layout import (
     printable,
 )
 from modelnook.catalog.shared_place import CHUNK
+from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
+from modelnook.domain.model import ModelInfo
 from modelnook.store.runs import now
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class Delivery:
         version = self._already(name)
         if version is None:
             self._send(blobs)
-            version = self._point(name)
+            version = self._point(name, replace(info, digest=digest_of((f.name, f.sha256) for f in files)))
             # A collector that looked before these contents were young again may just have removed one.
             self._send({sha: content for sha, content in blobs.items() if self.place.size(blob(sha)) is None})
         for alias in self.parcel.alias:
@@ -107,8 +110,8 @@ class Delivery:
         modified = self.place.modified(path)
         return modified is not None and self._clock - modified < GRACE / 2
 
-    def _point(self, manifest: str) -> Version:
-        info, nonce = self.parcel.info, token_hex(8)
+    def _point(self, manifest: str, info: ModelInfo) -> Version:
+        nonce = token_hex(8)
         number = max(self.source.versions(self.id), default=0) + 1
         for _ in range(_TRIES):
             author = printable(self.parcel.author)

@@ -7,11 +7,12 @@ import string
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 
 from modelnook.catalog.base import Query
 from modelnook.domain.model import ModelInfo
 
-__all__ = ["exactly", "grouped", "one_row_each"]
+__all__ = ["digest_of", "exactly", "grouped", "one_row_each"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A fine-tune that is used this much beside its base is one that people look for by itself.
@@ -34,15 +35,31 @@ def _undivided(name: str) -> str:
     return name.lower().translate(_DIVIDERS)
 
 
+def digest_of(sums: Iterable[tuple[str, str]]) -> str | None:
+    """One checksum over a model's safetensors or GGUF weights: equal where the files are, whatever they are called.
+
+    Args:
+        sums: ``(name, sha256 in hex)`` of its files; those without a sum are left out.
+
+    >>> digest_of([("config.json", "12"), ("model.safetensors", "ab")]) == digest_of([("a.safetensors", "ab")])
+    True
+    """
+    weights = sorted(sha for name, sha in sums if sha and name.endswith((".safetensors", ".gguf")))
+    return sha256(" ".join(weights).encode()).hexdigest() if weights else None
+
+
 def one_row_each(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
     """Entries of the same files become the first of them, which names the others (``also``)."""
     kept: list[ModelInfo] = []
     places: dict[str, list[int]] = {}
     for info in infos:
-        held = places.setdefault(info.digest or info.id.lower(), [])
+        # A list may leave the checksum out where an entry by itself has it.
+        keys = [key for key in (info.digest, info.id.lower()) if key]
+        held = sorted({at for key in keys for at in places.get(key, ())})
         at = next((at for at in held if _same(kept[at], info)), None)
         if at is None:
-            held.append(len(kept))
+            for key in keys:
+                places.setdefault(key, []).append(len(kept))
             kept.append(info)
         elif info.ref != kept[at].ref and info.ref not in kept[at].also:
             kept[at] = replace(kept[at], also=(*kept[at].also, info.ref))

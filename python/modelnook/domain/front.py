@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["front"]
+__all__ = ["beaten", "front", "pareto"]
+
+
+def beaten(point: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
+    """Whether one of the others is as low or lower in every number, and lower in one.
+
+    >>> beaten((1, 2), [(1, 1)]), beaten((1, 2), [(1, 2), (2, 1)])
+    (True, False)
+    """
+    mine = tuple(point)
+    return any(
+        tuple(other) != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in map(tuple, others)
+    )
+
+
+def pareto(points: Sequence[Sequence[float]]) -> tuple[int, ...]:
+    """The positions of the points that no other beats; less is better in every number.
+
+    >>> pareto([(1, 9), (2, 2), (3, 3), (9, 1)])
+    (0, 1, 3)
+    """
+    return tuple(at for at, point in enumerate(points) if not beaten(point, points))
 
 
 def front(points: Sequence[tuple[str, float, float, float]]) -> tuple[str, ...]:
@@ -15,13 +36,4 @@ def front(points: Sequence[tuple[str, float, float, float]]) -> tuple[str, ...]:
     >>> front([("big", 0.9, 100, 10), ("small", 0.9, 25, 2), ("best", 0.95, 100, 10)])
     ('small', 'best')
     """
-
-    def beaten(mine: tuple[str, float, float, float]) -> bool:
-        key = (-mine[1], mine[2], mine[3])
-        for other in points:
-            theirs = (-other[1], other[2], other[3])
-            if theirs != key and all(a <= b for a, b in zip(theirs, key, strict=True)):
-                return True
-        return False
-
-    return tuple(point[0] for point in points if not beaten(point))
+    return tuple(points[at][0] for at in pareto([(-quality, size, time) for _, quality, size, time in points]))

@@ -17,6 +17,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS, alone
 from modelnook.finetune.base import Method
 from modelnook.finetune.lengths import lengths_for
+from modelnook.finetune.loaded import loaded
 from modelnook.finetune.plan import KNOBS, Plan, plan_for
 from modelnook.finetune.shared import Shared
 from modelnook.settings import current
@@ -33,7 +34,7 @@ class FitResult:
     """What training gave. The model's folder is complete.
 
     Attributes:
-        path: the folder: config.json, model.safetensors, tokenizer.
+        path: the folder: config.json, model.safetensors, tokenizer; not made where ``keep`` said no.
         metrics: of the validation rows (of the training loss alone where there are none).
         labels: the names of the outputs' columns.
         outputs: of the validation rows in their order, see :mod:`modelnook.tasks.base`; None without such rows.
@@ -89,10 +90,11 @@ def fit(
     train: Columns,
     evaluation: Columns | None,
     out: Path,
-    checkpoints_dir: Path,
+    checkpoints_dir: Path | None,
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     *,
+    keep: Callable[[dict[str, float]], bool] = lambda metrics: True,
     resume: bool = False,
     on_checkpoint: Callable[[Path], None] | None = None,
     shared: Shared | None = None,
@@ -108,6 +110,8 @@ def fit(
         train: role -> values, the roles of the task's spec (text, label).
         evaluation: the same for the validation rows, or None.
         out: the folder to make; it appears complete or not at all.
+        checkpoints_dir: None writes none: the best weights stay in memory.
+        keep: whether a model of these validation metrics is written at all.
         resume: go on from the newest checkpoint; without it, old ones are removed.
         on_checkpoint: called with the folder of each complete checkpoint.
         shared: what earlier runs on the same rows have computed; this one takes from it, and adds to it.
@@ -130,7 +134,7 @@ def fit(
     from modelnook.training.evaluation import outputs_of
 
     assert model_path is not None, "a base model"
-    if not resume:
+    if checkpoints_dir is not None and not resume:
         shutil.rmtree(checkpoints_dir, ignore_errors=True)
     emit(Progress("loading"))
     spec = TASKS.load(recipe.task or "", light=True)()
@@ -145,20 +149,24 @@ def fit(
     task, model, processor = ready.task, ready.model, ready.processor
     params = _resolved(ready, place)
     emit(Started(recipe.verb, params))
-    checkpoints = Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
-    untrained = _untrained(model, task, processor, ready.evaluation, ready.truth, ready.device, emit)
+    checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
+    untrained = shared.once(
+        ("untrained", model_path, planned.max_length),
+        lambda: _untrained(model, task, processor, ready.evaluation, ready.truth, ready.device, emit),
+    )
     done, task, eval_rows = _trained(ready, emit, stop, checkpoints, place)
     outputs = done.eval_outputs
     if eval_rows is not None and outputs is None:
         emit(Progress("evaluating", step=done.steps, total=planned.steps))
         outputs = outputs_of(model, task, processor, eval_rows, device=ready.device)
-    emit(Progress("saving", step=done.steps, total=planned.steps))
-    task.set_length(processor, planned.max_length)
-    model.config.modelnook_task = recipe.task or ""
-    if task.learnt:
-        model.config.modelnook_learnt = task.learnt
-    written(lambda folder: ready.method.save(model, processor, folder), out)
-    if not done.stopped:
+    if keep(done.metrics):
+        emit(Progress("saving", step=done.steps, total=planned.steps))
+        task.set_length(processor, planned.max_length)
+        model.config.modelnook_task = recipe.task or ""
+        if task.learnt:
+            model.config.modelnook_learnt = task.learnt
+        written(lambda folder: ready.method.save(model, processor, folder), out)
+    if checkpoints is not None and not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
     return FitResult(
@@ -233,7 +241,7 @@ def _ready(
     of = (model_path, planned.max_length)
     method.once = partial(_once, shared, of)
     _seed(recipe.seed)
-    model, processor = task.load(str(model_path))
+    task, model, processor = loaded(shared, task, model_path, (recipe.seed, tuple(labels)))
     rows: dict[str, Any] = {
         part: shared.once((part, *of), partial(task.encode, processor, columns, planned.max_length))
         for part, columns in (("train", train), ("evaluation", evaluation))

@@ -135,7 +135,8 @@ class LastK(Method):
         if not self.first:
             return Framed(task, train, evaluation)
         lengths = task.lengths(train) + (task.lengths(evaluation) if evaluation else [])
-        if not self._fits(model, task, processor, train, lengths):
+        # Asked once: what an earlier training on these rows holds is memory that this one doesn't need.
+        if not self.once(("fits", self.first), partial(self._fits, model, task, processor, train, lengths)):
             emit(Warned("train.not_kept", t("train.not_kept", method=self.name)))
             return Framed(task, train, evaluation)
         model.to(device)

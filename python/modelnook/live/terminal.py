@@ -51,6 +51,7 @@ class Lines:
     def __init__(self) -> None:
         self._phase: Any = None
         self._at = 0.0
+        self._line = ""
 
     def open(self, run: Any) -> None:
         """Say where it is logged, and that it waits."""
@@ -61,10 +62,13 @@ class Lines:
         """Say where it stands, where that is news."""
         record = run.record
         phase = (record.state, (record.progress or {}).get("phase"))
+        line = f"{record.name} · {progress_line(record)}"
         now = time.monotonic()
         if record.live and (phase != self._phase or now - self._at >= EVERY_S):
-            self._phase, self._at = phase, now
-            print(f"{record.name} · {progress_line(record)}", file=sys.stderr, flush=True)
+            # Queued, and running without a first step yet, read alike.
+            if line != self._line or now - self._at >= EVERY_S:
+                print(line, file=sys.stderr, flush=True)
+            self._phase, self._at, self._line = phase, now, line
 
     def close(self, result: Any) -> None:
         """Nothing to add: the caller prints the card."""

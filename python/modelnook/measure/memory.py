@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Need", "free", "need", "on_gpu", "peak"]
+__all__ = ["Need", "free", "free_here", "need", "on_gpu", "peak"]
 
 # An interpreter with PyTorch and transformers loaded, and what a small batch passes through (measured, CPU build).
 PROCESS = 500_000_000
@@ -95,8 +95,11 @@ def free() -> int | None:
     None where psutil isn't there.
     """
     gpu = _cuda()
-    if gpu is not None:
-        return gpu
+    return free_here() if gpu is None else gpu
+
+
+def free_here() -> int | None:
+    """:func:`free` of machine or container, whatever GPU there is."""
     try:
         import psutil
     except ImportError:

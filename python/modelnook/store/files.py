@@ -43,9 +43,16 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def folder(path: Path) -> Path:
-    """Make a folder that only this person reads."""
-    with disk_errors(path):
-        path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    """Make a folder that only this person reads.
+
+    Raises:
+        StoreError: the disk is full, read-only or forbidden, or a file is in the way.
+    """
+    try:
+        with disk_errors(path):
+            path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+        raise StoreError("store.disk_no_folder", path=path) from error
     return path
 
 

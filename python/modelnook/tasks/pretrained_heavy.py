@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
@@ -65,7 +66,23 @@ def load_config(path: str) -> Any:
     try:
         return AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False, **file)
     except (OSError, ValueError, KeyError) as error:
-        raise UnsupportedError("task.bad_config", path=path, error=_first_line(error)) from None
+        raise _unread(Path(path), error) from None
+
+
+def _unread(path: Path, error: Exception) -> UnsupportedError:
+    """Why transformers reads no configuration there: code of its own, an architecture it lacks, or a broken file."""
+    from transformers import CONFIG_MAPPING, __version__
+
+    try:
+        said = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        said = None
+    if isinstance(said, dict) and said.get("model_type") not in CONFIG_MAPPING:
+        if said.get("auto_map"):
+            return UnsupportedError("task.own_code", path=path)
+        if said.get("model_type"):
+            return UnsupportedError("task.unknown_type", path=path, type=said["model_type"], version=__version__)
+    return UnsupportedError("task.bad_config", path=path, error=_first_line(error))
 
 
 def load_model(

@@ -88,7 +88,9 @@ class Keeper:
         if self.checkpoints is not None:
             self.checkpoints.save_best(step, weights, meta)
         else:
-            self.kept = Checkpoint(step, {name: value.detach().clone() for name, value in weights.items()}, {}, meta)
+            # Beside the model, not with it: an accelerator's memory holds what is trained.
+            held = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
+            self.kept = Checkpoint(step, held, {}, meta)
 
     def load_best(self, step: int) -> Checkpoint | None:
         """Put the best weights back; None, and a warning, where the disk has lost them."""

@@ -33,9 +33,12 @@ class Pruned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial came to: its value, knobs as resolved, seconds in the training loop, whether it was cut short."""
+    """What a trial came to: its values, knobs as resolved, seconds in the training loop, whether it was cut short.
 
-    value: float
+    ``values`` are one a number that the study counts, the first what a trial is told by.
+    """
+
+    values: tuple[float, ...]
     metrics: dict[str, float] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     trained: float = 0.0
@@ -43,7 +46,7 @@ class Outcome:
 
 
 Try = Callable[[str, Mapping[str, Any], Callable[[int, float], None], Callable[[], bool]], Outcome]
-"""``(name, knobs, report(epoch, value), stop()) -> Outcome``; the folder of what it made is the caller's business."""
+"""``(name, knobs, report(epoch, value), stop()) -> Outcome``; what it made is its own business."""
 
 
 def search(
@@ -55,8 +58,6 @@ def search(
     defaults: Mapping[str, Any],
     trials: int | None,
     deadline: float | None,
-    better: Callable[[float, float], bool],
-    keep: Callable[[str], None],
     emit: Emit,
     listed: Callable[[list[dict[str, Any]]], None],
     stop: Callable[[], bool],
@@ -65,15 +66,13 @@ def search(
 
     Args:
         defaults: the knobs that the default configuration has; those in ``space`` are taught to the sampler.
-        better: whether a value is better than another.
-        keep: called with the name of each trial that is the best so far, when it has ended.
         listed: called with all trials' rows after each.
 
     Raises:
         ModelnookError: the default configuration fails, or the first trials one after another; the disk is full.
     """
     if study.default is None:
-        _default(study, space, attempt, defaults, keep, deadline, stop)
+        _default(study, space, attempt, defaults, deadline, stop)
         listed(study.told())
     _point(study, metric, emit, 0)
     failures = 0
@@ -84,7 +83,7 @@ def search(
         if not _time_for_one(study, deadline):
             return
         emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline)))
-        state, error = _one(study, space, attempt, deadline, better, keep, emit, stop)
+        state, error = _one(study, space, attempt, deadline, emit, stop)
         listed(study.told())
         if state == "finished":
             _point(study, metric, emit, ended + 1)
@@ -98,7 +97,6 @@ def _default(
     space: Space,
     attempt: Try,
     defaults: Mapping[str, Any],
-    keep: Callable[[str], None],
     deadline: float | None,
     stop: Callable[[], bool],
 ) -> None:
@@ -109,8 +107,7 @@ def _default(
         # What it reached is no measure: nothing can be said to be better than a training that was cut off.
         raise UsageError("tune.budget_short", seconds=round(seconds))
     told = {**_told(found, "finished", seconds), "knobs": dict(found.params)}
-    study.add_default(space, {**defaults, **found.params, **_factors(space)}, found.value, told)
-    keep("default")
+    study.add_default(space, {**defaults, **found.params, **_factors(space)}, found.values, told)
 
 
 def _factors(space: Space) -> dict[str, Any]:
@@ -123,8 +120,6 @@ def _one(
     space: Space,
     attempt: Try,
     deadline: float | None,
-    better: Callable[[float, float], bool],
-    keep: Callable[[str], None],
     emit: Emit,
     stop: Callable[[], bool],
 ) -> tuple[str, ModelnookError | None]:
@@ -134,6 +129,8 @@ def _one(
 
     def report(epoch: int, value: float) -> None:
         last.append(value)
+        if study.several:
+            return
         trial.report(value, epoch)
         if trial.should_prune():
             raise Pruned
@@ -142,15 +139,11 @@ def _one(
         return stop() or _over(deadline)
 
     error: ModelnookError | None = None
-    state, value = "finished", None
+    state, values = "finished", None
     told: dict[str, Any] = {}
-    before = study.best.value if study.best else None
-    held = study.default
-    if held and (before is None or better(held["value"], before)):
-        before = held["value"]
     try:
         found = attempt(str(trial.number), knobs, report, over)
-        value, told = found.value, _told(found, "finished", time.monotonic() - start)
+        values, told = found.values, _told(found, "finished", time.monotonic() - start)
     except Pruned:
         state = "pruned"
         told = {"state": state, "value": last[-1] if last else None, "seconds": time.monotonic() - start}
@@ -164,16 +157,15 @@ def _one(
         state = "failed"
         told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
         emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))
-    if state == "finished" and value is not None and (before is None or better(value, before)):
-        keep(str(trial.number))
-    study.tell(trial, value, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
+    study.tell(trial, values, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
     return state, error
 
 
 def _told(found: Outcome, state: str, seconds: float) -> dict[str, Any]:
     return {
         "state": state,
-        "value": found.value,
+        "value": found.values[0],
+        "values": list(found.values),
         "metrics": found.metrics,
         "seconds": seconds,
         "trained_seconds": found.trained,
@@ -186,7 +178,7 @@ def _point(study: Study, metric: str, emit: Emit, number: int) -> None:
     """A point of the history: the newest trial's value, and the best so far."""
     rows = [row for row in study.told() if row["state"] == "finished"]
     values = [row["value"] for row in rows]
-    best = min(values) if study.study.direction.name == "MINIMIZE" else max(values)
+    best = min(values) if study.lower[0] else max(values)
     emit(MetricLogged(number, {f"eval_{metric}": values[-1], f"best_{metric}": best}))
 
 

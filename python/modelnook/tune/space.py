@@ -8,6 +8,7 @@
     method=lora|full                  one of these
     lora_r=4|8|16                     used where the method has it
     model=pip:a|local:b               candidates from the catalogue
+    quantize=none|int8|int8:openvino  what is made of the trained model, and measured: a scheme, or one of a backend
 
     {"learning_rate": (1e-5, 3e-4, "log"), "epochs": (1, 4), "method": ["lora", "full"]}
 """
@@ -52,6 +53,7 @@ KNOBS = {
     "dropout": Knob("float", 0.0, 0.9),
     "layers": Knob("int", 1, 200),
     "model": Knob("name"),
+    "quantize": Knob("name"),
 }
 
 _LORA = ("lora", "dora", "qlora")
@@ -272,6 +274,7 @@ def _checked(name: str, knob: Knob, values: Range | Choice) -> Range | Choice:
 
 
 def _example(name: str) -> str:
-    examples = {"learning_rate": "1e-5..3e-4:log", "method": "lora|full", "model": "local:a|pip:b", "epochs": "1..4"}
+    examples = {"learning_rate": "1e-5..3e-4:log", "method": "lora|full", "model": "local:a|pip:b", "epochs": "1..4",
+                "quantize": "none|int8"}  # fmt: skip
     fallback = "4|8|16" if KNOBS[name].kind == "int" else "0..0.1"
     return f"{name}={examples.get(name, fallback)}"

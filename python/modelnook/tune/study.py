@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.front import beaten, pareto
+from modelnook.tune import DEFAULT
 from modelnook.tune.space import OF_METHOD, Choice, Range, Space
 
-__all__ = ["DEFAULT", "Study"]
+__all__ = ["Study"]
 
 NAME = "modelnook"
-DEFAULT = "default"
 ALONE_FROM = 8
 """Trials from which hopeless ones are ended early by ``auto``: before, there is nothing to compare them with."""
 
@@ -30,11 +31,13 @@ STARTUP_SHARE = 3
 
 
 class Study:
-    """A study of one number, to be raised or lowered.
+    """A study of one number, or of several, each to be raised or lowered. The first is what the best is told by.
 
     Args:
         file: the journal; made where it isn't there.
-        fingerprint: of the rows, the space and the metric: a study of others is refused.
+        fingerprint: of the rows, the space and the objectives: a study of others is refused.
+        lower: of each number, whether less is better.
+        pruner: one of ``PRUNERS``; of several numbers none ends a trial, Optuna has none for them.
 
     Raises:
         ConflictError: the file holds a study of other rows, or is locked by another process.
@@ -42,8 +45,16 @@ class Study:
     """
 
     def __init__(
-        self, file: Path, *, fingerprint: str, lower: bool, seed: int, trials: int | None, pruner: str = "auto"
+        self,
+        file: Path,
+        *,
+        fingerprint: str,
+        lower: Sequence[bool],
+        seed: int,
+        trials: int | None,
+        pruner: str = "auto",
     ) -> None:
+        self.lower = tuple(lower)
         file.parent.mkdir(parents=True, exist_ok=True)
         with quiet():
             try:
@@ -54,8 +65,8 @@ class Study:
                     sampler=optuna.samplers.TPESampler(
                         seed=seed, multivariate=True, n_startup_trials=max(4, min(10, (trials or 30) // STARTUP_SHARE))
                     ),
-                    pruner=_pruner(pruner, trials),
-                    direction="minimize" if lower else "maximize",
+                    pruner=_pruner(pruner if len(self.lower) == 1 else "none", trials),
+                    directions=["minimize" if less else "maximize" for less in self.lower],
                     load_if_exists=True,
                 )
             except TimeoutError as error:
@@ -83,9 +94,32 @@ class Study:
         return [t for t in self.trials if t.state is TrialState.COMPLETE]
 
     @property
-    def best(self) -> FrozenTrial | None:
-        """The one with the best value."""
-        return self.study.best_trial if self.done else None
+    def several(self) -> bool:
+        """Whether more than one number counts."""
+        return len(self.lower) > 1
+
+    def leads(self, values: Sequence[float]) -> bool:
+        """Whether nothing that was reached so far, the default configuration too, is as good in every number."""
+        mine = self._falling(values)
+        reached = [self._falling(trial.values) for trial in self.done]
+        reached += [self._falling(self.default["values"])] if self.default else []
+        return mine not in reached and not beaten(mine, reached)
+
+    def front(self) -> list[int | str]:
+        """The numbers of the trials that no other beats, the default's among them if so; of equals the first."""
+        rows = [row for row in self.told() if row["state"] == "finished"]
+        points = [self._falling(row["values"]) for row in rows]
+        first = [at for at in pareto(points) if points.index(points[at]) == at]
+        return [rows[at]["number"] for at in first]
+
+    def first(self, front: Sequence[int | str]) -> int | str | None:
+        """Of a front, the trial whose first number is the best; None while there is none."""
+        values = {row["number"]: self._falling(row["values"])[0] for row in self.told() if row["state"] == "finished"}
+        return min(front, key=values.__getitem__, default=None)
+
+    def _falling(self, values: Sequence[float]) -> tuple[float, ...]:
+        """The numbers in a form of which less is better."""
+        return tuple(value if less else -value for value, less in zip(values, self.lower, strict=True))
 
     def ask(self, space: Space) -> tuple[Any, dict[str, Any]]:
         """``(trial, its knobs)``; knobs that its method doesn't have are left out."""
@@ -98,16 +132,16 @@ class Study:
                 knobs[name] = trial._suggest(name, distribution(space[name]))
         return trial, knobs
 
-    def tell(self, trial: Any, value: float | None, state: str, told: dict[str, Any]) -> None:
-        """End a trial: ``finished`` with its value, ``pruned`` or ``failed``; ``told`` is what a person sees of it."""
+    def tell(self, trial: Any, values: Sequence[float] | None, state: str, told: dict[str, Any]) -> None:
+        """End a trial: ``finished`` with its values, ``pruned`` or ``failed``; ``told`` is what a person sees of it."""
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         with quiet():
             trial.set_user_attr("told", json.dumps(told))
-            self.study.tell(trial, value if state == "finished" else None, state=states[state])
+            self.study.tell(trial, values if state == "finished" else None, state=states[state])
 
-    def add_default(self, space: Space, knobs: dict[str, Any], value: float, told: dict[str, Any]) -> None:
+    def add_default(self, space: Space, knobs: dict[str, Any], values: Sequence[float], told: dict[str, Any]) -> None:
         """Keep what the default configuration reached, and teach the sampler from it where it lies in the space."""
-        self.study.set_user_attr(DEFAULT, json.dumps({"value": value, "told": told}))
+        self.study.set_user_attr(DEFAULT, json.dumps({"values": list(values), "told": told}))
         inside = {name: knobs.get(name) for name in space if knobs.get(name) in space[name]}
         with quiet():
             if len(inside) == len(space):
@@ -115,14 +149,14 @@ class Study:
                     create_trial(
                         params={n: _value(space[n], v) for n, v in inside.items()},
                         distributions={n: distribution(space[n]) for n in inside},
-                        value=value,
+                        values=list(values),
                         user_attrs={DEFAULT: True, "told": json.dumps(told)},
                     )
                 )
 
     @property
     def default(self) -> dict[str, Any] | None:
-        """``{"value", "told"}`` of the default configuration; None before it was tried."""
+        """``{"values", "told"}`` of the default configuration; None before it was tried."""
         held = self.study.user_attrs.get(DEFAULT)
         return json.loads(held) if held else None
 
@@ -134,13 +168,13 @@ class Study:
         return [*rows, *({**json.loads(trial.user_attrs["told"]), "number": trial.number} for trial in own)]
 
     def importances(self) -> dict[str, float]:
-        """Knob -> share of the value's variance that it explains (fANOVA, Hutter et al. 2014); {} where too few."""
+        """Knob -> share of the first value's variance it explains (fANOVA, Hutter et al. 2014); {} where too few."""
         varied = {name for trial in self.done for name in trial.params}
         if len(self.done) < ALONE_FROM or len(varied) < 2:
             return {}
         with quiet():
             try:
-                found = optuna.importance.get_param_importances(self.study)
+                found = optuna.importance.get_param_importances(self.study, target=lambda trial: trial.values[0])
             except (ValueError, RuntimeError, ZeroDivisionError):
                 return {}
         return {name: float(share) for name, share in found.items()}

@@ -165,11 +165,20 @@ def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Ve
     follows = words[1] if len(words) > 1 and not words[1].startswith("-") else None
     subs = [n.split(" ", 1)[1] for n in known if n.startswith(f"{words[0]} ")]
     if follows is not None and subs and not any(a.positional for a in verb.args):
+        meant = _MEANT.get(follows)
+        if meant and any(name in known for name in (f"{words[0]} {meant}", meant)):
+            name = next(name for name in (f"{words[0]} {meant}", meant) if name in known)
+            raise UsageError("core.near", what=t("what.subcommand"), name=follows, near=name)
         # Only what is hardly misspelled is taken for a sub-command: "longone" is a run, not "log".
         if verb.other and not get_close_matches(follows, subs, 1, 0.75):
             return known[verb.other], 1
         raise _unknown_sub(follows, subs)
     return verb, 1
+
+
+# What other tools call it.
+_MEANT = {"rm": "delete", "remove": "delete", "del": "delete", "cancel": "stop", "kill": "stop", "ls": "list"}
+_MEANT |= {"logs": "log", "restart": "rerun", "continue": "resume"}
 
 
 def _heads(known: Mapping[str, Verb]) -> Iterator[str]:

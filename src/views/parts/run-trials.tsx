@@ -5,8 +5,9 @@ import type { Run } from '../../data/types';
 import { count, duration, figure } from '../format';
 import { useHost } from '../host';
 import { Section } from './notice';
+import { RunFront } from './run-front';
+import { called, lower, said, varied } from './trials';
 
-const LESS = /^(loss|perplexity|wer|cer|mse|rmse|mae)$/;
 const BRIEF = 6;
 
 /** A tuning run's answer, its trials with the best on top, and how much each knob mattered. */
@@ -18,12 +19,13 @@ export function RunTrials(props: {
   const { run, brief } = props;
   const { trials = [], gain, importances = {} } = run.report ?? {};
   const name = run.primary_metric ?? '';
-  const sorted = ranked(trials, LESS.test(name) ? 1 : -1);
+  const sorted = ranked(trials, lower(name) ? 1 : -1);
   const knobs = varied(trials);
   const mattered = Object.entries(importances).sort((a, b) => b[1] - a[1]);
   return (
     <>
       {gain && <GainLine gain={gain} metric={name} />}
+      {run.report && <RunFront report={run.report} />}
       {mattered.length > 0 && (
         <Section title={t('ui.tune.importances')}>
           <ul className="mn-shares" data-testid="mn-importances">
@@ -55,11 +57,7 @@ export function RunTrials(props: {
             <tbody>
               {(brief ? sorted.slice(0, BRIEF) : sorted).map(trial => (
                 <tr key={trial.number} title={trial.error}>
-                  <th scope="row">
-                    {trial.number === 'default'
-                      ? t('ui.tune.default')
-                      : `#${trial.number}`}
-                  </th>
+                  <th scope="row">{called(trial.number, t)}</th>
                   <td className="mn-num">
                     {trial.state === 'finished'
                       ? figure(trial.value, t)
@@ -111,21 +109,4 @@ function ranked(trials: Trial[], sign: number): Trial[] {
   return [...trials].sort(
     (a, b) => last(a) - last(b) || sign * ((a.value ?? 0) - (b.value ?? 0))
   );
-}
-
-/** The knobs that aren't the same in all trials. */
-function varied(trials: Trial[]): string[] {
-  const values = new Map<string, Set<unknown>>();
-  trials.forEach(trial =>
-    Object.entries(trial.knobs ?? {}).forEach(([knob, value]) =>
-      values.set(knob, (values.get(knob) ?? new Set()).add(value))
-    )
-  );
-  return [...values].flatMap(([knob, seen]) => (seen.size > 1 ? [knob] : []));
-}
-
-function said(value: string | number | null | undefined): string {
-  return typeof value === 'number'
-    ? String(Number(value.toPrecision(3)))
-    : (value ?? '');
 }

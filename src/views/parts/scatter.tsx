@@ -8,7 +8,7 @@ import { extent, linear, ticks, useWidth } from './scale';
 export interface IMark {
   name: string;
 
-  /** Latency: p50 in ms. */
+  /** Latency: p50 in ms; or what `across` says. */
   x: number;
 
   /** Quality. */
@@ -24,13 +24,20 @@ export interface IMark {
 const HEIGHT = 200;
 const MARGIN = { top: 14, right: 14, bottom: 34, left: 48 };
 
+/** What stands across in place of latency: the axis' name, and a mark in words. */
+export interface IAcross {
+  label: string;
+  said(mark: IMark): string;
+}
+
 /** Quality over latency, the size as area; the Pareto front is filled and joined. */
 export function Scatter(props: {
   marks: IMark[];
   quality: string;
+  across?: IAcross;
 }): React.ReactElement {
   const { t } = useHost();
-  const { marks, quality } = props;
+  const { marks, quality, across } = props;
   const [ref, width] = useWidth(280);
   const xRange = extent([0, ...marks.map(mark => mark.x)], 0.1);
   const yRange = extent(
@@ -57,7 +64,7 @@ export function Scatter(props: {
       height: HEIGHT - MARGIN.bottom
     }
   );
-  const said = (mark: IMark) =>
+  const latency = (mark: IMark) =>
     t('ui.compare.mark', {
       name: mark.name,
       quality,
@@ -65,6 +72,7 @@ export function Scatter(props: {
       ms: figure(mark.x, t),
       size: bytes(mark.bytes, t)
     });
+  const said = across?.said ?? latency;
   return (
     <div ref={ref} className="mn-chart-area" data-testid="mn-scatter">
       <svg
@@ -107,7 +115,7 @@ export function Scatter(props: {
           y={HEIGHT - 4}
           textAnchor="end"
         >
-          {t('ui.compare.latency')}
+          {across?.label ?? t('ui.compare.latency')}
         </text>
         <path
           className="mn-front"

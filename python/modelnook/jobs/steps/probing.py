@@ -13,11 +13,14 @@ from modelnook.jobs.steps.context import Context
 __all__ = ["prober"]
 
 
-def prober(context: Context, seconds: float | None = None) -> Callable[..., Any]:
+def prober(
+    context: Context, seconds: float | None = None, stop: Callable[[], bool] | None = None
+) -> Callable[..., Any]:
     """Measures a model folder in a process of its own: its memory is its own, its caches are cold.
 
     Args:
         seconds: for which its speed is measured.
+        stop: ends it; the job's own without it.
     """
     from modelnook.measure.outputs import write_rows
     from modelnook.measure.probe import SECONDS, probe_args, read_probe
@@ -30,7 +33,7 @@ def prober(context: Context, seconds: float | None = None) -> Callable[..., Any]
         arguments = probe_args(
             path, work / "rows.json", work, task=context.recipe.task, seconds=SECONDS if seconds is None else seconds
         )
-        code = process.call(arguments, context.store, context.run.log, stop=context.stop)
+        code = process.call(arguments, context.store, context.run.log, stop=stop or context.stop)
         try:
             return read_probe(work, code)
         finally:

@@ -9,20 +9,32 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
+from modelnook.domain.run import RunRecord
 from modelnook.jobs.steps.context import Context, take
+from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
-from modelnook.store.files import write_json
+from modelnook.tune import DEFAULT, lower
+
+if TYPE_CHECKING:
+    from modelnook.tune.study import Study
 
 __all__ = ["tune"]
 
 CLOSE_WITHIN = 20.0
 """Seconds that the end waits for the trackers of trials."""
+
+IMPORTANCES_FROM = 60.0
+IMPORTANCES_SHARE = 0.02
+"""Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
+what computes them takes a second to import. At the end they are there in any case."""
+
+OF_RECIPE = ("method", "model", "quantize")
+"""Knobs of a space that are no knobs of a training."""
 
 SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
 """What a trial's row says of it, beside the knobs of the space."""
@@ -36,17 +48,16 @@ def tune(context: Context) -> Finished:
 
     recipe, knobs = context.recipe, context.recipe.knobs
     context.phase("loading")
-    metric = context.recorder.record.primary_metric or ""
-    lower = metric in LOWER_IS_BETTER
-    trials = _Trials(context, metric)
+    objectives = tuple(knobs.get("objectives") or (context.recorder.record.primary_metric or "",))
     study = Study(
         context.run.path / "study.log",
         fingerprint=recipe.identity(),
-        lower=lower,
+        lower=[lower(name) for name in objectives],
         seed=recipe.seed,
         trials=knobs["trials"],
         pruner=knobs["pruner"],
     )
+    trials = _Trials(context, objectives, study)
     used = sum(row["seconds"] for row in study.told())
     budget = knobs.get("budget_seconds")
     space = Space.from_dict(knobs["space"])
@@ -54,23 +65,22 @@ def tune(context: Context) -> Finished:
         study,
         space,
         trials.attempt,
-        metric=metric,
+        metric=objectives[0],
         defaults=trials.defaults(),
         trials=knobs["trials"],
         deadline=None if budget is None else time.monotonic() + max(0.0, budget - used),
-        better=(lambda a, b: a < b) if lower else (lambda a, b: a > b),
-        keep=trials.keep,
         emit=trials.emit,
-        listed=lambda rows: trials.show(rows, space, study),
+        listed=lambda rows: trials.show(rows, space),
         stop=context.stop,
     )
-    return trials.end(study, space)
+    return trials.end(space)
 
 
 @dataclass
 class _Trials:
     context: Context
-    metric: str
+    objectives: tuple[str, ...]
+    study: Study
 
     def __post_init__(self) -> None:
         from modelnook.finetune.shared import Shared
@@ -82,9 +92,13 @@ class _Trials:
         given = recipe.eval_data is not None
         self.evaluation = self.context.rows(recipe.eval_data) if given else take(rows, split["validation"])
         self.spec = TASKS.load(recipe.task or "", light=True)()
-        self.shared = Shared()
+        self.metric = self.objectives[0]
+        self.made = Made(self.context, self.spec, self.evaluation, self.objectives, "quantize" in recipe.knobs["space"])
+        self.shared = Shared(models=True)
         self.folder = self.context.run.path / "trials"
         self.ended = 0
+        self.importances: dict[str, float] = {}
+        self.due = IMPORTANCES_FROM
         self.report: dict[str, Any] = {}
         self.records: dict[str, RunRecord] = {}
         self.closing: list[threading.Thread] = []
@@ -92,7 +106,7 @@ class _Trials:
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
         return {"warmup": 0.1, "weight_decay": 0.0, "rank": 16, "alpha": 32, "dropout": 0.05, "layers": 2,
-                "model": self.context.recipe.model}  # fmt: skip
+                "model": self.context.recipe.model, "quantize": "none"}  # fmt: skip
 
     def emit(self, event: Any) -> None:
         """An event of the search itself."""
@@ -104,14 +118,13 @@ class _Trials:
     def attempt(
         self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
     ) -> Any:
-        """One training; its model lies in ``trials/NAME`` until it is kept or the next one comes."""
+        """One training; a model that nothing before it beats lies in ``trials/NAME``, and so does the default's."""
         from modelnook.finetune.engine import fit
         from modelnook.tune.engine import Outcome, Pruned
 
         recipe, resolved = self._recipe(knobs)
         out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
-        scratch = self.folder / "checkpoints"
         trackers = self._trackers(name, recipe)
         ended: dict[str, Any] = {"state": "failed"}
         try:
@@ -121,33 +134,45 @@ class _Trials:
                 self.train,
                 self.evaluation,
                 out=out,
-                checkpoints_dir=scratch,
+                checkpoints_dir=None,
                 emit=self._listener(report, trackers),
                 stop=stop,
+                keep=lambda metrics: self.made.needed or self._kept(name, metrics),
                 shared=self.shared,
             )
-            ended = {"state": "finished", "metrics": done.metrics}
+            metrics = self.made(out, knobs, done.metrics) if self.made.needed else done.metrics
+            if not self._kept(name, metrics):
+                shutil.rmtree(out, ignore_errors=True)
+            ended = {"state": "finished", "metrics": metrics}
         except Pruned:
             ended = {"state": "stopped"}
             raise
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
             self._close(name, trackers, ended)
         said = {n: done.params[n] for n in SHOWN if n in done.params}
-        return Outcome(done.metrics[self.metric], done.metrics, {**resolved, **said}, done.seconds, done.stopped)
+        if name == DEFAULT and self.made.quantized:
+            said["quantize"] = "none"
+        return Outcome(self._values(metrics), metrics, {**resolved, **said}, done.seconds, done.stopped)
+
+    def _values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
+        return tuple(metrics[name] for name in self.objectives)
+
+    def _kept(self, name: str, metrics: Mapping[str, float]) -> bool:
+        """Whether a trial's model stays: the default's is what the others are compared with."""
+        return name == DEFAULT or self.study.leads(self._values(metrics))
 
     def _recipe(self, knobs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
         """A training's recipe, and the knobs that it has from the space; factors of the planned rate resolved."""
         base = self.context.recipe
         fixed = {n: v for n, v in base.knobs["fixed"].items() if v is not None}
-        own = {**fixed, **{n: v for n, v in knobs.items() if n not in ("method", "model")}}
+        own = {**fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
         model, method = str(knobs.get("model", base.model)), str(knobs.get("method", base.method or "auto"))
         made = replace(base, verb="finetune", model=model, method=method, knobs=own)
         space = base.knobs["space"]
         if knobs.get("learning_rate") is not None and space.get("learning_rate", {}).get("times"):
             own["learning_rate"] = knobs["learning_rate"] * self._planned(made, own).learning_rate
         seconds = base.knobs.get("trial_seconds")
-        own |= {"checkpoint_every_s": 0.0, **({"max_seconds": seconds} if seconds else {})}
+        own |= {"max_seconds": seconds} if seconds else {}
         resolved = {n: own.get(n, v) for n, v in knobs.items()}
         return replace(made, knobs=own), resolved
 
@@ -202,58 +227,69 @@ class _Trials:
 
         return listen
 
-    def keep(self, name: str) -> None:
-        """Make a trial's model the best so far; the default's stays beside it, for the comparison at the end."""
-        made, best = self.folder / name, self.folder / "best"
-        if name == "default":
-            return
-        aside = self.folder / ".old"
-        shutil.rmtree(aside, ignore_errors=True)
-        if best.exists():
-            best.rename(aside)
-        made.rename(best)
-        shutil.rmtree(aside, ignore_errors=True)
-        write_json(self.folder / "best.json", {"trial": name})
-
-    def show(self, rows: list[dict[str, Any]], space: Any, study: Any) -> None:
-        """Show the trials so far, in the record; what wasn't kept goes."""
+    def show(self, rows: list[dict[str, Any]], space: Any) -> None:
+        """Show the trials so far, in the record; the models that others beat go."""
+        front = self.study.front()
         for left in self.folder.glob("[0-9]*"):
-            shutil.rmtree(left, ignore_errors=True)
-        finished = [row for row in rows if row["state"] == "finished"]
-        pick = min if self.metric in LOWER_IS_BETTER else max
-        best = pick(finished, key=lambda row: row["value"], default=None)
+            if left.name not in map(str, front):
+                shutil.rmtree(left, ignore_errors=True)
+        by_number = {row["number"]: row for row in rows}
+        best = by_number.get(self.study.first(front))
         self.report = {
             "trials": rows,
-            "best": best and {"number": best["number"], "value": best["value"], "knobs": best["knobs"]},
+            "best": best and {name: best[name] for name in ("number", "value", "knobs")},
             "space": str(space),
-            "importances": study.importances(),
+            "importances": self._importances(rows),
         }
+        if self.study.several:
+            chosen = ({n: by_number[number][n] for n in ("number", "values", "knobs")} for number in front)
+            self.report |= {"objectives": list(self.objectives), "front": list(chosen)}
         self.context.recorder.change(report=self.report)
 
-    def end(self, study: Any, space: Any) -> Finished:
+    def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
+        """How much each knob matters, computed anew when the trials since have taken long beside it, and at the end."""
+        took = sum(row["seconds"] for row in rows)
+        if took >= self.due:
+            began = time.monotonic()
+            self.importances = self.study.importances()
+            self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
+        return self.importances
+
+    def end(self, space: Any) -> Finished:
         """The best model beside the default one, on rows that no trial saw."""
         from modelnook.measure.score import paired_drop, score
 
         self.context.phase("scoring")
-        if not self.report:
-            self.show(study.told(), space, study)
-        plain, tuned = self.folder / "default", self.folder / "best"
+        self.due = 0.0
+        self.show(self.study.told(), space)
+        plain = self.folder / DEFAULT
         labels, before = self._outputs(plain)
-        chosen, outputs = (tuned, self._outputs(tuned)[1]) if tuned.exists() else (plain, before)
         truth = self.spec.truth(self.holdout, labels)
+        best = self.report["best"]["number"]
+        found = {DEFAULT: before}
+        for number in [row["number"] for row in self.report.get("front", ())] or [best]:
+            if number not in found:
+                found[number] = self._outputs(self.folder / str(number))[1]
+        outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
         gain = {"points": -drop, "interval": [-high, -low], "gained": high < 0, "rows": len(before)}
         gain |= {"default": self.spec.score(truth, before, labels)[self.metric]}
         gain |= {"best": self.spec.score(truth, outputs, labels)[self.metric]}
         if low > 0:
             # Chosen on the validation rows, and surely worse on others: what was there before is the better model.
-            chosen, outputs = plain, before
+            best, outputs = DEFAULT, before
             self.context.emit(Warned("tune.worse", t("tune.worse", metric=self.metric)))
         metrics, intervals = score(self.spec, truth, outputs, labels)
-        report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": chosen.name}
+        kept = DEFAULT if best == DEFAULT else "best"
+        report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
         for thread in self.closing:
             thread.join(CLOSE_WITHIN)
-        ref = self._add(chosen, labels, metrics, self._base_of(chosen.name))
+        ref = self._add(best, labels, metrics, self.context.recipe.name)
+        for row in report.get("front", ()):
+            own, between = score(self.spec, truth, found[row["number"]], labels)
+            row["holdout"], row["interval"] = own[self.metric], between.get(self.metric)
+            name = f"{self.context.recipe.name}-{row['number']}"
+            row["model"] = ref if row["number"] == best else self._add(row["number"], labels, own, name)
         shutil.rmtree(self.folder, ignore_errors=True)
         return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=self.context.stop())
 
@@ -266,18 +302,13 @@ class _Trials:
         finally:
             loaded.close()
 
-    def _base_of(self, kept: str) -> str:
-        """The model that the kept one was trained from: it may have been a knob."""
-        best = self.report.get("best") or {}
-        return (
-            str((best.get("knobs") or {}).get("model") or self.context.recipe.model)
-            if kept == "best"
-            else (self.context.recipe.model)
-        )
-
-    def _add(self, folder: Path, labels: list[str], metrics: dict[str, float], base: str) -> str:
+    def _add(self, number: int | str, labels: list[str], metrics: dict[str, float], name: str) -> str:
+        """Make a trial's model a local one; what it was trained from may have been a knob."""
         from modelnook.catalog.search import info as entry_of
 
+        folder = self.folder / str(number)
+        row = next(row for row in self.report["trials"] if row["number"] == number)
+        base = str(row["knobs"].get("model") or self.context.recipe.model)
         entry = entry_of(base)[0]
         info = replace(
             self.context.lineage(folder),
@@ -288,4 +319,4 @@ class _Trials:
             metrics=metrics,
             language=entry.language,
         )
-        return str(self.context.add(folder, self.context.recipe.name, info))
+        return str(self.context.add(folder, name, info))
