@@ -153,11 +153,22 @@ def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), budget="10s", space="quick", **QUICK)
+    run = mn.tune(tiny, table(200), budget="1m", trials=2, space="quick", **QUICK)
     assert run.state == "finished"
     assert len(run.trials) >= 1
     with pytest.raises(ModelnookError, match="before one trial"):
         mn.tune(tiny, table(200), budget="1s", space="quick", **{**QUICK, "epochs": 500})
+    # Some steps tell how long a trial takes: nobody waits for the budget's end to learn that it is too short.
+    with pytest.raises(ModelnookError, match=r"before one trial did: .* takes about \d+ s"):
+        mn.tune(tiny, table(200), budget="4m", space="quick", **{**QUICK, "epochs": 100_000})
+
+
+@pytest.mark.slow
+def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_start(tiny: str, store_home: Path) -> None:
+    mn.finetune(tiny, table(200), epochs=1, track="none", name="before", method="full")
+    with pytest.raises(UsageError, match=r"takes about \d+ s"):
+        mn.tune(tiny, table(200), budget="1s", space="quick", method="full", **QUICK)
+    assert [run.kind for run in mn.runs()] == ["finetune"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from modelnook.domain.errors import ConflictError, DataError, StoreError, UsageError
 from modelnook.domain.event import Event, MetricLogged, Progress, Warned
+from modelnook.tune import journal
 from modelnook.tune.engine import Outcome, search
 from modelnook.tune.space import space_of
 from modelnook.tune.study import Study
@@ -175,6 +179,42 @@ def test_a_study_of_other_rows_is_refused(tmp_path: Path) -> None:
     study(tmp_path)
     with pytest.raises(ConflictError, match="other rows"):
         study(tmp_path, fingerprint="g")
+
+
+def test_a_lock_that_a_killed_process_left_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "ABANDONED", 0.05)
+    study(tmp_path)
+    (tmp_path / "study.log.lock").touch()
+    assert study(tmp_path).told() == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_study_that_another_process_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    monkeypatch.setattr(journal, "WAIT", 0.2)
+    held, ground = study(tmp_path), Ground()
+    code = "import pathlib, sys, time\nwhile True: pathlib.Path(sys.argv[1]).touch(); time.sleep(0.001)"
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "study.log.lock")])
+    try:
+        while not (tmp_path / "study.log.lock").exists():
+            time.sleep(0.01)
+        open_it = partial(ground.run, held) if begun else partial(study, tmp_path)
+        with pytest.raises(ConflictError, match="locked by another process"):
+            open_it()
+    finally:
+        other.kill()
+        other.wait()
+    (tmp_path / "study.log.lock").unlink(missing_ok=True)
+    again = study(tmp_path)
+    ground.run(again, trials=2)
+    assert len(again.told()) == 3
+
+
+def test_a_study_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "study.log").mkdir()
+    with pytest.raises(StoreError, match="written"):
+        study(tmp_path)
 
 
 def test_optuna_opens_the_same_file(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["finetune", "knobs_of", "seconds", "task_of", "trackers"]
+__all__ = ["finetune", "knobs_of", "plan", "seconds", "task_of", "trackers"]
 
 WHERE = ("process", "kernel")
 
@@ -129,7 +129,7 @@ def finetune(
         parts = {"train": train, "validation": validation}
         knobs |= {"split": split}
     if dry_run:
-        planned = _plan(found, spec, values, parts, knobs, method)
+        planned = plan(found, spec, values, parts, knobs, method)
         planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
         if more is not None:
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{more.rows:,}")
@@ -217,7 +217,8 @@ def seconds(text: str) -> float:
     return total
 
 
-def _plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str) -> Any:
+def plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str) -> Any:
+    """The plan of a training; ``parts`` holds the positions of the training rows, None: all are."""
     from modelnook.catalog.search import fetch
     from modelnook.finetune.classic import plan_classic
     from modelnook.finetune.plan import plan_for

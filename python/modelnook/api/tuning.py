@@ -7,8 +7,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from modelnook.api.dry_run import seconds_before
 from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
-from modelnook.api.training import knobs_of, seconds, task_of, trackers
+from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.recipe import Recipe
@@ -141,6 +142,8 @@ def tune(
     store.models.check(made, task)
     held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
+    if budget:
+        _check_budget(store, found, spec, values, parts, fixed, method, seconds(budget))
     preset = space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"
     knobs = {
         "trials": trials if trials is not None else None if budget else DEFAULT_TRIALS[preset],
@@ -170,6 +173,18 @@ def tune(
     said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said)
     return run if background else run.wait()
+
+
+def _check_budget(
+    store: Store, found: Any, spec: Any, values: Any, parts: Any, fixed: Any, method: str, budget: float
+) -> None:
+    """Refuse a budget that the default configuration alone is known to exceed, by earlier runs of this machine."""
+    if not store.index.runs(state="finished", kind="finetune", model=str(found.ref), limit=1):
+        return
+    planned = plan(found, spec, values, parts, {n: v for n, v in fixed.items() if v is not None}, method)
+    known = seconds_before(store, str(found.ref), planned)
+    if known is not None and known[0] > budget:
+        raise UsageError("tune.budget_trial", seconds=round(sum(known) / 2))
 
 
 def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def gain_line(record: RunRecord) -> str:
     key = "tune.percent" if name in UNBOUNDED else "tune.points"
     return t(
         "tune.gained" if gain["gained"] else "tune.nothing",
-        gain=t(key, n=f"{round(100 * gain['points'], 1) + 0:+.1f}"),
+        gain=t(key, n=f"{100 * gain['points']:+.1f}"),
         metric=name,
         before=metric(gain["default"]),
         after=metric(gain["best"]),

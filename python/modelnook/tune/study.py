@@ -13,12 +13,13 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.errors import ConflictError
 from modelnook.domain.front import beaten, pareto
 from modelnook.tune import DEFAULT
+from modelnook.tune.journal import Lock, said
 from modelnook.tune.space import OF_METHOD, Choice, Range, Space
 
 __all__ = ["Study"]
@@ -56,23 +57,19 @@ class Study:
     ) -> None:
         self.lower = tuple(lower)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            try:
-                backend = JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file)))
-                self.study = optuna.create_study(
-                    study_name=NAME,
-                    storage=JournalStorage(backend),
-                    sampler=optuna.samplers.TPESampler(
-                        seed=seed, multivariate=True, n_startup_trials=max(4, min(10, (trials or 30) // STARTUP_SHARE))
-                    ),
-                    pruner=_pruner(pruner if len(self.lower) == 1 else "none", trials),
-                    directions=["minimize" if less else "maximize" for less in self.lower],
-                    load_if_exists=True,
-                )
-            except TimeoutError as error:
-                raise ConflictError("tune.locked", path=file) from error
-            except OSError as error:
-                raise StoreError("tune.not_written", path=file, error=error.strerror or error) from error
+        self.file = file
+        with self._open():
+            backend = JournalFileBackend(str(file), lock_obj=Lock(str(file)))
+            self.study = optuna.create_study(
+                study_name=NAME,
+                storage=JournalStorage(backend),
+                sampler=optuna.samplers.TPESampler(
+                    seed=seed, multivariate=True, n_startup_trials=max(4, min(10, (trials or 30) // STARTUP_SHARE))
+                ),
+                pruner=_pruner(pruner if len(self.lower) == 1 else "none", trials),
+                directions=["minimize" if less else "maximize" for less in self.lower],
+                load_if_exists=True,
+            )
             held = self.study.user_attrs.get("fingerprint")
             if held is None:
                 self.study.set_user_attr("fingerprint", fingerprint)
@@ -81,6 +78,12 @@ class Study:
             # What was tried when the process died is over.
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 self.study.tell(trial.number, state=TrialState.FAIL)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """To read and write it in."""
+        with quiet(), said(self.file):
+            yield
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -123,7 +126,7 @@ class Study:
 
     def ask(self, space: Space) -> tuple[Any, dict[str, Any]]:
         """``(trial, its knobs)``; knobs that its method doesn't have are left out."""
-        with quiet():
+        with self._open():
             trial = self.study.ask()
             knobs: dict[str, Any] = {}
             for name in sorted(space, key=lambda name: name in OF_METHOD):
@@ -135,15 +138,15 @@ class Study:
     def tell(self, trial: Any, values: Sequence[float] | None, state: str, told: dict[str, Any]) -> None:
         """End a trial: ``finished`` with its values, ``pruned`` or ``failed``; ``told`` is what a person sees of it."""
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        with quiet():
+        with self._open():
             trial.set_user_attr("told", json.dumps(told))
             self.study.tell(trial, values if state == "finished" else None, state=states[state])
 
     def add_default(self, space: Space, knobs: dict[str, Any], values: Sequence[float], told: dict[str, Any]) -> None:
         """Keep what the default configuration reached, and teach the sampler from it where it lies in the space."""
-        self.study.set_user_attr(DEFAULT, json.dumps({"values": list(values), "told": told}))
         inside = {name: knobs.get(name) for name in space if knobs.get(name) in space[name]}
-        with quiet():
+        with self._open():
+            self.study.set_user_attr(DEFAULT, json.dumps({"values": list(values), "told": told}))
             if len(inside) == len(space):
                 self.study.add_trial(
                     create_trial(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -32,6 +33,10 @@ IMPORTANCES_FROM = 60.0
 IMPORTANCES_SHARE = 0.02
 """Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
 what computes them takes a second to import. At the end they are there in any case."""
+
+FIRST_STEPS = 10
+SURE = 1.5
+"""Steps after which the time of a trial is foretold; a budget that this is so many times longer than is too short."""
 
 OF_RECIPE = ("method", "model", "quantize")
 """Knobs of a space that are no knobs of a training."""
@@ -57,9 +62,10 @@ def tune(context: Context) -> Finished:
         trials=knobs["trials"],
         pruner=knobs["pruner"],
     )
-    trials = _Trials(context, objectives, study)
     used = sum(row["seconds"] for row in study.told())
     budget = knobs.get("budget_seconds")
+    until = None if budget is None else time.monotonic() + max(0.0, budget - used)
+    trials = _Trials(context, objectives, study, until)
     space = Space.from_dict(knobs["space"])
     search(
         study,
@@ -68,7 +74,7 @@ def tune(context: Context) -> Finished:
         metric=objectives[0],
         defaults=trials.defaults(),
         trials=knobs["trials"],
-        deadline=None if budget is None else time.monotonic() + max(0.0, budget - used),
+        deadline=until,
         emit=trials.emit,
         listed=lambda rows: trials.show(rows, space),
         stop=context.stop,
@@ -81,6 +87,8 @@ class _Trials:
     context: Context
     objectives: tuple[str, ...]
     study: Study
+    until: float | None
+    """The time of ``time.monotonic`` at which the budget ends."""
 
     def __post_init__(self) -> None:
         from modelnook.finetune.shared import Shared
@@ -135,7 +143,7 @@ class _Trials:
                 self.evaluation,
                 out=out,
                 checkpoints_dir=None,
-                emit=self._listener(report, trackers),
+                emit=self._listener(name, report, trackers),
                 stop=stop,
                 keep=lambda metrics: self.made.needed or self._kept(name, metrics),
                 shared=self.shared,
@@ -211,13 +219,15 @@ class _Trials:
         thread.start()
         self.closing.append(thread)
 
-    def _listener(self, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
+    def _listener(self, name: str, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
         total = self.context.recipe.knobs["trials"]
         shown = getattr(self, "shown", None)
 
         def listen(event: Any) -> None:
             trackers.on_event(event)
             if isinstance(event, Progress):
+                if name == DEFAULT:
+                    self._check_budget(event)
                 left = shown.eta_s if shown else None
                 self.context.emit(replace(event, phase="tuning", step=self.ended, total=total, eta_s=left))
             elif isinstance(event, Warned):
@@ -226,6 +236,18 @@ class _Trials:
                 report(max(1, round(event.epoch or 1)), event.values[f"eval_{self.metric}"])
 
         return listen
+
+    def _check_budget(self, event: Progress) -> None:
+        """End it after some steps of the default configuration where they tell that it won't come to its end.
+
+        Raises:
+            UsageError: the budget is shorter than one trial.
+        """
+        if self.until is None or event.phase != "training" or event.step < FIRST_STEPS or event.eta_s is None:
+            return
+        if event.eta_s > SURE * (self.until - time.monotonic()):
+            share = event.step / max(1, event.total or 1)
+            raise UsageError("tune.budget_trial", seconds=round(event.eta_s / max(1e-9, 1 - share)))
 
     def show(self, rows: list[dict[str, Any]], space: Any) -> None:
         """Show the trials so far, in the record; the models that others beat go."""
@@ -272,7 +294,7 @@ class _Trials:
                 found[number] = self._outputs(self.folder / str(number))[1]
         outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
-        gain = {"points": -drop, "interval": [-high, -low], "gained": high < 0, "rows": len(before)}
+        gain = {"points": 0.0 - drop, "interval": [0.0 - high, 0.0 - low], "gained": high < 0, "rows": len(before)}
         gain |= {"default": self.spec.score(truth, before, labels)[self.metric]}
         gain |= {"best": self.spec.score(truth, outputs, labels)[self.metric]}
         if low > 0:
