@@ -42,7 +42,7 @@ ts: $(VENV)/.test
 	jlpm test
 
 unit: $(VENV)/.test $(COLAB)/.made $(OLAH)/.made build-front
-	$(BIN)/python -m pytest tests
+	$(PYTEST) --durations=40 tests
 
 ui: $(VENV)/.test build-front
 	@bash tools/browser.sh

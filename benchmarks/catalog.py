@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generated
+from machine import line, machine
 
 from modelnook.catalog.base import Query
 from modelnook.catalog.index import CatalogIndex
@@ -231,11 +231,12 @@ def main() -> None:
         script = [sys.executable, __file__, "--build", str(size), *more]
         rows.append(json.loads(subprocess.run(script, stdout=subprocess.PIPE, text=True, check=True).stdout))
         if not args.json:
+            if len(rows) == 1:
+                print(line(machine(1)))
             _say(rows[-1], first=len(rows) == 1)
     crowded = together(max(sizes))
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "machine": platform.machine()}
     if args.json:
-        print(json.dumps({"machine": machine, "sizes": rows, "together": crowded}))
+        print(json.dumps({"machine": machine(1), "sizes": rows, "together": crowded}))
         return
     print(
         f"\n{crowded['processes']} processes searching {crowded['rows']:,} rows: "

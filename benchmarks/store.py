@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -19,6 +17,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from machine import line, machine
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -131,11 +131,6 @@ def targets(lists: list[dict[str, Any]], curves: list[dict[str, Any]]) -> dict[s
     return {"10,000 runs listed in under 50 ms": page < 50, "100,000 points drawn in under 200 ms": draw < 200}
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were taken on."""
-    return {"cpus": len(os.sched_getaffinity(0)), "python": platform.python_version(), "system": platform.platform()}
-
-
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a Markdown table."""
     names = list(rows[0])
@@ -154,6 +149,7 @@ def main(arguments: list[str]) -> int:
     if said.json:
         print(json.dumps(found))
     else:
+        print(line(found["machine"]), end="\n\n")
         print(table(found["lists"]), table(found["curves"]), sep="\n\n", end="\n\n")
         for what, met in found["met"].items():
             print(f"{'yes' if met else 'NO '}  {what}")

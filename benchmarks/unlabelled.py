@@ -15,7 +15,6 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import random
 import statistics
 import sys
@@ -23,6 +22,8 @@ import tempfile
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
+
+from machine import line, machine
 
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 SETS = ("trec", "bbc", "tnews")
@@ -108,7 +109,7 @@ def one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
 
 
 def show(results: dict[str, Any]) -> None:
-    print("machine:", " ".join(f"{k}={v}" for k, v in results["machine"].items()))
+    print(line(results["machine"]))
     head = ("set", "labelled", "offered", "taken", "right", "plain", "with", "gain, points", "kept")
     print("{:8}{:>10}{:>9}{:>8}{:>8}{:>8}{:>8}{:>14}{:>7}".format(*head))
     for name, row in results["sets"].items():
@@ -159,9 +160,7 @@ def main() -> None:
     args = options()
     from modelnook.domain.errors import DataError
 
-    cores = len(os.sched_getaffinity(0))
-    machine = {"cpu": platform.machine(), "cores": cores, "python": platform.python_version()}
-    results: dict[str, Any] = {"machine": machine, "options": vars(args), "sets": {}, "refused": {}, "runs": []}
+    results: dict[str, Any] = {"machine": machine(), "options": vars(args), "sets": {}, "refused": {}, "runs": []}
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"MODELNOOK_HOME": home, "WANDB_MODE": "disabled"}
         for name in [args.data] if args.data else args.sets.split(","):

@@ -50,6 +50,8 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setenv("WANDB_SILENT", "true")
     monkeypatch.setenv("MODELNOOK_LANG", "en")
+    # Tests run beside each other: two that both take all cores slow each other many times over.
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
     # No process of a test outlives it; those of tests/jobs/test_warm.py do so on purpose.
     monkeypatch.setenv("MODELNOOK_WARM", "0")
     _move_hub_client(home, monkeypatch)
