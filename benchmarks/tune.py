@@ -11,9 +11,9 @@ Both search ``learning_rate`` and ``weight_decay`` with Optuna's TPE (same seed 
 trials of ``--epochs`` epochs; ours trains the default configuration first as well, and measures its gain on held-out
 rows: that is in its time. Theirs is given the same training and validation rows. Both times are those of whole
 processes, imports included; on a machine that does other work as well, ``cpu_s`` (of all threads and processes) says
-more than the wall's, with ``--threads 1``. ``overhead`` is what lies between the end of a trial's training loop and the beginning of
-the next one's (the median of them): loading, tokenising, saving, the study. Targets: a third of the wall time at most,
-the best within 0.5 points, overhead under 0.3 s.
+more than the wall's, with ``--threads 1``. ``overhead`` is what lies between the end of a trial's training loop and the
+beginning of the next one's (the median of them): loading, tokenising, saving, the study. Targets: a third of the wall
+time at most, the best within 0.5 points, overhead under 0.3 s.
 """
 
 from __future__ import annotations
