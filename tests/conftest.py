@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +30,15 @@ def absent(reason: str) -> NoReturn:
     """Skip, or fail where the real thing was asked for."""
     if REQUIRE_REAL:
         pytest.fail(f"{reason} (MODELNOOK_REQUIRE_REAL=1)")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
+
+
+def needed(module: str) -> Any:
+    """A module that tests of real weights need: without it they skip, or fail where the real thing was asked for."""
+    try:
+        return import_module(module)
+    except ImportError:
+        absent(f"needs the package {module}")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
+from shutil import which
 from typing import Any, Generic, TypeVar
 
 from modelnook.domain.errors import MissingPackage, unknown
@@ -27,7 +28,8 @@ class Entry:
 
     ``light`` is a second target for the declarative half, where the first one imports heavy packages.
     ``gpu`` marks what can't run on a CPU, ``alone`` a method that needs no base model. ``schemes`` are a quantizer's
-    values of ``to=``, ``gpu_schemes`` those of them that need a GPU.
+    values of ``to=``, ``gpu_schemes`` those of them that need a GPU; ``either`` are schemes with packages or programs
+    of which one must be there. ``tasks`` are the only ones that it does, where it doesn't do all.
     """
 
     target: str
@@ -39,11 +41,18 @@ class Entry:
     alone: bool = False
     schemes: tuple[str, ...] = ()
     gpu_schemes: tuple[str, ...] = ()
+    either: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    tasks: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The required packages that aren't installed."""
         return tuple(r for r in self.requires if not _installed(r))
+
+    def lacks(self, scheme: str) -> tuple[str, ...]:
+        """The packages or programs that a scheme needs one of, where none of them is there."""
+        names = dict(self.either).get(scheme, ())
+        return () if any(_installed(name) or which(name) for name in names) else names
 
 
 def _installed(name: str) -> bool:

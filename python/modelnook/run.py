@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ __all__ = ["Run", "RunList", "front_table", "trials_table"]
 
 AGAIN = 3
 """How often a wait goes on with a tuning whose process was killed; a fourth death is no accident."""
+
+LEAVING_S = 1.0
+"""Seconds after an interrupt in which a kernel may turn out to be restarting: that interrupts first, then ends it."""
 
 Listener = Callable[["Run"], None]
 
@@ -101,9 +105,10 @@ class Run:
         """Wait until it ends; ``on_update`` is called when something changed, about ``1 / every`` times a second.
 
         An interrupt asks the run to stop after its step and goes on waiting for the model; a second one stops the
-        waiting alone.
+        waiting alone, and so does a kernel that is being restarted or shut down.
 
         Raises:
+            KeyboardInterrupt: the kernel ends; the run goes on.
             ModelnookError: the run failed or crashed, as its record says.
             TimeoutError: it still runs after ``timeout`` seconds; it goes on.
         """
@@ -125,6 +130,8 @@ class Run:
                 if asked:
                     self.note = t("jobs.detached", run=self.id)
                     return self
+                if _leaving():
+                    raise
                 asked = True
                 self.note = t("jobs.stop_asked", run=self.id)
                 self._folder.request_stop()
@@ -303,6 +310,21 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {**self.record.to_dict(), "note": self.note}
+
+
+def _leaving() -> bool:
+    """Whether the interrupt was that of a kernel which ends: nobody asked the run to stop then."""
+    module: Any = sys.modules.get("IPython")
+    shell: Any = module.get_ipython() if module else None
+    if getattr(shell, "kernel", None) is None:
+        return False
+    end = time.monotonic() + LEAVING_S
+    try:
+        while not shell.exit_now and time.monotonic() < end:
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        pass
+    return bool(shell.exit_now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import huggingface_hub
 import pytest
 from tests.standins.hub import HubStandIn, safetensors
 
+import modelnook
 from modelnook.catalog import hub as hub_module
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.hub import HubSource
@@ -496,6 +497,22 @@ def test_what_the_client_itself_fetched_is_used(hub: HubStandIn) -> None:
     assert HubSource().fetch(TINY.at(theirs.name), quiet) == theirs
     assert HubSource().fetch(TINY, quiet) == theirs
     assert len(hub.seen("resolve")) == before
+
+
+def test_a_bare_name_never_leaves_the_machine(hub: HubStandIn, tmp_path: Path) -> None:
+    hub.add_repo("tiny", {"config.json": json.dumps(CONFIG), "model.safetensors": WEIGHTS})
+    for ask in (
+        lambda: modelnook.info("tinny"),
+        lambda: modelnook.predict("tiny", ["x"]),
+        lambda: modelnook.pull("our-secret-project@v2"),
+        lambda: modelnook.finetune("tiny", [{"text": "x", "label": "y"}], dry_run=True),
+    ):
+        with pytest.raises(NotFoundError):
+            ask()
+    assert not hub.requests
+    with pytest.raises(NotFoundError):
+        modelnook.info("alice/nothing")
+    assert hub.requests
 
 
 # -- added endpoints

@@ -17,6 +17,7 @@ from tests.catalog.team import PUBLISH, parcel, python, taken
 from modelnook import api
 from modelnook.catalog import shared_cache
 from modelnook.catalog.base import Query
+from modelnook.catalog.folder import describe
 from modelnook.catalog.search import resolve, source
 from modelnook.catalog.shared import SharedSource
 from modelnook.catalog.shared_layout import blob
@@ -31,6 +32,7 @@ from modelnook.domain.errors import (
 )
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelRef
+from modelnook.store import Store
 from modelnook.testing.sources import SourceSuite
 
 DAY = 24 * 3600
@@ -92,6 +94,16 @@ def test_a_version_is_a_number_and_an_alias_moves(team: SharedSource, tmp_path: 
     assert resolve("spam").ref == ModelRef("team", "spam", "2")
     assert "prod" in api.info("team:spam").summary
     assert json.loads((taken("team:spam@1") / "config.json").read_text())["mark"] == "a"
+
+
+def test_a_name_that_two_sources_have_is_noted(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m", "theirs"), quiet)
+    mine = tmp_path / "mine"
+    parcel(mine, "mine")
+    Store().models.add("spam", mine, describe(mine, ref="", id="spam", source="local"))
+    assert resolve("spam").ref == ModelRef("local", "spam", "1")
+    assert api.info("spam").summary.endswith("Found in local; team has one of that name too.")
+    assert "Found in" not in api.info("team:spam").summary
 
 
 def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path) -> None:

@@ -40,6 +40,23 @@ def safetensors(folder: str, texts: list[str]) -> Any:
     return found
 
 
+def gguf(folder: str, texts: list[str]) -> Any:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = f"{folder}/model.gguf"
+    params.n_ctx = 512
+    params.n_parallel = 1
+    params.cpuparams.n_threads = 2
+    server = xllamacpp.Server(params)
+    found = []
+    for text in texts:
+        messages = [{"role": "user", "content": text}]
+        said = server.handle_chat_completions({"messages": messages, "max_tokens": 12, "temperature": 0.0, "top_k": 1})
+        found.append(said["choices"][0]["message"]["content"].strip())
+    return found
+
+
 def image(folder: str, files: list[str]) -> Any:
     import onnxruntime
     from PIL import Image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import modelnook
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.finetune.lengths import Lengths, measure_lengths
 from modelnook.finetune.plan import choose_method, plan
@@ -132,6 +134,22 @@ def test_texts_that_the_vocabulary_cannot_read(tmp_path: Path) -> None:
         made(lengths=none)
     assert caught.value.code == "train.unknown_tokens"
     assert "Chinese" in caught.value.hint
+
+
+@pytest.mark.real
+def test_minilm_reads_no_chinese_and_that_is_said_before_training(minilm: Path, shared_data: Path) -> None:
+    """A quarter of the characters of real hotel reviews are in its vocabulary."""
+    with next((shared_data / "chnsenticorp-htl").glob("*.csv")).open(encoding="utf-8") as file:
+        rows = [{"text": row["review"], "label": row["label"]} for row in csv.DictReader(file)][::20]
+    with pytest.raises(DataError, match=r"^[5-9]\d% of the texts' tokens are unknown") as caught:
+        modelnook.finetune(str(minilm), rows)
+    assert caught.value.code == "train.unknown_tokens"
+    [run] = modelnook.runs()
+    assert (run.state, run.folder.series.total()) == ("failed", 0), "before the first step"
+    english = "we have stayed here for three nights, the room was clean and everybody was kind and helpful to us, "
+    mixed = [{**row, "text": english * 3 + row["text"][:40]} for row in rows]
+    said = modelnook.finetune(str(minilm), mixed, dry_run=True).warnings
+    assert [w for w in said if "unknown to this model's vocabulary" in str(w)]
 
 
 def test_lengths_count_special_tokens_and_survive_odd_values(tmp_path: Path) -> None:

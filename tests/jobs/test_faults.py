@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,12 @@ from typing import Any
 import pytest
 
 import modelnook as mn
+from modelnook import cards, rpc
+from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ConflictError, ModelnookError
+from modelnook.live import bundle
 from modelnook.run import Run
+from modelnook.settings import save
 from modelnook.store import Store
 
 from .conftest import table
@@ -117,24 +124,30 @@ def test_of_two_resumes_one_wins(tiny: str) -> None:
 
 
 def test_a_frozen_job_still_runs(tiny: str) -> None:
-    run = started(tiny)
+    run = started(tiny, epochs=30)
     pid = run.record.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        # Two minutes of silence, said rather than waited for.
+        # Longer than between two signs of life; the two minutes after which they count are said, not waited for.
         old = time.time() - 130
-        for file in (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat"):
-            if file.exists():
-                os.utime(file, (old, old))
-        assert run.state == "running"
+        files = (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat")
+        until(lambda: _state(pid) == "T")
+        for file in files:
+            os.utime(file, (old, old))
+        time.sleep(3)
+        assert {file.stat().st_mtime for file in files} == {old}, "it does nothing"
+        assert (run.state, mn.runs(query="long")[0].state) == ("running", "running")
         with pytest.raises(ConflictError):
             run.resume(background=True)
     finally:
         os.kill(pid, signal.SIGCONT)
-    run.stop()
-    run.wait(timeout=300)
-    assert run.state == "stopped"
+    assert run.wait(timeout=300).state == "finished"
+    assert run.folder.lease.epoch() == 1, "the same worker"
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_the_job_outlives_the_kernel(tiny: str, tmp_path: Path) -> None:
@@ -236,8 +249,54 @@ def test_a_token_is_in_nothing_that_a_run_writes(tiny: str, monkeypatch: pytest.
     for name in ("HF_TOKEN", "WANDB_API_KEY", "MY_HUB_TOKEN"):
         monkeypatch.setenv(name, canary)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    save(sources=[{"name": "ours", "url": "http://127.0.0.1:9", "kind": "hub", "token_env": "MY_HUB_TOKEN"}])
     run = mn.finetune(tiny, table(48), name="canary", epochs=1)
     assert run.state == "finished"
-    run.code()
+    told = {method: rpc.call(method, {"run": run.id}) for method in ("run", "history", "log")}
+    told |= {method: rpc.call(method, {}) for method in ("runs", "list", "settings", "sources")}
+    assert "ours" in json.dumps(told["sources"])
+    said = [run.code(), *bundle(run).values(), *map(str, run.folder.events()), json.dumps(told)]
+    for text in said:
+        assert text
+        assert canary not in text
     for file in (p for p in Store().home.rglob("*") if p.is_file()):
         assert canary.encode() not in file.read_bytes(), file
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home of a few megabytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(place)], check=False).returncode:
+        pytest.skip("may not mount a tmpfs here")
+    monkeypatch.setenv("MODELNOOK_HOME", str(place / "home"))
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def test_a_full_disk_fails_a_job_which_goes_on_when_there_is_room(small_disk: Path, tiny: str) -> None:
+    shutil.copytree(tiny, copy := small_disk / "copy")
+    Store().models.add("base", copy, describe(copy, ref="", id="base", source="local"))
+    run = started("base", epochs=60)
+    until(lambda: has_checkpoint(run))
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    with pytest.raises(ModelnookError, match="no room left on the disk") as caught:
+        run.wait(timeout=300)
+    assert (run.state, caught.value.code) == ("failed", "store.disk_full")
+    assert shutil.disk_usage(small_disk).free < 100_000, "still full"
+    assert mn.runs()[0].state == "failed"
+    assert "no room left" in cards.text(run)
+    before = int(run.history()["step"].max())
+    weights = [Path(mn.info("base").path or ""), Path(tiny)]
+    assert len({(folder / "model.safetensors").read_bytes() for folder in weights}) == 1
+    filler.unlink()
+    resumed = mn.resume(run.id)
+    assert resumed.state == "finished"
+    steps = resumed.history()["step"]
+    assert steps.is_unique
+    assert steps.max() > before
+    assert len(mn.predict(resumed.model, ["hello"])) == 1

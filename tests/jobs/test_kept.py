@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import needed
 from tests.jobs.conftest import table
 from tests.jobs.test_table import table as loans
 
@@ -15,7 +16,7 @@ from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.verbs import parse, split
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("sklearn")
+needed("sklearn")
 
 
 def test_words_as_the_model(rows: list[dict[str, Any]]) -> None:

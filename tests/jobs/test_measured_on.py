@@ -35,6 +35,17 @@ def test_rows_are_counted_as_scored_and_trained_ones_are_told(tiny: str, rows: l
     assert (beside.data["rows"], bool(beside.note)) == (held, True)
     assert f"on {held} rows · used while choosing" in cards.text(beside).splitlines()[0]
 
+    small = mn.quantize("good", backend="torchao", max_drop=1.0)
+    assert (small.report["data"], small.report["rows"], small.report["labels_used"]) == ("validation", held, True)
+
+    # Run All once more.
+    known = len(mn.runs())
+    judged = mn.evaluate("good")
+    assert mn.evaluate("good").run == judged.run
+    assert mn.quantize("good", backend="torchao", max_drop=1.0).id == small.id
+    assert mn.compare("spam", "good").run == beside.run
+    assert len(mn.runs()) == known
+
 
 def test_new_rows_are_no_reason_to_warn(tiny: str, rows: list[dict[str, Any]]) -> None:
     mn.finetune(tiny, rows, name="spam", epochs=1, track="none")

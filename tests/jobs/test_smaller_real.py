@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.snapshot import load_snapshot
@@ -32,7 +33,7 @@ def folder(name: str) -> Path:
 
 
 def test_minilm_is_a_sixth_of_its_bytes_or_half_of_its_layers(news: list[dict[str, Any]], here: None) -> None:
-    pytest.importorskip("onnxruntime")
+    needed("onnxruntime")
     recipe = mn.runs(kind="finetune")[0].folder.recipe()
     assert recipe is not None
     assert recipe.data is not None

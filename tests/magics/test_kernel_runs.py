@@ -1,13 +1,19 @@
-"""Training from a cell of a real kernel: the card at the end, an interrupt, Run All twice, an error that stops it."""
+"""Training from a cell of a real kernel: the card at the end, an interrupt, a restart, Run All twice, an error.
+
+A token is in the kernel's environment, and in nothing that the kernel sends: outputs, the widget's state, errors.
+"""
 
 from __future__ import annotations
 
 import time
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from modelnook.store import Store
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -18,10 +24,10 @@ sys.path.insert(0, {str(ROOT / "python")!r})
 %load_ext modelnook
 from pathlib import Path
 from modelnook.testing.models import tiny_model, tiny_rows
-base = str(tiny_model(Path("tiny").resolve()))
+base = str(Path("tiny").resolve())
 train = tiny_rows(64)
-'torch' in sys.modules
 """
+CANARY = "hf_canary0123456789abcdefghijklmnopqrs"
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +42,12 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "MODELNOOK_HOME": str(folder / "home"),
         "MODELNOOK_OFFLINE": "1",
         "WANDB_MODE": "disabled",
+        "WANDB_API_KEY": CANARY,
+        "HF_TOKEN": CANARY,
     }
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=environment)
     client.manager = manager
-    said(client, SETUP)
+    said(client, SETUP + "tiny_model(Path(base))")
     yield client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
@@ -50,6 +58,7 @@ def said(client: Any, code: str, timeout: float = 180) -> tuple[dict[str, Any], 
     found: list[dict[str, Any]] = []
 
     def hook(message: dict[str, Any]) -> None:
+        assert CANARY not in repr(message)
         kind, content = message["msg_type"], message["content"]
         if kind == "update_display_data":
             mine = content["transient"]["display_id"]
@@ -115,3 +124,32 @@ def test_a_run_that_fails_says_why_and_fails_the_cell(kernel: Any) -> None:
     assert found[-1]["kind"] == "error"
     assert "Traceback" not in "".join(found[-1]["traceback"])
     assert len(found[-1]["traceback"]) == 2
+
+
+def test_a_run_outlives_a_restart_and_the_same_cell_joins_it(kernel: Any) -> None:
+    _, found = said(kernel, "from modelnook.settings import home\nstr(home())")
+    store = Store(Path(literal_eval(found[0]["data"]["text/plain"])))
+
+    def now() -> Any:
+        [record] = [r for r in store.index.runs(limit=9) if r.name == "survivor"] or [None]
+        return record and store.run(record.id).seen()
+
+    cell = "%model finetune {base} --data train --epochs 300 --name survivor -o run"
+    kernel.execute(cell)
+    end = time.monotonic() + 120
+    while not ((record := now()) and (record.progress or {}).get("step", 0) > 3):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    kernel.manager.restart_kernel()
+    kernel.wait_for_ready(timeout=60)
+    said(kernel, SETUP)
+    _, found = said(kernel, "%model runs --limit 1")
+    [line] = [line for line in found[0]["data"]["text/plain"].splitlines() if record.id in line]
+    assert "survivor" in line
+    assert "running" in line
+    assert now().pid == record.pid
+    reply, found = said(kernel, cell)
+    assert reply["status"] == "ok", reply
+    assert "local:survivor@1" in found[0]["data"]["text/plain"]
+    _, found = said(kernel, "run.id, run.state")
+    assert literal_eval(found[0]["data"]["text/plain"]) == (record.id, "finished")

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.conftest import needed
 
 from modelnook.measure import baselines as room
 from modelnook.measure.baselines import baselines, unspaced
@@ -17,7 +18,7 @@ SPEC = TextClassification()
 
 
 def test_words_that_tell_the_class_are_found() -> None:
-    pytest.importorskip("sklearn")
+    needed("sklearn")
     train, evaluation = tiny_rows(120), tiny_rows(60, seed=1)
     found = baselines(SPEC, train, evaluation, ["ham", "spam"])
     assert found["majority"]["accuracy"] == 0.5
@@ -39,7 +40,7 @@ def test_without_training_rows_there_is_only_a_majority() -> None:
 
 
 def test_classes_that_training_never_saw() -> None:
-    pytest.importorskip("sklearn")
+    needed("sklearn")
     train = {"text": ["good day", "bad day"] * 8, "label": ["a", "b"] * 8}
     evaluation = {"text": ["good day", "odd day"], "label": ["a", "c"]}
     found = baselines(SPEC, train, evaluation, ["a", "b", "c"])
@@ -47,7 +48,7 @@ def test_classes_that_training_never_saw() -> None:
 
 
 def test_texts_without_a_word() -> None:
-    pytest.importorskip("sklearn")
+    needed("sklearn")
     train = {"text": ["!", "?", None, ""] * 4, "label": ["a", "b", "a", "b"] * 4}
     assert set(baselines(SPEC, train, train, ["a", "b"])) == {"majority"}
 
@@ -63,7 +64,7 @@ def test_scripts_without_spaces_are_told_apart() -> None:
 
 
 def test_many_rows_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("sklearn")
+    needed("sklearn")
     monkeypatch.setattr(room, "MOST_ROWS", 50)
     found = baselines(SPEC, tiny_rows(500), tiny_rows(50, seed=4), ["ham", "spam"])
     assert found["tfidf"]["accuracy"] > 0.9
@@ -71,7 +72,7 @@ def test_many_rows_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.real
 def test_chinese_reviews_are_read_by_their_characters(shared_data: Path) -> None:
-    pytest.importorskip("sklearn")
+    needed("sklearn")
     file = shared_data / "chnsenticorp-htl" / "ChnSentiCorp_htl_all.csv"
     with file.open(encoding="utf-8-sig", newline="") as stream:
         rows = [(row["review"], row["label"]) for row in csv.DictReader(stream)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 from modelnook.measure import label_issues as room
 from modelnook.measure.label_issues import confident, label_issues
@@ -15,7 +16,7 @@ from modelnook.tasks.text_classification import TextClassification
 from modelnook.tasks.text_regression import TextRegression
 from modelnook.testing.models import tiny_rows
 
-pytest.importorskip("sklearn")
+needed("sklearn")
 
 SPEC = TextClassification()
 

@@ -88,17 +88,18 @@ def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     import torch
 
-    from modelnook.quantize.onnx import _export
-    from modelnook.runtime.transformers import load_trained
-    from modelnook.testing.trained import trained_model
+    from modelnook.convert.onnx import program
+    from modelnook.convert.trace import Traced
+    from modelnook.quantize.trace import NEXT, UNTRACEABLE
+    from modelnook.testing.models import tiny_model
 
-    _, model, tokenizer = load_trained(trained_model(tmp_path / "source"), TASK)
+    traced = Traced(tiny_model(tmp_path / "source", ("ham", "spam")), TASK, [])
 
     class Odd(torch.nn.Module):
         def forward(self, states: torch.Tensor) -> torch.Tensor:
             square = states[:, :2, :2]
             return states[:, 0] + torch.linalg.eigvals(square).real.sum(dim=-1, keepdim=True)
 
-    model.bert.pooler = Odd()
+    traced.model.bert.pooler = Odd()
     with pytest.raises(UnsupportedError, match="linalg_eig"):
-        _export(model, tokenizer, tmp_path / "source", pairs=False)
+        program(traced, UNTRACEABLE, path=tmp_path, next=NEXT)

@@ -11,7 +11,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes
-from modelnook.testing.models import tiny_rows
+from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
 from modelnook.testing.quantizers import QuantizerSuite
 
 pytestmark = pytest.mark.slow
@@ -32,6 +32,23 @@ class TestBitsAndBytes(Installed):
     name = "bitsandbytes"
     package = "bitsandbytes"
     also = ("int4",)
+
+
+class TestGguf(Installed):
+    name = "gguf"
+    package = "convert_hf_to_gguf"
+    scheme = "q8_0"
+    task = "text-generation"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tiny_writer(tmp_path_factory.mktemp("quantizer") / "source", tokenizer=tiny_sentencepiece())
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def texts(cls) -> list[Any]:
+        return [{"text": text} for text in tiny_rows(24, seed=3)["text"]]
 
 
 class TestOnnx(Installed):

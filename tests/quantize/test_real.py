@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 from modelnook.domain.recipe import Recipe
 from modelnook.measure.probe import Probe, measure
@@ -45,7 +46,7 @@ def trained(minilm: Path, news: Any, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def int8(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as int8 on ONNX Runtime, one scale a channel."""
-    pytest.importorskip("onnxruntime")
+    needed("onnxruntime")
     out = tmp_path_factory.mktemp("int8") / "model"
     options = {"task": TASK, "calibration": [], "emit": lambda event: None}
     QUANTIZERS.load("onnx")().quantize(trained, out, "int8", per_channel=True, **options)
@@ -87,7 +88,7 @@ def test_the_layers_fold_into_one_line(trained: Path) -> None:
 
 
 def test_auto_measures_and_picks(trained: Path, news: Any, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
+    needed("onnxruntime")
 
     def probe(path: Path, rows: list[str]) -> Probe:
         return measure(path, rows, seconds=0.5)
@@ -120,7 +121,7 @@ def test_a_layer_whose_weights_have_outliers_is_refused_or_stays_within_the_drop
 
     from modelnook.domain.errors import RefusedError
 
-    pytest.importorskip("onnxruntime")
+    needed("onnxruntime")
     from safetensors.torch import load_file, save_file
 
     hard = tmp_path / "hard"

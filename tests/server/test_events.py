@@ -191,6 +191,10 @@ async def test_wrong_arguments(call, params, status, word):
     assert word in error["message"] + error["hint"]
 
 
+def test_nobody_waits_longer_than_the_contract_says():
+    assert [Wish.read(wait=wait).wait for wait in (0, 24.5, 25, 26, float("inf"))] == [0, 24.5, 25, 25, 25]
+
+
 async def test_waiting_does_not_keep_an_idle_server_alive(call, jp_serverapp):
     settings = jp_serverapp.web_app.settings
     await call("runs")

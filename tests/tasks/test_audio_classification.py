@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.inputs import inputs
@@ -25,7 +26,7 @@ from modelnook.testing.tasks import TaskSuite
 
 from .media import digits, records, scripted
 
-soundfile = pytest.importorskip("soundfile")
+soundfile = needed("soundfile")
 AUDIO = Columns.of(audio="audio")
 
 

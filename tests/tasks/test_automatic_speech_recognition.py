@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.sounds import write
@@ -21,7 +22,7 @@ from modelnook.testing.tasks import TaskSuite
 
 from .media import digits, records, scripted
 
-pytest.importorskip("soundfile")
+needed("soundfile")
 NAME = "automatic-speech-recognition"
 spec = AutomaticSpeechRecognition()
 
@@ -65,7 +66,7 @@ class TestWriter(_Suite):
 
 
 def test_error_rates_are_those_of_jiwer() -> None:
-    jiwer = pytest.importorskip("jiwer")
+    jiwer = needed("jiwer")
     rng = random.Random(0)
     words = "the cat sat on a mat today 你 好".split()
     truth = [" ".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(80)]
@@ -155,7 +156,7 @@ def test_the_whole_way(make: Any, epochs: int, rate: float, tmp_path: Path) -> N
 @pytest.mark.usefixtures("_one_thread")
 @pytest.mark.parametrize(("make", "epochs", "rate"), [(tiny_audio_model, 40, 3e-3), (tiny_whisper, 14, 5e-3)])
 def test_the_script_gives_about_the_same_metrics(make: Any, epochs: int, rate: float, tmp_path: Path) -> None:
-    pytest.importorskip("jiwer")
+    needed("jiwer")
     rows, base = records(spoken(120)), str(make(tmp_path / "base"))
     run = mn.finetune(base, rows, name="tones", task=NAME, epochs=epochs, learning_rate=rate)
     theirs = scripted(run.code(), tmp_path)
@@ -167,7 +168,7 @@ def test_the_script_gives_about_the_same_metrics(make: Any, epochs: int, rate: f
 @pytest.mark.usefixtures("_one_thread")
 @pytest.mark.parametrize("make", [tiny_audio_model, tiny_whisper])
 def test_the_script_of_lora_makes_a_model(make: Any, tmp_path: Path) -> None:
-    pytest.importorskip("jiwer")
+    needed("jiwer")
     rows, base = records(spoken(40)), str(make(tmp_path / "base"))
     run = mn.finetune(base, rows, name="tones", task=NAME, method="lora", epochs=1)
     assert set(scripted(run.code(), tmp_path)) == set(run.metrics)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.images import decode, write
@@ -25,7 +26,7 @@ from modelnook.testing.tasks import TaskSuite
 
 from .media import records, scripted
 
-Image = pytest.importorskip("PIL.Image")
+Image = needed("PIL.Image")
 IMAGE = Columns.of(image="image")
 
 
@@ -94,7 +95,7 @@ def test_predict_takes_one_or_many_of_any_form(picture: Any, tmp_path: Path) -> 
 
 
 def test_what_datasets_gives_is_read(picture: Any) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = needed("datasets")
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
     table = datasets.Dataset.from_dict({"image": [Image.fromarray(picture)] * 2, "label": [0, 1]}, features=features)
     rows = encoded(read(table), IMAGE)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import modelnook as mn
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 from modelnook.messages import LANGUAGES, room
 from modelnook.tasks.labels import label_name, positive
@@ -144,6 +146,27 @@ def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError) as caught:
         task().load(str(folder))
     assert caught.value.code == "task.pickle"
+
+
+@pytest.mark.parametrize("kind", ["bert", "own"])
+def test_code_that_a_folder_brings_is_not_run(tmp_path: Path, kind: str) -> None:
+    folder = tiny_model(tmp_path / "m", ("ham", "spam"))
+    ours = {"config.json": {"AutoConfig": "own.Own", "AutoModelForSequenceClassification": "own.Own"}}
+    for name, classes in {**ours, "tokenizer_config.json": {"AutoTokenizer": ["own.Own", "own.Own"]}}.items():
+        said = json.loads((folder / name).read_text())
+        said |= {"auto_map": classes} | ({"model_type": kind} if name in ours else {})
+        (folder / name).write_text(json.dumps(said))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    assert [risk.code for risk in mn.info(str(folder)).risks] == ["remote_code"]
+    if kind == "bert":
+        assert mn.predict(str(folder), ["free money"])["label"][0] in ("ham", "spam")
+        assert mn.finetune(str(folder), tiny_rows(32), dry_run=True).rows
+    else:
+        for ask in (lambda: mn.predict(str(folder), ["x"]), lambda: task().load(str(folder))):
+            with pytest.raises(UnsupportedError):
+                ask()
+    assert not (tmp_path / "ran").exists()
+    assert not [name for name in sys.modules if "transformers_modules" in name]
 
 
 def test_an_architecture_without_the_head_is_refused(tmp_path: Path) -> None:

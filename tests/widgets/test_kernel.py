@@ -11,14 +11,8 @@ from typing import Any
 import pytest
 from tests.conftest import absent
 
-import modelnook
-
-STATIC = Path(modelnook.__file__).parent / "static"
 ROOT = Path(__file__).parents[2]
-pytestmark = [
-    pytest.mark.skipif(not (STATIC / "widget.js").exists(), reason="the front end isn't built: jlpm build"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 
 COLAB = ROOT / ".venv-colab"
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.live.conftest import FakeRun
 
-import modelnook
 from modelnook import api, rpc
 from modelnook.domain.errors import NotFoundError
 from modelnook.rpc import Method
-from modelnook.widgets.screen import WidgetScreen, answers_now
-
-STATIC = Path(modelnook.__file__).parent / "static"
-pytestmark = pytest.mark.skipif(not (STATIC / "widget.js").exists(), reason="the front end isn't built: jlpm build")
 
 
 @pytest.fixture
@@ -104,11 +98,15 @@ def odd(*many: int, extra: str | None = "kept") -> dict[str, Any]:
 
 
 def test_outside_a_kernel_nothing_answers_now() -> None:
+    from modelnook.widgets.screen import answers_now
+
     assert not answers_now()
 
 
 def test_a_waiting_cell_pushes_and_then_leaves_a_static_card(sent: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     import IPython.display
+
+    from modelnook.widgets.screen import WidgetScreen
 
     shown: list[tuple[str, dict[str, Any], str]] = []
     for name in ("display", "update_display"):

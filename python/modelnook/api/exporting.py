@@ -34,7 +34,7 @@ def export(
     """Write a model as a folder that other tools load by themselves, and check that it answers the same.
 
     Args:
-        to: the format: ``onnx`` or ``safetensors``.
+        to: the format: ``gguf``, ``onnx``, ``openvino`` or ``safetensors``.
         data: rows to compare on; without them the validation rows of the run that made the model, else texts of its
             own card and of everyday.
         overwrite: replace what is at ``path``: an earlier export as a whole, of any other folder same-named files.

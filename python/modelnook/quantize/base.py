@@ -28,6 +28,9 @@ class Quantizer(ABC):
     seconds: ClassVar[float] = 5.0
     """What an attempt takes to make for a model of 100 MB on two cores, without measuring it."""
 
+    again: ClassVar[bool] = False
+    """Whether a base that is there as a GGUF file alone is taken, and quantized once more."""
+
     @abstractmethod
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """Option sets from fastest to most careful, e.g. ``[{}, {"per_channel": True}]``."""

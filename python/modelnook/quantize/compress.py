@@ -26,9 +26,10 @@ from modelnook.domain.table import jsonable
 from modelnook.measure.judge import Judge
 from modelnook.measure.probe import Probe
 from modelnook.messages import t
-from modelnook.quantize import AUTO, ways
+from modelnook.quantize import AUTO, QUANTIZERS, ways
 from modelnook.quantize.candidates import Measure, Search, Trial
 from modelnook.quantize.folder import refuse_quantized
+from modelnook.runtime.folder import quantized
 from modelnook.tasks import TASKS
 from modelnook.tasks.base import Columns
 
@@ -86,8 +87,11 @@ def compress(
         DataError: no rows, or labels that the model doesn't know.
         StoreError: the disk is full.
     """
-    refuse_quantized(source)
-    candidates = ways(backend, scheme)
+    candidates = ways(backend, scheme, task_name)
+    if quantized(source):
+        # Those that quantize a GGUF file once more, if any.
+        candidates = [way for way in candidates if QUANTIZERS.load(way[0]).again]
+        refuse_quantized(source, again=bool(candidates))
     spec = TASKS.load(task_name, light=True)()
     columns = _sample(rows)
     asked = spec.as_rows(columns)

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
+from modelnook.convert.trace import feeds
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.quantize.pytorch import save
-from modelnook.quantize.trace import feeds
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
 from modelnook.runtime.transformers import load_trained

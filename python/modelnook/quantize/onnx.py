@@ -1,10 +1,5 @@
 """int8 on ONNX Runtime, through ``transformers.exporters``: traced once, quantized once for each attempt.
 
-The graph is exported with plain attention and without the exporter's own fusions: ONNX Runtime joins what pays while it
-loads the program, and its joined LayerNorm and GELU kernels for the CPU are slower than the plain ones (see
-``modelnook.runtime.onnx.DISABLED``). Measured on MiniLM, 2 cores, batch 32: 1,000 rows/s with ``ort_fusions="cpu"``,
-1,700 without (benchmarks/quantize.py).
-
 Weights and embeddings become int8; activations are quantized for each batch as it runs. One scale for a whole batch
 means that a row's output depends, in its last digits, on the rows beside it.
 """
@@ -15,21 +10,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-import onnx_ir
-
+from modelnook.convert.onnx import FILE, program, save
+from modelnook.convert.trace import Traced
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
 from modelnook.quantize.sensitivity import worst
-from modelnook.quantize.trace import Traced, prepared, sample_inputs, tracing
+from modelnook.quantize.trace import NEXT, UNTRACEABLE, prepared
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import mute_telemetry, silence
 
 __all__ = ["OnnxQuantizer", "saturates"]
 
 KEPT_SHARES = (0.25, 0.5)
-# Protobuf holds 2 GB; above this the weights go into a file beside the program.
-ONE_FILE = 1_900_000_000
 # What int8 pays for: products of matrices, and the embeddings' bytes. Everything else static would only lose digits.
 STATIC_OPS = ["MatMul", "Gemm", "Gather"]
 # Products of two activations (attention) stay in floats: their ranges differ most from text to text.
@@ -73,37 +66,24 @@ class OnnxQuantizer(Quantizer):
         small = _shrink(self._program, per_channel=bool(options.get("per_channel")), exclude=exclude, rows=rows)
         emit(Progress("saving"))
         with staged(target) as folder:
-            write_tokenizer(source, folder, model.tokenizer)
+            write_tokenizer(source, folder, model.processor)
             write_config(source, folder, self.name, scheme, options)
-            _save(small, folder / "model.onnx")
+            save(small, folder / FILE)
 
     def _traced(self, source: Path, task: str, rows: list[Any]) -> Traced:
         model = prepared(self._model, source, task, rows)
         if model is not self._model:
-            self._program = _program(model.module, model.inputs, source, model.architecture)
+            self._program = program(model, UNTRACEABLE, path=source, next=NEXT)
             self._model = model
         return model
 
     def _kept(self, model: Traced, texts: list[Any], share: float) -> list[str]:
         if not share or not texts:
             return []
-        layers = set(worst(model.heavy, model.model, model.tokenizer, texts, max_length(model.source), share=share))
+        layers = set(worst(model.heavy, model.model, model.processor, texts, max_length(model.source), share=share))
         # What the task made of the model for tracing may hold it as its own part.
         layers |= {f"model.{name}" for name in layers}
         return [node.name for node in self._program.graph if node.name and _module(node) in layers]
-
-
-def _export(model: Any, tokenizer: Any, source: Path, pairs: bool) -> Any:
-    return _program(model, sample_inputs(tokenizer, source, pairs), source, type(model).__name__)
-
-
-def _program(module: Any, inputs: dict[str, Any], source: Path, architecture: str) -> Any:
-    with tracing(source, architecture, "torchao"):
-        # Imported here: it pulls in torchao where that is installed, which complains about missing CUDA kernels.
-        from transformers.exporters.configs import OnnxConfig
-        from transformers.exporters.exporter_onnx import OnnxExporter
-
-        return OnnxExporter().export(module, dict(inputs), config=OnnxConfig(dynamic=True)).program
 
 
 def _shrink(program: Any, *, per_channel: bool, exclude: list[str], rows: list[dict[str, Any]] | None) -> Any:
@@ -146,8 +126,3 @@ def _module(node: Any) -> str:
     # The exporter records each node's way through the modules: ['', 'bert', …, 'bert.….query', 'linear'].
     scopes = re.findall(r"'([^']*)'", node.metadata_props.get("pkg.torch.onnx.name_scopes", ""))
     return scopes[-2] if len(scopes) > 1 and node.op_type in ("MatMul", "Gemm") else ""
-
-
-def _save(program: Any, path: Path) -> None:
-    size = sum(v.const_value.nbytes for v in program.graph.initializers.values() if v.const_value is not None)
-    onnx_ir.save(program, str(path), external_data=f"{path.name}.data" if size > ONE_FILE else None)

@@ -16,19 +16,20 @@ from typing import Any
 
 import torch
 
+from modelnook.convert.openvino import FILE, program, save
+from modelnook.convert.trace import Traced
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
 from modelnook.quantize.sensitivity import worst
-from modelnook.quantize.trace import Traced, prepared, tracing
+from modelnook.quantize.trace import NEXT, UNTRACEABLE, prepared
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, mute_telemetry, silence
+from modelnook.runtime.silence import mute_telemetry, silence
 
 mute_telemetry()
 _kind = logging.getLoggerClass()
 
 import nncf  # noqa: E402
-import openvino  # noqa: E402
 
 # NNCF makes its own class that of every later logger in the process.
 logging.setLoggerClass(_kind)
@@ -39,7 +40,6 @@ KEPT_SHARE = 0.25
 # The share of int4 weights' layers when the most sensitive ones are int8.
 FOUR_BIT_SHARE = 0.6
 GROUPS = (64, 32, 16)
-PROGRAM = "openvino_model.xml"
 
 
 class OpenVinoQuantizer(Quantizer):
@@ -78,29 +78,21 @@ class OpenVinoQuantizer(Quantizer):
         emit(Progress("quantizing"))
         model = prepared(self._model, source, task, calibration)
         if model is not self._model:
-            self._program = _export(model)
+            self._program = program(model, UNTRACEABLE, path=source, next=NEXT)
             self._model = model
         keep = self._kept(model, calibration, options.get("keep", 0.0))
         small = _shrink(self._program, model, scheme, calibration, keep, options)
         emit(Progress("saving"))
         with staged(target) as folder:
-            write_tokenizer(source, folder, model.tokenizer)
+            write_tokenizer(source, folder, model.processor)
             write_config(source, folder, self.name, scheme, options)
-            _save(small, folder / PROGRAM)
+            save(small, folder / FILE)
 
     def _kept(self, model: Traced, rows: list[Any], share: float) -> list[str]:
         if not share or not rows:
             return []
-        names = worst(model.heavy, model.model, model.tokenizer, rows, max_length(model.source), share=share)
+        names = worst(model.heavy, model.model, model.processor, rows, max_length(model.source), share=share)
         return _nodes(self._program, [model.model.get_submodule(name).weight for name in names])
-
-
-def _export(model: Traced) -> Any:
-    with tracing(model.source, model.architecture, "torchao"):
-        from transformers.exporters.configs import OpenVINOConfig
-        from transformers.exporters.exporter_openvino import OpenVINOExporter
-
-        return OpenVINOExporter().export(model.module, dict(model.inputs), config=OpenVINOConfig(dynamic=True)).program
 
 
 def _shrink(program: Any, model: Traced, scheme: str, rows: list[Any], keep: list[str], options: dict[str, Any]) -> Any:
@@ -132,14 +124,6 @@ def _shrink(program: Any, model: Traced, scheme: str, rows: list[Any], keep: lis
             config = NNCFQuantizationConfig(ignored_scope=scope, subset_size=len(rows))
             feeds = model.feeds(rows)
         return NNCFOpenVINOQuantizer(config, feeds).quantize(program.clone(), model.inputs, ExportFormat.OPENVINO)
-
-
-def _save(program: Any, path: Path) -> None:
-    try:
-        openvino.save_model(program, str(path), compress_to_fp16=False)
-    except RuntimeError as error:
-        # A full disk is no error of the system's here, but one of the library's.
-        raise OSError(first_line(error)) from error
 
 
 @contextmanager

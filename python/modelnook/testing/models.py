@@ -14,6 +14,7 @@ __all__ = [
     "tiny_pairs",
     "tiny_prompts",
     "tiny_rows",
+    "tiny_sentencepiece",
     "tiny_tagged",
     "tiny_tokenizer",
     "tiny_translator",
@@ -95,6 +96,35 @@ def tiny_model(
     return folder
 
 
+def tiny_sentencepiece(max_length: int = 64) -> Any:
+    """A tokenizer of Llama's kind, which llama.cpp reads: characters, and bytes for those that it doesn't have."""
+    from tokenizers import Tokenizer, decoders, normalizers
+    from tokenizers.models import BPE
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    single = string.ascii_letters + string.digits + string.punctuation
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *single]
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(BPE(vocabulary, [], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", vocabulary["<s>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=max_length,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<unk>",
+        chat_template="{% for m in messages %}{{ m['role'] }} {{ m['content'] }}</s>{% endfor %}",
+    )
+
+
 CHAT = (
     "{% for m in messages %}{% if m['role'] == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}"
     "[CLS]{{ m['role'] }} {{ m['content'] }}[SEP]{% endfor %}{% if add_generation_prompt %}[CLS]assistant {% endif %}"
@@ -102,20 +132,26 @@ CHAT = (
 """A chat template in the tokens of :func:`tiny_tokenizer`: a turn ends with ``[SEP]``, the end of text."""
 
 
-def tiny_writer(folder: Path, *, chat: bool = False, hidden: int = 32, layers: int = 2, seed: int = 0) -> Path:
+def tiny_writer(
+    folder: Path, *, chat: bool = False, hidden: int = 32, layers: int = 2, seed: int = 0, tokenizer: Any = None
+) -> Path:
     """Write a random Llama to ``folder``, with a chat template where ``chat``. Gives the folder.
 
     It learns :func:`tiny_prompts` in some hundred steps.
+
+    Args:
+        tokenizer: another than :func:`tiny_tokenizer`'s, as it is.
     """
     import torch
     from tokenizers.processors import TemplateProcessing
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging
 
-    tokenizer = tiny_tokenizer((*WORDS, "assistant", "user", "system"))
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
-    tokenizer.eos_token = "[SEP]"
-    tokenizer.chat_template = CHAT if chat else None
+    if tokenizer is None:
+        tokenizer = tiny_tokenizer((*WORDS, "assistant", "user", "system"))
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+        tokenizer.eos_token = "[SEP]"
+        tokenizer.chat_template = CHAT if chat else None
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -125,7 +161,7 @@ def tiny_writer(folder: Path, *, chat: bool = False, hidden: int = 32, layers: i
         intermediate_size=2 * hidden,
         max_position_embeddings=64,
         pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
+        bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,
     )

@@ -27,7 +27,7 @@ print(json.dumps({"hex": outputs.tobytes().hex(), "modules": sorted(sys.modules)
 """
 
 
-def outputs_elsewhere(folder: Path, texts: list[str]) -> tuple[bytes, set[str]]:
+def outputs_elsewhere(folder: Path, texts: list[Any]) -> tuple[bytes, set[str]]:
     """``(the outputs' bytes, the modules loaded)`` of a new process that runs a folder on one thread in
     batches of 8.
     """

@@ -148,7 +148,13 @@ _ROWS = (
         "modelnook.api:quantize",
         (
             _REF,
-            Arg("to", default="int8", choices=("auto", "modelnook.quantize:SCHEMES"), what="scheme", example="int8"),
+            Arg(
+                "to",
+                default="int8",
+                choices=("auto", "modelnook.quantize:SCHEMES", "modelnook.quantize:QUANTIZERS"),
+                what="scheme",
+                example="int8",
+            ),
             Arg("backend", default="auto", choices=("auto", "modelnook.quantize:QUANTIZERS"), example="onnx"),
             Arg("data", "data", example="valid"),
             *_COLUMNS,

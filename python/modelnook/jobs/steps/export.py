@@ -9,9 +9,11 @@ from typing import Any
 
 from modelnook.catalog.search import info as look
 from modelnook.domain.errors import ModelnookError
-from modelnook.domain.event import Finished
+from modelnook.domain.event import Finished, Warned
 from modelnook.domain.model import ModelInfo
+from modelnook.jobs.lineage import quantized_base
 from modelnook.jobs.steps.context import Context
+from modelnook.messages import t
 
 __all__ = ["export"]
 
@@ -28,6 +30,9 @@ def export(context: Context) -> Finished:
     spec = TASKS.load(recipe.task or "", light=True)()
     rows: Sequence[Any] = own_rows(source, spec) if recipe.data is None else spec.as_rows(context.measured_on())
     info = replace(context.base(), task=recipe.task)
+    once = quantized_base(info)
+    if once is not None:
+        context.emit(Warned("export.floats_of_gguf", t("export.floats_of_gguf", how=once.ref)))
     target = Path(recipe.knobs["path"])
     report = write(
         source,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.event import Finished, Warned
+from modelnook.jobs.lineage import quantized_base
 from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober
 from modelnook.jobs.steps.work import Made, Work
@@ -26,6 +27,9 @@ def quantize(context: Context) -> Finished:
     context.phase("loading")
     source = context.fetch(recipe.model)
     rows = _rows(context, source)
+    once = quantized_base(context.base())
+    if once is not None:
+        context.emit(Warned("quantize.twice", t("quantize.twice", how=once.ref)))
     budget = recipe.knobs.get("budget")
     out = context.run.path / "model"
     result = compress(

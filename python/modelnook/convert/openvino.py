@@ -1,0 +1,42 @@
+"""A trained model as an OpenVINO program, through ``transformers.exporters``; with plain attention, as for ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modelnook.convert.trace import Traced, tracing
+from modelnook.runtime.silence import first_line, mute_telemetry
+
+mute_telemetry()
+
+import openvino  # noqa: E402
+
+__all__ = ["FILE", "program", "save"]
+
+FILE = "openvino_model.xml"
+
+
+def program(traced: Traced, code: str = "convert.untraceable", **values: Any) -> Any:
+    """The program of a model, an ``openvino.Model`` whose batch and lengths are free.
+
+    Raises:
+        UnsupportedError: an operation that can't be traced, named; see :func:`~modelnook.convert.trace.tracing`.
+    """
+    with tracing(traced.architecture, code, **values):
+        # Imported here: it pulls in torchao where that is installed, which complains about missing CUDA kernels.
+        from transformers.exporters.configs import OpenVINOConfig
+        from transformers.exporters.exporter_openvino import OpenVINOExporter
+
+        return (
+            OpenVINOExporter().export(traced.module, dict(traced.inputs), config=OpenVINOConfig(dynamic=True)).program
+        )
+
+
+def save(made: Any, path: Path) -> None:
+    """Write a program, its weights in a file beside it, in the precision that they have."""
+    try:
+        openvino.save_model(made, str(path), compress_to_fp16=False)
+    except RuntimeError as error:
+        # A full disk is no error of the system's here, but one of the library's.
+        raise OSError(first_line(error)) from error

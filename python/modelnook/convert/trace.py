@@ -1,0 +1,92 @@
+"""What traced programs have in common, whatever runs them: a model made ready, what it is traced with, what fails."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.runtime.folder import max_length
+from modelnook.runtime.silence import mute_telemetry, operation, silence
+from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.text import as_text
+
+__all__ = ["Traced", "feeds", "tracing"]
+
+TEXTS = ["a short text", "a second text that is a little longer than the first one"]
+MOST_ROWS = 2
+
+
+class Traced:
+    """A trained model that is ready for an exporter: ``module`` and the ``inputs`` to trace it with.
+
+    Args:
+        rows: some of the person's rows, see :meth:`modelnook.tasks.base.Spec.as_rows`.
+    """
+
+    def __init__(self, source: Path, task: str, rows: Sequence[Any]) -> None:
+        self.source = source
+        self.heavy, self.model, self.processor = load_trained(source, task)
+        self.architecture = (self.model.config.architectures or [type(self.model).__name__])[0]
+        set_attention = getattr(self.model, "set_attn_implementation", None)
+        if set_attention is not None:
+            set_attention("eager")
+        self.module = self.heavy.traced(self.model)
+        self.inputs = _sample(self.heavy, self.processor, rows)
+
+    def feeds(self, rows: Sequence[Any]) -> list[dict[str, torch.Tensor]]:
+        """The program's inputs for each of some rows."""
+        return feeds(self.heavy, self.processor, rows, max_length(self.source), tuple(self.inputs))
+
+
+def _sample(task: Any, processor: Any, rows: Sequence[Any]) -> dict[str, Any]:
+    """Inputs to trace a model with: two texts of unlike lengths, or what the task makes of two rows of another kind."""
+    if hasattr(processor, "vocab_size"):
+        pairs = any(isinstance(row, Mapping) for row in task.spec().worded(rows[:1], task.learnt))
+        found = processor(TEXTS, TEXTS[::-1] if pairs else None, padding=True, return_tensors="pt")
+        # Single texts are all of one kind, which is what a model assumes where nothing is said.
+        wanted = ("input_ids", "attention_mask", *(("token_type_ids",) if pairs else ()))
+        return {name: found[name] for name in wanted if name in found}
+    encoded = task.encode(processor, task.spec().as_columns(rows[:MOST_ROWS]), 0)
+    batch = task.collate(processor, encoded)
+    return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and name != "labels"}
+
+
+def feeds(
+    task: Any, tokenizer: Any, rows: Sequence[Any], length: int, names: Sequence[str]
+) -> list[dict[str, torch.Tensor]]:
+    """A program's inputs for each row by itself, of shape (1, tokens): what static calibration sees."""
+    found = []
+    for row in task.spec().worded(list(rows), task.learnt):
+        texts = (row["text"], row.get("text_pair")) if isinstance(row, Mapping) else (row,)
+        inputs = tokenizer(
+            *([as_text(text)] for text in texts), truncation=True, max_length=length, return_tensors="pt"
+        )
+        found.append({name: inputs[name] for name in names})
+    return found
+
+
+@contextmanager
+def tracing(architecture: str, code: str = "convert.untraceable", **values: Any) -> Iterator[None]:
+    """Around an exporter: nothing is printed or sent, and what fails names the operation.
+
+    Args:
+        code: the message, which is given ``values``, the architecture and the operation.
+
+    Raises:
+        UnsupportedError: the operation that can't be traced.
+    """
+    mute_telemetry()
+    # torch.onnx tells each of its steps with print.
+    with silence(), redirect_stdout(io.StringIO()), torch.inference_mode():
+        try:
+            yield
+        except (MemoryError, KeyboardInterrupt, OSError):
+            raise
+        except Exception as error:
+            raise UnsupportedError(code, architecture=architecture, op=operation(error), **values) from error

