@@ -242,7 +242,9 @@ def test_a_finished_run_draws_its_curves_with_a_table_of_them() -> None:
 
 def test_a_chart_of_nothing_is_nothing() -> None:
     empty: dict[str, dict[str, list[Any]]] = {"loss": {"step": [1], "time": [0.0], "value": [None]}}
-    assert "svg" not in cards.html(FINISHED, series=empty)
+    source = cards.html(FINISHED, series=empty)
+    assert "svg" not in source
+    assert source == cards.html(FINISHED), "nor a gap where it would stand"
 
 
 def test_long_tables_say_what_is_left_out() -> None:

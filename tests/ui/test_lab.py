@@ -45,6 +45,15 @@ def done(page: Page, at: int) -> None:
     expect(prompt).not_to_contain_text("[*]", timeout=LONG)
 
 
+def theme(page: Page, name: str) -> None:
+    """Change it as the settings menu does."""
+    change = "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
+    page.evaluate(change, f"JupyterLab {name}")
+    light = str(name == "Light").lower()
+    expect(page.locator(f"body[data-jp-theme-light='{light}']")).to_have_count(1, timeout=30_000)
+    page.wait_for_timeout(500)
+
+
 def stored(lab: Lab, name: str) -> dict[str, Any]:
     """What the store holds of a run."""
     records = [json.loads(file.read_text("utf-8")) for file in (lab.home / "runs").glob("*/state.json")]
@@ -88,6 +97,10 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     expect(row).to_have_attribute("data-state", "running", timeout=30_000)
     page.wait_for_timeout(1500)
     page.screenshot(path=shots / "training-light.png")
+    theme(page, "Dark")
+    page.screenshot(path=shots / "training-dark.png")
+    live.screenshot(path=shots / "training-cell-dark.png")
+    theme(page, "Light")
 
     page.evaluate("window.onbeforeunload = null")
     page.goto(f"{lab.url}lab?token={TOKEN}&reset")
@@ -99,9 +112,21 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     view = page.get_by_test_id("mn-run")
     expect(view.get_by_test_id("mn-chart").first).to_be_visible(timeout=30_000)
     page.screenshot(path=shots / "run-again-light.png")
+
+    second = page.context.new_page()
+    second.goto(f"{lab.url}lab/workspaces/second?token={TOKEN}&reset")
+    second.locator("#jupyterlab-splash").wait_for(state="detached", timeout=LONG)
+    tab(second, "runs")
+    second.get_by_test_id("mn-run-row").filter(has_text="watched").locator(".mn-run-open").click()
+    beside = second.get_by_test_id("mn-run")
+    expect(beside).to_have_attribute("data-state", "running", timeout=30_000)
+    expect(beside.get_by_test_id("mn-chart").first).to_be_visible(timeout=30_000)
+    expect(view).to_have_attribute("data-state", "running")
     view.get_by_test_id("mn-stop").click()
-    expect(view).to_have_attribute("data-state", "stopped", timeout=60_000)
-    expect(view).to_contain_text("accuracy", ignore_case=True)
+    for shown in (view, beside):
+        expect(shown).to_have_attribute("data-state", "stopped", timeout=60_000)
+        expect(shown).to_contain_text("accuracy", ignore_case=True)
+    second.close()
     kept = stored(lab, "watched")
     assert (kept["state"], kept["model"]) == ("stopped", "local:watched@1")
     assert 0 <= kept["metrics"]["accuracy"] <= 1
@@ -122,6 +147,11 @@ def test_stop_in_the_cell_leaves_a_static_card(page: Page, lab: Lab, shots: Path
     expect(output).to_contain_text("stopped", timeout=30_000)
     expect(output).to_contain_text("local:stopped-here@1")
     page.screenshot(path=shots / "static-card-light.png")
+    tab(page, "runs")
+    theme(page, "Dark")
+    page.screenshot(path=shots / "static-card-dark.png")
+    output.screenshot(path=shots / "static-card-whole-dark.png")
+    theme(page, "Light")
     run_cell(page, 3)
     expect(page.locator(".jp-Notebook")).to_contain_text("after stopped", timeout=30_000)
     assert stored(lab, "stopped-here")["model"] == "local:stopped-here@1"

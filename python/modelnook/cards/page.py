@@ -16,7 +16,8 @@ from modelnook.settings import language
 
 __all__ = ["page"]
 
-_QUIET = "color:var(--jp-ui-font-color2,inherit);opacity:.9"
+# Without Lab's variables: the text around it, a little paler. Paler than Lab's own it would be hard to read.
+_QUIET = "color:var(--jp-ui-font-color2,color-mix(in srgb,currentColor 75%,transparent))"
 _EDGE = "var(--jp-border-color2,rgba(128,128,128,.4))"
 _TONES = {
     "plain": "var(--jp-ui-font-color2,#616161)",
@@ -25,7 +26,7 @@ _TONES = {
     "warn": "var(--jp-warn-color0,#b26a00)",
     "bad": "var(--jp-error-color0,#c62828)",
 }
-_CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:top"
+_CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:baseline"
 
 
 def page(card: Card) -> str:
@@ -66,9 +67,11 @@ def _piece(piece: Piece) -> str:
     if isinstance(piece, Grid):
         return _grid(piece, False)
     if isinstance(piece, Chart):
-        return f'<div style="display:inline-block;vertical-align:top;margin-right:16px">{svg(piece)}</div>'
+        drawn = svg(piece)
+        return drawn and f'<div style="display:inline-block;vertical-align:top;margin-right:16px">{drawn}</div>'
     if isinstance(piece, Dots):
-        return f"<div>{scatter(piece)}</div>"
+        drawn = scatter(piece)
+        return drawn and f"<div>{drawn}</div>"
     return _fold(piece)
 
 
