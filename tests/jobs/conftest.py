@@ -50,7 +50,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_kernel(store: Any, run: Any, recipe: Any, place: Any, *, seen: int = 0) -> None:
         start(store, run, recipe, executor("kernel"), seen=seen)
 
-    def prober(context: Any, seconds: float | None = None, stop: Any = None) -> Callable[..., Probe]:
+    def prober(context: Any, seconds: float | None = None, **more: Any) -> Callable[..., Probe]:
         return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)
 
     monkeypatch.setattr(submit, "_start", in_kernel)

@@ -127,6 +127,50 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 
 
 @pytest.mark.slow
+def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **{**QUICK, "epochs": 12})
+    assert run.state == "finished"
+    assert not run.record.warnings
+    trials = run.trials
+    assert trials["trial"].nunique() == len(trials) == 6
+    assert set(trials["state"]) == {"finished"}
+    assert run.best is not None
+    assert run.best["value"] == trials["accuracy"].max()
+    assert len(run.history()["best_accuracy"].dropna()) == 6
+    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
+    study = optuna.load_study(study_name="modelnook", storage=storage)
+    times = [
+        (trial.datetime_start, trial.datetime_complete)
+        for trial in study.trials
+        if trial.user_attrs.get("told") and not trial.user_attrs.get("default")
+    ]
+    together = [(one, other) for one in times for other in times if one[0] < other[0] < one[1]]
+    assert together
+
+
+@pytest.mark.slow
+def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store_home: Path) -> None:
+    import psutil
+
+    run = mn.tune(tiny, table(200), trials=6, space="quick", parallel=2, background=True, **QUICK)
+
+    def helper() -> list[psutil.Process]:
+        children = psutil.Process(run.record.pid).children() if run.record.pid else []
+        return [child for child in children if "modelnook.jobs.trials" in child.cmdline()]
+
+    until(lambda: helper() or not run.record.live)
+    helper()[0].kill()
+    done = run.wait(timeout=300)
+    assert done.state == "finished"
+    assert any("code -9" in said for said in done.record.warnings)
+    assert len(done.trials) >= 6
+
+
+@pytest.mark.slow
 def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, store_home: Path) -> None:
     run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
@@ -185,6 +229,7 @@ def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_star
         ({"space": "quantize=none|int9"}, UsageError, "int8"),
         ({"space": "quantize=int8:onxx"}, UsageError, "onnx"),
         ({"trials": 0}, UsageError, "trials"),
+        ({"parallel": 0}, UsageError, "parallel"),
         ({"budget": "soon"}, UsageError, "soon"),
         ({"space": "method=full|qlora2"}, UsageError, "qlora2"),
         ({"space": {"model": ["local:nothing-here"]}}, NotFoundError, "nothing-here"),

@@ -36,6 +36,7 @@ def tune(
     space: Any = "balanced",
     metric: str | Sequence[str] | None = None,
     pruner: str = "auto",
+    parallel: int = 1,
     eval_data: Any = None,
     split: str = "random",
     task: str | None = None,
@@ -75,6 +76,8 @@ def tune(
             measured in a clean process). The first metric of the task among them is what ``best`` means.
         pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early. None does
             where there are several objectives.
+        parallel: trials at the same time, each in a process of its own that shares cores or GPU with the others; fewer
+            where memory doesn't hold them. What is tried then depends on which ends first.
         epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
 
     Returns:
@@ -107,6 +110,8 @@ def tune(
         raise UsageError("core.bad_value", name="pruner", value=pruner, allowed=", ".join(PRUNERS))
     if trials is not None and trials < 1:
         raise UsageError("api.positive", name="trials", value=trials)
+    if not isinstance(parallel, int) or parallel < 1:
+        raise UsageError("api.positive", name="parallel", value=parallel)
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
@@ -153,6 +158,7 @@ def tune(
         "pruner": pruner,
         "metric": primary,
         **({"objectives": list(objectives)} if len(objectives) > 1 else {}),
+        **({"parallel": parallel} if parallel > 1 else {}),
         "split": split,
         "fixed": fixed,
     }
@@ -171,7 +177,7 @@ def tune(
         models=models,
     )
     said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said)
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said, note=found.note)
     return run if background else run.wait()
 
 

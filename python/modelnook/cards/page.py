@@ -26,7 +26,7 @@ _TONES = {
     "warn": "var(--jp-warn-color0,#b26a00)",
     "bad": "var(--jp-error-color0,#c62828)",
 }
-_CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:top"
+_CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:baseline"
 
 
 def page(card: Card) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, compress
 
 __all__ = ["Broad", "broad_words", "read_broad"]
 
@@ -50,19 +52,20 @@ def broad_words(db: sqlite3.Connection, codes: array[int], tokens: list[list[str
 
 def _looked_through(db: sqlite3.Connection, word: str, codes: array[int], tokens: list[list[str]]) -> list[object]:
     word = word.replace('"', '""')
-    counts: dict[int, int] = {}
-    first: dict[int, list[int]] = {}
-    for (rank,) in db.execute("SELECT rowid FROM names WHERE names MATCH ?", (f'"{word}" OR "~{word}"',)):
-        code = codes[rank - 1]
-        n = counts[code] = counts.get(code, 0) + 1
-        if n <= FEW:
-            first.setdefault(code, []).append(rank)
+    found = db.execute("SELECT rowid - 1 FROM names WHERE names MATCH ?", (f'"{word}" OR "~{word}"',))
+    places = list(chain.from_iterable(found))
+    # Millions of them in all: no loop of Python's own goes over every one.
+    held = list(map(codes.__getitem__, places))
+    counts = Counter(held)
+    rare: dict[int, list[int]] = {code: [] for code, n in counts.items() if n <= FEW}
+    for place, code in compress(zip(places, held, strict=True), map(rare.__contains__, held)):
+        rare[code].append(place + 1)
     by_token: dict[str, int] = {}
     for code, n in counts.items():
         for token in tokens[code]:
             by_token[token] = by_token.get(token, 0) + n
     few: dict[str, list[int]] = {token: [] for token, n in by_token.items() if n <= FEW}
-    for code, ranks in first.items():
+    for code, ranks in rare.items():
         for token in tokens[code]:
             if token in few:
                 few[token] += ranks

@@ -92,8 +92,20 @@ def start_rank(store: Store, run: RunFolder, rank: int, count: int, port: int) -
     Raises:
         StoreError: it can't be started.
     """
-    numbers = [str(number) for number in (rank, count, port)]
-    command = [sys.executable, "-P", "-m", "modelnook.jobs.rank", run.id, *numbers]
+    return _start_beside(store, run, "modelnook.jobs.rank", *map(str, (rank, count, port)))
+
+
+def start_trials(store: Store, run: RunFolder, place: int, until: float | None) -> subprocess.Popen[bytes]:
+    """Start a process that tries beside this worker of a tuning run; ``until`` is the budget's end (``time.time``).
+
+    Raises:
+        StoreError: it can't be started.
+    """
+    return _start_beside(store, run, "modelnook.jobs.trials", str(place), "" if until is None else str(until))
+
+
+def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", module, run.id, *arguments]
     with run.log.open("ab") as log:
         try:
             return subprocess.Popen(

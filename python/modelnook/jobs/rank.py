@@ -23,7 +23,7 @@ from modelnook.store import Store
 from modelnook.store.files import read_json, write_json
 from modelnook.training.base import Place
 
-__all__ = ["main"]
+__all__ = ["follow", "main"]
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(os.getppid(),), name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe = run.recipe()
@@ -53,8 +53,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _follow(parent: int) -> None:
-    """End at once when the worker is gone."""
+def follow() -> None:
+    """End at once when the worker, which started this process, is gone."""
+    parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

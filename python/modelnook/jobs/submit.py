@@ -33,11 +33,13 @@ def submit(
     again: bool = False,
     on: str | None = None,
     warnings: tuple[str, ...] = (),
+    note: str = "",
 ) -> Run:
     """Start a run, or give the one that did, or does, the same; returns at once.
 
     Args:
         on: the place to run, where it isn't the recipe's.
+        note: what the waiting cell says of it first, unless there is something to say about its login.
 
     Raises:
         ModelnookError: it can't be started.
@@ -70,7 +72,7 @@ def submit(
     )
     run = store.create_run(recipe, record, split)
     _start(store, run, recipe, place)
-    return Run(store, run.id, offer(recipe.track))
+    return Run(store, run.id, offer(recipe.track) or note)
 
 
 def completed(store: Store, recipe: Recipe) -> Recipe:

@@ -74,7 +74,7 @@ def search(
     if study.default is None:
         _default(study, space, attempt, defaults, deadline, stop)
         listed(study.told())
-    _point(study, metric, emit, 0)
+    _points(study, metric, emit)
     failures = 0
     while not stop():
         ended = len(study.told()) - 1
@@ -83,10 +83,12 @@ def search(
         if not _time_for_one(study, deadline):
             return
         emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline)))
-        state, error = _one(study, space, attempt, deadline, emit, stop)
+        found = _one(study, space, attempt, trials, deadline, emit, stop)
+        if found is None:
+            return
+        state, error = found
         listed(study.told())
-        if state == "finished":
-            _point(study, metric, emit, ended + 1)
+        _points(study, metric, emit)
         failures = failures + 1 if state == "failed" else 0
         if failures >= HOPELESS and len(study.done) <= 1 and error is not None:
             raise error
@@ -119,17 +121,21 @@ def _one(
     study: Study,
     space: Space,
     attempt: Try,
+    trials: int | None,
     deadline: float | None,
     emit: Emit,
     stop: Callable[[], bool],
-) -> tuple[str, ModelnookError | None]:
+) -> tuple[str, ModelnookError | None] | None:
+    """``(state, error)`` of one trial; None where others have begun the last meanwhile."""
     trial, knobs = study.ask(space)
+    if trials is not None and study.one_too_many(trial, trials):
+        return None
     start = time.monotonic()
     last: list[float] = []
 
     def report(epoch: int, value: float) -> None:
         last.append(value)
-        if study.several:
+        if study.many:
             return
         trial.report(value, epoch)
         if trial.should_prune():
@@ -174,12 +180,18 @@ def _told(found: Outcome, state: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def _point(study: Study, metric: str, emit: Emit, number: int) -> None:
-    """A point of the history: the newest trial's value, and the best so far."""
-    rows = [row for row in study.told() if row["state"] == "finished"]
-    values = [row["value"] for row in rows]
-    best = min(values) if study.lower[0] else max(values)
-    emit(MetricLogged(number, {f"eval_{metric}": values[-1], f"best_{metric}": best}))
+def _points(study: Study, metric: str, emit: Emit) -> None:
+    """Points of the history for what has ended since, here or by others: each trial's value, and the best so far."""
+    pick = min if study.lower[0] else max
+    reached: list[float] = []
+    for row in sorted(study.told(), key=lambda row: row["number"] not in study.pointed):
+        if row["state"] == "finished":
+            reached.append(row["value"])
+        if row["number"] not in study.pointed:
+            if row["state"] == "finished":
+                values = {f"eval_{metric}": row["value"], f"best_{metric}": pick(reached)}
+                emit(MetricLogged(len(study.pointed), values))
+            study.pointed.add(row["number"])
 
 
 def _over(deadline: float | None) -> bool:

@@ -39,6 +39,8 @@ class Study:
         fingerprint: of the rows, the space and the objectives: a study of others is refused.
         lower: of each number, whether less is better.
         pruner: one of ``PRUNERS``; of several numbers none ends a trial, Optuna has none for them.
+        place: this process's number among those that work on it at the same time; the first one is 0.
+        several: whether there are others.
 
     Raises:
         ConflictError: the file holds a study of other rows, or is locked by another process.
@@ -54,6 +56,8 @@ class Study:
         seed: int,
         trials: int | None,
         pruner: str = "auto",
+        place: int = 0,
+        several: bool = False,
     ) -> None:
         self.lower = tuple(lower)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +68,11 @@ class Study:
                 study_name=NAME,
                 storage=JournalStorage(backend),
                 sampler=optuna.samplers.TPESampler(
-                    seed=seed, multivariate=True, n_startup_trials=max(4, min(10, (trials or 30) // STARTUP_SHARE))
+                    seed=seed + place,
+                    multivariate=True,
+                    n_startup_trials=max(4, min(10, (trials or 30) // STARTUP_SHARE)),
+                    # What others are trying isn't tried as well.
+                    constant_liar=several,
                 ),
                 pruner=_pruner(pruner if len(self.lower) == 1 else "none", trials),
                 directions=["minimize" if less else "maximize" for less in self.lower],
@@ -75,9 +83,11 @@ class Study:
                 self.study.set_user_attr("fingerprint", fingerprint)
             elif held != fingerprint:
                 raise ConflictError("tune.other_study", path=file)
-            # What was tried when the process died is over.
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                self.study.tell(trial.number, state=TrialState.FAIL)
+            # What was tried when the process died is over; whoever joins later has nothing to end.
+            if not place:
+                self.end_running()
+        self.pointed = {row["number"] for row in self.told()}
+        """The trials that the history has its point of."""
 
     @contextmanager
     def _open(self) -> Iterator[None]:
@@ -97,7 +107,7 @@ class Study:
         return [t for t in self.trials if t.state is TrialState.COMPLETE]
 
     @property
-    def several(self) -> bool:
+    def many(self) -> bool:
         """Whether more than one number counts."""
         return len(self.lower) > 1
 
@@ -134,6 +144,30 @@ class Study:
                     continue
                 knobs[name] = trial._suggest(name, distribution(space[name]))
         return trial, knobs
+
+    def end_running(self) -> None:
+        """End what nobody tries any more."""
+        with self._open():
+            for number in self.running:
+                self.study.tell(number, state=TrialState.FAIL)
+
+    @property
+    def running(self) -> list[int]:
+        """The numbers of those that are being tried, here or by others."""
+        return [t.number for t in self.trials if t.state is TrialState.RUNNING]
+
+    def one_too_many(self, trial: Any, most: int) -> bool:
+        """Whether ``most`` trials were begun before this one, by whomever; it is then given back."""
+        begun = [
+            t.number
+            for t in self.trials
+            if not t.user_attrs.get(DEFAULT) and (t.state is TrialState.RUNNING or t.user_attrs.get("told"))
+        ]
+        if sum(number < trial.number for number in begun) < most:
+            return False
+        with self._open():
+            self.study.tell(trial, state=TrialState.FAIL)
+        return True
 
     def tell(self, trial: Any, values: Sequence[float] | None, state: str, told: dict[str, Any]) -> None:
         """End a trial: ``finished`` with its values, ``pruned`` or ``failed``; ``told`` is what a person sees of it."""

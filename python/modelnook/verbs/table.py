@@ -69,6 +69,7 @@ _TUNE = (
     Arg("trial_budget", example="2m"),
     Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
     Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
+    Arg("parallel", "int", 1, low=1, example="2"),
     *(a for a in _FINETUNE[2:] if a.name not in _NOT_TUNED),
 )
 

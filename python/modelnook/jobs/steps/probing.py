@@ -14,19 +14,20 @@ __all__ = ["prober"]
 
 
 def prober(
-    context: Context, seconds: float | None = None, stop: Callable[[], bool] | None = None
+    context: Context, seconds: float | None = None, stop: Callable[[], bool] | None = None, place: int = 0
 ) -> Callable[..., Any]:
     """Measures a model folder in a process of its own: its memory is its own, its caches are cold.
 
     Args:
         seconds: for which its speed is measured.
         stop: ends it; the job's own without it.
+        place: the number of this process among those that measure for the same run.
     """
     from modelnook.measure.outputs import write_rows
     from modelnook.measure.probe import SECONDS, probe_args, read_probe
 
     def probe(path: Path, rows: list[Any]) -> Any:
-        work = context.run.path / "probe"
+        work = context.run.path / (f"probe-{place}" if place else "probe")
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(mode=0o700)
         write_rows(work / "rows.json", rows)

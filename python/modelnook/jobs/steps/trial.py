@@ -32,6 +32,7 @@ class Made:
     Args:
         objectives: what the study counts.
         quantized: whether precision is a knob.
+        place: this process's number among those that measure at the same time.
     """
 
     context: Context
@@ -39,13 +40,14 @@ class Made:
     rows: Rows
     objectives: tuple[str, ...]
     quantized: bool
+    place: int = 0
 
     def __post_init__(self) -> None:
         asked = self.spec.as_rows(self.rows)
         self.asked = asked
         self.once = Once(self.spec.name, asked, lambda event: None)
         # Measuring takes seconds: it goes on to its end where the person stops the run meanwhile.
-        self.probe = prober(self.context, SECONDS, stop=lambda: False)
+        self.probe = prober(self.context, SECONDS, stop=lambda: False, place=self.place)
 
     @property
     def needed(self) -> bool:

@@ -7,9 +7,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
@@ -19,12 +19,10 @@ from modelnook.jobs.steps.context import Context, take
 from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
+from modelnook.settings import current
 from modelnook.tune import DEFAULT, lower
 
-if TYPE_CHECKING:
-    from modelnook.tune.study import Study
-
-__all__ = ["tune"]
+__all__ = ["take_part", "tune"]
 
 CLOSE_WITHIN = 20.0
 """Seconds that the end waits for the trackers of trials."""
@@ -47,69 +45,105 @@ SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weigh
 
 def tune(context: Context) -> Finished:
     """Search, then measure the best and the default configuration on the held-out rows."""
-    from modelnook.tune.engine import search
-    from modelnook.tune.space import Space
-    from modelnook.tune.study import Study
+    from modelnook.jobs.parallel import Parallel
 
-    recipe, knobs = context.recipe, context.recipe.knobs
     context.phase("loading")
-    objectives = tuple(knobs.get("objectives") or (context.recorder.record.primary_metric or "",))
-    study = Study(
-        context.run.path / "study.log",
-        fingerprint=recipe.identity(),
-        lower=[lower(name) for name in objectives],
-        seed=recipe.seed,
-        trials=knobs["trials"],
-        pruner=knobs["pruner"],
-    )
-    used = sum(row["seconds"] for row in study.told())
-    budget = knobs.get("budget_seconds")
-    until = None if budget is None else time.monotonic() + max(0.0, budget - used)
-    trials = _Trials(context, objectives, study, until)
-    space = Space.from_dict(knobs["space"])
-    search(
-        study,
-        space,
-        trials.attempt,
-        metric=objectives[0],
-        defaults=trials.defaults(),
-        trials=knobs["trials"],
-        deadline=until,
-        emit=trials.emit,
-        listed=lambda rows: trials.show(rows, space),
-        stop=context.stop,
-    )
-    return trials.end(space)
+    trials = _Trials(context)
+    budget = context.recipe.knobs.get("budget_seconds")
+    used = sum(row["seconds"] for row in trials.study.told())
+    trials.until = None if budget is None else time.monotonic() + max(0.0, budget - used)
+    # The default configuration is this process's alone: what the others need of it is in the study then.
+    trials.search(most=0)
+    with Parallel(context, trials.until) as others:
+        trials.search(most=context.recipe.knobs["trials"])
+        others.wait()
+        trials.study.end_running()
+        # Shows what the others have ended last.
+        trials.search(most=0)
+    return trials.end()
 
 
-@dataclass
+def take_part(context: Context, place: int, until: float | None) -> None:
+    """Try in the study of a worker that has begun it.
+
+    Args:
+        place: this process's number; the worker's is 0.
+        until: the time of ``time.time`` at which the budget ends.
+    """
+    trials = _Trials(context, place)
+    trials.until = None if until is None else time.monotonic() + until - time.time()
+    trials.search(most=context.recipe.knobs["trials"])
+    trials.close()
+
+
 class _Trials:
-    context: Context
-    objectives: tuple[str, ...]
-    study: Study
-    until: float | None
-    """The time of ``time.monotonic`` at which the budget ends."""
+    """The trials of a run, as one process makes them.
 
-    def __post_init__(self) -> None:
+    Args:
+        place: this process's number among those that do.
+    """
+
+    def __init__(self, context: Context, place: int = 0) -> None:
         from modelnook.finetune.shared import Shared
         from modelnook.tasks import TASKS
+        from modelnook.tune.space import Space
+        from modelnook.tune.study import Study
 
-        recipe, split = self.context.recipe, self.context.run.split()
-        rows = self.context.rows(recipe.data)
+        recipe, split, knobs = context.recipe, context.run.split(), context.recipe.knobs
+        parallel = int(knobs.get("parallel") or 1)
+        self.context, self.place = context, place
+        self.objectives = tuple(knobs.get("objectives") or (context.recorder.record.primary_metric or "",))
+        self.metric = self.objectives[0]
+        self.study = Study(
+            context.run.path / "study.log",
+            fingerprint=recipe.identity(),
+            lower=[lower(name) for name in self.objectives],
+            seed=recipe.seed,
+            trials=knobs["trials"],
+            pruner=knobs["pruner"],
+            place=place,
+            several=parallel > 1,
+        )
+        self.space = Space.from_dict(knobs["space"])
+        self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
+        self.until: float | None = None
+        """The time of ``time.monotonic`` at which the budget ends."""
+        rows = context.rows(recipe.data)
         self.train, self.holdout = take(rows, split["train"]), take(rows, split["holdout"])
         given = recipe.eval_data is not None
-        self.evaluation = self.context.rows(recipe.eval_data) if given else take(rows, split["validation"])
+        self.evaluation = context.rows(recipe.eval_data) if given else take(rows, split["validation"])
         self.spec = TASKS.load(recipe.task or "", light=True)()
-        self.metric = self.objectives[0]
-        self.made = Made(self.context, self.spec, self.evaluation, self.objectives, "quantize" in recipe.knobs["space"])
+        self.made = Made(context, self.spec, self.evaluation, self.objectives, "quantize" in self.space, place)
         self.shared = Shared(models=True)
-        self.folder = self.context.run.path / "trials"
+        self.folder = context.run.path / "trials"
         self.ended = 0
         self.importances: dict[str, float] = {}
         self.due = IMPORTANCES_FROM
         self.report: dict[str, Any] = {}
         self.records: dict[str, RunRecord] = {}
         self.closing: list[threading.Thread] = []
+
+    def search(self, most: int | None) -> None:
+        """Try until ``most`` trials have ended, by whomever, or there is no time; first of all the default."""
+        from modelnook.tune.engine import search
+
+        search(
+            self.study,
+            self.space,
+            self.attempt,
+            metric=self.metric,
+            defaults=self.defaults(),
+            trials=most,
+            deadline=self.until,
+            emit=self.emit,
+            listed=self.show,
+            stop=self.context.stop,
+        )
+
+    def close(self) -> None:
+        """Wait for the trackers of trials."""
+        for thread in self.closing:
+            thread.join(CLOSE_WITHIN)
 
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
@@ -175,7 +209,7 @@ class _Trials:
         fixed = {n: v for n, v in base.knobs["fixed"].items() if v is not None}
         own = {**fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
         model, method = str(knobs.get("model", base.model)), str(knobs.get("method", base.method or "auto"))
-        made = replace(base, verb="finetune", model=model, method=method, knobs=own)
+        made = replace(base, verb="finetune", model=model, method=method, knobs=own, threads=self.threads)
         space = base.knobs["space"]
         if knobs.get("learning_rate") is not None and space.get("learning_rate", {}).get("times"):
             own["learning_rate"] = knobs["learning_rate"] * self._planned(made, own).learning_rate
@@ -249,21 +283,26 @@ class _Trials:
             share = event.step / max(1, event.total or 1)
             raise UsageError("tune.budget_trial", seconds=round(event.eta_s / max(1e-9, 1 - share)))
 
-    def show(self, rows: list[dict[str, Any]], space: Any) -> None:
+    def show(self, rows: list[dict[str, Any]]) -> None:
         """Show the trials so far, in the record; the models that others beat go."""
-        front = self.study.front()
+        if self.place:
+            return
+        # Asked before the front: what ends meanwhile is in one of them at least.
+        kept = {str(number) for number in [*self.study.running, *self.study.front()]}
         for left in self.folder.glob("[0-9]*"):
-            if left.name not in map(str, front):
+            if left.name.partition(".")[0] not in kept:
                 shutil.rmtree(left, ignore_errors=True)
+        rows = self.study.told()
+        front = self.study.front()
         by_number = {row["number"]: row for row in rows}
         best = by_number.get(self.study.first(front))
         self.report = {
             "trials": rows,
             "best": best and {name: best[name] for name in ("number", "value", "knobs")},
-            "space": str(space),
+            "space": str(self.space),
             "importances": self._importances(rows),
         }
-        if self.study.several:
+        if self.study.many:
             chosen = ({n: by_number[number][n] for n in ("number", "values", "knobs")} for number in front)
             self.report |= {"objectives": list(self.objectives), "front": list(chosen)}
         self.context.recorder.change(report=self.report)
@@ -277,13 +316,13 @@ class _Trials:
             self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
         return self.importances
 
-    def end(self, space: Any) -> Finished:
+    def end(self) -> Finished:
         """The best model beside the default one, on rows that no trial saw."""
         from modelnook.measure.score import paired_drop, score
 
         self.context.phase("scoring")
         self.due = 0.0
-        self.show(self.study.told(), space)
+        self.show(self.study.told())
         plain = self.folder / DEFAULT
         labels, before = self._outputs(plain)
         truth = self.spec.truth(self.holdout, labels)
@@ -304,8 +343,7 @@ class _Trials:
         metrics, intervals = score(self.spec, truth, outputs, labels)
         kept = DEFAULT if best == DEFAULT else "best"
         report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
-        for thread in self.closing:
-            thread.join(CLOSE_WITHIN)
+        self.close()
         ref = self._add(best, labels, metrics, self.context.recipe.name)
         for row in report.get("front", ()):
             own, between = score(self.spec, truth, found[row["number"]], labels)

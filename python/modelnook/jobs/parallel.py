@@ -1,0 +1,67 @@
+"""The processes that try beside a tuning run's worker: as many as were asked for, where memory holds them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from types import TracebackType
+
+from modelnook.domain.event import Warned
+from modelnook.jobs import process
+from modelnook.jobs.steps.context import Context
+from modelnook.measure.memory import free, need
+from modelnook.messages import t
+
+__all__ = ["Parallel"]
+
+LOOK_S = 0.1
+SHARE = 0.9
+"""Of the free memory, what they may take."""
+
+
+class Parallel:
+    """A context around a search; they end by themselves when the study has all its trials, or no time is left.
+
+    Args:
+        until: the time of ``time.monotonic`` at which the budget ends.
+    """
+
+    def __init__(self, context: Context, until: float | None) -> None:
+        self.context = context
+        self.until = None if until is None else time.time() + until - time.monotonic()
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Parallel:
+        asked = int(self.context.recipe.knobs.get("parallel") or 1)
+        count = min(asked, 1 + self._room())
+        if count < asked:
+            said = t("tune.less_parallel", asked=asked, count=count)
+            self.context.emit(Warned("tune.less_parallel", said))
+        for place in range(1, count):
+            child = process.start_trials(self.context.store, self.context.run, place, self.until)
+            self.children.append(child)
+        return self
+
+    def wait(self) -> None:
+        """Wait for the trials that they have begun; a process that was lost is told."""
+        while any(child.poll() is None for child in self.children):
+            time.sleep(LOOK_S)
+        for child in self.children:
+            if child.returncode:
+                said = t("tune.process_lost", code=child.returncode)
+                self.context.emit(Warned("tune.process_lost", said))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self.children:
+            if child.poll() is None:
+                process.end(child, at_once=True)
+
+    def _room(self) -> int:
+        """How many more models memory holds while they are trained."""
+        parameters, left = self.context.base().parameters, free()
+        if not parameters or left is None:
+            return 1 << 10
+        method = self.context.recipe.method or "auto"
+        return int(SHARE * left / need(parameters).of("full" if method == "auto" else method))
