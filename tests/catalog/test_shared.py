@@ -15,6 +15,7 @@ import pytest
 from tests.catalog.team import PUBLISH, parcel, python, taken
 
 from modelnook import api
+from modelnook.api.rows import noted
 from modelnook.catalog import shared_cache
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import describe
@@ -104,6 +105,7 @@ def test_a_name_that_two_sources_have_is_noted(team: SharedSource, tmp_path: Pat
     assert resolve("spam").ref == ModelRef("local", "spam", "1")
     note = "Found in local; team has one of that name too."
     assert api.info("spam").summary.endswith(note)
+    assert noted("spam") == note  # what evaluate, quantize, compare and the like say first
     assert "Found in" not in api.info("team:spam").summary
     rows = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(20)]
     run = api.finetune("spam", rows, name="other", track="none", background=True)

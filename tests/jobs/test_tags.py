@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.domain.errors import DataError, ModelnookError
+from modelnook.domain.errors import DataError
 from modelnook.testing.models import tiny_tagged
 
 pytestmark = pytest.mark.slow
@@ -59,14 +59,14 @@ def test_long_rows_are_not_said_to_be_cut(tiny: str) -> None:
     assert run.metrics["accuracy"] > 0
 
 
-def test_int8_weights_keep_the_tags_and_onnx_says_why_not(tiny: str) -> None:
+def test_int8_keeps_the_tags_as_weights_and_as_a_program(tiny: str) -> None:
     mn.finetune(tiny, table(96), name="tags", epochs=2, learning_rate=5e-3)
     small = mn.quantize("tags", backend="torchao", max_drop=0.2, name="small")
     assert set(small.report["after"]["metrics"]) == {"f1", "precision", "recall", "accuracy", "loss"}
     assert len(mn.predict(small.model, ["a dog", "it is"])) == 2
-    with pytest.raises(ModelnookError, match="token-classification") as caught:
-        mn.quantize("tags", backend="onnx")
-    assert "torchao" in (caught.value.hint or "")
+    program = mn.quantize("tags", backend="onnx", max_drop=0.2, name="program")
+    assert program.report["after"]["runtime"] == "onnx"
+    assert list(mn.predict("program", ["a dog", "it is"])) == list(mn.predict("tags", ["a dog", "it is"]))
 
 
 def test_rows_that_do_not_fit_start_nothing(tiny: str) -> None:

@@ -28,6 +28,8 @@ base = str(Path("tiny").resolve())
 train = tiny_rows(64)
 """
 CANARY = "hf_canary0123456789abcdefghijklmnopqrs"
+SENT: set[str] = set()
+"""Kinds of messages that the kernel has sent."""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,7 @@ def said(client: Any, code: str, timeout: float = 180) -> tuple[dict[str, Any], 
 
     def hook(message: dict[str, Any]) -> None:
         assert CANARY not in repr(message)
+        SENT.add(message["msg_type"])
         kind, content = message["msg_type"], message["content"]
         if kind == "update_display_data":
             mine = content["transient"]["display_id"]
@@ -81,6 +84,8 @@ def test_a_finished_run_leaves_one_static_card(kernel: Any) -> None:
     assert [f["kind"] for f in found] == ["display_data"]
     assert set(found[0]["data"]) == {"text/plain", "text/html"}
     assert "local:topics@1" in found[0]["data"]["text/plain"]
+    if (ROOT / "python/modelnook/static/widget.js").exists():
+        assert {"comm_open", "comm_msg"} <= SENT, "the widget's state was among it"
     _, found = said(kernel, "run.state, run.model")
     assert found[0]["data"]["text/plain"] == "('finished', 'local:topics@1')"
 

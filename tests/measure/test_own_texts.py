@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelnook.domain.errors import DataError
-from modelnook.measure.own_texts import own_rows, own_texts
+from modelnook.measure.own_texts import own_columns, own_texts
 from modelnook.tasks import TASKS
 
 CARD = """---
@@ -73,7 +73,7 @@ def test_rows_of_each_task(tmp_path: Path) -> None:
     folder = made(tmp_path / "a", {"good": 1, "room": 2, "bed": 3})
 
     def rows(task: str) -> dict[str, list[object]]:
-        return own_rows(TASKS.load(task, light=True)(), folder, 10)
+        return own_columns(TASKS.load(task, light=True)(), folder, 10)
 
     assert set(rows("text-classification")) == {"text"}
     assert len(rows("text-classification")["text"]) == 10
@@ -89,4 +89,4 @@ def test_rows_of_each_task(tmp_path: Path) -> None:
 
 def test_a_model_without_a_vocabulary_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="text-classification"):
-        own_rows(TASKS.load("text-classification", light=True)(), tmp_path, 10)
+        own_columns(TASKS.load("text-classification", light=True)(), tmp_path, 10)

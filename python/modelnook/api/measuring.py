@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, on_rows, spec_of
+from modelnook.api.rows import default_name, given_columns, noted, on_rows, spec_of
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef
@@ -60,7 +60,7 @@ def evaluate(
             raise unknown("metric", name, known)
     primary = wanted[0] if wanted else primary
     recipe = replace(recipe, knobs={**recipe.knobs, "metrics": wanted or None, "metric": primary})
-    run = submit(store, recipe, split=split, primary_metric=primary)
+    run = submit(store, recipe, split=split, primary_metric=primary, note=noted(ref))
     return run if background else evaluation(run.wait())
 
 
@@ -155,7 +155,7 @@ def quantize(
     limit = seconds(budget) if budget else BUDGET if backend == "auto" else None
     knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop, "budget": limit}
     recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
-    run = submit(store, recipe, split=split, primary_metric=primary, again=again)
+    run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))
     return run if background else run.wait()
 
 
@@ -182,7 +182,8 @@ def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None,
     recipe, split, primary = on_rows("compare", store, refs[0], data, dict(columns or {}), part="test")
     models = tuple(str(resolve(ref).ref) for ref in refs)
     recipe = replace(recipe, models=models, name=" ".join(r.rpartition(":")[2] for r in models))
-    run = submit(store, recipe, split=split, primary_metric=primary)
+    notes = dict.fromkeys(filter(None, map(noted, refs)))
+    run = submit(store, recipe, split=split, primary_metric=primary, note=" ".join(notes))
     return run if background else comparison(run.wait())
 
 

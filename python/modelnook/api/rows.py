@@ -22,6 +22,7 @@ __all__ = [
     "default_name",
     "given_columns",
     "needs_network",
+    "noted",
     "on_rows",
     "read_table",
     "read_unlabelled",
@@ -140,6 +141,13 @@ def needs_network(verb: str, ref: str, entry: ModelInfo) -> None:
     """
     if "sklearn" in entry.formats:
         raise UnsupportedError("api.no_network", ref=ref, method=entry.architecture, verb=verb)
+
+
+def noted(ref: str) -> str:
+    """What there is to say of where a reference was found: that a second source has the name too."""
+    from modelnook.catalog.search import locate
+
+    return locate(ref).note
 
 
 def on_rows(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, needs_network, read_table, spec_of
+from modelnook.api.rows import default_name, given_columns, needs_network, noted, read_table, spec_of
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError, UsageError, unknown
@@ -265,7 +265,7 @@ def _run(
         raise ConflictError("store.name_taken", name=made)
     said = {**recipe.knobs, **(knobs or {}), "steps": steps, "max_drop": max_drop}
     recipe = replace(recipe, name=made, knobs=said, seed=seed, models=models, track=trackers(track))
-    run = submit(store, recipe, split=split, primary_metric=primary, again=again)
+    run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))
     return run if background else run.wait()
 
 

@@ -151,10 +151,10 @@ def finetune(
         device="auto" if found else "cpu",
         threads=current().threads,
     )
+    note = chosen or (found.note if found else "")
     notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
     primary = metric or spec.metrics_for(values)[0]
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes)
-    run.note = run.note or chosen or (found.note if found else "")
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
     return run if background else run.wait()
 
 

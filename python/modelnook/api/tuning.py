@@ -177,7 +177,7 @@ def tune(
         models=models,
     )
     said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said)
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said, note=found.note)
     return run if background else run.wait()
 
 

@@ -11,12 +11,16 @@ from typing import Any
 import torch
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.runtime.driven import complete
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import mute_telemetry, operation, silence
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.text import as_text
 
-__all__ = ["Traced", "feeds", "tracing"]
+__all__ = ["WITHOUT", "Traced", "feeds", "tracing"]
+
+WITHOUT = ("automatic-speech-recognition", "fill-mask", "text-generation", "text2text-generation")
+"""Tasks for which no program stands: they write word by word, or work with the model's own parts."""
 
 TEXTS = ["a short text", "a second text that is a little longer than the first one"]
 MOST_ROWS = 2
@@ -61,6 +65,12 @@ def feeds(
     task: Any, tokenizer: Any, rows: Sequence[Any], length: int, names: Sequence[str]
 ) -> list[dict[str, torch.Tensor]]:
     """A program's inputs for each row by itself, of shape (1, tokens): what static calibration sees."""
+    if not task.spec.whole():
+        encoded = task.encode(tokenizer, task.spec().as_columns(rows), length)
+        parts = (
+            {name: values[at : at + 1] for name, values in encoded.items()} for at in range(len(task.lengths(encoded)))
+        )
+        return [complete(task.collate(tokenizer, part), names) for part in parts]
     found = []
     for row in task.spec().worded(list(rows), task.learnt):
         texts = (row["text"], row.get("text_pair")) if isinstance(row, Mapping) else (row,)

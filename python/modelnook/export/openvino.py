@@ -33,6 +33,14 @@ class OpenVinoExporter(ProgramExporter):
 
     def snippet(self, task: str) -> str:
         """See :meth:`Exporter.snippet`."""
+        if task in ("image-classification", "audio-classification"):
+            kind = "AutoImageProcessor" if task.startswith("image") else "AutoFeatureExtractor"
+            return (
+                f"import openvino\nfrom transformers import {kind}\n\n"
+                f'processor = {kind}.from_pretrained("FOLDER")\n'
+                'model = openvino.Core().compile_model("FOLDER/openvino_model.xml", "CPU")\n'
+                'logits = model(dict(processor(inputs, return_tensors="np")))[0]\n'
+            )
         return (
             "import numpy, openvino\nfrom tokenizers import Tokenizer\n\n"
             'tokenizer = Tokenizer.from_file("FOLDER/tokenizer.json")\n'

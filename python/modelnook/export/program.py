@@ -9,18 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.convert.folder import write_config, write_tokenizer
-from modelnook.convert.trace import Traced
+from modelnook.convert.trace import WITHOUT, Traced
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.export.base import Exporter
 from modelnook.runtime.folder import formats, quantized
 from modelnook.store.models import CARD
-from modelnook.tasks import TASKS
 
 __all__ = ["ProgramExporter"]
-
-# The outputs of these follow from a loop over the program, which modelnook's runtimes don't have.
-WRITERS = ("text-generation", "text2text-generation", "automatic-speech-recognition")
 
 
 class ProgramExporter(Exporter):
@@ -51,11 +47,9 @@ class ProgramExporter(Exporter):
             return {"quantized": how} if how else {}
         if how:
             raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
-        if task in WRITERS:
-            raise UnsupportedError("export.no_writers", task=task, format=self.name)
-        spec = TASKS.load(task, light=True)
-        if task == "fill-mask" or spec.windows or set(spec.inputs) & {"image", "audio"}:
-            raise UnsupportedError("task.no_program", task=task)
+        if task in WITHOUT:
+            by_parts = task == "fill-mask"
+            raise UnsupportedError("task.no_program" if by_parts else "export.no_writers", task=task, format=self.name)
         emit(Progress("loading"))
         traced = Traced(source, task, rows)
         emit(Progress("exporting"))

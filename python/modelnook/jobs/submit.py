@@ -33,8 +33,12 @@ def submit(
     again: bool = False,
     on: str = "process",
     warnings: tuple[str, ...] = (),
+    note: str = "",
 ) -> Run:
     """Start a run, or give the one that did, or does, the same; returns at once.
+
+    Args:
+        note: what the waiting cell says of it first, unless there is something to say about its login.
 
     Raises:
         ModelnookError: it can't be started.
@@ -64,7 +68,7 @@ def submit(
     )
     run = store.create_run(recipe, record, split)
     _start(store, run, recipe, on=on)
-    return Run(store, run.id, offer(recipe.track))
+    return Run(store, run.id, offer(recipe.track) or note)
 
 
 def completed(store: Store, recipe: Recipe) -> Recipe:

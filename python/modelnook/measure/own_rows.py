@@ -1,12 +1,12 @@
-"""Rows to compare two models on where nobody gave any: texts of the model's card and of everyday; else noise."""
+"""Rows to compare two models on where nobody gave any: texts of everyday and the model's own; else noise."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import DataError
+from modelnook.measure.own_texts import own_columns
 from modelnook.tasks.base import Spec
 
 __all__ = ["own_rows"]
@@ -49,31 +49,7 @@ def own_rows(path: Path, spec: Spec) -> list[Any]:
         return _images()
     if "audio" in wanted:
         return _sounds()
-    texts = [*_card(path), *_TEXTS][:MOST]
-    columns: dict[str, list[Any]] = dict.fromkeys(wanted, texts)
-    if {"question", "context"} <= set(wanted):
-        columns = {"question": [f"{text.split()[0]}?" for text in texts], "context": texts}
-    if "tokens" in wanted:
-        columns = {"tokens": [text.split() for text in texts]}
-    if "text" in {role for form in spec.shapes(asked=True) for role in form} and spec.scored:
-        # What a model foretells of whole texts is what can be compared.
-        columns = {"text": texts}
-    if "messages" in columns:
-        columns = {"text": texts}
-    return spec.as_rows(columns)
-
-
-def _card(path: Path) -> list[str]:
-    """Sentences of the folder's README.md: lines of prose, no head, code, tables or links."""
-    try:
-        text = (path / "README.md").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    text = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
-    text = re.sub(r"```.*?```|<[^>]+>", "", text, flags=re.DOTALL)
-    lines = (line.strip() for line in text.splitlines())
-    prose = [line for line in lines if line[:1].isalpha() and len(line.split()) > 4 and "](" not in line]
-    return prose[: MOST - len(_TEXTS)]
+    return spec.as_rows(own_columns(spec, path, MOST, also=_TEXTS))
 
 
 def _images() -> list[Any]:

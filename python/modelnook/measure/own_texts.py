@@ -16,7 +16,7 @@ from modelnook.domain.errors import DataError
 from modelnook.runtime.folder import read_json
 from modelnook.tasks.base import Spec
 
-__all__ = ["own_rows", "own_texts"]
+__all__ = ["own_columns", "own_texts"]
 
 COUNT = 400
 SEED = 11
@@ -29,14 +29,23 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 
 
-def own_rows(spec: Spec, folder: Path, count: int = COUNT) -> dict[str, list[Any]]:
-    """Role -> values for a model's task, without targets.
+def own_columns(
+    spec: Spec, folder: Path, count: int = COUNT, also: Sequence[str] | None = None
+) -> dict[str, list[Any]]:
+    """Role -> ``count`` values for a model's task, without targets.
+
+    Args:
+        also: texts that stand before the model's own, to compare answers on alone: rows that a model can't be scored
+            by will do then.
 
     Raises:
         DataError: a task of other than texts, or a model without a vocabulary that can be read.
     """
-    roles = next((form for form in _forms(spec) if set(form) <= _TEXTS), None)
-    texts = own_texts(folder, count * len(roles)) if roles else []
+    forms = (*_forms(spec), *(() if also is None else spec.shapes(asked=True)))
+    roles = next((form for form in forms if set(form) <= _TEXTS), None)
+    wanted = count * len(roles) if roles else 0
+    given = list(also or ())
+    texts = [*given, *own_texts(folder, max(0, wanted - len(given)))][:wanted]
     if not roles or not texts:
         raise DataError("quantize.own_texts_not", task=spec.name)
     columns: dict[str, list[Any]] = {role: texts[at :: len(roles)] for at, role in enumerate(roles)}

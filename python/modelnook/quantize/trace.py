@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelnook.convert.trace import Traced
+from modelnook.convert.trace import WITHOUT, Traced
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks import TASKS
 
 __all__ = ["NEXT", "UNTRACEABLE", "prepared"]
 
@@ -21,13 +20,10 @@ def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any]) 
     """The model of ``source`` ready to be traced: the one that is held, where it is of the same folder and task.
 
     Raises:
-        UnsupportedError: a model of images or sounds, or one that reads rows in parts.
+        UnsupportedError: a task for which no program stands.
     """
     if held is not None and held.source == source and held.heavy.spec.name == task:
         return held
-    spec = TASKS.load(task, light=True)
-    if spec.windows:
-        raise UnsupportedError("quantize.in_parts", task=task, next=NEXT)
-    if set(spec.inputs) & {"image", "audio"}:
-        raise UnsupportedError("quantize.only_texts", path=source, next=NEXT)
+    if task in WITHOUT:
+        raise UnsupportedError("quantize.no_program", task=task, next=NEXT)
     return Traced(source, task, rows)

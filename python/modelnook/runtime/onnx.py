@@ -46,6 +46,7 @@ class OnnxRuntime(ProgramRuntime):
         self._session: onnxruntime.InferenceSession | None = _session(path / self.program, self.threads)
         self._side: onnxruntime.InferenceSession | None = None
         self._lock = threading.Lock()
+        self._outputs = [o.name for o in self._session.get_outputs()]
         self._inputs = {i.name: np.dtype(_DTYPES.get(i.type, "int64")) for i in self._session.get_inputs()}
 
     def layers(self) -> str:
@@ -62,16 +63,16 @@ class OnnxRuntime(ProgramRuntime):
             raise UnsupportedError("runtime.closed", path=self.path.name)
         return self._session
 
-    def _run(self, feeds: list[Feed]) -> list[NDArray[np.float32]]:
+    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
         main = self._main
         if not self._side_by_side(feeds):
-            return [main.run(None, feed)[0] for feed in feeds]
+            return [main.run(None, feed) for feed in feeds]
         with self._lock:
             if self._side is None:
                 self._side = _session(self.path / self.program, 1)
         side = self._side
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(lambda feed: side.run(None, feed)[0], feeds))
+            return list(pool.map(lambda feed: side.run(None, feed), feeds))
 
 
 _DTYPES = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(float)": "float32", "tensor(bool)": "bool"}

@@ -46,6 +46,7 @@ class OpenVinoRuntime(ProgramRuntime):
         self._request: Any = self._compiled.create_infer_request()
         self._queue: Any = None
         self._lock = threading.Lock()
+        self._outputs = [p.get_any_name() for p in self._compiled.outputs]
         self._inputs = {p.get_any_name(): np.dtype(p.get_element_type().to_dtype()) for p in self._compiled.inputs}
 
     def layers(self) -> str:
@@ -67,18 +68,19 @@ class OpenVinoRuntime(ProgramRuntime):
             raise UnsupportedError("runtime.closed", path=self.path.name)
         return self._graph
 
-    def _run(self, feeds: list[Feed]) -> list[NDArray[np.float32]]:
-        graph = self._open()
+    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
+        graph, count = self._open(), range(len(self._outputs))
         with self._lock:
             if not self._side_by_side(feeds):
-                return [np.array(self._request.infer(feed, share_inputs=True)[0]) for feed in feeds]
+                made = (self._request.infer(feed, share_inputs=True) for feed in feeds)
+                return [[np.array(values[at]) for at in count] for values in made]
             if self._queue is None:
                 side = _compile(graph, self.threads, streams=self.threads)
                 self._queue = openvino.AsyncInferQueue(side, self.threads)
             found: list[Any] = [None] * len(feeds)
 
             def keep(request: Any, number: int) -> None:
-                found[number] = np.array(request.get_output_tensor(0).data)
+                found[number] = [np.array(request.get_output_tensor(at).data) for at in count]
 
             self._queue.set_callback(keep)
             for number, feed in enumerate(feeds):

@@ -1,5 +1,8 @@
 """What runtimes of traced programs share: texts become padded token ids without transformers, and batches outputs.
 
+Whole texts are read here, and no PyTorch is imported for them. Images, sounds, and texts that are read in windows are
+encoded by the task's heavy half as they are for PyTorch, and the program stands in the model's place.
+
 Two ways to use the cores, whatever runs the program. A single batch is divided among the threads, which is the quickest
 for one text. Many batches run side by side instead, one core each: short texts make many small operations, and threads
 that meet after each of them wait more than they work.
@@ -21,6 +24,7 @@ from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import plan
 from modelnook.settings import current
+from modelnook.tasks import TASKS
 from modelnook.tasks.text import CHARS_A_TOKEN, SLACK, as_text
 
 __all__ = ["Feed", "ProgramRuntime"]
@@ -59,27 +63,47 @@ class ProgramRuntime(Runtime):
         self.max_length = folder.max_length(path)
         self._pad = folder.pad_id(path)
         self._learnt = folder.learnt(said)
-        self._tokenizer = _tokenizer(path, self.max_length, self.name)
+        self._heavy = self._driven()
+        self._tokenizer = None if self._heavy else _tokenizer(path, self.max_length, self.name)
         self._inputs: dict[str, np.dtype[Any]] = {}
+        self._outputs: list[str] = []
 
     @abstractmethod
-    def _run(self, feeds: list[Feed]) -> list[NDArray[np.float32]]:
-        """The program's first output for each batch, float32 of shape (rows, …)."""
+    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
+        """The program's outputs for each batch, float32 of shape (rows, …), in the order of ``_outputs``."""
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`: what the program gives, as the task reads it."""
         if self.task is None:
             return self._logits(rows, batch_size, sort)
+        if self._heavy:
+            return self._drive(rows, batch_size, sort)
         spec = self.spec()
         found = self._logits(spec.worded(rows, self._learnt), batch_size, sort)
         return spec.settled(found, self._learnt, rows)
+
+    def _driven(self) -> tuple[Any, Any] | None:
+        """``(task, processor)`` where the task's heavy half encodes the rows; None where they are whole texts."""
+        if self.task not in TASKS or self.spec().whole():
+            return None
+        task = TASKS.load(self.task or "")()
+        task.learnt = self._learnt
+        return task, task.prepare(str(self.path))
+
+    def _drive(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> Any:
+        from modelnook.runtime.driven import Program, outputs
+
+        assert self._heavy is not None
+        task, processor = self._heavy
+        program = Program(lambda feed: self._run([feed])[0], self._inputs, self._outputs)
+        return outputs(task, processor, program, rows, self.max_length, batch_size=batch_size, sort=sort)
 
     def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
         found: NDArray[np.float32] | None = None
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])
             batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort)
-            for batch, values in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
+            for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
                 found[[start + i for i in batch]] = values
@@ -93,6 +117,7 @@ class ProgramRuntime(Runtime):
         return sum(file.stat().st_size for file in self.path.glob(f"{Path(self.program).stem}.*"))
 
     def _encode(self, rows: Sequence[Any]) -> list[Encoding]:
+        assert self._tokenizer is not None
         if len(rows) and isinstance(rows[0], Mapping):
             pairs = [(as_text(row["text"]), as_text(row.get("text_pair"))) for row in rows]
             found: list[Encoding] = self._tokenizer.encode_batch_fast(pairs)

@@ -11,22 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
-from modelnook.runtime.batches import plan
+from modelnook.runtime.driven import outputs
 from modelnook.runtime.layers import module_tree
 from modelnook.runtime.silence import first_line, silence
 from modelnook.settings import current
 from modelnook.tasks import TASKS
-from modelnook.tasks.base import in_order
 
 __all__ = ["TransformersRuntime", "load_trained"]
-
-CHUNK = 8192
 
 
 def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
@@ -74,26 +70,8 @@ class TransformersRuntime(Runtime):
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`."""
-        starts = range(0, max(1, len(rows)), CHUNK)
-        found = [self._chunk(rows[start : start + CHUNK], batch_size, sort) for start in starts]
-        if len(found) == 1:
-            return found[0]
-        return np.concatenate(found) if isinstance(found[0], np.ndarray) else [row for part in found for row in part]
-
-    def _chunk(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> Any:
-        task, model = self._task, self._loaded
-        if not len(rows):
-            return np.empty((0, len(self.labels)), dtype=np.float32)
-        encoded = task.encode(self._processor, task.spec().as_columns(rows), self.max_length)
-        lengths = task.lengths(encoded)
-        pieces = []
-        with torch.inference_mode():
-            for batch in plan(lengths, batch_size=batch_size, sort=sort):
-                feed = task.collate(self._processor, {name: [v[i] for i in batch] for name, v in encoded.items()})
-                feed = {name: v.to(self.device) if isinstance(v, torch.Tensor) else v for name, v in feed.items()}
-                values = task.outputs(model, feed)
-                pieces.append((batch, values.float().cpu().numpy() if isinstance(values, torch.Tensor) else values))
-        return task.merge(encoded, in_order(pieces, len(lengths)))
+        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "device": self.device}
+        return outputs(self._task, self._processor, self._loaded, rows, self.max_length, **given)
 
     def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:
         """See :meth:`Runtime.predict`; a model that writes is given ``options`` such as ``max_new_tokens``."""

@@ -25,8 +25,12 @@ class AudioClassificationTask(ClassificationTask):
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; the processor is the folder's own feature extractor."""
         model = self.load_classifier(path)
-        self.config = model.config.to_dict()
-        return model, load_feature_extractor(path)
+        return model, self.processor_of(path, model.config)
+
+    def processor_of(self, path: str, config: Any) -> Any:
+        """See :meth:`ClassificationTask.processor_of`."""
+        self.config = config.to_dict()
+        return load_feature_extractor(path)
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """``audio`` (bytes of files), ``row`` (its number), ``frames``, and ``labels`` (ints) where they are given."""

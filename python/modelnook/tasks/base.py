@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from modelnook.domain.errors import DataError
+from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
@@ -55,6 +55,11 @@ class Spec(ABC):
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
+
+    @classmethod
+    def whole(cls) -> bool:
+        """Whether rows are texts that are read at once: a runtime needs no heavy half to make tokens of them."""
+        return not cls.windows and not set(cls.inputs) & {"image", "audio"}
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -230,6 +235,17 @@ class Task(ABC):
             NotFoundError: no ``config.json`` there.
             UnsupportedError: an architecture without this head, or weights that are only there as a pickle.
         """
+
+    def prepare(self, path: str) -> Any:
+        """The processor alone, for a program that stands in the model's place.
+
+        Labels, and whatever :meth:`encode` and :meth:`outputs` need of the folder's config, are taken over as in
+        :meth:`load`.
+
+        Raises:
+            UnsupportedError: a task that works with the model's own parts.
+        """
+        raise UnsupportedError("task.no_program", task=self.spec.name)
 
     @abstractmethod
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:

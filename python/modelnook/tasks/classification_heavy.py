@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from modelnook.tasks.base import Task
-from modelnook.tasks.pretrained_heavy import load_config, load_model
+from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 
 __all__ = ["ClassificationTask"]
 
@@ -31,6 +31,20 @@ class ClassificationTask(Task):
         config = load_config(path)
         self.configure(config)
         return load_model(path, config, self.auto, self.spec.name, no_head=self.no_head)
+
+    def prepare(self, path: str) -> Any:
+        """See :meth:`Task.prepare`."""
+        config = load_config(path)
+        self.configure(config)
+        return self.processor_of(path, config)
+
+    def processor_of(self, path: str, config: Any) -> Any:
+        """What turns a row into numbers."""
+        tokenizer = load_tokenizer(path)
+        if config.pad_token_id is None:
+            # Decoders find a row's last token by it.
+            config.pad_token_id = tokenizer.pad_token_id
+        return tokenizer
 
     def configure(self, config: Any) -> None:
         """Write into a folder's config what the head is for; for the labels see :meth:`load_classifier`."""

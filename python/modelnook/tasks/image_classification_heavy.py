@@ -26,10 +26,14 @@ class ImageClassificationTask(ClassificationTask):
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; the processor is the folder's own, computed by Pillow and numpy."""
         model = self.load_classifier(path)
-        said = model.config.to_dict()
+        return model, self.processor_of(path, model.config)
+
+    def processor_of(self, path: str, config: Any) -> Any:
+        """See :meth:`ClassificationTask.processor_of`; images are read in the mode that the config says."""
+        said = config.to_dict()
         self.mode = "L" if said.get("num_channels") == 1 else "RGB"
         self.size = patches(said)
-        return model, load_image_processor(path)
+        return load_image_processor(path)
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """``image`` (the bytes of files), ``row`` (its number) and ``labels`` (ints) where they are given."""

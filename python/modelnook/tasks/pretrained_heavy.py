@@ -230,11 +230,18 @@ def load_feature_extractor(path: str) -> Any:
 
 
 def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
-    """Model and processor as transformers writes them, without the path that they were loaded from."""
+    """Model and processor as transformers writes them, without the path that they were loaded from.
+
+    Nor with the programs that the base would have had run: they don't come along, and were never run here.
+    """
     model.config._name_or_path = ""
+    configs: list[Any] = [model.config, getattr(model, "generation_config", None)]
+    for said in configs:
+        if hasattr(said, "auto_map"):
+            del said.auto_map
     if hasattr(processor, "init_kwargs"):
         processor.name_or_path = ""
-        for name in ("name_or_path", "local_files_only", "is_local"):
+        for name in ("name_or_path", "local_files_only", "is_local", "auto_map"):
             processor.init_kwargs.pop(name, None)
     with quiet():
         model.save_pretrained(folder)

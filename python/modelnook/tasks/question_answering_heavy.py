@@ -37,15 +37,18 @@ class QuestionAnsweringTask(Task):
         """See :meth:`Task.load`; a head that is there is kept."""
         config = load_config(path)
         config.num_labels = 2
-        model, tokenizer = (
-            load_model(path, config, "AutoModelForQuestionAnswering", self.spec.name),
-            load_tokenizer(path),
-        )
+        model = load_model(path, config, "AutoModelForQuestionAnswering", self.spec.name)
+        tokenizer = self.prepare(path)
         if model.config.pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id
+        return model, tokenizer
+
+    def prepare(self, path: str) -> Any:
+        """See :meth:`Task.prepare`."""
+        tokenizer = load_tokenizer(path)
         # Places are counted from the left.
         tokenizer.padding_side = "right"
-        return model, tokenizer
+        return tokenizer
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """Windows: ``input_ids``, ``token_type_ids`` where the model has them, and ``places``.

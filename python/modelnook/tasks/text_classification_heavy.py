@@ -9,7 +9,6 @@ import torch
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.padding_heavy import padded
-from modelnook.tasks.pretrained_heavy import load_tokenizer
 from modelnook.tasks.text import encode_pairs, encode_texts
 from modelnook.tasks.text_classification import TextClassification
 
@@ -28,11 +27,7 @@ class TextClassificationTask(ClassificationTask):
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load` and :meth:`ClassificationTask.load_classifier`."""
         model = self.load_classifier(path)
-        tokenizer = load_tokenizer(path)
-        if model.config.pad_token_id is None:
-            # Decoders find a row's last token by it.
-            model.config.pad_token_id = tokenizer.pad_token_id
-        return model, tokenizer
+        return model, self.processor_of(path, model.config)
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """``input_ids`` (unpadded lists of at most ``max_length`` ints) and ``labels`` (ints) where they are given.

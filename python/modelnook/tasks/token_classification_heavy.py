@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from modelnook.tasks.base import Columns
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.padding_heavy import IGNORE, pad, padded
-from modelnook.tasks.pretrained_heavy import load_tokenizer
 from modelnook.tasks.token_classification import TokenClassification
 from modelnook.tasks.words import OUTSIDE, as_word, words_of
 
@@ -37,10 +36,8 @@ class TokenClassificationTask(ClassificationTask):
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load` and :meth:`ClassificationTask.load_classifier`."""
-        model, tokenizer = self.load_classifier(path), load_tokenizer(path)
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id
-        return model, tokenizer
+        model = self.load_classifier(path)
+        return model, self.processor_of(path, model.config)
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """Windows: ``input_ids``, and ``words``, of each token the number in its row of the word that it speaks for.

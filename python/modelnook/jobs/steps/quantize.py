@@ -98,10 +98,10 @@ def _rows(context: Context, source: Path) -> Rows:
     """The rows to measure on; without any the model's own texts."""
     if context.recipe.data is not None:
         return context.measured_on()
-    from modelnook.measure.own_texts import own_rows
+    from modelnook.measure.own_texts import own_columns
     from modelnook.tasks import TASKS
 
-    return dict(own_rows(TASKS.load(context.recipe.task or "", light=True)(), source))
+    return dict(own_columns(TASKS.load(context.recipe.task or "", light=True)(), source))
 
 
 def _say_of_labels(context: Context, report: dict[str, Any]) -> None:
