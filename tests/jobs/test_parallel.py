@@ -20,6 +20,7 @@ def test_no_more_than_memory_holds(monkeypatch: pytest.MonkeyPatch, room: float,
         recipe=SimpleNamespace(knobs={"parallel": 4}, method="full"),
         base=lambda: SimpleNamespace(parameters=22_000_000),
         emit=said.append,
+        stop=lambda: False,
         store=None,
         run=None,
     )

@@ -34,6 +34,8 @@ class Parallel:
     def __enter__(self) -> Parallel:
         asked = int(self.context.recipe.knobs.get("parallel") or 1)
         count = min(asked, 1 + self._room())
+        if self.context.stop():
+            return self
         if count < asked:
             said = t("tune.less_parallel", asked=asked, count=count)
             self.context.emit(Warned("tune.less_parallel", said))
