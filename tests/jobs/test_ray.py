@@ -122,10 +122,17 @@ def test_a_run_there_is_a_run_of_this_store(tiny: str, machines: Machines) -> No
 
 
 @pytest.mark.slow
-def test_a_run_there_outlives_its_machine_and_stops(tiny: str, machines: Machines, tmp_path: Path) -> None:
+def test_a_run_there_outlives_its_machine_and_stops(
+    tiny: str, machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.api import training
+
+    knobs_of = training.knobs_of
+    monkeypatch.setattr(training, "knobs_of", lambda *args: {**knobs_of(*args), "checkpoint_every_s": 1.0})
     run = mn.finetune(tiny, table(256), epochs=2000, name="long", background=True, on=machines.address)
     trains(run)
-    until(lambda: steps_kept(run))
+    until(lambda: steps_kept(run) or not run.record.live)
+    assert run.record.live, (run.record.error, run.log())
     machines.kill()
     with pytest.raises(ConflictError, match="is lost") as caught:
         run.wait(timeout=120)

@@ -69,7 +69,8 @@ class Remote:
         root = self._inside(path)
         if not root.is_dir():
             raise FileNotFoundError(path)
-        return [file.relative_to(root).as_posix() for file in sorted(root.rglob("*")) if file.is_file()]
+        found = (Path(path, name).relative_to(root) for path, _, names in os.walk(root) for name in names)
+        return sorted(file.as_posix() for file in found)
 
     def create(self, recipe: dict[str, Any], record: dict[str, Any], split: dict[str, list[int]] | None) -> None:
         """Make the run's folder; what is printed from now on goes to its log."""
@@ -142,5 +143,6 @@ class Remote:
 
 def checkpoints_in(root: Path) -> list[str]:
     """Complete checkpoints below a folder, by their paths in it: a training of two rounds has a folder for each."""
-    found = (manifest.parent.relative_to(root) for manifest in root.rglob("manifest.json"))
+    # os.walk passes over what is replaced meanwhile; rglob raises.
+    found = (Path(path).relative_to(root) for path, _, files in os.walk(root) if "manifest.json" in files)
     return sorted(name.as_posix() for name in found if not any(part.startswith(".") for part in name.parts))
