@@ -42,13 +42,13 @@ def store_home(_alone: None) -> Path:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs run in this process, and a model is measured for a moment."""
-    from modelnook.jobs import submit
+    from modelnook.jobs import executor, submit
     from modelnook.measure.probe import Probe, measure
 
     start = submit._start
 
-    def in_kernel(store: Any, run: Any, recipe: Any, *, on: str, seen: int = 0) -> None:
-        start(store, run, recipe, on="kernel", seen=seen)
+    def in_kernel(store: Any, run: Any, recipe: Any, place: Any, *, seen: int = 0) -> None:
+        start(store, run, recipe, executor("kernel"), seen=seen)
 
     def prober(context: Any, seconds: float | None = None, **more: Any) -> Callable[..., Probe]:
         return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)

@@ -60,11 +60,12 @@ def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
 
 
 def test_lora_makes_a_model_that_stands_alone(tiny: str, rows: Rows) -> None:
-    run = mn.finetune(tiny, rows, name="adapted", method="lora", epochs=1)
+    run = mn.finetune(tiny, rows, name="adapted", method="lora", rank=4, alpha=12, epochs=1)
     folder = Path(mn.info("adapted").path or "")
     assert (folder / "model.safetensors").exists()
     assert not list(folder.glob("adapter_*"))
     assert run.method == "lora"
+    assert "r=4, lora_alpha=12" in run.code()
 
 
 def test_in_this_process(tiny: str, rows: Rows) -> None:
@@ -111,6 +112,9 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
         ({"learning_rate": 0}, UsageError, "learning_rate"),
         ({"batch_size": 0}, UsageError, "batch_size"),
         ({"method": "lorra"}, UsageError, "lora"),
+        ({"method": "full", "rank": 8}, UsageError, "lora, dora"),
+        ({"alpha": 8}, UsageError, "lora, dora"),
+        ({"method": "lora", "rank": 0}, UsageError, "rank"),
         ({"metric": "acuracy"}, UsageError, "accuracy"),
         ({"task": "text-clasification"}, UsageError, "text-classification"),
         ({"text": "txt"}, ModelnookError, "text"),

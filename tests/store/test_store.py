@@ -173,6 +173,22 @@ def test_a_resume_whose_worker_never_came_can_be_made_again(store: Store) -> Non
     assert run.claim_resume() == 0
 
 
+def test_a_resumed_run_is_live_before_its_worker_has_written(store: Store) -> None:
+    run = created(store, state="queued")
+    first = run.lease.take(0)
+    assert first is not None
+    run.write(record(id=run.id, state="failed"), epoch=first.epoch)
+    run.lease.give_back(first.epoch)
+    seen = run.claim_resume()
+    states = [run.seen()]
+    second = run.lease.take(seen)
+    assert second is not None
+    states.append(run.seen())
+    run.lease.give_back(second.epoch)
+    states.append(run.seen())
+    assert [state and state.state for state in states] == ["queued", "queued", "failed"]
+
+
 def test_the_index_is_rebuilt_when_deleted_or_damaged(store: Store) -> None:
     ids = {created(store, state="finished").id for _ in range(3)}
     (store.home / "index.sqlite").unlink()

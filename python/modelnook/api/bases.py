@@ -68,7 +68,7 @@ def by_itself(method: str, knobs: dict[str, Any], ref: str = "auto") -> tuple[di
     return kept, t("train.unused", method=method, names=", ".join(given)) if given else ""
 
 
-def check_method(method: str, spec: Any) -> None:
+def check_method(method: str, spec: Any, on: str = "process") -> None:
     """Refuse a method that a task isn't tested with.
 
     Raises:
@@ -77,13 +77,14 @@ def check_method(method: str, spec: Any) -> None:
         UnsupportedError: it needs a GPU that isn't here.
     """
     from modelnook.finetune import METHODS
+    from modelnook.jobs import executor
     from modelnook.jobs.device import pick
 
     if method != "auto":
         METHODS.check(method)
         if method not in spec.methods:
             raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(spec.methods))
-        if METHODS[method].gpu and pick() != "cuda":
+        if METHODS[method].gpu and executor(on).here and pick() != "cuda":
             raise UnsupportedError("train.needs_gpu", method=method)
 
 
@@ -98,7 +99,7 @@ def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
 
     if recipe.verb != "finetune":
         raise UsageError("api.not_trained", run=run, method=method)
-    check_method(method, spec_of(recipe.task))
+    check_method(method, spec_of(recipe.task), recipe.on)
     if alone(method):
         knobs = by_itself(method, recipe.knobs)[0]
         return replace(recipe, model="", method=method, knobs=knobs, unlabelled=None, device="cpu")

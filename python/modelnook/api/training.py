@@ -17,8 +17,6 @@ from modelnook.store import Store
 
 __all__ = ["finetune", "knobs_of", "plan", "seconds", "task_of", "trackers"]
 
-WHERE = ("process", "kernel")
-
 
 def finetune(
     ref: str = "auto",
@@ -39,6 +37,8 @@ def finetune(
     learning_rate: float | None = None,
     batch_size: int | str = "auto",
     max_length: int | str = "auto",
+    rank: int | None = None,
+    alpha: int | None = None,
     seed: int = 0,
     name: str | None = None,
     budget: str | None = None,
@@ -62,11 +62,12 @@ def finetune(
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
+        rank, alpha: of LoRA and its kin: the width of the matrices that are trained, and how much they weigh.
         budget: the most time for training, ``"10m"``.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
         again: train anew where the same recipe on the same data has been run.
-        on: ``process`` (default) or ``kernel``.
+        on: ``process`` (default), ``kernel``, or a Ray cluster: ``ray://HOST:PORT``, ``ray://auto``.
 
     Returns:
         A finished :class:`~modelnook.run.Run`; with ``background=True`` at once; with ``dry_run=True`` the
@@ -82,10 +83,12 @@ def finetune(
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import alone
+    from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
     if data is None:
         raise UsageError("verbs.missing", verb="finetune", word="--data", example="%model finetune --data train")
+    place = executor(on)
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
@@ -94,14 +97,13 @@ def finetune(
     task = task or task_of(data, given, found)
     spec = spec_of(task)
     task = spec.name
-    check_method(method, spec)
-    if on not in WHERE:
-        raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(WHERE))
+    check_method(method, spec, on)
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    knobs |= _adapter(method, rank=rank, alpha=alpha)
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
             raise UsageError("api.positive", name="processes", value=processes)
-        if processes > 1 and on != "process":
+        if processes > 1 and place.on != "process":
             raise UsageError("train.one_process", processes=processes, on=on)
         knobs["processes"] = processes
     chosen = ""
@@ -200,6 +202,23 @@ def knobs_of(
     if budget is not None:
         knobs["max_seconds"] = seconds(budget)
     return knobs
+
+
+def _adapter(method: str, **given: int | None) -> dict[str, int]:
+    """Knobs of methods with adapters, checked.
+
+    Raises:
+        UsageError: below 1, or of a method that has none; ``auto`` may take one.
+    """
+    from modelnook.tune.space import OF_METHOD
+
+    found = {name: value for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        if value < 1:
+            raise UsageError("api.positive", name=name, value=value)
+        if method not in OF_METHOD[name]:
+            raise UsageError("train.not_of_method", name=name, method=method, known=", ".join(OF_METHOD[name]))
+    return found
 
 
 def seconds(text: str) -> float:

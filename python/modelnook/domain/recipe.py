@@ -20,7 +20,7 @@ class Recipe:
 
     ``model`` is the resolved reference with its revision; ``knobs`` are the verb's own arguments as resolved (no
     ``auto`` left where the plan decided). ``identity`` ignores what doesn't change the result: notebook, tracking,
-    interpreter. A name is part of the result: whoever asks for another one wants a model of that name.
+    interpreter, place. A name is part of the result: whoever asks for another one wants a model of that name.
     ``unlabelled`` are further rows without targets.
     """
 
@@ -42,11 +42,13 @@ class Recipe:
     models: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
     """What tells the models that are here from others under the same reference, as after a rename."""
+    on: str = "process"
+    """Where a worker carries it out, so that a resume goes there again."""
 
     def identity(self) -> str:
         """sha256 (hex) of what decides the result."""
         data = self.to_dict()
-        for ignored in ("track", "python", "notebook", "threads"):
+        for ignored in ("track", "python", "notebook", "threads", "on"):
             data.pop(ignored)
         for optional in ("contents", "unlabelled"):
             if not data[optional]:

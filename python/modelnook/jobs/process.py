@@ -19,6 +19,9 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["call", "end", "free_port", "start", "start_rank"]
 
+SPIN = "10000"
+"""Threads that spin long while they wait starve whatever else runs on the machine, and are starved by it."""
+
 # Kept so that ended children are reaped; a zombie would look like a worker that never goes.
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -31,8 +34,7 @@ def reap() -> None:
 def environment(store: Store) -> dict[str, str]:
     """What a child sees: this environment and the store it belongs to."""
     ours = {"MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    # Threads that spin long while they wait starve whatever else runs on the machine, and are starved by it.
-    return {"GOMP_SPINCOUNT": "10000", **os.environ, **ours}
+    return {"GOMP_SPINCOUNT": SPIN, **os.environ, **ours}
 
 
 def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:

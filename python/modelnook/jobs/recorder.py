@@ -41,12 +41,15 @@ class Recorder:
         self._lock = threading.RLock()
         self._done = threading.Event()
         self._lost = False
+        self._goes_on = False
         # Room for the last record, given up when the disk is full.
         self._reserve = run.path / ".reserve"
 
     def begin(self, *, state: str = "running", device: str | None = None, resumed_seconds: float = 0.0) -> None:
         """Say that work has begun, and keep giving signs of life."""
         self._began = time.time() - resumed_seconds
+        # A tuning's points are its trials, which aren't done again.
+        self._goes_on = resumed_seconds > 0 and self.record.kind != "tune"
         self._reserve.write_bytes(bytes(64 << 10))
         self.change(state=state, device=device, started=self.record.started or now(), progress=None)
         threading.Thread(target=self._beat, name="modelnook-heartbeat", daemon=True).start()
@@ -76,6 +79,10 @@ class Recorder:
                 self._write()
         elif isinstance(event, MetricLogged):
             values = event.values if event.epoch is None else {**event.values, "epoch": event.epoch}
+            if self._goes_on:
+                # What was done after the last checkpoint is done again.
+                self._goes_on = False
+                self.run.series.cut(event.step - 1)
             self.run.series.append(event.step, time.time() - self._began, values)
         elif isinstance(event, Warned):
             self.run.note(event)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedEr
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.jobs import process
+from modelnook.jobs import executor
+from modelnook.jobs.base import Executor
 from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.store import Store
@@ -31,23 +31,27 @@ def submit(
     split: dict[str, list[int]] | None = None,
     primary_metric: str | None = None,
     again: bool = False,
-    on: str = "process",
+    on: str | None = None,
     warnings: tuple[str, ...] = (),
     note: str = "",
 ) -> Run:
     """Start a run, or give the one that did, or does, the same; returns at once.
 
     Args:
+        on: the place to run, where it isn't the recipe's.
         note: what the waiting cell says of it first, unless there is something to say about its login.
 
     Raises:
         ModelnookError: it can't be started.
     """
-    recipe = completed(store, recipe)
+    place = executor(on or recipe.on)
+    # What a thread of this kernel began, a process goes on with.
+    recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
         return held
+    place.check()
     record = RunRecord(
         id=new_id(),
         name=recipe.name,
@@ -67,7 +71,7 @@ def submit(
         version=__version__,
     )
     run = store.create_run(recipe, record, split)
-    _start(store, run, recipe, on=on)
+    _start(store, run, recipe, place)
     return Run(store, run.id, offer(recipe.track) or note)
 
 
@@ -139,15 +143,9 @@ def _still_there(store: Store, record: RunRecord) -> bool:
         return False
 
 
-def _start(store: Store, run: RunFolder, recipe: Recipe, *, on: str, seen: int = 0) -> None:
-    if on == "kernel":
-        from modelnook.jobs.worker import work
-
-        # A thread, so that the waiting cell still draws progress and an interrupt reaches it.
-        threading.Thread(target=work, args=(store, run, seen), name=f"modelnook-{run.id}", daemon=True).start()
-        return
+def _start(store: Store, run: RunFolder, recipe: Recipe, place: Executor, *, seen: int = 0) -> None:
     try:
-        process.start(store, run, recipe.python, seen=seen)
+        place.start(store, run, recipe, seen=seen)
     except ModelnookError as error:
         record = run.record()
         if record and not seen:
@@ -156,8 +154,8 @@ def _start(store: Store, run: RunFolder, recipe: Recipe, *, on: str, seen: int =
         raise
 
 
-def resume(store: Store, run: RunFolder, *, on: str = "process") -> None:
-    """Start another worker for a run that stopped, failed or crashed; returns at once.
+def resume(store: Store, run: RunFolder) -> None:
+    """Start another worker for a run that stopped, failed or crashed, where it was; returns at once.
 
     Raises:
         ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now.
@@ -166,8 +164,10 @@ def resume(store: Store, run: RunFolder, *, on: str = "process") -> None:
     if record is None or recipe is None or not record.resumable:
         state = t(f"state.{record.state}") if record else "?"
         raise ConflictError("jobs.not_resumable", run=run.id, state=state)
+    place = executor(recipe.on)
+    place.check()
     seen = run.claim_resume()
-    _start(store, run, recipe, on=on, seen=seen)
+    _start(store, run, recipe, place, seen=seen)
     store.index.touch("runs", run.id)
 
 

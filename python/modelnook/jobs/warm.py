@@ -29,7 +29,7 @@ from typing import Any
 
 from modelnook.settings import current
 
-__all__ = ["ask", "become", "end", "pid", "place", "teach"]
+__all__ = ["ask", "become", "end", "output", "pid", "place", "teach"]
 
 FIRST = ("torch", "transformers", "modelnook.training.loop", "modelnook.finetune.engine", "modelnook.jobs.steps")
 """What every training job imports before anything else."""
@@ -176,7 +176,7 @@ class _Waiting:
     def serve(self) -> list[str]:
         """``[]`` at its end; ``[run, epoch]`` in a worker."""
         os.setsid()
-        _output(self.home / "warm.log")
+        output(self.home / "warm.log")
         # Workers that have ended are gone at once: a zombie looks alive to who waits for it.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -220,13 +220,13 @@ class _Waiting:
         self.listener.close()
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _output(Path(order["log"]))
+        output(Path(order["log"]))
         os.environ.clear()
         os.environ.update(order["environ"])
         return False
 
 
-def _output(log: Path) -> None:
+def output(log: Path) -> None:
     """Standard output and error go to a file."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -15,7 +15,8 @@ from types import FrameType
 from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
-from modelnook.jobs import warm
+from modelnook.jobs import executor, warm
+from modelnook.jobs.base import Executor
 from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
@@ -60,7 +61,7 @@ def _take(arguments: list[str]) -> tuple[RunFolder, int, Holder | None]:
 def _trains(run: RunFolder) -> bool:
     """Whether a job imports PyTorch in any case; one on ONNX Runtime must not wait for it."""
     recipe = run.recipe()
-    return recipe is not None and recipe.verb == "finetune"
+    return recipe is not None and recipe.verb == "finetune" and recipe.on == "process"
 
 
 def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = None) -> int:
@@ -84,8 +85,9 @@ def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = No
 
 
 def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, resume: bool) -> None:
-    if recipe.verb in WITHOUT_DEVICE:
-        _work(store, run, recipe, recorder, None, resume=resume)
+    place = executor(recipe.on)
+    if recipe.verb in WITHOUT_DEVICE or not place.here:
+        _work(store, run, recipe, recorder, place, None if place.here else place.on, resume=resume)
         return
     device = pick(recipe.device)
     recorder.change(device=device)
@@ -94,13 +96,20 @@ def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, res
         recorder.emit(Finished(stopped=True))
         return
     try:
-        _work(store, run, recipe, recorder, device, resume=resume)
+        _work(store, run, recipe, recorder, place, device, resume=resume)
     finally:
         device_lease(store, device).give_back(seat.epoch)
 
 
 def _work(
-    store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, device: str | None, *, resume: bool
+    store: Store,
+    run: RunFolder,
+    recipe: Recipe,
+    recorder: Recorder,
+    place: Executor,
+    device: str | None,
+    *,
+    resume: bool,
 ) -> None:
     """Do what the recipe says, with its trackers listening."""
     try:
@@ -115,10 +124,8 @@ def _work(
             resume=resume,
         )
         recorder.listeners.append(trackers.on_event)
-        from modelnook.jobs.steps import execute
-
         try:
-            finished = execute(store, run, recipe, recorder, resume=resume)
+            finished = place.execute(store, run, recipe, recorder, resume=resume)
             recorder.record = replace(
                 recorder.record, metrics=finished.metrics, intervals=finished.intervals, model=finished.model
             )

@@ -115,7 +115,7 @@ class RunFolder:
 
     def judge(self, record: RunRecord) -> RunRecord:
         """``record`` as it is: ``crashed`` where its worker is gone, ``queued`` where one is being started."""
-        if self._starting():
+        if self._starting() or self._taken_up(record):
             return replace(record, state="queued", error=None, ended=None, resumable=False)
         if record.live and not self._worked_on(record):
             record = replace(record, state="crashed", pid=None)
@@ -131,6 +131,13 @@ class RunFolder:
 
     def _starting(self) -> bool:
         return self._fresh(self._ticket(self.lease.epoch()))
+
+    def _taken_up(self, record: RunRecord) -> bool:
+        """Whether a worker that goes on with it has the lease and hasn't written yet: it may be importing."""
+        epoch = self.lease.epoch()
+        if record.live or record.epoch >= epoch or not self._ticket(epoch - 1).exists():
+            return False
+        return self.lease.live() is not None
 
     def _ticket(self, epoch: int) -> Path:
         return self.path / "lease" / f"resume-{epoch:06d}"

@@ -56,7 +56,7 @@ KNOBS = {
     "quantize": Knob("name"),
 }
 
-_LORA = ("lora", "dora", "qlora")
+_LORA = ("lora", "dora", "rslora", "qlora")
 OF_METHOD = {"rank": _LORA, "alpha": _LORA, "dropout": _LORA, "layers": ("last-k",)}
 """Knobs that only some methods have: they are asked for after the method."""
 

@@ -47,6 +47,8 @@ _FINETUNE = (
     Arg("learning_rate", "float", above=0, example="5e-5"),
     Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
     Arg("max_length", "int", "auto", ("auto",), low=1, example="128"),
+    Arg("rank", "int", low=1, example="8"),
+    Arg("alpha", "int", low=1, example="16"),
     Arg("seed", "int", 0, low=0, example="1"),
     _NAME,
     Arg("budget", example="10m"),
@@ -55,8 +57,10 @@ _FINETUNE = (
     Arg("dry_run", "flag", False),
     _AGAIN,
     _BACKGROUND,
-    Arg("on", default="process", choices=("process", "kernel")),
+    Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
 )
+
+_NOT_TUNED = ("budget", "processes", "dry_run", "on", "unlabelled", "rank", "alpha")
 
 _TUNE = (
     *_FINETUNE[:2],
@@ -66,7 +70,7 @@ _TUNE = (
     Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
     Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
     Arg("parallel", "int", 1, low=1, example="2"),
-    *(a for a in _FINETUNE[2:] if a.name not in ("budget", "processes", "dry_run", "on", "unlabelled")),
+    *(a for a in _FINETUNE[2:] if a.name not in _NOT_TUNED),
 )
 
 _PUBLISH = Verb(

@@ -25,6 +25,7 @@ class Arg:
     path``.
     ``positional`` ones are filled by bare words in the order of the row; ``rest`` takes all the words that are left.
     ``choices`` are literal words or registries (``module:NAME``); beside a number they are words allowed as well.
+    ``starts`` are beginnings of further words that pass beside the choices.
     ``needed`` ones have a default in Python alone (the argument before them has one); a line must give them.
     ``above`` and ``low`` bound a number, ``option`` is its spelling where that isn't the name's.
     """
@@ -33,6 +34,7 @@ class Arg:
     kind: str = "text"
     default: Any = None
     choices: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
     positional: bool = False
     required: bool = False
     needed: bool = False
@@ -55,18 +57,20 @@ class Arg:
         return self.kind in ("refs", "runs")
 
     def words(self) -> list[str]:
-        """The allowed words, registries unfolded; none where a registry can't be read, so that any word passes."""
+        """What is allowed, registries unfolded; none where a registry can't be read, so that any word passes."""
         found: list[str] = []
         for choice in self.choices:
             rows = list(_rows(choice)) if ":" in choice else [choice]
             if not rows:
                 return []
             found += rows
-        return found
+        return [*found, *self.starts]
 
     def allows(self, word: str) -> bool:
         """Whether a word is one of these, or another name that a registry knows."""
         allowed = self.words()
+        if any(word.startswith(start) for start in self.starts):
+            return True
         return not allowed or word in allowed or any(word in _rows(c) for c in self.choices if ":" in c)
 
 
