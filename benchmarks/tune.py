@@ -1,7 +1,7 @@
 """Tuning beside ``Trainer.hyperparameter_search``: the same sampler, space, trials, rows and epochs.
 
     python benchmarks/tune.py                     trec, 1,000 rows, MiniLM, 8 trials of 2 epochs, 3 seeds
-    python benchmarks/tune.py --seeds 1           one seed alone (five minutes on two cores)
+    python benchmarks/tune.py --seeds 1           one seed alone (six minutes on one thread)
     python benchmarks/tune.py --seeds 1 --side ours --keep FOLDER     in two pieces: ours, and what theirs needs …
     python benchmarks/tune.py --seeds 1 --side theirs --keep FOLDER   … theirs, and the comparison
     python benchmarks/tune.py --pruner asha       the same pruner on both sides

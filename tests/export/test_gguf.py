@@ -12,10 +12,11 @@ from tests.export.conftest import Export, Outside
 
 from modelnook.catalog.gguf import read_header
 from modelnook.convert.floats import as_floats
-from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.domain.event import Event, Warned
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
+from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import runtime
 from modelnook.testing.models import tiny_sentencepiece, tiny_writer
 
@@ -98,6 +99,16 @@ def test_what_was_a_gguf_file_once_is_said_to_be(
     found = quantized_base(ModelInfo("local:tuned@1", "tuned", "local", base_model=str(place / "base")))
     assert found is not None
     assert found.formats == ("gguf",)
+
+
+def test_a_full_disk_is_said(source: Path, written: Export, small_disk: Path) -> None:
+    with pytest.raises(StoreError, match="no room left on the disk"):
+        written(source, small_disk / "out", "gguf", TEXTS, TASK)
+    with pytest.raises(StoreError, match="couldn't be written"):
+        QUANTIZERS.load("gguf")().quantize(
+            source, small_disk / "out", "q8_0", task=TASK, calibration=[], emit=lambda event: None
+        )
+    assert not list(small_disk.iterdir())
 
 
 @pytest.mark.real

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.folder import writing
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import config, formats, quantized
 from modelnook.runtime.silence import silence
@@ -35,7 +36,7 @@ def as_floats(path: Path, folder: Path, task: str) -> Path:
 
 def write_floats(model: Any, processor: Any, folder: Path, said: dict[str, Any]) -> None:
     """A loaded model and what goes with it; ``said`` is the config that its folder had."""
-    with silence():
+    with silence(), writing(folder):
         model.config._name_or_path = ""
         model.save_pretrained(folder)
         if hasattr(processor, "save_pretrained"):

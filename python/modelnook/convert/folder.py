@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,11 +13,14 @@ from typing import Any
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.runtime.folder import config, read_json
+from modelnook.runtime.silence import first_line
 
-__all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer", "writing"]
 
 CHAT_TEMPLATE = "chat_template.jinja"
 """Where transformers keeps how a conversation is written."""
+FULL = "No space left"
+FULL_BELOW = 1 << 20
 
 
 @contextmanager
@@ -41,6 +45,24 @@ def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
         raise StoreError(code, path=target, error=error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Around a library that writes into a folder: a full disk is the system's error for that, however it is told.
+
+    Raises:
+        OSError: ``ENOSPC``, where the library says so in its own words, or only that a stream broke on a full disk.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        broke = isinstance(error, OSError | RuntimeError) and shutil.disk_usage(folder).free < FULL_BELOW
+        if FULL not in str(error) and not broke:
+            raise
+        raise OSError(errno.ENOSPC, first_line(error)) from error
 
 
 def write_config(source: Path, folder: Path, backend: str = "", scheme: str = "", options: Any = None) -> None:

@@ -22,6 +22,7 @@ import gguf
 
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.convert.floats import as_floats
+from modelnook.convert.folder import writing
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.silence import first_line, silence
 
@@ -50,7 +51,7 @@ def convert(source: Path, file: Path, kind: str, *, name: str) -> None:
         UnsupportedError: an architecture or a tokenizer that llama.cpp doesn't have, weights that aren't floats.
     """
     # The converter runs code that lies in a folder, and reads pickles: it is given a copy that has neither.
-    with TemporaryDirectory(prefix=".floats-", dir=file.parent) as work, _quiet():
+    with TemporaryDirectory(prefix=".floats-", dir=file.parent) as work, writing(file.parent), _quiet():
         floats = as_floats(source, Path(work), TASK)
         adapter = adapter_in(source)
         pieces = (base_of(source, adapter) if adapter else source) / _PIECES

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.folder import writing
 from modelnook.convert.trace import Traced, tracing
-from modelnook.runtime.silence import first_line, mute_telemetry
+from modelnook.runtime.silence import mute_telemetry
 
 mute_telemetry()
 
@@ -35,8 +36,5 @@ def program(traced: Traced, code: str = "convert.untraceable", **values: Any) ->
 
 def save(made: Any, path: Path) -> None:
     """Write a program, its weights in a file beside it, in the precision that they have."""
-    try:
+    with writing(path.parent):
         openvino.save_model(made, str(path), compress_to_fp16=False)
-    except RuntimeError as error:
-        # A full disk is no error of the system's here, but one of the library's.
-        raise OSError(first_line(error)) from error
