@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.api.rows import columns_of, given_columns, on_rows, read_table, spec_of
+from modelnook.api.rows import columns_of, done_by, given_columns, on_rows, read_table, spec_of
 from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError
 from modelnook.domain.export import Exported
 from modelnook.domain.recipe import Recipe
@@ -84,8 +84,7 @@ def _recipe(store: Store, ref: str, data: Any, given: dict[str, str]) -> tuple[R
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
-    # A bare encoder is one that makes vectors.
-    task = "sentence-similarity" if entry.task == "feature-extraction" else entry.task
+    task = done_by(entry)
     if task is None:
         raise UnsupportedError("api.no_task", ref=ref)
     recipe = Recipe("export", str(found.ref), task=task, name=entry.name, threads=current().threads)
@@ -101,6 +100,6 @@ def _recipe(store: Store, ref: str, data: Any, given: dict[str, str]) -> tuple[R
         made, split, _ = on_rows("export", store, ref, None, {})
         return made, split
     except NotFoundError as error:
-        if error.code != "jobs.no_rows":
+        if error.code not in ("jobs.no_rows", "api.no_rows"):
             raise
         return own

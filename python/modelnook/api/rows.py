@@ -20,8 +20,10 @@ __all__ = [
     "Read",
     "columns_of",
     "default_name",
+    "done_by",
     "given_columns",
     "needs_network",
+    "no_rows",
     "noted",
     "on_rows",
     "read_table",
@@ -143,6 +145,18 @@ def needs_network(verb: str, ref: str, entry: ModelInfo) -> None:
         raise UnsupportedError("api.no_network", ref=ref, method=entry.architecture, verb=verb)
 
 
+def done_by(entry: ModelInfo) -> str | None:
+    """The task that a model does as it is: a bare encoder makes vectors."""
+    return "sentence-similarity" if entry.task == "feature-extraction" else entry.task
+
+
+def no_rows(entry: ModelInfo, ref: str) -> NotFoundError:
+    """There are no validation rows to measure a model on: its run is gone, or there was none."""
+    if entry.run:
+        return NotFoundError("jobs.no_rows", run=entry.run, model=ref)
+    return NotFoundError("api.no_rows", model=ref)
+
+
 def noted(ref: str) -> str:
     """What there is to say of where a reference was found: that a second source has the name too."""
     from modelnook.catalog.search import locate
@@ -171,12 +185,13 @@ def on_rows(
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
-    if entry.task is None:
+    task = done_by(entry)
+    if task is None:
         raise UnsupportedError("api.no_task", ref=ref)
     if verb not in ("compare", "evaluate"):
         needs_network(verb, ref, entry)
-    spec = spec_of(entry.task)
-    recipe = Recipe(verb, str(found.ref), task=entry.task, name=entry.name, threads=current().threads)
+    spec = spec_of(task)
+    recipe = Recipe(verb, str(found.ref), task=task, name=entry.name, threads=current().threads)
     trained = training_run(store, str(found.ref))
     record = trained.record() if trained else None
     primary = (record.primary_metric if record else None) or spec.metrics[0]
@@ -191,7 +206,7 @@ def on_rows(
     if unlabelled and (trained is None or made is None):
         return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
     if trained is None or made is None:
-        raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
+        raise no_rows(entry, ref)
     if slices:
         raise UsageError("api.slices_need_data", slices=", ".join(slices))
     rows, split = (made.eval_data, None) if made.eval_data else (made.data, trained.split())

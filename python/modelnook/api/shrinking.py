@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, needs_network, noted, read_table, spec_of
+from modelnook.api.rows import default_name, given_columns, needs_network, no_rows, noted, read_table, spec_of
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.dataset import Split
-from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError, UsageError, unknown
+from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.run import Run
@@ -371,7 +371,7 @@ def _on_rows(
         knobs = {"measured_on": "validation" if teaches else "data"}
         return replace(recipe, data=table.ref, knobs=knobs), parts, primary
     if trained is None or made is None:
-        raise NotFoundError("jobs.no_rows", run=entry.run or "-", model=ref)
+        raise no_rows(entry, ref)
     recipe = replace(recipe, data=made.data, eval_data=made.eval_data, knobs={"measured_on": "validation"})
     return recipe, None if made.eval_data else trained.split(), primary
 
