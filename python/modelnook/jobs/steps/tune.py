@@ -279,9 +279,12 @@ class _Trials:
         """
         if self.until is None or event.phase != "training" or event.step < FIRST_STEPS or event.eta_s is None:
             return
-        if event.eta_s > SURE * (self.until - time.monotonic()):
-            share = event.step / max(1, event.total or 1)
-            raise UsageError("tune.budget_trial", seconds=round(event.eta_s / max(1e-9, 1 - share)))
+        share = event.step / max(1, event.total or 1)
+        whole = event.eta_s / max(1e-9, 1 - share)
+        # A trial's own budget cuts it short: what is left of it then is less than what the steps foretell.
+        most = min(whole, self.context.recipe.knobs.get("trial_seconds") or whole)
+        if most - share * whole > SURE * (self.until - time.monotonic()):
+            raise UsageError("tune.budget_trial", seconds=round(most))
 
     def show(self, rows: list[dict[str, Any]]) -> None:
         """Show the trials so far, in the record; the models that others beat go."""
