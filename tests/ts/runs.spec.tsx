@@ -161,6 +161,21 @@ describe('a run', () => {
     );
   });
 
+  it.each([
+    ['accuracy', 'Higher is better'],
+    ['loss', 'Lower is better']
+  ])('says of a front by %s: %s', async (quality, legend) => {
+    const front = [{ number: 0, values: [0.5, 9e6], knobs: {} }];
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'tune',
+      state: 'finished',
+      report: { trials: [], front, objectives: [quality, 'size'] }
+    });
+    const { findByText } = stage('run', { run: RUNNING.id }, { provider });
+    expect(await findByText(legend, { exact: false })).toBeTruthy();
+  });
+
   it('shows an evaluation, whose report has other tables', async () => {
     const { provider } = changing({
       ...RUNNING,
