@@ -1,4 +1,4 @@
-"""``python -m modelnook.jobs.trials RUN PLACE UNTIL``: tries beside a tuning run's worker, in the same study.
+"""``python -m modelnook.jobs.trials RUN PLACE UNTIL PID START``: tries beside a tuning run's worker, in the same study.
 
 It writes trials into the study and models into the run's folder; the record, the curves and the end are the worker's.
 It goes with the worker, however that ends: what it was trying is then over, as what the worker was.
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=follow, name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, args=arguments[3:5], name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe, record = run.recipe(), run.record()
