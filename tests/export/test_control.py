@@ -11,6 +11,7 @@ from tests.export.conftest import Export
 
 from modelnook.domain.errors import ConflictError, MissingPackage, RefusedError, StoreError, UsageError
 from modelnook.domain.export import Exported
+from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
 from modelnook.export.safetensors import SafetensorsExporter
 from modelnook.registry import Entry
@@ -66,7 +67,10 @@ def test_what_is_there_stays_unless_it_is_said(trained: Path, texts: list[str], 
     other = place / "notes"
     other.mkdir()
     (other / "mine.txt").write_text("mine")
-    written(trained, other, "safetensors", texts, overwrite=True)
+    path = f"path:{trained}"
+    info = ModelInfo(path, path, "path", name="spam", task="text-classification", base_model=path)
+    written(trained, other, "safetensors", texts, overwrite=True, info=info, lineage=[path, path])
+    assert not [f.name for f in other.iterdir() if str(trained) in f.read_text(errors="ignore")]
     assert (other / "mine.txt").read_text() == "mine"
     assert (other / "model.safetensors").is_file()
     assert sorted(p.name for p in place.iterdir()) == ["notes", "out"]

@@ -76,7 +76,10 @@ def shrink(source: Path, target: Path, scheme: str) -> None:
         UnsupportedError: there is no quantizer here, or it refuses the file.
     """
     command = [*_quantizer(scheme), str(source), str(target), scheme.upper()]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # It cuts long values between bytes, and says them in UTF-8 whatever this machine's encoding is.
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode or not target.is_file():
         last = ((done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         if "No space left" in done.stderr:

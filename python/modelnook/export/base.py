@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,16 @@ from typing import Any, ClassVar
 
 from modelnook.domain.event import Emit
 
-__all__ = ["Exporter"]
+__all__ = ["Exporter", "shown"]
+
+
+def shown(ref: str) -> str:
+    """A reference as others may read it: of a folder here its name, not the way to it.
+
+    >>> shown("path:/home/ann/models/spam"), shown("pip:tiny@1")
+    ('spam', 'pip:tiny@1')
+    """
+    return re.split(r"[\\/]", ref.rstrip("\\/"))[-1] if ref.startswith("path:") else ref
 
 
 class Exporter(ABC):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from modelnook.domain.model import ModelInfo
-from modelnook.export.base import Exporter
+from modelnook.export.base import Exporter, shown
 from modelnook.messages import t
 
 __all__ = ["card"]
@@ -21,9 +20,9 @@ def card(exporter: Exporter, task: str, info: ModelInfo, report: dict[str, Any])
     """
     name = info.name or info.id
     lines = ["---", *_head(exporter, task, info), "---", "", f"# {name}", ""]
-    lines += [t("export.card.what", format=exporter.name, model=_shown(info.ref), task=task), ""]
+    lines += [t("export.card.what", format=exporter.name, model=shown(info.ref), task=task), ""]
     if len(report["lineage"]) > 1:
-        lines += [t("export.card.lineage", lineage=" ← ".join(map(_shown, report["lineage"]))), ""]
+        lines += [t("export.card.lineage", lineage=" ← ".join(map(shown, report["lineage"]))), ""]
     lines += [t("export.card.licence", licence=info.license or t("export.card.unknown")), ""]
     if info.labels:
         lines += [t("export.card.labels", labels=", ".join(info.labels)), ""]
@@ -35,18 +34,13 @@ def card(exporter: Exporter, task: str, info: ModelInfo, report: dict[str, Any])
     return "\n".join(lines)
 
 
-def _shown(ref: str) -> str:
-    """A reference as others may read it: of a folder here its name, not the way to it."""
-    return re.split(r"[\\/]", ref.rstrip("\\/"))[-1] if ref.startswith("path:") else ref
-
-
 def _head(exporter: Exporter, task: str, info: ModelInfo) -> list[str]:
     said: dict[str, Any] = {
         "license": info.license or "unknown",
         "language": list(info.language) or None,
         "pipeline_tag": "tabular-classification" if task == "table" else task,
         "library_name": {"safetensors": "transformers"}.get(exporter.name, exporter.name),
-        "base_model": _shown(info.base_model) if info.base_model else None,
+        "base_model": shown(info.base_model) if info.base_model else None,
         "tags": ["modelnook", exporter.name],
     }
     lines = []

@@ -14,7 +14,7 @@ from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
-from modelnook.export.base import Exporter
+from modelnook.export.base import Exporter, shown
 from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
 from modelnook.messages import t
@@ -129,9 +129,9 @@ def _place(folder: Path, target: Path) -> None:
 def _report(exporter: Exporter, found: Parity, info: ModelInfo, lineage: Sequence[str]) -> dict[str, Any]:
     return {
         "format": exporter.name,
-        "model": info.ref,
+        "model": shown(info.ref),
         "task": info.task,
-        "lineage": list(lineage),
+        "lineage": [shown(ref) for ref in lineage],
         "license": info.license,
         "tolerance": exporter.tolerance,
         **asdict(found),
