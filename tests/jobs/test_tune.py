@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import modelnook as mn
 from modelnook.cards import html, text
-from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UsageError
+from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UnsupportedError, UsageError
+from modelnook.domain.event import Progress
+from modelnook.jobs.steps.tune import _Trials
 
 from .conftest import table
 
@@ -95,7 +99,8 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
     assert list(front.columns[:5]) == ["trial", "accuracy", "latency", "size", "holdout"]
     assert set(trials["quantize"]) == {"none", "int8"}
     numbers = trials.set_index("trial")[["accuracy", "latency", "size"]]
-    for number, row in numbers.iterrows():
+    # Of equals the first is on the front.
+    for number, row in numbers.drop_duplicates().iterrows():
         beaten = any(
             other["accuracy"] >= row["accuracy"]
             and other["latency"] <= row["latency"]
@@ -103,7 +108,7 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
             and not other.equals(row)
             for _, other in numbers.iterrows()
         )
-        assert beaten == (number not in set(front["trial"])) or numbers.duplicated().any()
+        assert beaten == (number not in set(front["trial"]))
     # What int8 made is another file, and is measured as that.
     assert numbers["size"][trials.set_index("trial")["quantize"] == "int8"].nunique() == 1
     assert numbers["size"].nunique() == 2
@@ -226,6 +231,8 @@ def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_star
         ({"metric": "latency,size"}, UsageError, "accuracy,latency"),
         ({"metric": ["accuracy", "latncy"]}, UsageError, "latency"),
         ({"metric": "accuracy,size", "pruner": "asha"}, UsageError, "Optuna"),
+        ({"metric": "accuracy,latency", "parallel": 2}, UsageError, "--parallel"),
+        ({"space": "quantize=none|q8_0"}, UnsupportedError, "text-generation"),
         ({"space": "quantize=none|int9"}, UsageError, "int8"),
         ({"space": "quantize=int8:onxx"}, UsageError, "onnx"),
         ({"trials": 0}, UsageError, "trials"),
@@ -242,6 +249,42 @@ def test_what_cannot_be_meant_is_said_before_anything_runs(
         mn.tune(tiny, table(96), **more)
     assert says in f"{caught.value.message} {caught.value.hint}"
     assert not len(mn.runs())
+
+
+def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.api import tuning
+
+    monkeypatch.setattr(tuning, "plan", lambda *given: None)
+    monkeypatch.setattr(tuning, "seconds_before", lambda *given: (3000.0, 5000.0))
+    store: Any = SimpleNamespace(index=SimpleNamespace(runs=lambda **given: [object()]))
+    found: Any = SimpleNamespace(ref="x")
+
+    def before(budget: float, most: float | None) -> None:
+        tuning._check_budget(store, found, None, None, None, {}, "auto", budget, most)
+
+    def begun(budget: float, most: float | None) -> None:
+        knobs = {"trial_seconds": most}
+        trials: Any = SimpleNamespace(
+            until=time.monotonic() + budget, context=SimpleNamespace(recipe=SimpleNamespace(knobs=knobs))
+        )
+        _Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
+
+    for check in (before, begun):
+        check(600.0, 60.0)
+        with pytest.raises(UsageError, match="takes about 4000 s"):
+            check(600.0, None)
+        with pytest.raises(UsageError, match="takes about 2000 s"):
+            check(600.0, 2000.0)
+
+
+def test_precision_is_checked_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.api.tuning import _check_scheme
+
+    # By its name: the verb of the same name stands before the package.
+    schemes = importlib.import_module("modelnook.quantize")
+    monkeypatch.setattr(schemes, "_cuda", lambda: pytest.fail("PyTorch was asked"))
+    monkeypatch.setattr("modelnook.jobs.device.pick", lambda: "cuda")
+    _check_scheme("int4", "text-classification")
 
 
 def test_too_few_rows_are_said(tiny: str, store_home: Path) -> None:

@@ -296,3 +296,17 @@ def test_a_study_of_several_numbers_goes_on_where_it_ended(tmp_path: Path) -> No
     ground.run(again, trials=7)
     assert again.told()[: len(before)] == before
     assert len(again.told()) == 8
+
+
+def test_time_counts_once_however_many_try(tmp_path: Path) -> None:
+    ground = Ground(seconds=0.05)
+    first = study(tmp_path)
+    ground.run(first, trials=2)
+    first.elapsed = 1.5
+    ground.events.clear()
+    again = study(tmp_path)
+    assert again.elapsed == 1.5
+    mean = sum(row["seconds"] for row in again.told()) / 3
+    ground.run(again, trials=6, at_once=2)
+    said = next(event for event in ground.events if isinstance(event, Progress))
+    assert said.eta_s == pytest.approx(4 * mean / 2)

@@ -77,7 +77,8 @@ def tune(
         pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early. None does
             where there are several objectives.
         parallel: trials at the same time, each in a process of its own that shares cores or GPU with the others; fewer
-            where memory doesn't hold them. What is tried then depends on which ends first.
+            where memory doesn't hold them. What is tried then depends on which ends first. Not where ``latency`` is an
+            objective: what runs beside a measurement would be measured as well.
         epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
 
     Returns:
@@ -86,7 +87,8 @@ def tune(
 
     Raises:
         UsageError: a space with an unknown knob, a range that is empty or runs backwards, a metric the task lacks,
-            objectives without one of the task's, a pruner for several of them, a budget shorter than one trial.
+            objectives without one of the task's, a pruner for several of them, ``latency`` with ``parallel``, a budget
+            shorter than one trial.
         DataError: too few rows for three parts.
 
     ::
@@ -125,7 +127,7 @@ def tune(
         METHODS.check(method)
         if method not in _tuned(spec):
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
-    objectives = _objectives(metric, spec, pruner)
+    objectives = _objectives(metric, spec, pruner, parallel)
     fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, next(iter(objectives), None), spec)
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
@@ -148,7 +150,8 @@ def tune(
     held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
-        _check_budget(store, found, spec, values, parts, fixed, method, seconds(budget))
+        most = seconds(trial_budget) if trial_budget else None
+        _check_budget(store, found, spec, values, parts, fixed, method, seconds(budget), most)
     preset = space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"
     knobs = {
         "trials": trials if trials is not None else None if budget else DEFAULT_TRIALS[preset],
@@ -182,18 +185,31 @@ def tune(
 
 
 def _check_budget(
-    store: Store, found: Any, spec: Any, values: Any, parts: Any, fixed: Any, method: str, budget: float
+    store: Store,
+    found: Any,
+    spec: Any,
+    values: Any,
+    parts: Any,
+    fixed: Any,
+    method: str,
+    budget: float,
+    most: float | None,
 ) -> None:
-    """Refuse a budget that the default configuration alone is known to exceed, by earlier runs of this machine."""
+    """Refuse a budget that the default configuration alone is known to exceed, by earlier runs of this machine.
+
+    Args:
+        most: seconds after which any trial is cut short.
+    """
     if not store.index.runs(state="finished", kind="finetune", model=str(found.ref), limit=1):
         return
     planned = plan(found, spec, values, parts, {n: v for n, v in fixed.items() if v is not None}, method)
     known = seconds_before(store, str(found.ref), planned)
-    if known is not None and known[0] > budget:
-        raise UsageError("tune.budget_trial", seconds=round(sum(known) / 2))
+    whole = [min(s, most) if most else s for s in known or (0.0,)]
+    if whole[0] > budget:
+        raise UsageError("tune.budget_trial", seconds=round(sum(whole) / 2))
 
 
-def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str) -> tuple[str, ...]:
+def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, parallel: int) -> tuple[str, ...]:
     """What is counted, the first metric of the task before the others; none where nothing was said."""
     from modelnook.tune import MEASURED
 
@@ -205,6 +221,8 @@ def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str) -> tup
     first = next((name for name in wanted if name not in MEASURED), None)
     if wanted and first is None:
         raise UsageError("tune.no_quality", objectives=", ".join(wanted), metric=spec.metrics[0])
+    if "latency" in wanted and parallel > 1:
+        raise UsageError("tune.latency_alone", parallel=parallel)
     if len(wanted) > 1 and pruner not in ("auto", "none"):
         raise UsageError("tune.no_pruner", pruner=pruner)
     return (first, *(name for name in wanted if name != first)) if first else ()
@@ -219,7 +237,7 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
     options = {name for method in methods if method in METHODS.available() for name in _options(METHODS, method)}
     space = space_of(said, methods, options)
     for option in getattr(space.get("quantize"), "values", ()):
-        _check_scheme(str(option))
+        _check_scheme(str(option), spec.name)
     if "model" not in space:
         return space, ()
     named = space["model"]
@@ -228,8 +246,9 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
     return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
 
 
-def _check_scheme(option: str) -> None:
-    """Raise where no backend here makes it."""
+def _check_scheme(option: str, task: str) -> None:
+    """Raise where no backend here makes it for the task; PyTorch isn't imported."""
+    from modelnook.jobs.device import pick
     from modelnook.quantize import SCHEMES, ways
     from modelnook.quantize.once import parse
 
@@ -238,7 +257,7 @@ def _check_scheme(option: str) -> None:
     backend, scheme = parse(option)
     if scheme not in SCHEMES:
         raise unknown("scheme", scheme, (*SCHEMES, "none"))
-    ways(backend, scheme)
+    ways(backend, scheme, task, gpu=lambda: pick() == "cuda")
 
 
 def _tuned(spec: Any) -> tuple[str, ...]:

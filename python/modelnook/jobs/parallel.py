@@ -30,6 +30,8 @@ class Parallel:
         self.context = context
         self.until = None if until is None else time.time() + until - time.monotonic()
         self.children: list[subprocess.Popen[bytes]] = []
+        self.count = 1
+        """How many try at the same time, this process among them."""
 
     def __enter__(self) -> Parallel:
         asked = int(self.context.recipe.knobs.get("parallel") or 1)
@@ -39,15 +41,23 @@ class Parallel:
         if count < asked:
             said = t("tune.less_parallel", asked=asked, count=count)
             self.context.emit(Warned("tune.less_parallel", said))
+        self.count = count
         for place in range(1, count):
-            child = process.start_trials(self.context.store, self.context.run, place, self.until)
+            epoch = self.context.recorder.holder.epoch
+            child = process.start_trials(self.context.store, self.context.run, place, epoch, self.until)
             self.children.append(child)
         return self
 
     def wait(self) -> None:
-        """Wait for the trials that they have begun; a process that was lost is told."""
+        """Wait for the trials that they have begun; a process that was lost is told.
+
+        Raises:
+            ConflictError: another process has taken the run over; they are ended by leaving the context.
+        """
         while any(child.poll() is None for child in self.children):
+            self.context.hold()
             time.sleep(LOOK_S)
+        self.context.hold()
         for child in self.children:
             if child.returncode:
                 said = t("tune.process_lost", code=child.returncode)

@@ -96,13 +96,18 @@ def start_rank(store: Store, run: RunFolder, rank: int, count: int, port: int) -
     return _start_beside(store, run, "modelnook.jobs.rank", *map(str, (rank, count, port)))
 
 
-def start_trials(store: Store, run: RunFolder, place: int, until: float | None) -> subprocess.Popen[bytes]:
-    """Start a process that tries beside this worker of a tuning run; ``until`` is the budget's end (``time.time``).
+def start_trials(store: Store, run: RunFolder, place: int, epoch: int, until: float | None) -> subprocess.Popen[bytes]:
+    """Start a process that tries beside this worker of a tuning run.
+
+    Args:
+        epoch: of the worker's lease.
+        until: the budget's end (``time.time``).
 
     Raises:
         StoreError: it can't be started.
     """
-    return _start_beside(store, run, "modelnook.jobs.trials", str(place), "" if until is None else str(until))
+    end = "" if until is None else str(until)
+    return _start_beside(store, run, "modelnook.jobs.trials", str(place), str(epoch), end)
 
 
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=follow, args=arguments[4:6], name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, args=arguments[-2:], name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe = run.recipe()

@@ -66,6 +66,11 @@ class Recorder:
         """Whether the work should end: somebody asked, or the lease is lost."""
         return self._lost or self.run.stop_requested()
 
+    @property
+    def lost(self) -> bool:
+        """Whether another process has taken the run over."""
+        return self._lost or not self.run.lease.held(self.holder.epoch)
+
     def emit(self, event: Event) -> None:
         """Take one event."""
         with self._lock:

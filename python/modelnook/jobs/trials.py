@@ -1,7 +1,9 @@
-"""``python -m modelnook.jobs.trials RUN PLACE UNTIL PID START``: tries beside a tuning run's worker, in the same study.
+"""``python -m modelnook.jobs.trials RUN PLACE EPOCH UNTIL PID START``: tries in the study of a tuning run's worker.
 
 It writes trials into the study and models into the run's folder; the record, the curves and the end are the worker's.
-It goes with the worker, however that ends: what it was trying is then over, as what the worker was.
+It goes with the worker, however that ends: what it was trying is then over, as what the worker was. It ends as well
+when another process takes the run over: ``EPOCH`` is that of the worker's lease, ``PID`` and ``START``
+say which process that is.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class Beside:
 
     run: RunFolder
     record: RunRecord
+    epoch: int
 
     def emit(self, event: Any) -> None:
         """Warnings go to the run's log."""
@@ -41,24 +44,29 @@ class Beside:
     def change(self, **fields: Any) -> None:
         """The record is the worker's."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether another process has taken the run over."""
+        return not self.run.lease.held(self.epoch)
+
     def stop(self) -> bool:
-        """Whether somebody asked the run to end."""
-        return self.run.stop_requested()
+        """Whether somebody asked the run to end, or the worker has lost it."""
+        return self.lost or self.run.stop_requested()
 
 
 def main(arguments: list[str]) -> int:
     """The program; 1 where it failed."""
-    id, place, until = arguments[0], int(arguments[1]), arguments[2]
+    id, place, epoch, until = arguments[0], int(arguments[1]), int(arguments[2]), arguments[3]
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=follow, args=arguments[3:5], name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, args=arguments[-2:], name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe, record = run.recipe(), run.record()
     if recipe is None or record is None:
         return 1
-    context = Context(store, run, recipe, cast(Recorder, Beside(run, record)), True)
+    context = Context(store, run, recipe, cast(Recorder, Beside(run, record, epoch)), True)
     try:
         take_part(context, place, float(until) if until else None)
     except ModelnookError as error:

@@ -106,20 +106,25 @@ SCHEMES = Schemes()
 """What ``to=`` takes beside ``auto``."""
 
 
-def ways(backend: str, scheme: str, task: str | None = None) -> list[tuple[str, str]]:
+def ways(
+    backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[], bool] | None = None
+) -> list[tuple[str, str]]:
     """``(backend, scheme)`` of what is to be tried, in the rows' order; ``auto`` is all that this machine can run.
+
+    Args:
+        gpu: see :func:`check`.
 
     Raises:
         UsageError: no such scheme or backend.
         MissingPackage: the one named isn't installed, or none is.
         UnsupportedError: the one named doesn't make the scheme, or not for the task, or not without a GPU or a program.
     """
-    check(backend, scheme, task)
+    check(backend, scheme, task, gpu=gpu)
     names = QUANTIZERS.available() if backend == AUTO else [backend]
     wanted = [(n, s) for n in names for s in Schemes.of(n) if scheme in (s, AUTO) and _does(n, task)]
     if not wanted:
         raise _none_installed(scheme)
-    there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or _cuda()]
+    there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or (gpu or _cuda)()]
     if not there:
         makers = ", ".join(dict.fromkeys(name for name, _ in wanted))
         raise UnsupportedError("quantize.needs_gpu", backend=makers, scheme=scheme)

@@ -43,7 +43,9 @@ class Once:
             UnsupportedError: no backend of this machine can do the model; the best known one says why.
         """
         backend, scheme = parse(option)
-        found = sorted(ways(backend, scheme), key=lambda way: -QUANTIZERS.load(way[0]).speed.get(scheme, 1.0))
+        found = sorted(
+            ways(backend, scheme, self.task), key=lambda way: -QUANTIZERS.load(way[0]).speed.get(scheme, 1.0)
+        )
         names = [name for name, _ in found]
         errors: list[UnsupportedError] = []
         for name in sorted(names, key=lambda name: name != self.able.get(option)):

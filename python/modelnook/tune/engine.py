@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelnook.domain.errors import InternalError, ModelnookError, StoreError, UsageError
+from modelnook.domain.errors import ConflictError, InternalError, ModelnookError, StoreError, UsageError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Warned
 from modelnook.messages import t
 from modelnook.tune.space import Range, Space
@@ -61,12 +61,14 @@ def search(
     emit: Emit,
     listed: Callable[[list[dict[str, Any]]], None],
     stop: Callable[[], bool],
+    at_once: int = 1,
 ) -> None:
     """Try until ``trials`` have ended, ``deadline`` (``time.monotonic``) has come or ``stop()``.
 
     Args:
         defaults: the knobs that the default configuration has; those in ``space`` are taught to the sampler.
         listed: called with all trials' rows after each.
+        at_once: how many processes try in the study.
 
     Raises:
         ModelnookError: the default configuration fails, or the first trials one after another; the disk is full.
@@ -82,7 +84,7 @@ def search(
             return
         if not _time_for_one(study, deadline):
             return
-        emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline)))
+        emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline, at_once)))
         found = _one(study, space, attempt, trials, deadline, emit, stop)
         if found is None:
             return
@@ -157,6 +159,9 @@ def _one(
         study.tell(trial, None, "failed", {"state": "failed", "seconds": time.monotonic() - start})
         raise
     except (ModelnookError, MemoryError, RuntimeError) as caught:
+        if isinstance(caught, ConflictError) and caught.code == "store.lease_lost":
+            # The study is another's now.
+            raise
         error = (
             caught if isinstance(caught, ModelnookError) else InternalError("core.internal", error=str(caught)[:200])
         )
@@ -203,9 +208,9 @@ def _time_for_one(study: Study, deadline: float | None) -> bool:
     return deadline is None or time.monotonic() + WORTH * min(took, default=0.0) < deadline
 
 
-def _left(study: Study, ended: int, trials: int | None, deadline: float | None) -> float | None:
+def _left(study: Study, ended: int, trials: int | None, deadline: float | None, at_once: int) -> float | None:
     """Seconds: what the trials that are left will take, or what the budget leaves."""
     took = [row["seconds"] for row in study.told()]
-    work = (trials - ended) * statistics.mean(took) if trials is not None and took else None
+    work = (trials - ended) * statistics.mean(took) / at_once if trials is not None and took else None
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     return min((s for s in (work, left) if s is not None), default=None)

@@ -197,6 +197,16 @@ class Study:
         held = self.study.user_attrs.get(DEFAULT)
         return json.loads(held) if held else None
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds for which it was worked on, by however many at the same time."""
+        return float(self.study.user_attrs.get("elapsed", 0.0))
+
+    @elapsed.setter
+    def elapsed(self, seconds: float) -> None:
+        with self._open():
+            self.study.set_user_attr("elapsed", seconds)
+
     def told(self) -> list[dict[str, Any]]:
         """What a person sees of each ended trial, the default first."""
         held = self.default

@@ -46,7 +46,9 @@ export function RunFront(props: { report: Report }): React.ReactElement | null {
           across={second === 'latency' && size > 0 ? undefined : across}
         />
       )}
-      <p className="mn-small">{t('ui.tune.legend')}</p>
+      <p className="mn-small">
+        {t(lower(quality) ? 'ui.tune.legend_lower' : 'ui.tune.legend')}
+      </p>
       <div className="mn-scroll" tabIndex={0}>
         <table className="mn-table" data-testid="mn-front">
           <thead>

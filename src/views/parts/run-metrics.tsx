@@ -3,8 +3,7 @@ import * as React from 'react';
 import type { Run } from '../../data/types';
 import { figure } from '../format';
 import { useHost } from '../host';
-
-const LESS = /^(loss|perplexity|wer|cer|mse|rmse|mae)$/;
+import { lower } from './trials';
 
 /** The methods that a baseline can be kept by, and the tasks that have them; README's table of methods says the same. */
 const KEPT: Record<string, string[]> = {
@@ -31,7 +30,7 @@ export function unbeaten(run: Run): [string, number] | null {
   if (value === null || value === undefined) {
     return null;
   }
-  const sign = LESS.test(name) ? -1 : 1;
+  const sign = lower(name) ? -1 : 1;
   const best = Object.entries(run.baselines)
     .flatMap(([base, metrics]): [string, number][] => {
       const reached = metrics[name];
@@ -84,7 +83,7 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
                 {figure(low, t)}–{figure(high, t)}
               </span>
             )}
-            {!LESS.test(name) && (
+            {!lower(name) && (
               <Track value={value} low={low} high={high} bases={bases} />
             )}
             {bases.length > 0 && (

@@ -11,7 +11,7 @@ from modelnook.catalog.folder import describe
 from modelnook.catalog.search import fetch, info
 from modelnook.data.snapshot import load_snapshot
 from modelnook.domain.dataset import DatasetRef
-from modelnook.domain.errors import NotFoundError
+from modelnook.domain.errors import ConflictError, NotFoundError
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
@@ -41,6 +41,15 @@ class Context:
     def stop(self) -> bool:
         """Whether to end."""
         return self.recorder.stop()
+
+    def hold(self) -> None:
+        """Go on only while the run is this process's.
+
+        Raises:
+            ConflictError: another process has taken it over.
+        """
+        if self.recorder.lost:
+            raise ConflictError("store.lease_lost", run=self.run.id)
 
     def phase(self, name: str) -> None:
         """Say what is being done now."""

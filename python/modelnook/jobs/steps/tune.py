@@ -50,12 +50,11 @@ def tune(context: Context) -> Finished:
     context.phase("loading")
     trials = _Trials(context)
     budget = context.recipe.knobs.get("budget_seconds")
-    used = sum(row["seconds"] for row in trials.study.told())
-    trials.until = None if budget is None else time.monotonic() + max(0.0, budget - used)
+    trials.until = None if budget is None else time.monotonic() + max(0.0, budget - trials.before)
     # The default configuration is this process's alone: what the others need of it is in the study then.
     trials.search(most=0)
     with Parallel(context, trials.until) as others:
-        trials.search(most=context.recipe.knobs["trials"])
+        trials.search(most=context.recipe.knobs["trials"], at_once=others.count)
         others.wait()
         trials.study.end_running()
         # Shows what the others have ended last.
@@ -106,6 +105,8 @@ class _Trials:
         )
         self.space = Space.from_dict(knobs["space"])
         self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
+        self.before, self.began = self.study.elapsed, time.monotonic()
+        """Seconds that processes before this one worked on the study, and when this one began."""
         self.until: float | None = None
         """The time of ``time.monotonic`` at which the budget ends."""
         rows = context.rows(recipe.data)
@@ -123,7 +124,7 @@ class _Trials:
         self.records: dict[str, RunRecord] = {}
         self.closing: list[threading.Thread] = []
 
-    def search(self, most: int | None) -> None:
+    def search(self, most: int | None, at_once: int = 1) -> None:
         """Try until ``most`` trials have ended, by whomever, or there is no time; first of all the default."""
         from modelnook.tune.engine import search
 
@@ -138,6 +139,7 @@ class _Trials:
             emit=self.emit,
             listed=self.show,
             stop=self.context.stop,
+            at_once=at_once,
         )
 
     def close(self) -> None:
@@ -191,6 +193,8 @@ class _Trials:
             raise
         finally:
             self._close(name, trackers, ended)
+        # What was cut short because the run is another's now is nothing to tell its study.
+        self.context.hold()
         said = {n: done.params[n] for n in SHOWN if n in done.params}
         if name == DEFAULT and self.made.quantized:
             said["quantize"] = "none"
@@ -279,14 +283,18 @@ class _Trials:
         """
         if self.until is None or event.phase != "training" or event.step < FIRST_STEPS or event.eta_s is None:
             return
-        if event.eta_s > SURE * (self.until - time.monotonic()):
-            share = event.step / max(1, event.total or 1)
-            raise UsageError("tune.budget_trial", seconds=round(event.eta_s / max(1e-9, 1 - share)))
+        share = event.step / max(1, event.total or 1)
+        whole = event.eta_s / max(1e-9, 1 - share)
+        # A trial's own budget cuts it short: what is left of it then is less than what the steps foretell.
+        most = min(whole, self.context.recipe.knobs.get("trial_seconds") or whole)
+        if most - share * whole > SURE * (self.until - time.monotonic()):
+            raise UsageError("tune.budget_trial", seconds=round(most))
 
     def show(self, rows: list[dict[str, Any]]) -> None:
         """Show the trials so far, in the record; the models that others beat go."""
         if self.place:
             return
+        self.study.elapsed = self.before + time.monotonic() - self.began
         # Asked before the front: what ends meanwhile is in one of them at least.
         kept = {str(number) for number in [*self.study.running, *self.study.front()]}
         for left in self.folder.glob("[0-9]*"):
