@@ -15,9 +15,18 @@ import pytest
 
 import modelnook as mn
 from modelnook.cards import html, text
-from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UnsupportedError, UsageError
+from modelnook.domain.errors import (
+    ConflictError,
+    DataError,
+    ModelnookError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from modelnook.domain.event import Progress
+from modelnook.domain.model import ModelInfo
 from modelnook.jobs.steps.tune import _Trials
+from modelnook.store import Store
 
 from .conftest import table
 
@@ -198,6 +207,15 @@ def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
     assert run.report["gain"]
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert run.resumable
+    # What the first end has moved is found by the second.
+    before = len(run.report["trials"])
+    run.resume(background=True)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) > before or not run.record.live)
+    run.stop()
+    run.wait(timeout=300)
+    assert run.state == "stopped"
+    assert len(run.report["trials"]) > before
+    assert len(mn.predict(run.model, ["hello"])) == 1
 
 
 @pytest.mark.slow
@@ -275,6 +293,40 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
             check(600.0, None)
         with pytest.raises(UsageError, match="takes about 2000 s"):
             check(600.0, 2000.0)
+
+
+def test_names_of_a_front_are_checked_before_anything_runs(tiny: str, store_home: Path) -> None:
+    store = Store()
+    source = store_home / "made"
+    source.mkdir(parents=True)
+    store.models.add("many-3", source, ModelInfo("local:many-3", "many-3", "local", task="table"))
+    with pytest.raises(ConflictError, match="many-3"):
+        mn.tune(tiny, table(96), metric="accuracy,size", name="many")
+    with pytest.raises(UsageError, match="-default"):
+        mn.tune(tiny, table(96), metric="accuracy,size", name="m" * 95)
+    assert not len(mn.runs())
+
+
+def test_an_end_that_was_broken_off_finds_what_it_had_moved(store_home: Path) -> None:
+    store = Store()
+    known: dict[str, str] = {}
+    trials: Any = SimpleNamespace(
+        study=SimpleNamespace(models=known),
+        folder=store_home / "trials",
+        context=SimpleNamespace(store=store, recipe=SimpleNamespace(name="many"), run=SimpleNamespace(id="mine")),
+        _name=lambda number: f"many-{number}",
+    )
+    for number, name, run in (("4", "many", "mine"), ("7", "many-7", "mine"), ("9", "many-9", "other"), ("8", "", "")):
+        (trials.folder / number).mkdir(parents=True)
+        assert _Trials._local(trials, number) is None
+        if name:
+            store.models.add(name, trials.folder / number, ModelInfo("", name, "local", task="table", run=run))
+    assert str(_Trials._local(trials, 4)) == "local:many@1"
+    known["4"] = "local:many@1"
+    assert str(_Trials._local(trials, 4)) == "local:many@1"
+    assert str(_Trials._local(trials, 7)) == "local:many-7@1"
+    assert _Trials._local(trials, 8) is None
+    assert _Trials._local(trials, 9) is None
 
 
 def test_precision_is_checked_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:

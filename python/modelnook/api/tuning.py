@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
+from modelnook.tune import DEFAULT
 
 __all__ = ["tune"]
 
@@ -146,7 +148,7 @@ def tune(
         found = resolve(ref)
     can_start(found)
     made = name or default_name(found.ref, "tuned")
-    store.models.check(made, task)
+    _check_names(store, made, task, len(objectives) > 1)
     held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
@@ -207,6 +209,15 @@ def _check_budget(
     whole = [min(s, most) if most else s for s in known or (0.0,)]
     if whole[0] > budget:
         raise UsageError("tune.budget_trial", seconds=round(sum(whole) / 2))
+
+
+def _check_names(store: Store, name: str, task: str, many: bool) -> None:
+    """Refuse a name now that the end couldn't give: models of a front are called ``NAME-TRIAL``."""
+    store.models.check(name, task)
+    if many:
+        numbered = re.compile(rf"{re.escape(name)}-\d+")
+        for other in (f"{name}-{DEFAULT}", *filter(numbered.fullmatch, store.models.names())):
+            store.models.check(other, task)
 
 
 def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, parallel: int) -> tuple[str, ...]:

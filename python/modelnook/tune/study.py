@@ -207,6 +207,16 @@ class Study:
         with self._open():
             self.study.set_user_attr("elapsed", seconds)
 
+    @property
+    def models(self) -> dict[str, str]:
+        """Trial -> the local model that it was made at an end; a resumed run goes on from there."""
+        return dict(json.loads(self.study.user_attrs.get("models", "{}")))
+
+    def add_model(self, number: int | str, ref: str) -> None:
+        """Keep what a trial's model is called now."""
+        with self._open():
+            self.study.set_user_attr("models", json.dumps({**self.models, str(number): ref}))
+
     def told(self) -> list[dict[str, Any]]:
         """What a person sees of each ended trial, the default first."""
         held = self.default
