@@ -125,9 +125,9 @@ class Registry(Mapping[str, Entry], Generic[T]):
             )
         return entry
 
-    def load(self, name: str, *, light: bool = False) -> T:
-        """Import and give what a row names. Raises as :meth:`check` does."""
-        entry = self.check(name)
+    def load(self, name: str, *, light: bool = False, without: bool = False) -> T:
+        """Import and give what a row names. Raises as :meth:`check` does, ``without`` packages only for no such row."""
+        entry = self[name] if without else self.check(name)
         module, _, attribute = ((light and entry.light) or entry.target).partition(":")
         found: Any = import_module(module)
         return getattr(found, attribute)  # type: ignore[no-any-return]

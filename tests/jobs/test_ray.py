@@ -244,6 +244,44 @@ def test_a_training_of_two_rounds_has_a_folder_of_checkpoints_for_each(tmp_path:
     assert checkpoints_in(tmp_path / "not") == []
 
 
+def test_what_fails_there_is_one_sentence_and_the_rest_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    from ray.exceptions import RayTaskError
+
+    place = Ray("ray://there:10001")
+    trace = 'Traceback (ip=10.1.2.3)\n  File "/home/somebody/remote.py"'
+
+    def failed(cause: Exception) -> Any:
+        return place._failed(RayTaskError("write", trace, cause).as_instanceof_cause(), "r1")
+
+    found = failed(OSError("No space left on device\n/tmp/modelnook-x"))
+    assert (found.code, "OSError: No space left on device." in found.message) == ("jobs.ray_failed", True)
+    assert "%model resume r1" in found.hint
+    assert "10.1.2.3" not in str(found)
+    assert "/home/somebody" in capfd.readouterr().err
+    assert failed(OfflineError("jobs.ray_offline", address="a")).code == "jobs.ray_offline"
+
+
+def test_a_run_is_resumed_from_where_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.jobs import executor
+
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert executor("ray://there", without=True).on == "ray://there:10001"
+    with pytest.raises(UsageError, match="ray://HOST:PORT"):
+        executor("k8s://there", without=True)
+
+
+def test_rows_without_a_label_are_refused_there(tiny: str) -> None:
+    with pytest.raises(UsageError, match="Rows without a label") as caught:
+        mn.finetune(tiny, table(32), unlabelled=[{"text": "more of it"}], on="ray://127.0.0.1:10001")
+    assert caught.value.code == "jobs.unlabelled_elsewhere"
+    assert not len(mn.runs())
+
+
+def test_a_run_on_the_cpu_waits_for_no_gpu() -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 16.0, "GPU": 4.0}}]
+    assert (_room(nodes, "cpu"), _room(nodes, "auto")["num_gpus"]) == ({"num_cpus": 16}, 1)
+
+
 @pytest.mark.parametrize(
     ("machines", "room"),
     [

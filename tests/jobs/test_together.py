@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -140,3 +143,56 @@ def test_a_plan_is_read_back(tmp_path: Path) -> None:
 
     made = plan(lengths=Lengths((8, 9), 0.0, 64), rows=100, classes=2, parameters=10_000)
     assert Plan.from_dict(json.loads(json.dumps(made.to_dict()))) == made
+
+
+def test_a_process_beside_a_worker_leaves_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.jobs import rank
+    from modelnook.store.lease import _start, me
+
+    class Left(Exception):
+        pass
+
+    def left(code: int) -> None:
+        raise Left
+
+    monkeypatch.setattr("modelnook.jobs.rank.os._exit", left)
+    worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    began = str(_start(worker.pid))
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        worker.kill()
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr("modelnook.jobs.rank.time.sleep", nap)
+    with pytest.raises(Left):
+        rank.follow(str(worker.pid), began)
+    assert len(naps) == 1, "it waited while the worker was there"
+    worker.communicate()
+    with pytest.raises(Left):
+        rank.follow(str(os.getpid()), str(me().start - 1))
+    assert len(naps) == 1, "the pid is another process's by now"
+
+
+def test_a_run_ended_from_beside_closes_its_trackers_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from modelnook.domain.errors import ConflictError
+    from modelnook.domain.recipe import Recipe
+    from modelnook.domain.run import RunRecord
+    from modelnook.jobs.recorder import Recorder
+
+    store = Store(tmp_path)
+    record = RunRecord(id="r1", name="a", kind="finetune", state="running")
+    run = store.create_run(Recipe("finetune", "hub:a/b"), record, None)
+    holder = run.lease.take(0)
+    assert holder is not None
+    recorder = Recorder(store, run, holder, record)
+    seen: list[Any] = []
+    recorder.before_end.append(lambda: seen.append(run.record()))
+    monkeypatch.setattr("modelnook.jobs.recorder.os._exit", seen.append)
+    recorder.leave(ConflictError("jobs.rank_lost", rank=1, count=2, code=-9))
+    ended = run.record()
+    assert ended is not None
+    assert (ended.state, (ended.error or {})["code"]) == ("failed", "jobs.rank_lost")
+    assert (seen[0].state, seen[1]) == ("running", 1)
+    assert run.lease.holder() is None

@@ -62,7 +62,8 @@ def finetune(
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
-        rank, alpha: of LoRA and its kin: the width of the matrices that are trained, and how much they weigh.
+        rank, alpha: of LoRA and its kin, with one of them as ``method``: the width of the matrices that are trained,
+            and how much they weigh.
         budget: the most time for training, ``"10m"``.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
@@ -208,7 +209,7 @@ def _adapter(method: str, **given: int | None) -> dict[str, int]:
     """Knobs of methods with adapters, checked.
 
     Raises:
-        UsageError: below 1, or of a method that has none; ``auto`` may take one.
+        UsageError: below 1, or of a method that has none; ``auto`` counts as one, since the plan may choose any.
     """
     from modelnook.tune.space import OF_METHOD
 

@@ -26,15 +26,18 @@ HERE = ("kernel", "process")
 """Those without an address."""
 
 
-def executor(on: str) -> Executor:
+def executor(on: str, *, without: bool = False) -> Executor:
     """The executor that ``on`` names: ``process``, ``kernel``, ``ray://HOST:PORT``, ``ray://auto``.
+
+    Args:
+        without: also where the packages that it needs are missing: the process that carries a run out may have them.
 
     Raises:
         UsageError: none of these.
-        MissingPackage: the package that it needs isn't installed.
+        MissingPackage: a package that it needs isn't installed.
     """
     name, marked, address = on.partition("://")
     if name not in EXECUTORS or bool(marked and address) != (name not in HERE):
         known = [n if n in HERE else f"{n}://HOST:PORT" for n in EXECUTORS]
         raise UsageError("core.bad_value", name="on", value=on, allowed=", ".join(known))
-    return EXECUTORS.load(name)(on)
+    return EXECUTORS.load(name, without=without)(on)

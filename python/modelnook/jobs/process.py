@@ -15,6 +15,7 @@ from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.jobs import warm
 from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
+from modelnook.store.lease import me
 from modelnook.store.runs import RunFolder
 
 __all__ = ["call", "end", "free_port", "start", "start_rank"]
@@ -110,7 +111,8 @@ def start_trials(store: Store, run: RunFolder, place: int, epoch: int, until: fl
 
 
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", module, run.id, *arguments]
+    worker = me()
+    command = [sys.executable, "-P", "-m", module, run.id, *arguments, str(worker.pid), str(worker.start)]
     with run.log.open("ab") as log:
         try:
             return subprocess.Popen(

@@ -1,7 +1,7 @@
-"""``python -m modelnook.jobs.rank RUN RANK COUNT PORT``: takes part in a run's training; its worker is the first rank.
+"""``python -m modelnook.jobs.rank RUN RANK COUNT PORT PID START``: takes part in a run's training, beside its worker.
 
-It writes nothing but, where it fails, why: ``ranks/RANK.json`` in the run's folder. The worker tells it when to end; it
-goes with the worker, however that ends.
+The worker, named by its pid and when that began, is the first rank. This one writes nothing but, where it fails, why:
+``ranks/RANK.json`` in the run's folder. The worker tells it when to end; it goes with the worker, however that ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 
 from modelnook.catalog.search import fetch
 from modelnook.domain.errors import ModelnookError
@@ -21,6 +22,7 @@ from modelnook.finetune.plan import Plan
 from modelnook.jobs.steps.context import training_rows
 from modelnook.store import Store
 from modelnook.store.files import read_json, write_json
+from modelnook.store.lease import me
 from modelnook.training.base import Place
 
 __all__ = ["follow", "main"]
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=follow, name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, args=arguments[-2:], name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe = run.recipe()
@@ -53,10 +55,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def follow() -> None:
-    """End at once when the worker, which started this process, is gone."""
-    parent = os.getppid()
-    while os.getppid() == parent:
+def follow(pid: str, start: str) -> None:
+    """End this process at once when the worker that started it is gone, or was before this was asked."""
+    worker = replace(me(), pid=int(pid), start=float(start))
+    while worker.alive(None):
         time.sleep(0.5)
     os._exit(1)
 

@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from modelnook import __version__
-from modelnook.domain.errors import ConflictError, ModelnookError, OfflineError, UnsupportedError, UsageError
+from modelnook.domain.errors import (
+    ConflictError,
+    InternalError,
+    ModelnookError,
+    OfflineError,
+    UnsupportedError,
+    UsageError,
+)
 from modelnook.domain.event import Finished
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.base import Process
@@ -86,6 +94,7 @@ class Ray(Process):
         Raises:
             ConflictError: the machine or the cluster was lost (``jobs.node_lost``).
             UnsupportedError: other versions there.
+            InternalError: something failed there that no one foresaw (``jobs.ray_failed``).
         """
         context = Context(store, run, recipe, recorder, resume)
         with self._connected(context) as ray:
@@ -93,8 +102,7 @@ class Ray(Process):
                 call = self._actor(ray, context)
                 return Finished(stopped=True) if call is None else Relay(context, call).run()
             except ray.exceptions.RayTaskError as error:
-                cause = getattr(error, "cause", None)
-                raise (cause if isinstance(cause, ModelnookError) else error) from error
+                raise self._failed(error, run.id) from error
             except (ray.exceptions.RayError, ConnectionError) as error:
                 raise ConflictError("jobs.node_lost", address=self.on, error=_first(error)) from error
 
@@ -129,15 +137,10 @@ class Ray(Process):
         """End the job from here where it is stopped, or takes too long, before ray has answered: it may never."""
         recorder, until = context.recorder, time.monotonic() + _CONNECTED_S
         while not done.wait(0.2):
-            late = time.monotonic() > until
-            if late:
-                recorder.fail(OfflineError("jobs.ray_unreachable", address=self.on, error=f"{_CONNECTED_S:g} s"))
-            elif recorder.stop():
-                recorder.emit(Finished(stopped=True))
-            else:
-                continue
-            recorder.close()
-            os._exit(1)
+            if time.monotonic() > until:
+                recorder.leave(OfflineError("jobs.ray_unreachable", address=self.on, error=f"{_CONNECTED_S:g} s"))
+            if recorder.stop():
+                recorder.leave(Finished(stopped=True))
 
     def _actor(self, ray: Any, context: Context) -> Callable[..., Any] | None:
         """Start the actor and wait until the cluster has room for it; None where the run was stopped meanwhile.
@@ -146,7 +149,7 @@ class Ray(Process):
         """
         from modelnook.jobs.remote import Remote
 
-        room = _room(ray.nodes())
+        room = _room(ray.nodes(), context.recipe.device)
         kind = ray.remote(Remote).options(max_restarts=0, **room)
         try:
             actor = kind.remote(_settings(room["num_cpus"]))
@@ -168,6 +171,15 @@ class Ray(Process):
             return ray.get(getattr(actor, method).remote(*arguments), timeout=_ANSWER_S)
 
         return call
+
+    def _failed(self, error: Any, run: str) -> ModelnookError:
+        """What a method of the actor raised; the trace, with that machine's paths and address, is the log's."""
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, ModelnookError):
+            return cause
+        print(error, file=sys.stderr, flush=True)
+        why = f": {_first(cause)}" if cause is not None else ""
+        return InternalError("jobs.ray_failed", address=self.on, error=f"{type(cause or error).__name__}{why}", run=run)
 
     def _other(self, there: str | None) -> UnsupportedError:
         """Another modelnook there, or none: it may read the recipe otherwise."""
@@ -195,15 +207,17 @@ def _settings(cores: int) -> dict[str, str]:
     return {"MODELNOOK_LANG": language(), "MODELNOOK_THREADS": said}
 
 
-def _room(nodes: list[dict[str, Any]]) -> dict[str, int]:
+def _room(nodes: list[dict[str, Any]], device: str = "auto") -> dict[str, int]:
     """What a run takes: a GPU with its share of the cores where there are some, else all cores of the largest machine.
+
+    One for the ``cpu`` waits for no GPU.
 
     >>> _room([{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}}, {"Alive": True, "Resources": {"CPU": 64.0}}])
     {'num_gpus': 1, 'num_cpus': 4}
     """
     machines = [node["Resources"] for node in nodes if node["Alive"]]
     with_gpu = [machine for machine in machines if machine.get("GPU", 0) >= 1]
-    if with_gpu:
+    if with_gpu and device != "cpu":
         return {"num_gpus": 1, "num_cpus": min(int(m.get("CPU", 0) // m["GPU"]) for m in with_gpu)}
     return {"num_cpus": max([1, *(int(machine.get("CPU", 0)) for machine in machines)])}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Event, Failed, Finished, MetricLogged, Progress, Started, Warned
@@ -35,6 +36,7 @@ class Recorder:
         self.store, self.run, self.holder = store, run, holder
         self.record = replace(record, pid=holder.pid, host=holder.host, error=None, ended=None)
         self.listeners: list[Callable[[Event], None]] = []
+        self.before_end: list[Callable[[], None]] = []
         self.mirror = mirror_of(current())
         self._began = time.time()
         self._written = 0.0
@@ -134,6 +136,17 @@ class Recorder:
         except (ModelnookError, OSError):
             # A full disk can't keep the record; the lease's end tells readers that the job is gone.
             self._done.set()
+
+    def leave(self, end: Finished | ModelnookError) -> NoReturn:
+        """End the run and this process from a thread beside the work, which may never come back."""
+        for close in self.before_end:
+            close()
+        if isinstance(end, Finished):
+            self.emit(end)
+        else:
+            self.fail(end)
+        self.close()
+        os._exit(1)
 
     def close(self) -> None:
         """Give the lease back and hand the record to the mirror."""

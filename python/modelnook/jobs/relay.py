@@ -17,13 +17,17 @@ from modelnook.domain.event import Failed, Finished, MetricLogged, Progress, eve
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.jobs.steps.context import Context
-from modelnook.store.files import folder, staging
+from modelnook.store.files import folder, remove, staging, temporary
 
 __all__ = ["Relay"]
 
 LOOK_S = 0.4
 PART = 8 << 20
 """Bytes of a file that travel at once."""
+
+
+class _Stopped(Exception):
+    """Somebody asked the run to end while its files went there."""
 
 
 class Relay:
@@ -52,7 +56,10 @@ class Relay:
             ConnectionError: its process ended without an end of the run.
         """
         try:
-            self._send()
+            try:
+                self._send()
+            except _Stopped:
+                return Finished(stopped=True)
             self.held = dict(self.call("checkpoints"))
             self.call("begin", 1 if self.context.resume else 0)
             self._follow()
@@ -97,9 +104,14 @@ class Relay:
         for file in sorted(f for f in source.rglob("*") if f.is_file()):
             name = f"{target}/{file.relative_to(source).as_posix()}"
             with file.open("rb") as content:
-                self.call("write", name, 0, content.read(PART))
+                self._write(name, 0, content.read(PART))
                 while part := content.read(PART):
-                    self.call("write", name, content.tell() - len(part), part)
+                    self._write(name, content.tell() - len(part), part)
+
+    def _write(self, name: str, offset: int, part: bytes) -> None:
+        if self.context.stop():
+            raise _Stopped
+        self.call("write", name, offset, part)
 
     def _follow(self) -> None:
         asked = False
@@ -142,7 +154,7 @@ class Relay:
             self.next_keep = time.monotonic() + 9 * (time.monotonic() - began)
 
     def _keep(self, there: dict[str, str]) -> None:
-        """Bring the checkpoints that are new, then drop those that are gone there."""
+        """Bring the checkpoints that are new; once one to go on from is here, drop those that are gone there."""
         here = self.context.run.checkpoints
         for name, mark in there.items():
             if self.held.get(name) == mark:
@@ -152,15 +164,15 @@ class Relay:
                 self.held[name] = mark
                 self.context.recorder.mirror.checkpoint(self.context.run.id, here / name)
         self.held = {name: mark for name, mark in self.held.items() if name in there}
-        for old in checkpoints_in(here) if there else ():
-            if old not in there:
-                shutil.rmtree(here / old, ignore_errors=True)
+        if any(name.rpartition("/")[2].startswith("step-") for name in self.held):
+            for old in set(checkpoints_in(here)) - there.keys():
+                remove(here / old)
 
     def _unchanged(self, name: str, mark: str) -> bool:
         return bool(self.call("checkpoints").get(name) == mark)
 
     def _get(self, source: str, target: Path, sure: Callable[[], bool] = lambda: True) -> bool:
-        """A folder from there, in one step in the place of what was here, if ``sure`` says so afterwards."""
+        """A folder from there in the place of what was here, which goes only then, if ``sure`` says so afterwards."""
         with staging(target) as part:
             try:
                 for name in self.call("files", source):
@@ -170,9 +182,11 @@ class Relay:
                     raise
             if not sure():
                 return False
+            old = temporary(target)
             if target.exists():
-                shutil.rmtree(target)
+                os.rename(target, old)
             os.rename(part, target)
+            shutil.rmtree(old, ignore_errors=True)
         return True
 
     def _get_file(self, source: str, target: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook import __version__
-from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError
+from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -47,6 +47,8 @@ def submit(
     place = executor(on or recipe.on)
     # What a thread of this kernel began, a process goes on with.
     recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
+    if recipe.verb == "finetune" and recipe.unlabelled and not place.here:
+        raise UsageError("jobs.unlabelled_elsewhere", on=place.on)
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -164,7 +166,8 @@ def resume(store: Store, run: RunFolder) -> None:
     if record is None or recipe is None or not record.resumable:
         state = t(f"state.{record.state}") if record else "?"
         raise ConflictError("jobs.not_resumable", run=run.id, state=state)
-    place = executor(recipe.on)
+    # Packages are the worker's to check: it has the recipe's interpreter, this process may be the sidebar's server.
+    place = executor(recipe.on, without=True)
     place.check()
     seen = run.claim_resume()
     _start(store, run, recipe, place, seen=seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import threading
@@ -90,8 +89,5 @@ class Together:
             if rank is None:
                 continue
             if not self.over.wait(HEARD_S):
-                recorder = self.context.recorder
-                recorder.fail(self._why(rank))
-                recorder.close()
-                os._exit(1)
+                self.context.recorder.leave(self._why(rank))
             return

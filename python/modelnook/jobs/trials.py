@@ -1,8 +1,9 @@
-"""``python -m modelnook.jobs.trials RUN PLACE EPOCH UNTIL``: tries beside a tuning run's worker, in the same study.
+"""``python -m modelnook.jobs.trials RUN PLACE EPOCH UNTIL PID START``: tries in the study of a tuning run's worker.
 
 It writes trials into the study and models into the run's folder; the record, the curves and the end are the worker's.
 It goes with the worker, however that ends: what it was trying is then over, as what the worker was. It ends as well
-when another process takes the run over: ``EPOCH`` is that of the worker's lease.
+when another process takes the run over: ``EPOCH`` is that of the worker's lease, ``PID`` and ``START``
+say which process that is.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Sent to the whole group, they are the worker's to answer.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=follow, name="modelnook-follow", daemon=True).start()
+    threading.Thread(target=follow, args=arguments[-2:], name="modelnook-follow", daemon=True).start()
     store = Store()
     run = store.run(id)
     recipe, record = run.recipe(), run.record()

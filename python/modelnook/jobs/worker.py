@@ -124,6 +124,7 @@ def _work(
             resume=resume,
         )
         recorder.listeners.append(trackers.on_event)
+        recorder.before_end.append(trackers.close)
         try:
             finished = place.execute(store, run, recipe, recorder, resume=resume)
             recorder.record = replace(
