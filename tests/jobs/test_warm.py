@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -123,3 +124,15 @@ def test_ps_shows_it_and_unload_ends_it(tiny: str, store_home: Path) -> None:
     assert rows.loc[rows["pid"] == waiting, "state"].tolist() == ["warm"]
     mn.unload()
     assert warm.pid(store_home) is None
+
+
+def test_a_store_may_lie_deep(tmp_path: Path) -> None:
+    path = tmp_path / ("d" * 100) / ("e" * 100) / "socket"
+    path.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as caller:
+        with warm._short(path) as address:
+            listener.bind(address)
+        listener.listen(1)
+        assert path.is_socket()
+        with warm._short(path) as address:
+            caller.connect(address)

@@ -164,7 +164,8 @@ async def test_a_client_that_goes_away_is_forgotten(jp_fetch, call, app):
 async def test_the_end_of_the_server_lets_everybody_go(call, app):
     start = await call("events", topics=["runs"], cursor=None, wait=0)
     waiting = asyncio.ensure_future(call("events", topics=["runs"], cursor=start["cursor"], wait=20))
-    await asyncio.sleep(0.5)
+    while not app.feed.waiting:
+        await asyncio.sleep(0.02)
     began = time.monotonic()
     await app.stop_extension()
     assert (await waiting)["changes"] == []

@@ -22,8 +22,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ CONNECT_S = 8.0
 """Seconds to wait for an answer: it may be importing what it was told to; a fresh start takes no less."""
 
 LOOK_S = 5.0
-LONGEST_ADDRESS = 100
 
 
 def possible() -> bool:
@@ -72,18 +71,12 @@ def _code() -> list[int]:
     return [newest, *(folder.stat().st_mtime_ns for folder in installed if folder.is_dir())]
 
 
-def address(home: Path, name: str) -> Path | None:
-    """The socket of a warm process; None where the store's path is too long for one."""
-    path = home / "warm" / name
-    return path if len(os.fsencode(path)) < LONGEST_ADDRESS else None
-
-
 def place(home: Path, python: str, environ: Mapping[str, str]) -> Path | None:
     """The socket of the process that forks workers for such callers; None where nothing is forked.
 
     A worker asks at its very start: what it imports may change the environment.
     """
-    return address(home, key(python, environ)) if possible() else None
+    return home / "warm" / key(python, environ) if possible() else None
 
 
 def ask(path: Path | None, run: str, seen: int, environ: Mapping[str, str], log: Path) -> int | None:
@@ -154,7 +147,8 @@ def become(home: Path, path: Path | None) -> list[str] | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(path))
+        with _short(path) as address:
+            listener.bind(address)
         listener.listen(8)
     except OSError:
         # Another was faster, or the file system has no sockets.
@@ -248,10 +242,21 @@ def _kept(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.partition(".")[0] in KEPT]
 
 
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A socket's path in the 107 bytes that there are for one, however deep the store lies: through its open folder."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 def _say(path: Path, order: dict[str, Any]) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_S)
-        connection.connect(str(path))
+        with _short(path) as address:
+            connection.connect(address)
         _answer(connection, order)
         connection.shutdown(socket.SHUT_WR)
         heard: dict[str, Any] = json.loads(_all(connection))
