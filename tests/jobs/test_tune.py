@@ -26,6 +26,7 @@ from modelnook.domain.errors import (
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
 from modelnook.jobs.steps.tune import _Trials
+from modelnook.jobs.steps.winners import Winners
 from modelnook.store import Store
 
 from .conftest import table
@@ -310,23 +311,20 @@ def test_names_of_a_front_are_checked_before_anything_runs(tiny: str, store_home
 def test_an_end_that_was_broken_off_finds_what_it_had_moved(store_home: Path) -> None:
     store = Store()
     known: dict[str, str] = {}
-    trials: Any = SimpleNamespace(
-        study=SimpleNamespace(models=known),
-        folder=store_home / "trials",
-        context=SimpleNamespace(store=store, recipe=SimpleNamespace(name="many"), run=SimpleNamespace(id="mine")),
-        _name=lambda number: f"many-{number}",
-    )
+    run_folder = SimpleNamespace(id="mine", path=store_home)
+    context: Any = SimpleNamespace(store=store, recipe=SimpleNamespace(name="many"), run=run_folder)
+    winners = Winners(context, SimpleNamespace(models=known))
     for number, name, run in (("4", "many", "mine"), ("7", "many-7", "mine"), ("9", "many-9", "other"), ("8", "", "")):
-        (trials.folder / number).mkdir(parents=True)
-        assert _Trials._local(trials, number) is None
+        (winners.folder / number).mkdir(parents=True)
+        assert winners.made(number) is None
         if name:
-            store.models.add(name, trials.folder / number, ModelInfo("", name, "local", task="table", run=run))
-    assert str(_Trials._local(trials, 4)) == "local:many@1"
+            store.models.add(name, winners.folder / number, ModelInfo("", name, "local", task="table", run=run))
+    assert str(winners.made(4)) == "local:many@1"
     known["4"] = "local:many@1"
-    assert str(_Trials._local(trials, 4)) == "local:many@1"
-    assert str(_Trials._local(trials, 7)) == "local:many-7@1"
-    assert _Trials._local(trials, 8) is None
-    assert _Trials._local(trials, 9) is None
+    assert str(winners.made(4)) == "local:many@1"
+    assert str(winners.made(7)) == "local:many-7@1"
+    assert winners.made(8) is None
+    assert winners.made(9) is None
 
 
 def test_precision_is_checked_without_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:

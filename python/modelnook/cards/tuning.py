@@ -8,6 +8,7 @@ from modelnook.cards.card import Chart, Dot, Dots, Facts, Grid, Line, Piece
 from modelnook.cards.figures import count, duration, interval, metric, millis, size
 from modelnook.domain.run import UNBOUNDED, RunRecord
 from modelnook.domain.table import Table
+from modelnook.domain.trials import front_table, trials_table
 from modelnook.messages import t
 from modelnook.tune import DEFAULT, MEASURED
 
@@ -77,8 +78,6 @@ def _counts(rows: list[dict[str, Any]]) -> Facts:
 
 def _front(record: RunRecord, report: dict[str, Any]) -> Grid:
     """The trials that no other beats, with what tells them apart."""
-    from modelnook.run import front_table
-
     table = front_table(record)
     names = report["objectives"]
     held = 1 + len(names)
@@ -137,8 +136,6 @@ def _varied(table: Table, start: int) -> list[int]:
 
 def _grid(record: RunRecord, rows: list[dict[str, Any]]) -> Grid:
     """The best trials, with the knobs that vary among all of them."""
-    from modelnook.run import trials_table
-
     table = trials_table(record)
     varied = _varied(table, 4)
     heads = (t("tune.trial"), table.columns[2], t("cards.time"), *(table.columns[at] for at in varied))

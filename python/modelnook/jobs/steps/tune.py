@@ -12,11 +12,11 @@ from typing import Any
 
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
-from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.steps.context import Context, take
 from modelnook.jobs.steps.trial import Made
+from modelnook.jobs.steps.winners import Winners
 from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
 from modelnook.settings import current
@@ -116,7 +116,8 @@ class _Trials:
         self.spec = TASKS.load(recipe.task or "", light=True)()
         self.made = Made(context, self.spec, self.evaluation, self.objectives, "quantize" in self.space, place)
         self.shared = Shared(models=True)
-        self.folder = context.run.path / "trials"
+        self.winners = Winners(context, self.study)
+        self.folder = self.winners.folder
         self.ended = 0
         self.importances: dict[str, float] = {}
         self.due = IMPORTANCES_FROM
@@ -331,13 +332,14 @@ class _Trials:
         self.context.phase("scoring")
         self.due = 0.0
         self.show(self.study.told())
-        labels, before = self._outputs(DEFAULT)
+        held = self.spec.as_rows(self.holdout)
+        labels, before = self.winners.outputs(DEFAULT, held)
         truth = self.spec.truth(self.holdout, labels)
         best = self.report["best"]["number"]
         found = {DEFAULT: before}
         for number in [row["number"] for row in self.report.get("front", ())] or [best]:
             if number not in found:
-                found[number] = self._outputs(number)[1]
+                found[number] = self.winners.outputs(number, held)[1]
         outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
         gain = {"points": 0.0 - drop, "interval": [0.0 - high, 0.0 - low], "gained": high < 0, "rows": len(before)}
@@ -351,68 +353,15 @@ class _Trials:
         kept = DEFAULT if best == DEFAULT else "best"
         report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
         self.close()
-        ref = self._add(best, labels, metrics, self.context.recipe.name)
+        knobs = {row["number"]: row["knobs"] for row in report["trials"]}
+        ref = self.winners.add(best, labels, metrics, self.context.recipe.name, knobs[best])
         for row in report.get("front", ()):
             own, between = score(self.spec, truth, found[row["number"]], labels)
             row["holdout"], row["interval"] = own[self.metric], between.get(self.metric)
             number = row["number"]
-            row["model"] = ref if number == best else self._add(number, labels, own, self._name(number))
+            name = self.winners.name(number)
+            row["model"] = ref if number == best else self.winners.add(number, labels, own, name, knobs[number])
         stopped = self.context.stop()
         if not stopped:
             shutil.rmtree(self.folder, ignore_errors=True)
         return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=stopped)
-
-    def _local(self, number: int | str) -> ModelRef | None:
-        """The local model that an earlier end of this run made of a trial's."""
-        known, models = self.study.models, self.context.store.models
-        if str(number) in known:
-            return ModelRef.parse(known[str(number)])
-        if (self.folder / str(number)).exists():
-            return None
-        # Moved, and the process died before it could write that down.
-        for name in (self.context.recipe.name, self._name(number)):
-            for revision in reversed(models.revisions(name)):
-                ref = ModelRef("local", name, str(revision))
-                if str(ref) not in known.values() and models.info(name, revision).run == self.context.run.id:
-                    return ref
-        return None
-
-    def _name(self, number: int | str) -> str:
-        """What a model of the front is called, beside the best."""
-        return f"{self.context.recipe.name}-{number}"
-
-    def _outputs(self, number: int | str) -> tuple[list[str], Any]:
-        from modelnook.runtime import runtime
-
-        made, models = self._local(number), self.context.store.models
-        folder = models.folder(made.id, made.revision) if made else self.folder / str(number)
-        loaded = runtime(folder, task=self.context.recipe.task, device=self.context.recorder.record.device or "cpu")
-        try:
-            return list(loaded.labels), loaded.outputs(self.spec.as_rows(self.holdout))
-        finally:
-            loaded.close()
-
-    def _add(self, number: int | str, labels: list[str], metrics: dict[str, float], name: str) -> str:
-        """Make a trial's model a local one; what it was trained from may have been a knob."""
-        from modelnook.catalog.search import info as entry_of
-
-        made = self._local(number)
-        if made:
-            self.study.add_model(number, str(made))
-            return str(made)
-        folder = self.folder / str(number)
-        row = next(row for row in self.report["trials"] if row["number"] == number)
-        base = str(row["knobs"].get("model") or self.context.recipe.model)
-        entry = entry_of(base)[0]
-        info = replace(
-            self.context.lineage(folder),
-            base_model=base,
-            license=entry.license,
-            task=self.context.recipe.task,
-            labels=tuple(labels),
-            metrics=metrics,
-            language=entry.language,
-        )
-        ref = str(self.context.add(folder, name, info))
-        self.study.add_model(number, ref)
-        return ref
