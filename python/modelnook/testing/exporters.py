@@ -25,6 +25,13 @@ class ExporterSuite:
     name: str
     task = "text-classification"
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        missing = EXPORTERS[cls.name].missing
+        if missing:
+            pytest.skip(f"needs {', '.join(missing)}")
+
     @pytest.fixture(scope="class")
     @classmethod
     def source(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
