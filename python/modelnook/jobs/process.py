@@ -13,12 +13,13 @@ from pathlib import Path
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.jobs import warm
+from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
 from modelnook.store.lease import me
 from modelnook.store.runs import RunFolder
 
-__all__ = ["call", "end", "free_port", "start", "start_rank"]
+__all__ = ["call", "end", "free_port", "start", "start_rank", "start_trackers", "start_trials"]
 
 SPIN = "10000"
 """Threads that spin long while they wait starve whatever else runs on the machine, and are starved by it."""
@@ -34,7 +35,11 @@ def reap() -> None:
 
 def environment(store: Store) -> dict[str, str]:
     """What a child sees: this environment and the store it belongs to."""
-    ours = {"MODELNOOK_HOME": str(store.home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return _environment(store.home)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    ours = {"MODELNOOK_HOME": str(home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     return {"GOMP_SPINCOUNT": SPIN, **os.environ, **ours}
 
 
@@ -108,6 +113,19 @@ def start_trials(store: Store, run: RunFolder, place: int, epoch: int, until: fl
     """
     end = "" if until is None else str(until)
     return _start_beside(store, run, "modelnook.jobs.trials", str(place), str(epoch), end)
+
+
+def start_trackers() -> subprocess.Popen[bytes]:
+    """Start the process for trackers, see :mod:`modelnook.jobs.apart`; what it prints goes where this one's goes.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    command = [sys.executable, "-P", "-m", "modelnook.jobs.apart"]
+    environ = _environment(current().home)
+    # Windows alone has the flag; elsewhere the process itself gives way.
+    idle = getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, creationflags=idle)
 
 
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:

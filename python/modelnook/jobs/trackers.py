@@ -1,4 +1,4 @@
-"""Trackers beside the work: opened on their own thread after the first step, fed through a queue, closed in time."""
+"""Trackers beside the work: fed through a queue, opened after the first step, closed in time; a heavy one is apart."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import Any
 
 from modelnook.domain.event import Emit, Event, Failed, Finished, MetricLogged, Warned
 from modelnook.domain.run import RunRecord
-from modelnook.messages import t
-from modelnook.tracking import TRACKERS
-from modelnook.tracking.base import Tracker
+from modelnook.jobs.apart import Apart
+from modelnook.jobs.listener import CLOSE_WITHIN, Listener
+from modelnook.settings import current
+from modelnook.tracking.destination import mode_of
 
 __all__ = ["Trackers"]
 
-_CLOSE_WITHIN = 20.0
+APART = frozenset(("wandb",))
+"""Trackers whose import and start take a second of a core: in this process they would hold up the training's thread."""
 
 
 class Trackers:
@@ -25,6 +27,7 @@ class Trackers:
     Args:
         names: rows of ``TRACKERS``, each with an optional mode: ``wandb:offline``.
         status: told what the run's record should say of W&B.
+        apart: the process for those that aren't in this one; else one is started for this run alone.
     """
 
     def __init__(
@@ -36,15 +39,27 @@ class Trackers:
         status: Callable[[dict[str, Any]], None],
         *,
         resume: bool = False,
+        apart: Apart | None = None,
     ) -> None:
-        self.names, self.folder, self.record, self.emit = names, folder, record, emit
-        self.status, self.resume = status, resume
+        self.record = record
+        far = [row for row in names if row.partition(":")[0] in APART and _goes(row)]
+        near = [row for row in names if row.partition(":")[0] not in APART]
+        self._own = Apart() if far and apart is None else None
+        process = apart or self._own
+        self._parts: list[Any] = [Listener(near, folder, emit, status, resume=resume)] if near else []
+        if far and process:
+            self._parts.append(process.listener(far, folder, emit, status, resume=resume))
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
+    def prepare(self) -> None:
+        """Load in good time what is needed: while a job makes ready, a core is idle."""
+        if self._own:
+            self._own.start()
+
     def on_event(self, event: Event) -> None:
-        """Queue an event; the first point starts the thread, so that no import delays the first step."""
-        if not self.names or isinstance(event, (Finished, Failed, Warned)):
+        """Queue an event; the first point starts the thread, so that nothing delays the first step."""
+        if not self._parts or isinstance(event, (Finished, Failed, Warned)):
             return
         self._queue.put(event)
         if self._thread is None and isinstance(event, MetricLogged):
@@ -55,39 +70,19 @@ class Trackers:
         """Write the last of it; gives up after seconds."""
         if self._thread:
             self._queue.put(None)
-            self._thread.join(_CLOSE_WITHIN)
+            self._thread.join(CLOSE_WITHIN)
+        if self._own:
+            self._own.end()
 
     def _work(self) -> None:
-        open_ones = [t for t in map(self._open, self.names) if t]
+        for part in self._parts:
+            part.open(self.record())
         while (event := self._queue.get()) is not None:
-            for tracker in open_ones:
-                self._safely(tracker, tracker.on_event, event)
-        for tracker in open_ones:
-            self._safely(tracker, tracker.close, self.record())
-            self._tell(tracker)
+            for part in self._parts:
+                part.on_event(event)
+        for part in self._parts:
+            part.close(self.record())
 
-    def _open(self, row: str) -> Tracker | None:
-        name, _, mode = row.partition(":")
-        try:
-            kind: Any = TRACKERS.load(name)
-            tracker: Tracker = kind(self.folder, self.emit)
-            tracker.open(self.record(), mode=mode or "auto", resume=self.resume)
-            self._tell(tracker)
-            return tracker
-        except Exception as error:
-            self._warn(name, error)
-            return None
 
-    def _tell(self, tracker: Tracker) -> None:
-        status = tracker.status()
-        if status is not None and tracker.name == "wandb":
-            self.status(status)
-
-    def _safely(self, tracker: Tracker, step: Callable[[Any], None], value: Any) -> None:
-        try:
-            step(value)
-        except Exception as error:
-            self._warn(tracker.name, error)
-
-    def _warn(self, name: str, error: Exception) -> None:
-        self.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=str(error)[:200])))
+def _goes(row: str) -> bool:
+    return mode_of(row.partition(":")[2] or "auto", current()) != "none"

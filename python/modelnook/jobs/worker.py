@@ -123,6 +123,8 @@ def _work(
             lambda status: recorder.change(wandb=status),
             resume=resume,
         )
+        if recipe.verb == "finetune":
+            trackers.prepare()
         recorder.listeners.append(trackers.on_event)
         recorder.before_end.append(trackers.close)
         try:

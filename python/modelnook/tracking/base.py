@@ -13,7 +13,7 @@ __all__ = ["Tracker"]
 
 
 class Tracker(ABC):
-    """Lives in the job process. ``open`` is called beside the first training step, never before it.
+    """Lives in the job's process or beside it. ``open`` is called beside the first training step, never before it.
 
     Args:
         folder: the run's folder; what a tracker writes lies below it.
@@ -25,6 +25,10 @@ class Tracker(ABC):
     def __init__(self, folder: Path, emit: Emit) -> None:
         self.folder = folder
         self.emit = emit
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Import what it needs: called in good time before ``open``, where there is a quiet moment."""
 
     @abstractmethod
     def open(self, record: RunRecord, *, mode: str = "auto", resume: bool = False) -> None:

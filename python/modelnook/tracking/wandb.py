@@ -68,6 +68,12 @@ class WandbTracker(Tracker):
         self._server: Server | None = None
         self._notes = Notes(folder / "wandb.json")
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the library, which takes a second."""
+        quieten()
+        import wandb  # noqa: F401
+
     def open(self, record: RunRecord, *, mode: str = "auto", resume: bool = False) -> None:
         """Start the record, or go on with it; offline where the server can't be had, which is said once."""
         wanted = mode_of(mode, current())

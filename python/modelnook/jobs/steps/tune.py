@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
+from modelnook.jobs.apart import Apart
 from modelnook.jobs.steps.context import Context, take
 from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.steps.winners import Winners
@@ -124,6 +126,7 @@ class _Trials:
         self.report: dict[str, Any] = {}
         self.records: dict[str, RunRecord] = {}
         self.closing: list[threading.Thread] = []
+        self.apart = Apart()
 
     def search(self, most: int | None, at_once: int = 1) -> None:
         """Try until ``most`` trials have ended, by whomever, or there is no time; first of all the default."""
@@ -147,6 +150,7 @@ class _Trials:
         """Wait for the trackers of trials."""
         for thread in self.closing:
             thread.join(CLOSE_WITHIN)
+        self.apart.end()
 
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
@@ -249,7 +253,8 @@ class _Trials:
         )
         folder = context.run.path / "tracking" / "trials" / name
         names = [row for row in recipe.track if row.partition(":")[0] == "wandb"]
-        return Trackers(names, folder, lambda: self.records[name], context.emit, lambda status: None)
+        record = partial(self.records.__getitem__, name)
+        return Trackers(names, folder, record, context.emit, lambda status: None, apart=self.apart)
 
     def _close(self, name: str, trackers: Trackers, ended: dict[str, Any]) -> None:
         """End a trial's trackers beside the next trial: nobody waits for them but the end."""

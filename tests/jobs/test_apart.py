@@ -1,0 +1,94 @@
+"""Trackers in a process of their own: it gives way, it ends with the job, and its death is a warning."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelnook.domain.event import Event, MetricLogged, Started, Warned
+from modelnook.domain.run import RunRecord
+from modelnook.jobs.apart import Apart
+from modelnook.jobs.trackers import Trackers
+from modelnook.store.runs import now
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    """A run under way."""
+    return RunRecord(id="r1", kind="finetune", name="topics", state="running", created=now())
+
+
+def trackers(folder: Path, record: RunRecord, apart: Apart, said: list[Event], told: list[dict[str, Any]]) -> Trackers:
+    """W&B, offline, of a run."""
+    return Trackers(["wandb:offline"], folder, lambda: record, said.append, told.append, apart=apart)
+
+
+def child_of(apart: Apart) -> Any:
+    """The process, once it is there."""
+    end = time.monotonic() + 20
+    while apart.child is None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert apart.child
+    return apart.child
+
+
+def test_two_runs_share_a_process_that_gives_way_and_ends(tmp_path: Path, record: RunRecord) -> None:
+    apart, said, told = Apart(), [], []  # type: tuple[Apart, list[Event], list[dict[str, Any]]]
+    runs = [trackers(tmp_path / n, replace(record, id=n), apart, said, told) for n in ("a", "b")]
+    for run in runs:
+        run.on_event(Started("finetune", {"epochs": 1}))
+        run.on_event(MetricLogged(1, {"loss": 0.5}, 0.1))
+    child = child_of(apart)
+    end = time.monotonic() + 20
+    while len(told) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
+    for run in runs:
+        run.close()
+    assert said == []
+    assert [Path(status["path"]).parent.parent.name for status in told[-2:]] == ["a", "b"]
+    assert all(list((tmp_path / n).glob("wandb/*/*.wandb")) for n in ("a", "b"))
+    apart.end()
+    assert child.wait(10) == 0
+
+
+def test_its_death_is_a_warning_and_nobody_waits_for_it(tmp_path: Path, record: RunRecord) -> None:
+    said: list[Event] = []
+    apart = Apart()
+    run = trackers(tmp_path, record, apart, said, [])
+    run.on_event(MetricLogged(1, {"loss": 0.5}))
+    os.kill(child_of(apart).pid, signal.SIGKILL)
+    began = time.monotonic()
+    run.on_event(MetricLogged(2, {"loss": 0.4}))
+    run.close()
+    assert time.monotonic() - began < 5
+    [warned] = said
+    assert isinstance(warned, Warned)
+    assert warned.code == "jobs.tracker_failed"
+    assert "wandb" in warned.message
+
+
+def test_it_ends_at_once_with_a_job_that_dies(tmp_path: Path, record: RunRecord) -> None:
+    apart = Apart()
+    run = trackers(tmp_path, record, apart, [], [])
+    run.on_event(MetricLogged(1, {"loss": 0.5}))
+    child = child_of(apart)
+    child.stdin.close()
+    assert child.wait(10) == 0
+
+
+def test_no_process_where_nothing_is_logged(tmp_path: Path, record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    run = Trackers(["wandb"], tmp_path / "run", lambda: record, [].append, [].append)
+    run.prepare()
+    run.on_event(MetricLogged(1, {"loss": 0.5}))
+    run.close()
+    assert not (tmp_path / "run").exists()
