@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.standins.fixtures import *  # noqa: F403
+from tests.standins.workers import *  # noqa: F403
 
 REQUIRE_REAL = os.environ.get("MODELNOOK_REQUIRE_REAL") == "1"
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
 @pytest.fixture(autouse=True)
-def _alone(isolated_home: Path, no_network: Any) -> Iterator[None]:
+def _alone(isolated_home: Path, no_network: Any, forked_workers: None) -> Iterator[None]:
     """Home, environment and network of each test are its own, and so are the models that it loads."""
     yield
     if "modelnook.model" in sys.modules:

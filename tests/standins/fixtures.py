@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.standins.guard import network_guard
+from tests.standins.guard.forked_workers import hub_folders
 from tests.standins.hub import HubStandIn
 from tests.standins.wandb import WandbStandIn
 
@@ -78,16 +79,7 @@ def _move_hub_client(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is None:
         return
-    moved = {
-        "HF_HOME": home / "hf",
-        "HF_HUB_CACHE": home / "hf" / "hub",
-        "HUGGINGFACE_HUB_CACHE": home / "hf" / "hub",
-        "HF_XET_CACHE": home / "hf" / "xet",
-        "HF_ASSETS_CACHE": home / "hf" / "assets",
-        "HF_TOKEN_PATH": home / "hf" / "token",
-        "HF_STORED_TOKENS_PATH": home / "hf" / "stored_tokens",
-    }
-    for name, folder in moved.items():
+    for name, folder in hub_folders(home / "hf").items():
         monkeypatch.setattr(constants, name, str(folder), raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
