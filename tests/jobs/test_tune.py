@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import shutil
 import signal
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +28,7 @@ from modelnook.domain.errors import (
 )
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
-from modelnook.jobs.steps.tune import _Trials
+from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
 from modelnook.store import Store
 
@@ -78,8 +81,38 @@ def test_the_whole_way(tiny: str, store_home: Path) -> None:
     )
 
 
+def too_large(base: Path, folder: Path) -> str:
+    """A model whose weights no address space holds that is limited to :data:`LIMIT`; a file of holes."""
+    shutil.copytree(base, folder)
+    file, config = folder / "model.safetensors", json.loads((folder / "config.json").read_text())
+    config["vocab_size"] = (LIMIT + (64 << 30)) // 4 // config["hidden_size"]
+    (folder / "config.json").write_text(json.dumps(config))
+    raw = file.read_bytes()
+    (size,) = struct.unpack("<Q", raw[:8])
+    head, weights, at = json.loads(raw[8 : 8 + size]), b"", 0
+    words = head.pop("embeddings.word_embeddings.weight")
+    for held in head.values():
+        if "data_offsets" in held:
+            start, end = held["data_offsets"]
+            weights += raw[8 + size + start : 8 + size + end]
+            held["data_offsets"], at = [at, at + end - start], at + end - start
+    words["shape"][0] = config["vocab_size"]
+    bytes_ = 4 * words["shape"][0] * words["shape"][1]
+    said = json.dumps({**head, "embeddings.word_embeddings.weight": {**words, "data_offsets": [at, at + bytes_]}})
+    said += " " * (-len(said) % 8)
+    file.write_bytes(struct.pack("<Q", len(said)) + said.encode() + weights)
+    os.truncate(file, file.stat().st_size + bytes_)
+    return str(folder)
+
+
+LIMIT = 192 << 30
+LIMITED = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
+
+
 @pytest.mark.slow
-def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
+def test_methods_and_models_are_knobs(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = {
         "method": ["full", "lora", "last-k"],
         "rank": [4, 8],
@@ -91,9 +124,15 @@ def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
     assert trials["method"].nunique() > 1
     assert trials.loc[trials["method"] == "full", "rank"].isna().all()
     other = mn.finetune(tiny, table(96), epochs=1, name="other", track="none")
-    run = mn.tune(tiny, table(160), trials=3, space={"model": [tiny, other.model]}, name="which", **QUICK)
-    assert run.trials["model"].nunique() == 2
-    assert mn.info(run.model).base_model in set(run.trials["model"])
+    # One that memory doesn't hold is a failed trial, and says so.
+    (tmp_path / "sitecustomize.py").write_text(LIMITED)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    models = [tiny, other.model, too_large(Path(tiny), tmp_path / "large")]
+    run = mn.tune(tiny, table(160), trials=3, space={"model": models}, name="which", seed=2, **QUICK)
+    trials = {row["knobs"].get("model"): row for row in run.report["trials"]}
+    assert [trials[model]["state"] for model in models] == ["finished", "finished", "failed"]
+    assert trials[models[2]]["error"] == "Memory ran out."
+    assert mn.info(run.model).base_model in models[:2]
 
 
 @pytest.mark.slow
@@ -185,8 +224,28 @@ def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store
     assert len(done.trials) >= 6
 
 
+DIES = """
+import os, shutil, signal
+
+remove = shutil.rmtree
+
+def rmtree(path, *more, **options):
+    remove(path, *more, **options)
+    if os.path.basename(path) == "trials" and not os.path.exists({mark!r}):
+        os.mkdir({mark!r})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.rmtree = rmtree
+"""
+
+
 @pytest.mark.slow
-def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, store_home: Path) -> None:
+def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python reads it in every worker: once, one dies when its trials' models are gone and its record isn't there yet.
+    (tmp_path / "sitecustomize.py").write_text(DIES.format(mark=str(tmp_path / "died")))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     before = (run.record.report or {})["trials"]
@@ -196,6 +255,11 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, stor
     after = done.report["trials"]
     assert [row["value"] for row in after[:3]] == [row["value"] for row in before[:3]]
     assert sum(row["state"] == "finished" for row in after) >= 6
+    assert (tmp_path / "died").is_dir()
+    assert done.record.epoch == 3, "it began three times"
+    assert done.model == f"local:{run.name}@1", "the end was not done again"
+    assert done.report["gain"]
+    assert not (run.folder.path / "trials").exists()
 
 
 @pytest.mark.slow
@@ -286,7 +350,7 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
         trials: Any = SimpleNamespace(
             until=time.monotonic() + budget, context=SimpleNamespace(recipe=SimpleNamespace(knobs=knobs))
         )
-        _Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
+        Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
 
     for check in (before, begun):
         check(600.0, 60.0)
