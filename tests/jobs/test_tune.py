@@ -15,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import modelnook as mn
 from modelnook.cards import html, text
+from modelnook.cli import main
 from modelnook.domain.errors import (
     ConflictError,
     DataError,
@@ -30,11 +32,22 @@ from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
 from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
+from modelnook.run import Run
 from modelnook.store import Store
 
 from .conftest import table
 
 QUICK: dict[str, Any] = {"track": "none", "epochs": 2, "pruner": "none"}
+
+
+def trials_of(run: Run) -> list[Any]:
+    """Those of the study, as Optuna itself reads them."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
+    return list(optuna.load_study(study_name="modelnook", storage=storage).trials)
 
 
 def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
@@ -45,10 +58,11 @@ def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_way(tiny: str, store_home: Path) -> None:
-    run = mn.tune(
-        tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
-    )
+def test_the_whole_way(
+    tiny: str, store_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    space = {"learning_rate": "0.3x..30x:log", "weight_decay": (0.0, 0.1)}
+    run = mn.tune(tiny, table(200), trials=4, space=space, name="best", **{**QUICK, "epochs": 2.0})
     assert run.state == "finished"
     assert run.model == "local:best@1"
     trials = run.trials
@@ -73,12 +87,21 @@ def test_the_whole_way(tiny: str, store_home: Path) -> None:
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert mn.evaluate(run.model).metrics["accuracy"] >= 0
     assert not (run.folder.path / "trials").exists()
-    assert (
-        mn.tune(
-            tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
-        ).id
-        == run.id
-    )
+    # From the other doors it is the same run, not a second one.
+    words = ["tune", tiny, "--trials", "4", "--name", "best", "--epochs", "2", "--pruner", "none", "--track", "none"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in table(200)))
+    knobs = ["learning_rate=0.3x..30x:log", "weight_decay=0..0.1"]
+    capsys.readouterr()
+    assert main([*words, "--data", str(file), "--space", " ".join(knobs), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == run.id
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    request.addfinalizer(InteractiveShell.clear_instance)
+    shell.run_line_magic("reload_ext", "modelnook")
+    shell.user_ns["rows"] = table(200)
+    shell.run_cell_magic("model", " ".join([*words, "--data", "rows", "-o", "found"]), "\n".join(knobs))
+    assert shell.user_ns["found"].id == run.id
 
 
 def too_large(base: Path, folder: Path) -> str:
@@ -182,10 +205,6 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 
 @pytest.mark.slow
 def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **{**QUICK, "epochs": 12})
     assert run.state == "finished"
     assert not run.record.warnings
@@ -195,11 +214,9 @@ def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> N
     assert run.best is not None
     assert run.best["value"] == trials["accuracy"].max()
     assert len(run.history()["best_accuracy"].dropna()) == 6
-    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
-    study = optuna.load_study(study_name="modelnook", storage=storage)
     times = [
         (trial.datetime_start, trial.datetime_complete)
-        for trial in study.trials
+        for trial in trials_of(run)
         if trial.user_attrs.get("told") and not trial.user_attrs.get("default")
     ]
     together = [(one, other) for one in times for other in times if one[0] < other[0] < one[1]]
@@ -263,8 +280,10 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
 
 
 @pytest.mark.slow
-def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), trials=200, space="quick", background=True, **QUICK)
+def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = mn.tune(tiny, table(200), trials=200, track="none", background=True)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     run.stop()
     run.wait(timeout=300)
@@ -272,21 +291,27 @@ def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
     assert run.report["gain"]
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert run.resumable
-    # What the first end has moved is found by the second.
-    before = len(run.report["trials"])
-    run.resume(background=True)
-    until(lambda: len((run.record.report or {}).get("trials") or ()) > before or not run.record.live)
+    # In mid-trial, and none is left begun.
+    assert {trial.state.name for trial in trials_of(run)} <= {"COMPLETE", "PRUNED", "FAIL"}
+    # What the first end has moved is found by the second, in a store that was carried to another place.
+    before = run.report["trials"]
+    os.rename(store_home, tmp_path / "carried")
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "carried"))
+    run = mn.resume(run.id, background=True)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) > len(before) or not run.record.live)
     run.stop()
     run.wait(timeout=300)
     assert run.state == "stopped"
-    assert len(run.report["trials"]) > before
+    assert run.report["trials"][: len(before)] == before
+    assert not store_home.exists()
     assert len(mn.predict(run.model, ["hello"])) == 1
 
 
 @pytest.mark.slow
 def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), budget="1m", trials=2, space="quick", **QUICK)
+    run = mn.tune(tiny, table(200), budget="2m", trials=2, space="thorough", track="none")
     assert run.state == "finished"
+    assert "layers" in run.report["space"]
     assert len(run.trials) >= 1
     with pytest.raises(ModelnookError, match="before one trial"):
         mn.tune(tiny, table(200), budget="1s", space="quick", **{**QUICK, "epochs": 500})
