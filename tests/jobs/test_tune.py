@@ -30,6 +30,8 @@ from modelnook.domain.errors import (
 )
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
 from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
 from modelnook.run import Run
@@ -277,6 +279,21 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
     assert done.model == f"local:{run.name}@1", "the end was not done again"
     assert done.report["gain"]
     assert not (run.folder.path / "trials").exists()
+
+
+def test_a_waiting_cell_goes_on_at_most_three_times(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    run = store.create_run(Recipe("tune", "x", name="t"), RunRecord("r1", "t", "tune", "running"), None)
+    resumed: list[str] = []
+
+    def crashes(self: Run, *given: Any) -> None:
+        raise ConflictError("jobs.crashed", run=self.id)
+
+    monkeypatch.setattr(Run, "_wait", crashes)
+    monkeypatch.setattr(Run, "resume", lambda self, **given: resumed.append(self.note))
+    with pytest.raises(ConflictError, match="r1"):
+        Run(store, run.id).wait()
+    assert [f"({n} of 3 times)" in note for n, note in enumerate(resumed, 1)] == [True, True, True]
 
 
 @pytest.mark.slow
