@@ -162,7 +162,7 @@ class Ray(Process):
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         context.phase("connecting")
         try:
-            ray.init("auto" if self.on == AUTO else self.on, log_to_driver=False, logging_level=logging.WARNING)
+            self._connect(ray)
         except (ConnectionError, TimeoutError) as error:
             raise OfflineError("jobs.ray_unreachable", address=self.on, error=_first(error)) from error
         except RuntimeError as error:
@@ -175,6 +175,16 @@ class Ray(Process):
             yield ray
         finally:
             ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:
+        for last in (False, True):
+            try:
+                ray.init("auto" if self.on == AUTO else self.on, log_to_driver=False, logging_level=logging.WARNING)
+                return
+            except ConnectionError as error:
+                # The cluster starts a process for each client, which may take longer than it waits for that.
+                if last or "Initialization failure" not in str(error):
+                    raise
 
     def _watch(self, context: Context, done: threading.Event) -> None:
         """End the job from here where it is stopped, or takes too long, before ray has answered: it may never."""

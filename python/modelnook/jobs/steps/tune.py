@@ -370,8 +370,8 @@ class Trials:
             name = self.winners.name(number)
             row["model"] = ref if number == best else self.winners.add(number, labels, own, name, knobs[number])
         stopped = self.context.stop()
-        found_all = Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=stopped)
-        return found_all if stopped else self.over(found_all)
+        told = Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=stopped)
+        return told if stopped else self.over(told)
 
     def over(self, end: Finished) -> Finished:
         """Remove what the end was told from; what is told is kept first: this process may die before its record."""
