@@ -59,11 +59,11 @@ class GgufQuantizer(Quantizer):
         with staged(target) as folder:
             file, name = folder / FILE, _name(source)
             if scheme == CONVERTED:
-                convert(source, file, scheme, name=name)
+                convert(source, file, scheme, name=name, emit=emit)
             else:
                 whole = folder / f"whole-{FILE}"
-                convert(source, whole, "f16", name=name)
-                shrink(whole, file, scheme)
+                convert(source, whole, "f16", name=name, emit=emit)
+                shrink(whole, file, scheme, emit=emit)
                 whole.unlink()
             emit(Progress("saving"))
             write_tokenizer(source, folder, load_tokenizer(str(source)))
