@@ -91,6 +91,7 @@ class Failed:
 Event = Started | Progress | MetricLogged | Warned | Finished | Failed
 Emit = Callable[[Event], None]
 
+
 class Stopped(Exception):
     """Raised by an emit to end the work that emits; what was being written is removed on its way out."""
 

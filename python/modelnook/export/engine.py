@@ -76,8 +76,8 @@ def export(
     rows = list(rows[:MOST_ROWS])
     try:
         with staging(target) as folder:
-            named = {"name": info.name or info.id, "emit": ending(emit, stop)}
-            more = exporter.write(source, folder, task=task, rows=rows, **named)
+            name, told = info.name or info.id, ending(emit, stop)
+            more = exporter.write(source, folder, task=task, rows=rows, name=name, emit=told)
             if stop():
                 return None
             emit(Progress("measuring"))
