@@ -1,4 +1,4 @@
-"""Verbs that share a model: publish it, and say which of its versions an alias means."""
+"""Verbs that share a model: publish it, say which of its versions an alias means, take a version back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelnook.domain.table import Table
 if TYPE_CHECKING:
     from modelnook.catalog.base import Source
 
-__all__ = ["alias", "publish"]
+__all__ = ["alias", "publish", "withdraw"]
 
 
 def publish(
@@ -125,3 +125,44 @@ def alias(ref: str, name: str | None = None, *, back: bool = False) -> Table:
     if parsed.source is None or parsed.source == "path":
         raise UsageError("publish.alias_where", ref=ref)
     return source(parsed.source).alias(parsed, name, back=back)
+
+
+def withdraw(ref: str, *, why: str = "", back: bool = False) -> Table:
+    """Take back a version that was published: ``withdraw("team:spam@3", why="wrong labels")``.
+
+    Nobody finds it any more, whoever asks for it is told why, and its number is never used again. Its files go with the
+    next ``sources gc`` after a day; what colleagues have brought to their machines stays there.
+
+    Args:
+        why: what they are told.
+        back: let it be found again, within half a day.
+
+    Returns:
+        The model's versions, newest first.
+
+    Raises:
+        UsageError: it doesn't name a source and a version.
+        UnsupportedError: a hub, which keeps every commit.
+    """
+    from modelnook.catalog.search import source
+
+    parsed = ModelRef.parse(ref)
+    if parsed.source in (None, "path", "local", "pip") or not parsed.revision:
+        raise UsageError("publish.withdraw_what", ref=ref)
+    where = source(parsed.source or "")
+    versions = where.withdraw(parsed, why, back=back)
+    _forget(where, parsed)
+    return versions
+
+
+def _forget(where: Source, ref: ModelRef) -> None:
+    """Let the index know only what can still be had."""
+    from modelnook.api.upkeep import refresh_sources
+    from modelnook.catalog.index import CatalogIndex
+    from modelnook.store import Store
+
+    store = Store()
+    store.index.drop_model(str(ref.at(None)))
+    _know(where, ref)
+    if CatalogIndex(store.home).has(where.name):
+        refresh_sources(where.name)

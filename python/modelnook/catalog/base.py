@@ -168,6 +168,14 @@ class Source(ABC):
         """
         raise UnsupportedError("catalog.no_aliases", source=self.name)
 
+    def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
+        """Take back a version, so that nobody finds it any more; ``back`` undoes that. Gives the model's versions.
+
+        Raises:
+            UnsupportedError: what was published here can't be taken back by us.
+        """
+        raise UnsupportedError("catalog.no_withdrawal", source=self.name)
+
     def here(self, ref: ModelRef) -> Path | None:
         """The folder of a model that lies on this machine whole; nobody is asked."""
         return None if self.networked else self.fetch(ref, lambda event: None)

@@ -175,6 +175,15 @@ class HubSource(Source):
 
         return move_alias(self, ref, name, back=back)
 
+    def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
+        """A hub keeps every commit.
+
+        Raises:
+            UnsupportedError: always; says where a repository is hidden or deleted.
+        """
+        page = f"{self.endpoint}/{ref.id}/settings"
+        raise UnsupportedError("hub.no_withdrawal", ref=f"{self.name}:{ref.id}", page=page)
+
     def names(self) -> list[str]:
         """The ids that lie in this endpoint's cache."""
         return self._here.names()

@@ -18,9 +18,12 @@ from urllib.parse import urlsplit
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, StoreError, UsageError
 from modelnook.settings import current
 
-__all__ = ["CHUNK", "FolderPlace", "Place", "place_of", "told"]
+__all__ = ["CHUNK", "GRACE", "FolderPlace", "Place", "place_of", "told"]
 
 CHUNK = 4 << 20
+GRACE = 24 * 3600.0
+"""Seconds that a content stays without a version: whoever sent or reads it may still be at work. By the place's clock.
+"""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 

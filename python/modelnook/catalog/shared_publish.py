@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from modelnook.catalog.base import Parcel
 from modelnook.catalog.shared_aliases import Aliases
-from modelnook.catalog.shared_gc import GRACE
 from modelnook.catalog.shared_layout import (
     LAYOUT,
     File,
@@ -21,7 +20,7 @@ from modelnook.catalog.shared_layout import (
     model_folder,
     printable,
 )
-from modelnook.catalog.shared_place import CHUNK
+from modelnook.catalog.shared_place import CHUNK, GRACE
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
@@ -112,7 +111,7 @@ class Delivery:
 
     def _point(self, manifest: str, info: ModelInfo) -> Version:
         nonce = token_hex(8)
-        number = max(self.source.versions(self.id), default=0) + 1
+        number = self.source.highest(self.id) + 1
         for _ in range(_TRIES):
             author = printable(self.parcel.author)
             version = Version(self.id, number, manifest, author, now(), info, nonce)

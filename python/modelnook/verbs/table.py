@@ -277,6 +277,15 @@ _ROWS = (
         doors=_HANDS,
         example="%model alias team:topics@3 prod",
     ),
+    Verb(
+        "withdraw",
+        "modelnook.api:withdraw",
+        (_REF, Arg("why", default="", example='"wrong labels"'), Arg("back", "flag", False)),
+        group="use",
+        action="write",
+        doors=_HANDS,
+        example='%model withdraw team:topics@3 --why "wrong labels"',
+    ),
     Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
     Verb(
         "unload",
