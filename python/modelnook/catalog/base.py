@@ -99,6 +99,9 @@ class Source(ABC):
     networked: bool = False
     """Whether it is asked only when online."""
 
+    fleeting: bool = False
+    """Whether what it has is this process's own, so that no other could send anything there."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -150,12 +153,13 @@ class Source(ABC):
         """
         return id
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Send a model under an id; gives the reference with the version that it got.
 
         Emits ``Progress(phase="uploading", step=bytes, total=bytes)``.
 
         Raises:
+            ConflictError: stopped; nothing can be seen of it.
             UnsupportedError: models are only read from here.
         """
         raise UnsupportedError("catalog.only_read", source=self.name)

@@ -163,11 +163,11 @@ class HubSource(Source):
 
         return owner(self, id, ask=ask)
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Commit a model to a repository; see :class:`~modelnook.catalog.hub_publish.Upload`."""
         from modelnook.catalog.hub_publish import Upload
 
-        return Upload(self, self.destination(id), parcel).run()
+        return Upload(self, self.destination(id), parcel, emit, stop).run()
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
         """What a repository's tags mean; see :meth:`Source.alias`."""

@@ -60,6 +60,7 @@ class SharedSource(Source):
         said = next((s for s in current().sources if s["name"] == name), {})
         self.url = str(said.get("url") or "") if url is None else url
         self.networked = "://" in self.url and not self.url.startswith(("file:", "local:", "memory:"))
+        self.fleeting = self.url.startswith("memory:")
         self.cache = SharedCache(self.url)
         self._place: Place | None = None
 
@@ -293,11 +294,11 @@ class SharedSource(Source):
         """The id as it is kept."""
         return check_id(id, self.name)
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Send a model; see :class:`~modelnook.catalog.shared_publish.Delivery`."""
         from modelnook.catalog.shared_publish import Delivery
 
-        version = Delivery(self, check_id(id, self.name), parcel, emit).run()
+        version = Delivery(self, check_id(id, self.name), parcel, emit, stop).run()
         try:
             self._list_again(self._newest())
         except ModelnookError:
