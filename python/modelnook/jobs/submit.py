@@ -92,6 +92,9 @@ def _same(store: Store, identity: str) -> Run | None:
             continue
         if seen.live:
             return Run(store, seen.id, t("jobs.attached", run=seen.id))
+        if seen.kind == "publish":
+            # What is there by now is asked of the place.
+            return None
         if seen.kind == "pull":
             return _pulled_again(store, seen)
         if seen.state == "finished" and _still_there(store, seen):

@@ -27,6 +27,8 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["main", "work"]
 
+_STOPPED = ("hub.stopped", "publish.stopped")
+
 
 def main(arguments: list[str]) -> int:
     """The worker's program; 0 when the run ended in any recorded way, 3 when another has it."""
@@ -135,7 +137,7 @@ def _work(
             trackers.close()
         recorder.emit(finished)
     except ConflictError as error:
-        if error.code != "hub.stopped":
+        if error.code not in _STOPPED:
             raise
         recorder.emit(Finished(stopped=True))
 
