@@ -36,10 +36,10 @@ from modelnook.domain.errors import (
 from modelnook.domain.event import Finished, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.base import Process
+from modelnook.jobs.parallel import needed
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.relay import Relay
 from modelnook.jobs.steps.context import Context
-from modelnook.measure.memory import need
 from modelnook.messages import t
 from modelnook.settings import current, language
 from modelnook.store import Store
@@ -123,7 +123,7 @@ class Ray(Process):
 
         recipe = context.recipe
         asked, most = recipe.knobs.get("parallel"), recipe.knobs.get("trials")
-        count, room = _slots(ray.nodes(), recipe.device, asked, most, _needed(context))
+        count, room = _slots(ray.nodes(), recipe.device, asked, most, needed(context) or 0)
         if asked and count < min(asked, most or asked):
             context.emit(Warned("tune.fewer_slots", t("tune.fewer_slots", asked=asked, count=count)))
 
@@ -301,14 +301,8 @@ def _slots(
         return count, _room(nodes, device)
     each = max(1, *(n for n in range(1, max([1, *cores]) + 1) if sum(c // n for c in cores) >= count), 1)
     largest = max((int(machine.get("memory", 0)) for machine in machines), default=0)
-    return count, {"num_cpus": each, **({"memory": min(memory, largest)} if largest else {})}
-
-
-def _needed(context: Context) -> int:
-    """Bytes that a training takes."""
-    parameters = context.base().parameters or 0
-    method = context.recipe.method or "auto"
-    return need(parameters).of("full" if method == "auto" else method)
+    reserved = min(memory, largest)
+    return count, {"num_cpus": each, **({"memory": reserved} if reserved else {})}
 
 
 def _asked(ray: Any) -> str | None:
