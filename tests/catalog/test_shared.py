@@ -103,7 +103,7 @@ def test_a_name_that_two_sources_have_is_noted(team: SharedSource, tmp_path: Pat
     parcel(mine, "mine")
     Store().models.add("spam", mine, describe(mine, ref="", id="spam", source="local"))
     assert resolve("spam").ref == ModelRef("local", "spam", "1")
-    note = "Found in local; team has one of that name too."
+    note = "Found in local; also in team: write team:spam for that one."
     assert api.info("spam").summary.endswith(note)
     assert noted("spam") == note  # what evaluate, quantize, compare and the like say first
     assert "Found in" not in api.info("team:spam").summary
