@@ -1,4 +1,4 @@
-"""The same on Google's and on Azure's storage: the real gcsfs and adlfs clients, servers on loopback that others wrote."""
+"""The same on Google's and Azure's storage: the real gcsfs and adlfs, servers on loopback that others wrote."""
 
 from __future__ import annotations
 
