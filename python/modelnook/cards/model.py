@@ -143,4 +143,5 @@ def loaded(value: Any) -> Card:
     more = (
         (Facts(((t("cards.labels"), ", ".join(labels[:12]) + (" …" if len(labels) > 12 else "")),)),) if labels else ()
     )
-    return Card(value.ref, t("cards.loaded"), "good", (facts, *more))
+    note = (Line(value.note, "quiet"),) if value.note else ()
+    return Card(value.ref, t("cards.loaded"), "good", (*note, facts, *more))

@@ -96,7 +96,10 @@ def locate(text: str | ModelRef) -> Found:
     homes = [name for name in configured() if name != "hub"]
     holders = [name for name in homes if _has(name, ref)]
     if holders:
-        more = t("catalog.second_match", source=holders[0], other=holders[1]) if len(holders) > 1 else ""
+        more = ""
+        if len(holders) > 1:
+            other = str(ModelRef(holders[1], ref.id))
+            more = t("catalog.second_match", source=holders[0], other=holders[1], ref=other)
         return Found(ModelRef(holders[0], ref.id, ref.revision), source(holders[0]), more)
     if "/" in ref.id:
         return Found(ModelRef("hub", ref.id, ref.revision), source("hub"))
