@@ -142,7 +142,13 @@ def test_trials_there_are_one_study_here(tiny: str, machines: Machines) -> None:
     machines.add(address="127.0.0.4")
     # One of the rates learns nothing.
     space = {"learning_rate": [2e-3, 1e-9], "weight_decay": (0.0, 0.1)}
-    knobs: dict[str, Any] = {"space": space, "epochs": 12, "track": "none", "pruner": "asha", "background": True}
+    knobs: dict[str, Any] = {
+        "space": space,
+        "epochs": 12,
+        "track": "offline",
+        "pruner": "asha",
+        "background": True,
+    }
     try:
         run = mn.tune(tiny, table(160), trials=500, name="tuned", on=machines.address, **knobs)
         until(lambda: len(trials_of(run)) >= 3 or not run.record.live)
@@ -165,6 +171,11 @@ def test_trials_there_are_one_study_here(tiny: str, machines: Machines) -> None:
     assert done.report["gain"]["rows"] == len(run.folder.split()["holdout"])
     assert mn.info(done.model).run == run.id
     assert len(mn.predict(done.model, ["hello"])) == 1
+
+    # Each is a run of its own in W&B, whichever of them were tried at the same time.
+    logged = run.folder.path / "tracking" / "trials"
+    for number in ("default", *(row["number"] for row in trials if row["state"] == "finished")):
+        assert [file.name for file in (logged / str(number)).rglob("*.wandb")] == [f"run-{run.id}-{number}.wandb"]
 
     run.resume(background=True)
     until(lambda: len(trials_of(run)) > len(trials) or not run.record.live)
