@@ -415,3 +415,10 @@ def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
     assert (seen.id, seen.metrics) == (run.id, run.metrics)
     assert "TrainingArguments" in seen.code()
     assert seen.history_table().rows
+
+
+def test_what_no_other_process_could_reach_is_sent_from_here(make: Make, tmp_path: Path) -> None:
+    api.add_source("mine", f"memory://{tmp_path.name}", kind="folder")
+    assert mn.publish(make(), "mine").ref == "mine:topics@1"
+    assert mn.info("mine:topics").license == "apache-2.0"
+    assert len(mn.runs(kind="publish")) == 0
