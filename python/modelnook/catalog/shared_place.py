@@ -106,8 +106,19 @@ def told(place: Place, path: str = "") -> Iterator[None]:
     except Exception as error:
         # Clients of buckets raise their own; the name of the class says what it was and holds no secret.
         if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure"):
-            raise OfflineError("shared.unreachable", place=place.url, why=type(error).__name__) from error
+            raise _of_a_client(error, place) from error
         raise
+
+
+def _of_a_client(error: Exception, place: Place) -> ModelnookError:
+    """By the server's answer, where there was one: a container that is missing isn't out of reach."""
+    said = {"place": place.url, "source": place.source}
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    if status == 404:
+        return NotFoundError("shared.no_place", **said)
+    if status in (401, 403):
+        return RefusedError("shared.forbidden", **said)
+    return OfflineError("shared.unreachable", why=type(error).__name__, **said)
 
 
 def _translate(error: OSError, place: Place, path: str) -> ModelnookError:

@@ -63,7 +63,7 @@ def _take(arguments: list[str]) -> tuple[RunFolder, int, Holder | None]:
 def _trains(run: RunFolder) -> bool:
     """Whether a job imports PyTorch in any case; one on ONNX Runtime must not wait for it."""
     recipe = run.recipe()
-    return recipe is not None and recipe.verb == "finetune" and recipe.on == "process"
+    return recipe is not None and recipe.verb in ("finetune", "tune") and recipe.on == "process"
 
 
 def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = None) -> int:

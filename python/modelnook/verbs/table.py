@@ -63,7 +63,7 @@ _FINETUNE = (
     Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
 )
 
-_NOT_TUNED = ("budget", "processes", "dry_run", "on", "unlabelled", "rank", "alpha")
+_NOT_TUNED = ("budget", "processes", "dry_run", "unlabelled", "rank", "alpha")
 
 _TUNE = (
     *_FINETUNE[:2],
@@ -72,7 +72,7 @@ _TUNE = (
     Arg("trial_budget", example="2m"),
     Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
     Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
-    Arg("parallel", "int", 1, low=1, example="2"),
+    Arg("parallel", "int", "auto", ("auto",), low=1, example="2"),
     *(a for a in _FINETUNE[2:] if a.name not in _NOT_TUNED),
 )
 
