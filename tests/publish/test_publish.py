@@ -76,7 +76,8 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
         assert name == "README.md" or digest in card
     info = mn.info("team:nlp/topics")
     assert (info.license, info.task, info.metrics["accuracy"]) == ("apache-2.0", "text-classification", 0.98)
-    assert (info.path, info.base_model) == (None, "hub:google-bert/bert-base-uncased@abc")
+    # Where it lies on this disk, since it was taken.
+    assert (info.path, info.base_model) == (str(folder), "hub:google-bert/bert-base-uncased@abc")
     assert mn.publish("topics", "team:nlp/topics").ref == "team:nlp/topics@1", "the same again makes no version"
 
 
