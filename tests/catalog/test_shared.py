@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.catalog.team import PUBLISH, parcel, python, taken
 
-from modelnook import api
+from modelnook import api, cards
 from modelnook.api.rows import noted
 from modelnook.catalog import shared_cache
 from modelnook.catalog.base import Query
@@ -301,10 +301,13 @@ def test_an_id_stays_in_its_place(id: str, team: SharedSource, tmp_path: Path) -
 
 def test_what_is_removed_lies_in_the_cache(team: SharedSource, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m"), quiet)
+    assert api.info("team:spam").path is None
     folder = taken("team:spam")
     team.discard(ModelRef("team", "spam", "../.."))
     assert team.here(ModelRef("team", "spam", "../..")) is None
     assert team.here(ModelRef("team", "spam")) == folder
+    assert api.info("team:spam").path == str(folder)
+    assert str(folder) in cards.html(api.info("team:spam"))
     team.discard(ModelRef("team", "spam"))
     assert team.here(ModelRef("team", "spam")) is None
     assert team.versions("spam") == [1]

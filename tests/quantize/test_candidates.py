@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
+from modelnook.domain.errors import MissingPackage, RefusedError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit, Event, Progress, Warned
 from modelnook.measure.probe import Probe
 from modelnook.quantize import QUANTIZERS, SCHEMES, candidates, needs_gpu, ways
@@ -215,6 +215,14 @@ def test_the_real_rows_for_gpus_say_so() -> None:
     assert needs_gpu("gptq", "int4")
     assert needs_gpu("torchao", "int4")
     assert not needs_gpu("torchao", "int8")
+
+
+def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: name != "onnxruntime")
+    with pytest.raises(MissingPackage, match=r"onnxruntime.*pip install 'modelnook\[onnx\]'"):
+        ways("onnx", "int8")
+    # What is there is tried all the same.
+    assert "onnx" not in {name for name, _ in ways("auto", "int8")}
 
 
 @pytest.mark.slow

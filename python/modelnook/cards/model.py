@@ -30,6 +30,8 @@ def model(info: ModelInfo) -> Card:
         Facts(((t("cards.licence"), info.license or "–"), ("", _terms(info)))),
         _memory(info),
         _origin(info),
+        # A model made here, or a package's, is here anyway.
+        Facts(((t("cards.here"), info.path if info.path and info.source not in ("local", "pip", "path") else ""),)),
         Facts(tuple((name, metric(value)) for name, value in info.metrics.items())[:5]),
     ]
     if info.labels:

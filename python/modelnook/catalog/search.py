@@ -150,7 +150,9 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
     """
     try:
         found = resolve(text)
-        return found.source.info(found.ref), found.note
+        said = found.source.info(found.ref)
+        here = None if said.path else found.source.here(found.ref)
+        return (replace(said, path=str(here)) if here else said), found.note
     except OfflineError as error:
         ref = ModelRef.parse(text) if isinstance(text, str) else text
         name, index = ref.source or "hub", CatalogIndex(current().home)
