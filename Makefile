@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 COLAB := .venv-colab
 OLAH := .venv-olah
+AZURITE := .venv-azurite
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -41,7 +42,7 @@ types: $(VENV)/.test
 ts: $(VENV)/.test
 	jlpm test
 
-unit: $(VENV)/.test $(COLAB)/.made $(OLAH)/.made build-front
+unit: $(VENV)/.test $(COLAB)/.made $(OLAH)/.made $(AZURITE)/.made build-front
 	$(PYTEST) --durations=40 tests
 
 ui: $(VENV)/.test build-front
@@ -89,6 +90,12 @@ $(OLAH)/.made: | $(VENV)/.test
 	@$(BIN)/python -m venv --clear $(OLAH)
 	@$(OLAH)/bin/python -m pip install --quiet --disable-pip-version-check olah==0.5.4 && touch $@ \
 		|| echo "olah could not be installed: the tests of a mirror are left out."
+
+# Azure's own storage server for tests. Without it its tests skip.
+$(AZURITE)/.made:
+	@echo "Installing azurite into $(AZURITE) (under a minute) …"
+	@mkdir -p $(AZURITE) && npm install --silent --no-audit --no-fund --prefix $(AZURITE) azurite@3.37.0 && touch $@ \
+		|| echo "azurite could not be installed: the tests of Azure's storage are left out."
 
 # A kernel with the oldest versions that count, those of Google Colab; the tests in tests/widgets start it.
 $(COLAB)/.made: pyproject.toml constraints-colab.txt | $(VENV)/.test build-front

@@ -39,6 +39,7 @@ REPEATS = 7
 CHUNK = 50_000
 SEARCHERS = 8
 PAUSE = 0.01
+SECONDS = 10.0
 
 QUERIES = {
     "selective": [
@@ -141,14 +142,15 @@ def searching(home: Path) -> dict[str, Any]:
     }
 
 
-def searcher(home: str, seconds: float, out: Any) -> None:
-    """Search a hundred times a second at most, until the time is over; what it took, and errors."""
+def searcher(home: str, ready: Any, over: Any, out: Any) -> None:
+    """Search a hundred times a second at most, until it is over; what it took, and errors."""
     os.environ["MODELNOOK_HOME"] = home
     queries = [q for values in QUERIES.values() for q in values]
-    end = time.monotonic() + seconds
+    timed(queries, 1)
     found: list[float] = []
     errors: list[str] = []
-    while time.monotonic() < end:
+    ready.wait()
+    while not over.is_set():
         for query in queries:
             try:
                 found += timed([query], 1)
@@ -159,21 +161,26 @@ def searcher(home: str, seconds: float, out: Any) -> None:
 
 
 def crowd(home: Path, size: int, refresh: bool) -> tuple[float, list[str], int]:
-    """``(p95, errors, refreshes)`` of eight processes, while one writes the catalogue anew or none does."""
+    """``(p95, errors, refreshes)`` of eight processes, while one writes the catalogue anew or none does.
+
+    The new catalogue is as long as the old one; everybody searches until the last row of it is in its place.
+    """
     context = get_context("spawn")
-    out = context.Queue()
-    seconds = 8.0
-    workers = [context.Process(target=searcher, args=(str(home), seconds, out)) for _ in range(SEARCHERS)]
+    out, ready, over = context.Queue(), context.Barrier(SEARCHERS + 1), context.Event()
+    workers = [context.Process(target=searcher, args=(str(home), ready, over, out)) for _ in range(SEARCHERS)]
     for worker in workers:
         worker.start()
-    done, end = 0, time.monotonic() + seconds
+    ready.wait()
+    done, end = 0, time.monotonic() + SECONDS
     while refresh and time.monotonic() < end:
-        CatalogIndex(home).write("hub", generated.entries(min(size, 100_000)))
+        CatalogIndex(home).write("hub", generated.entries(size))
         done += 1
+    time.sleep(max(0.0, end - time.monotonic()))
+    over.set()
     answers = [out.get() for _ in workers]
     for worker in workers:
         worker.join()
-    return p95([ms for ms, _ in answers for ms in ms]), [e for _, errors in answers for e in errors], done
+    return p95([ms for found, _ in answers for ms in found]), [e for _, errors in answers for e in errors], done
 
 
 def one(size: int) -> dict[str, Any]:
@@ -190,10 +197,9 @@ def one(size: int) -> dict[str, Any]:
 
 
 def together(size: int) -> dict[str, Any]:
-    """Eight that search alone, and while one refreshes; the new catalogue is as long as the old."""
+    """Eight that search alone, and while one refreshes."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        size = min(size, 100_000)
         CatalogIndex(home).write("hub", generated.entries(size))
         alone, errors, _ = crowd(home, size, refresh=False)
         with_one, more, refreshes = crowd(home, size, refresh=True)

@@ -44,12 +44,16 @@ for line in sys.stdin:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model folder and how its batches are made."""
+    """A model folder and how its batches are made.
+
+    ``command`` is a program that stands for it, with ``TEXTS`` where the file of texts belongs.
+    """
 
     name: str
     path: Path
     sort: bool = True
     batch_size: int | str = 32
+    command: tuple[str, ...] = ()
 
 
 def race(contenders: list[Contender], texts: list[str], *, rounds: int = 5) -> dict[str, dict[str, Any]]:
@@ -79,7 +83,8 @@ def race(contenders: list[Contender], texts: list[str], *, rounds: int = 5) -> d
 
 def _start(contender: Contender, texts: Path) -> subprocess.Popen[str]:
     said = {"path": str(contender.path), "sort": contender.sort, "batch_size": contender.batch_size}
-    command = [sys.executable, "-c", _WORKER, json.dumps(said), str(texts)]
+    command = [sys.executable, "-c", _WORKER, json.dumps(said), "TEXTS"]
+    command = [str(texts) if word == "TEXTS" else word for word in contender.command or command]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 

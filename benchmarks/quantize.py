@@ -1,17 +1,20 @@
 """What every backend makes of a fine-tuned MiniLM: bytes, speed, quality on real texts, and what the control does.
 
-``python benchmarks/quantize.py [--data NAME|PATH ...] [--model FOLDER] [--backends NAME,NAME] [--attempts] [--rounds 3]
-[--json]``
+    python benchmarks/quantize.py --keep FOLDER --data cr            one set, kept
+    python benchmarks/quantize.py --keep FOLDER --data clinc150      … another, and the table of both
+    python benchmarks/quantize.py --keep FOLDER --data               what is there
+    python benchmarks/quantize.py --peers --optimum /tmp/peer/bin/python [--backends NAME,NAME] [--attempts] [--json]
 
 Every backend and scheme of this machine, and what ``auto`` takes, race with the fp32 model in PyTorch, each in a
-process of its own, taking turns; ``--attempts`` adds each backend's more careful attempts. ``drop`` is in points of the
-set's metric (accuracy; macro F1 where classes are of unlike size) with its paired 95% interval. ``auto`` is told beside
-the quickest of the others that stays within a point, and beside the time that the fine-tuning took. Last, a collapse is
-planted (a layer's scale ruined) and must be refused. Targets: int8 at most 27% of the bytes, at least 4x the rows/s of
-batches as they come and 2.3x of sorted ones, p50 at most 20%; the interval of the drop within a point; ``auto`` at
-most 5% slower than the best, within 3x of the fine-tuning's time.
+process of its own, taking turns; ``--attempts`` adds each backend's more careful attempts, ``--peers`` what three
+libraries make of it by hand (peers.py). ``drop`` is in points of the set's metric (accuracy; macro F1 where classes are
+of unlike size) with its paired 95% interval. ``auto`` is told beside the quickest of our ways and of the peers that
+stay within a point, and beside the time that the fine-tuning took. Last, a collapse is planted (a layer's scale ruined)
+and must be refused. Targets: int8 at most 27% of the bytes, at least 4x the rows/s of batches as they come and 2.3x of
+sorted ones, p50 at most 20%; the interval of the drop within a point; ``auto`` at most 5% slower than the best peer,
+within 3x of the fine-tuning's time or said first to take longer.
 
-The fine-tuned models are kept in the temporary folder. All five sets with all backends take about an hour and a half.
+The fine-tuned models are kept in the temporary folder. ``--rows 120`` shows in two minutes that all of it runs.
 """
 
 from __future__ import annotations
@@ -28,10 +31,12 @@ from typing import Any
 
 import numpy as np
 from contenders import Contender, race
-from machine import line, machine
+from kept import measured, parts, unlike
+from machine import line
 from sets import SETS, Rows, fine_tuned, load, tuning_seconds
 
 from modelnook.domain.errors import RefusedError, UnsupportedError
+from modelnook.domain.event import Event, Warned
 from modelnook.measure.outputs import write_rows
 from modelnook.measure.probe import Probe, measure, probe_args, read_probe
 from modelnook.measure.score import paired_drop
@@ -40,8 +45,9 @@ from modelnook.quantize.base import Quantizer
 from modelnook.quantize.candidates import called
 from modelnook.quantize.compress import compress
 from modelnook.registry import Entry
-from modelnook.runtime.folder import config
+from modelnook.runtime.folder import config, max_length
 from modelnook.runtime.folder import labels as labels_of
+from modelnook.settings import current
 from modelnook.store.files import folder_bytes
 from modelnook.tasks.text_classification import TextClassification
 
@@ -56,6 +62,8 @@ TARGETS = {
     "auto_over_tuning": 3.0,
 }
 BUDGET = 120.0
+PEERS = Path(__file__).with_name("peers.py")
+SAID_FIRST = ("quantize.longer_than_training", "quantize.takes_longer")
 
 
 class Ruined(Quantizer):
@@ -90,7 +98,7 @@ def one_set(rows: Rows, source: Path, said: argparse.Namespace) -> dict[str, Any
         ]
         took: dict[str, float] = {}
         failed: dict[str, str] = {}
-        for name, scheme in ways("auto", "auto"):
+        for name, scheme in ways("auto", "auto", TASK):
             if names and name not in names:
                 continue
             quantizer = QUANTIZERS.load(name)()
@@ -105,6 +113,8 @@ def one_set(rows: Rows, source: Path, said: argparse.Namespace) -> dict[str, Any
                     continue
                 took[title] = time.perf_counter() - began
                 contenders.append(Contender(title, out))
+        if said.peers:
+            contenders += _peers(rows, source, Path(work), said.optimum, took, failed)
         auto = _auto(rows, source, Path(work) / "auto")
         if "error" not in auto:
             contenders.append(Contender("auto", Path(work) / "auto"))
@@ -121,9 +131,33 @@ def one_set(rows: Rows, source: Path, said: argparse.Namespace) -> dict[str, Any
     }
 
 
+def _peers(
+    rows: Rows, source: Path, work: Path, optimum: str, took: dict[str, float], failed: dict[str, str]
+) -> list[Contender]:
+    """What peers.py makes, each by the Python that has its libraries."""
+    texts = work / "calibration.json"
+    texts.write_text(json.dumps([text for text, _ in rows.train[:64]]))
+    found = []
+    length, threads = str(max_length(source)), str(current().threads)
+    for kind, python in (("openvino", sys.executable), ("torchao", sys.executable), ("optimum", optimum)):
+        if not python:
+            continue
+        name, out, began = f"by hand: {kind} int8", work / f"peer-{kind}", time.perf_counter()
+        command = [python, str(PEERS), "make", kind, str(source), str(out), str(texts), length, threads]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            failed[name] = (done.stderr.strip().splitlines() or ["?"])[-1]
+            continue
+        took[name] = time.perf_counter() - began
+        run = (python, str(PEERS), "run", kind, str(out), "TEXTS", length, threads)
+        found.append(Contender(name, out, command=run))
+    return found
+
+
 def _auto(rows: Rows, source: Path, out: Path) -> dict[str, Any]:
     """What ``to="auto"`` takes within its two minutes, measured in clean processes as a job does it."""
     began = time.perf_counter()
+    told: list[Event] = []
 
     def probe(path: Path, texts: list[str]) -> Probe:
         with tempfile.TemporaryDirectory() as folder:
@@ -143,29 +177,31 @@ def _auto(rows: Rows, source: Path, out: Path) -> dict[str, Any]:
             max_drop=0.01,
             metric=rows.metric,
             probe=probe,
-            emit=_quiet,
+            emit=told.append,
             budget=BUDGET,
+            trained=tuning_seconds(source),
         )
     except RefusedError as error:
         return {"error": error.message, "seconds": time.perf_counter() - began}
     report = result.report
     tried = [called(a["backend"], a["scheme"], a["options"]) for a in report["attempts"]]
     took = called(result.backend, result.scheme, result.options)
-    return {"took": took, "tried": tried, "untried": report["untried"], "seconds": time.perf_counter() - began}
+    said = [event.message for event in told if isinstance(event, Warned) and event.code in SAID_FIRST]
+    seconds = time.perf_counter() - began
+    return {"took": took, "tried": tried, "untried": report["untried"], "seconds": seconds, "said_first": said}
 
 
 def _beside(table: list[dict[str, Any]], auto: dict[str, Any], source: Path) -> dict[str, Any]:
-    """``auto`` beside the quickest within a point, and beside the fine-tuning that made the model."""
+    """``auto`` beside the quickest within a point, ours and by hand, and beside the fine-tuning of the model."""
     rates = {row["name"]: row["rows_per_s"] for row in table[2:] if row["name"] == "auto" or row["drop"] <= 0.01}
-    others = {name: rate for name, rate in rates.items() if name != "auto"}
     tuning = tuning_seconds(source)
-    best = max(others, key=others.__getitem__, default=None)
-    return {
-        "best": best,
-        "over_best": rates["auto"] / others[best] if best and "auto" in rates else None,
-        "tuning_s": tuning,
-        "over_tuning": auto["seconds"] / tuning if tuning else None,
-    }
+    found: dict[str, Any] = {"tuning_s": tuning, "over_tuning": auto["seconds"] / tuning if tuning else None}
+    for what, by_hand in (("best", False), ("peer", True)):
+        others = {n: rate for n, rate in rates.items() if n != "auto" and n.startswith("by hand") == by_hand}
+        best = max(others, key=others.__getitem__, default=None)
+        found[what] = best
+        found[f"over_{what}"] = rates["auto"] / others[best] if best and "auto" in rates else None
+    return found
 
 
 def _quiet(event: Any) -> None:
@@ -231,10 +267,10 @@ def _collapse(rows: Rows, source: Path) -> str:
 
 
 def show(found: dict[str, Any]) -> None:
-    """One table a set."""
-    print(f"{line(found['machine'])}\ntargets {found['targets']}")
+    """One table a set, then one of all."""
+    print(f"targets {found['targets']}")
     for part in found["sets"]:
-        print(f"\n{part['data']}, {part['rows']} texts")
+        print(f"\n{part['data']}, {part['rows']} texts; {line(part['machine'])}")
         print(
             f"{'':<34}{part['metric']:>9}{'drop':>7}{'95%':>15}{'MB':>7}{'bytes':>7}{'rows/s':>8}"
             f"{'x come':>8}{'x sorted':>9}{'p50 ms':>8}{'p50':>6}{'made s':>8}"
@@ -252,21 +288,57 @@ def show(found: dict[str, Any]) -> None:
             print(f"{name}: {error}")
         print(f"auto: {json.dumps(part['auto'])}")
         print(f"planted collapse: {part['collapse']}")
+    differ = unlike(found["sets"])
+    print(f"\nsets on unlike machines ({', '.join(differ)}): not one table" if differ else "\nwhat auto took, all sets")
+    for part in found["sets"]:
+        row = next((row for row in part["contenders"] if row["name"] == "auto"), None)
+        if row is None:
+            print(f"{part['data']:<20} refused")
+            continue
+        beside, (_, high) = part["auto"], row["drop_interval"]
+        said = " (said first)" if beside["said_first"] else ""
+        print(
+            f"{part['data']:<20} {beside['took']:<24} bytes {row['bytes_ratio']:.1%}, "
+            f"{row['over_as_they_come']:.2f}x as they come, {row['over_sorted']:.2f}x sorted, "
+            f"p50 {row['p50_ratio']:.0%}, drop at most {100 * high:.2f}, "
+            f"{_times(beside['over_peer'])} of the best by hand, "
+            f"{_times(beside['over_tuning'])} of the fine-tuning's time{said}, "
+            f"collapse {part['collapse'].partition(':')[0]}"
+        )
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}x"
+
+
+def _measured(name: str, said: argparse.Namespace, options: dict[str, Any]) -> dict[str, Any]:
+    def make() -> dict[str, Any]:
+        rows = load(name, said.rows)
+        return one_set(rows, said.model or fine_tuned(rows), said)
+
+    found: dict[str, Any] = measured(said.keep, f"quantize-{Path(name).stem}", options, make)
+    return found
 
 
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=sorted(SETS))
+    parser.add_argument("--data", nargs="*", default=sorted(SETS))
+    parser.add_argument("--keep", type=Path, help="a folder for each set's figures; what is there isn't measured again")
+    parser.add_argument("--rows", type=int, help="so many rows of three labels alone: a trial")
+    parser.add_argument("--peers", action="store_true", help="beside what libraries make by hand")
+    parser.add_argument("--optimum", default="", help="the Python of an environment with optimum-onnx, see peers.py")
     parser.add_argument("--model", type=Path, help="a fine-tuned folder for the set; else MiniLM is fine-tuned first")
     parser.add_argument("--backends", help="names with commas; all that run here without it")
     parser.add_argument("--attempts", action="store_true", help="all attempts of each backend, not the quickest alone")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     said = parser.parse_args()
-    sets = [load(name) for name in said.data]
-    parts = [one_set(rows, said.model or fine_tuned(rows), said) for rows in sets]
-    found = {"benchmark": "quantize", "machine": machine(), "targets": TARGETS, "sets": parts}
+    options = {name: getattr(said, name) for name in ("backends", "attempts", "rounds", "rows", "peers")}
+    options |= {"optimum": bool(said.optimum), "threads": current().threads, "model": str(said.model or "")}
+    sets = [_measured(name, said, options) for name in said.data]
+    sets = parts(said.keep, "quantize-") if said.keep else sets
+    found = {"benchmark": "quantize", "targets": TARGETS, "sets": sets}
     print(json.dumps(found)) if said.json else show(found)
 
 

@@ -1,10 +1,14 @@
 """What trimming, layer dropping and teaching make of a fine-tuned MiniLM, alone and before int8: bytes, speed, quality.
 
-``python benchmarks/smaller.py [--data NAME|PATH ...] [--chains CHAIN ...] [--json]``
+    python benchmarks/smaller.py --keep FOLDER --data clinc150 --chains trim,int8:onnx     one chain of one set, kept
+    python benchmarks/smaller.py --keep FOLDER --data                                      all that was kept
+    python benchmarks/smaller.py --rows 300 --data cr                                      a trial that all of it runs
+    python benchmarks/smaller.py --json
 
 Each chain of steps is what ``modelnook shrink --steps`` takes; it runs as a job of its own, in a store that is thrown
-away. Size and speed are those of the chain's own report, accuracy is of the set's test rows, which no step saw. Target:
-int8 after trimming at most 16% of the fp32 bytes.
+away, or stays in the folder that keeps the figures, so that a set is fine-tuned once. Size and speed are those of the
+chain's own report, accuracy is of the set's test rows, which no step saw. Target: int8 after trimming at most 16% of
+the fp32 bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from machine import machine
+from kept import measured, parts, unlike
+from machine import line
 from sets import Rows, load, minilm
 
 TARGET = 0.16
@@ -31,65 +38,76 @@ CHAINS = (
 )
 
 
-def one_set(rows: Rows, chains: list[str]) -> dict[str, Any]:
-    """Fine-tune, then every chain on the test rows."""
+def one_set(rows: Rows, said: argparse.Namespace) -> list[dict[str, Any]]:
+    """Fine-tune, then every chain on the test rows; a part for each chain."""
     import modelnook as mn
 
     def table(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
         return [{"text": text, "label": label} for text, label in pairs]
 
-    began = time.perf_counter()
-    mn.finetune(str(minilm()), table(rows.train), name=rows.name, track="none")
-    trained = time.perf_counter() - began
-    found = []
-    for chain in chains:
-        began = time.perf_counter()
+    def trained() -> str:
+        # In a store that is kept the same again is the model that is there.
+        return mn.finetune(str(minilm()), table(rows.train), name=rows.name, track="none", **said.tuning).model
+
+    def chained(chain: str) -> dict[str, Any]:
+        model, began = trained(), time.perf_counter()
         # Without data: a chain that teaches must not see the test rows, and is measured on them afterwards.
-        run = mn.shrink(rows.name, steps=chain, max_drop=1.0, name=f"{rows.name}-small", track="none", again=True)
+        run = mn.shrink(model, steps=chain, max_drop=1.0, name=f"{rows.name}-small", track="none", again=True)
         took = time.perf_counter() - began
         report = run.report
-        beside = mn.compare(rows.name, run.model, data=table(rows.test)).to_frame().to_dict("records")
-        found.append(
-            {
-                "steps": chain,
-                "bytes_ratio": report["after"]["bytes"] / report["before"]["bytes"],
-                "p50_ratio": report["after"]["p50_ms"] / report["before"]["p50_ms"],
-                "times": report["after"]["rows_per_s"] / report["before"]["rows_per_s"],
-                "tokens": report["after"].get("tokens"),
-                "layers": report["after"].get("layers"),
-                "validation_drop": report["drop"],
-                "accuracy": [row["accuracy"] for row in beside],
-                "seconds": took,
-            }
-        )
-    return {"data": rows.name, "rows": len(rows.test), "finetune_s": trained, "chains": found}
+        beside = mn.compare(model, run.model, data=table(rows.test)).to_frame().to_dict("records")
+        return {
+            "data": rows.name,
+            "rows": len(rows.test),
+            "steps": chain,
+            "bytes_ratio": report["after"]["bytes"] / report["before"]["bytes"],
+            "p50_ratio": report["after"]["p50_ms"] / report["before"]["p50_ms"],
+            "times": report["after"]["rows_per_s"] / report["before"]["rows_per_s"],
+            "tokens": report["after"].get("tokens"),
+            "layers": report["after"].get("layers"),
+            "validation_drop": report["drop"],
+            "accuracy": [row["accuracy"] for row in beside],
+            "seconds": took,
+        }
+
+    options = {"rows": said.rows}
+    names = {chain: f"smaller-{rows.name}-{chain.replace(',', '+').replace(':', '.')}" for chain in said.chains}
+    return [measured(said.keep, names[chain], options, partial(chained, chain)) for chain in said.chains]
 
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", default=["clinc150", "bbc-news"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="*", default=["clinc150", "bbc-news"])
     parser.add_argument("--chains", nargs="+", default=list(CHAINS))
+    parser.add_argument("--keep", type=Path, help="a folder for the models and each chain's figures")
+    parser.add_argument("--rows", type=int, help="so many rows of three labels alone: a trial")
     parser.add_argument("--json", action="store_true")
     said = parser.parse_args()
+    said.tuning = {"epochs": 1} if said.rows else {}
     with tempfile.TemporaryDirectory() as home:
-        os.environ["MODELNOOK_HOME"] = home
-        found = {"machine": machine(), "sets": [one_set(load(name), said.chains) for name in said.data]}
+        os.environ["MODELNOOK_HOME"] = str(said.keep.resolve() / "home") if said.keep else home
+        found = [part for name in said.data for part in one_set(load(name, said.rows), said)]
+        if said.keep:
+            found = parts(said.keep, "smaller-")
     if said.json:
-        json.dump(found, sys.stdout)
+        json.dump({"benchmark": "smaller", "chains": found}, sys.stdout)
         return
-    for one in found["sets"]:
-        print(f"\n{one['data']}: {one['rows']} test rows, fine-tuned in {one['finetune_s']:.0f} s")
-        heads = f"{'bytes':>6} {'p50':>6} {'rows/s':>7} {'tokens':>7} {'layers':>6} {'test accuracy':>15} {'took':>6}"
-        print(f"{'steps':34} {heads}")
-        for row in one["chains"]:
-            mark = " *" if "trim" in row["steps"] and "int8" in row["steps"] and row["bytes_ratio"] > TARGET else ""
-            print(
-                f"{row['steps']:34} {row['bytes_ratio']:6.1%} {row['p50_ratio']:6.0%} {row['times']:6.1f}x "
-                f"{row['tokens'] or '':>7} {row['layers'] or '':>6} "
-                f"{row['accuracy'][0]:6.4f} → {row['accuracy'][1]:6.4f} {row['seconds']:5.0f}s{mark}"
+    for number, row in enumerate(found):
+        if not number or row["data"] != found[number - 1]["data"]:
+            heads = (
+                f"{'bytes':>6} {'p50':>6} {'rows/s':>7} {'tokens':>7} {'layers':>6} {'test accuracy':>15} {'took':>6}"
             )
+            print(f"\n{row['data']}: {row['rows']} test rows; {line(row['machine'])}\n{'steps':34} {heads}")
+        mark = " *" if "trim" in row["steps"] and "int8" in row["steps"] and row["bytes_ratio"] > TARGET else ""
+        print(
+            f"{row['steps']:34} {row['bytes_ratio']:6.1%} {row['p50_ratio']:6.0%} {row['times']:6.1f}x "
+            f"{row['tokens'] or '':>7} {row['layers'] or '':>6} "
+            f"{row['accuracy'][0]:6.4f} → {row['accuracy'][1]:6.4f} {row['seconds']:5.0f}s{mark}"
+        )
     print("\n* above the target")
+    if unlike(found):
+        print(f"measured on unlike machines: {', '.join(unlike(found))}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _HANDLES = {
 }
 _VERBS = frozenset(
     "alias cache compare distil evaluate export finetune info list load offline predict prune ps publish pull push "
-    "quantize rename resume rm runs search settings shrink sources stop trim tune unload".split()
+    "quantize rename resume rm runs search settings shrink sources stop trim tune unload withdraw".split()
 )
 # Verbs of issues to come share a name with their room too; their rooms must not take the place either.
 _ROOMS = _VERBS | {"run", "explain", "serve", "publish"}

@@ -30,6 +30,8 @@ class Model:
         self.info = info
         self.runtime = runtime
         self.held = held
+        self.note = ""
+        """What there is to say of where its reference was found."""
         self._key = key
 
     @property
@@ -105,6 +107,7 @@ def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: st
             _loaded[key] = model
             _make_room()
         model.held = model.held or held
+        model.note = found.note
         # The most recently used one last, so that room is made at the front.
         _loaded[key] = _loaded.pop(key)
         return model

@@ -35,6 +35,7 @@ const KINDS = [
   'export',
   'evaluate',
   'compare',
+  'publish',
   'pull'
 ];
 

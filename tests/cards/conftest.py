@@ -122,6 +122,38 @@ ATTEMPTS = [
     },
 ]
 CHOSEN = {"metric": "accuracy", "scheme": "int8", "options": {}, "attempts": ATTEMPTS}
+
+
+def trial(number: int | str, value: float | None, state: str = "finished", **knobs: Any) -> dict[str, Any]:
+    values = None if value is None else [value, 9.1e7, 3.4]
+    metrics = {} if value is None else {"accuracy": value}
+    told = {"number": number, "state": state, "value": value, "values": values, "metrics": metrics, "seconds": 21.5}
+    return {**told, "knobs": {"method": "full", "learning_rate": 5e-5, "epochs": 3.0, **knobs}}
+
+
+TRIALS = [
+    trial("default", 0.957),
+    trial(1, 0.961, learning_rate=2e-4),
+    trial(2, None, "failed", learning_rate=9e-3),
+    trial(3, 0.4, "pruned", learning_rate=4e-3),
+    trial(4, 0.982, learning_rate=1e-4, epochs=5.0),
+]
+GAIN = {"points": 0.025, "interval": [0.01, 0.04], "gained": True, "rows": 225, "default": 0.957, "best": 0.982}
+NOTHING = {**GAIN, "interval": [-0.01, 0.04], "gained": False}
+TUNED: dict[str, Any] = {
+    "trials": TRIALS,
+    "best": {"number": 4, "value": 0.982, "knobs": TRIALS[4]["knobs"]},
+    "space": "learning_rate=1e-05..0.01:log epochs=2..6",
+    "importances": {"learning_rate": 0.81, "epochs": 0.19},
+}
+FRONT: dict[str, Any] = {
+    **TUNED,
+    "objectives": ["accuracy", "size", "latency"],
+    "front": [
+        {**{n: TRIALS[4][n] for n in ("number", "values", "knobs")}, "holdout": 0.976, "interval": [0.95, 0.99],
+         "model": "local:topics@1"},
+    ],
+}  # fmt: skip
 PROGRESS = {"phase": "training", "step": 120, "total": 375, "epoch": 1.2, "epochs": 3, "rows_per_s": 812.2, "eta_s": 40}
 
 RUNS = {
@@ -149,6 +181,19 @@ RUNS = {
         kind="compare",
         metrics={},
         report={"models": [{"model": "local:topics@1", "metrics": {"accuracy": 0.9}, "bytes": 9e7, "p50_ms": 3.0}]},
+    ),
+    "tuned": replace(FINISHED, kind="tune", baselines={}, report={**TUNED, "gain": GAIN}),
+    "tuned_for_nothing": replace(FINISHED, kind="tune", baselines={}, report={**TUNED, "gain": NOTHING}),
+    "tuned_front": replace(FINISHED, kind="tune", baselines={}, report={**FRONT, "gain": GAIN}),
+    "tuning": replace(
+        FINISHED,
+        kind="tune",
+        state="running",
+        metrics={},
+        ended=None,
+        model=None,
+        report=TUNED,
+        progress={"phase": "tuning", "step": 4, "total": 20, "eta_s": 340},
     ),
     "uploaded": replace(FINISHED, wandb={"url": "https://wandb.ai/x/y/runs/k3v9x2ab", "path": None, "synced": True}),
     "bare": RunRecord("k3v9x2ab", "", "finetune", "queued"),

@@ -186,6 +186,31 @@ def test_a_run_in_its_state(name: str, said: str) -> None:
     assert said in cards.text(RUNS[name])
 
 
+def test_a_tuning_says_what_it_gained_and_what_mattered(lang: str) -> None:
+    nothing = {"en": "gained nothing", "zh": "看不出调参有提高"}[lang]
+    text = " ".join(cards.text(RUNS["tuned"]).split())
+    for said in ("+2.5", "+1.0", "+4.0", "225", "0.957", "0.982", "learning_rate 81%, epochs 19%"):
+        assert said in text
+    assert nothing in " ".join(cards.text(RUNS["tuned_for_nothing"]).split())
+    if lang == "en":
+        assert "gained +2.5 points" in text
+        assert "225 rows that no trial saw)." in text, "the sentence is whole"
+    # The best is on top, and one that failed or was ended early says so in place of a value.
+    read = Reader(cards.html(RUNS["tuned"])).text
+    assert [read.index(f"#{n}") for n in (4, 1)] == sorted(read.index(f"#{n}") for n in (4, 1, 3, 2))[:2]
+    assert read.count({"en": "ended early", "zh": "提前结束"}[lang]) == 2
+
+
+def test_a_tuning_shows_each_trial_and_the_best_so_far_with_a_table_of_it() -> None:
+    values = {"step": [0, 1, 2], "time": [1.0, 2.0, 3.0], "value": [0.957, 0.93, 0.982]}
+    series = {"eval_accuracy": values, "best_accuracy": {**values, "value": [0.957, 0.957, 0.982]}}
+    read = Reader(cards.html(RUNS["tuned"], series=series))
+    assert [a["role"] for t, a in read.tags if t == "svg"] == ["img"]
+    assert sum(t == "polyline" for t, _ in read.tags) == 2
+    assert [t for t, _ in read.tags].count("table") >= 2
+    assert "0.930" in read.text
+
+
 def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     source, said = cards.html(RUNS["tried"]), cards.text(RUNS["tried"])
     read = Reader(source)

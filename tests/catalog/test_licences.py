@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelnook.catalog.licences as licences
+import modelnook.domain.model as model
 from modelnook.domain.model import Licence
 
 TABLE = json.loads(Path(licences.__file__).with_name("licences.json").read_text(encoding="utf-8"))
@@ -26,6 +27,14 @@ def test_a_row_is_whole_in_both_languages(id: str) -> None:
     assert (kind == "noncommercial") <= (row["commercial"] == "no")
     assert (kind in ("permissive", "copyleft")) <= (row["commercial"] == "yes")
     assert (kind == "permissive") <= (row["share_alike"] == "no")
+
+
+def test_every_licence_that_is_known_by_name_is_quoted() -> None:
+    known = model._PERMISSIVE | model._COPYLEFT
+    assert known - set(TABLE) == set()
+    # Creative Commons said it otherwise before 4.0, where "Licensed Material" and "Share" were no words of theirs.
+    old = {id for id in TABLE if id.startswith("cc-by") and not id.endswith("4.0")}
+    assert not [id for id in old if "Licensed Material" in TABLE[id]["clause"] or "and Share " in TABLE[id]["clause"]]
 
 
 def test_it_is_told_in_the_persons_language(monkeypatch: pytest.MonkeyPatch) -> None:

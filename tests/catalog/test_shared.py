@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.catalog.team import PUBLISH, parcel, python, taken
 
-from modelnook import api
+from modelnook import api, cards
 from modelnook.api.rows import noted
 from modelnook.catalog import shared_cache
 from modelnook.catalog.base import Query
@@ -103,7 +103,7 @@ def test_a_name_that_two_sources_have_is_noted(team: SharedSource, tmp_path: Pat
     parcel(mine, "mine")
     Store().models.add("spam", mine, describe(mine, ref="", id="spam", source="local"))
     assert resolve("spam").ref == ModelRef("local", "spam", "1")
-    note = "Found in local; team has one of that name too."
+    note = "Found in local; also in team: write team:spam for that one."
     assert api.info("spam").summary.endswith(note)
     assert noted("spam") == note  # what evaluate, quantize, compare and the like say first
     assert "Found in" not in api.info("team:spam").summary
@@ -158,10 +158,10 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from modelnook.catalog.search import source
-from modelnook.catalog import shared_cache
+from modelnook.catalog import shared_cache, transfer
 from modelnook.domain.model import ModelRef
 from tests.catalog.team import parcel
-shared_cache._TELL_EVERY = 0
+shared_cache._TELL_EVERY = transfer._TELL_EVERY = 0
 def emit(event):
     print(event.phase, event.step, flush=True)
     if event.step >= int(sys.argv[3]):
@@ -189,7 +189,7 @@ def killed(verb: str, folder: Path, after: int, args: str) -> list[str]:
 def test_a_killed_publication_leaves_nothing_to_see(team: SharedSource, place: Path, tmp_path: Path) -> None:
     team.publish("other", parcel(tmp_path / "other", "other"), quiet)
     before = set(team.place.walk("blobs"))
-    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    killed("publish", tmp_path / "m", 200, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
     left = set(team.place.walk("blobs")) - before
     assert left, "it was killed in the middle"
     assert team.search(Query("spam")) == []
@@ -207,7 +207,7 @@ def test_a_killed_publication_leaves_nothing_to_see(team: SharedSource, place: P
 
 
 def test_old_contents_are_young_again_for_who_needs_them(team: SharedSource, place: Path, tmp_path: Path) -> None:
-    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    killed("publish", tmp_path / "m", 200, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
     for path in team.place.walk("blobs"):
         os.utime(place / path, (time.time() - 2 * DAY,) * 2)
     # A collector that runs between the contents and the pointer.
@@ -218,7 +218,7 @@ def test_old_contents_are_young_again_for_who_needs_them(team: SharedSource, pla
 
 
 def test_this_machines_clock_is_not_asked(team: SharedSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killed("publish", tmp_path / "m", 1, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
+    killed("publish", tmp_path / "m", 200, "('spam', parcel(Path(sys.argv[2]), 'killed'))")
     monkeypatch.setattr(time, "time", lambda: 4e9)
     assert team.gc() == (0, 0)
 
@@ -301,10 +301,13 @@ def test_an_id_stays_in_its_place(id: str, team: SharedSource, tmp_path: Path) -
 
 def test_what_is_removed_lies_in_the_cache(team: SharedSource, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m"), quiet)
+    assert api.info("team:spam").path is None
     folder = taken("team:spam")
     team.discard(ModelRef("team", "spam", "../.."))
     assert team.here(ModelRef("team", "spam", "../..")) is None
     assert team.here(ModelRef("team", "spam")) == folder
+    assert api.info("team:spam").path == str(folder)
+    assert str(folder) in cards.html(api.info("team:spam"))
     team.discard(ModelRef("team", "spam"))
     assert team.here(ModelRef("team", "spam")) is None
     assert team.versions("spam") == [1]

@@ -13,7 +13,7 @@ from tests.export.conftest import Export, Outside
 from modelnook.catalog.gguf import read_header
 from modelnook.convert.floats import as_floats
 from modelnook.domain.errors import StoreError, UnsupportedError
-from modelnook.domain.event import Event, Warned
+from modelnook.domain.event import Event, Progress, Warned
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
 from modelnook.quantize import QUANTIZERS
@@ -109,6 +109,18 @@ def test_a_full_disk_is_said(source: Path, written: Export, small_disk: Path) ->
             source, small_disk / "out", "q8_0", task=TASK, calibration=[], emit=lambda event: None
         )
     assert not list(small_disk.iterdir())
+
+
+def test_a_stop_ends_it_in_the_middle_of_the_file(
+    source: Path, written: Export, place: Path, events: list[Event]
+) -> None:
+    def third() -> bool:
+        return any(isinstance(event, Progress) and event.step == 3 for event in events)
+
+    assert written(source, place / "out", "gguf", TEXTS, TASK, stop=third) is None
+    told = [event for event in events if isinstance(event, Progress) and event.total]
+    assert told[-1].step == 3 < (told[-1].total or 0)
+    assert not list(place.iterdir())
 
 
 @pytest.mark.real

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.standins.scripts import output_of
 from tests.tasks.test_multi_label_classification import tagged
 from tests.tasks.test_sentence_similarity import matched, scored
 from tests.tasks.test_table import loans
@@ -102,12 +100,7 @@ def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path) -> No
 
 def figures(text: str, folder: Path) -> dict[str, float]:
     """What a script prints, run by itself."""
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, env=environ, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    line = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    line = next(line for line in reversed(output_of(text, folder).splitlines()) if line.startswith("{"))
     found: dict[str, float] = json.loads(line)
     return found
 

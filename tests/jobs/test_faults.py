@@ -127,11 +127,12 @@ def test_a_frozen_job_still_runs(tiny: str) -> None:
     run = started(tiny, epochs=30)
     pid = run.record.pid
     assert pid is not None
+    files = (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat")
+    until(lambda: all(file.exists() for file in files))
     os.kill(pid, signal.SIGSTOP)
     try:
         # Longer than between two signs of life; the two minutes after which they count are said, not waited for.
         old = time.time() - 130
-        files = (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat")
         until(lambda: _state(pid) == "T")
         for file in files:
             os.utime(file, (old, old))

@@ -25,8 +25,8 @@ def test_no_more_than_memory_holds(monkeypatch: pytest.MonkeyPatch, room: float,
     begun: list[int] = []
     said: list[Any] = []
     context: Any = SimpleNamespace(
-        recipe=SimpleNamespace(knobs={"parallel": 4}, method="full"),
-        base=lambda: SimpleNamespace(parameters=22_000_000),
+        recipe=SimpleNamespace(knobs={"parallel": 4}, method="full", models=("small", "large")),
+        base=lambda: SimpleNamespace(parameters=10_000_000),
         emit=said.append,
         stop=lambda: False,
         store=None,
@@ -34,6 +34,8 @@ def test_no_more_than_memory_holds(monkeypatch: pytest.MonkeyPatch, room: float,
         recorder=SimpleNamespace(holder=SimpleNamespace(epoch=1)),
         hold=lambda: None,
     )
+    sizes = {"small": None, "large": 22_000_000}
+    monkeypatch.setattr(parallel, "info", lambda ref: (SimpleNamespace(parameters=sizes[ref]), ""))
     monkeypatch.setattr(parallel, "free", lambda: int(room * need(22_000_000).full))
     monkeypatch.setattr(
         "modelnook.jobs.process.start_trials",

@@ -55,8 +55,8 @@ class Machines:
     def address(self) -> str:
         return f"ray://127.0.0.2:{self.port}"
 
-    def add(self, cores: int = 1, **environ: str) -> None:
-        self.node = self.cluster.add_node(node_ip_address="127.0.0.3", num_cpus=cores, env_vars=environ)
+    def add(self, cores: int = 1, address: str = "127.0.0.3", **environ: str) -> None:
+        self.node = self.cluster.add_node(node_ip_address=address, num_cpus=cores, env_vars=environ)
 
     def kill(self) -> None:
         self.cluster.remove_node(self.node, allow_graceful=False)
@@ -119,6 +119,69 @@ def test_a_run_there_is_a_run_of_this_store(tiny: str, machines: Machines) -> No
     assert there.code()
     again = mn.finetune(tiny, table(96), epochs=2, name="there", on=machines.address)
     assert again.id == there.id, "the same recipe on the same data, wherever it was"
+
+
+def times(run: Run) -> list[tuple[Any, Any]]:
+    """When each trial but the default's began and ended."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
+    tried = optuna.load_study(study_name="modelnook", storage=storage).trials
+    return [(t.datetime_start, t.datetime_complete) for t in tried if not t.user_attrs.get("default")]
+
+
+def trials_of(run: Run) -> list[dict[str, Any]]:
+    return list((run.record.report or {}).get("trials") or ())
+
+
+@pytest.mark.slow
+def test_trials_there_are_one_study_here(tiny: str, machines: Machines) -> None:
+    first = machines.node
+    machines.add(address="127.0.0.4")
+    # One of the rates learns nothing.
+    space = {"learning_rate": [2e-3, 1e-9], "weight_decay": (0.0, 0.1)}
+    knobs: dict[str, Any] = {
+        "space": space,
+        "epochs": 12,
+        "track": "offline",
+        "pruner": "asha",
+        "background": True,
+    }
+    try:
+        run = mn.tune(tiny, table(160), trials=500, name="tuned", on=machines.address, **knobs)
+        until(lambda: len(trials_of(run)) >= 3 or not run.record.live)
+        assert run.record.live, (run.record.error, run.log())
+        machines.kill()
+    finally:
+        machines.node = first
+
+    # Its trial is a failed one; values came back while others were trained, and the study here said which had no hope.
+    until(lambda: {"failed", "pruned"} <= {row["state"] for row in trials_of(run)} or not run.record.live)
+    run.stop()
+    done = run.wait(timeout=120)
+    assert (done.state, done.device) == ("stopped", machines.address), run.log()
+    trials = trials_of(run)
+    assert [("is lost" in row["error"]) for row in trials if row["state"] == "failed"] == [True]
+    together = [(one, other) for one in times(run) for other in times(run) if one[0] < other[0] < one[1]]
+    assert together, "two at the same time"
+    # The best model is here, measured here.
+    assert done.best["value"] == max(row["value"] for row in trials if row["state"] == "finished")
+    assert done.report["gain"]["rows"] == len(run.folder.split()["holdout"])
+    assert mn.info(done.model).run == run.id
+    assert len(mn.predict(done.model, ["hello"])) == 1
+
+    # Each is a run of its own in W&B, whichever of them were tried at the same time.
+    logged = run.folder.path / "tracking" / "trials"
+    for number in ("default", *(row["number"] for row in trials if row["state"] == "finished")):
+        assert [file.name for file in (logged / str(number)).rglob("*.wandb")] == [f"run-{run.id}-{number}.wandb"]
+
+    run.resume(background=True)
+    until(lambda: len(trials_of(run)) > len(trials) or not run.record.live)
+    run.stop()
+    assert run.wait(timeout=120).state == "stopped", run.log()
+    assert trials_of(run)[: len(trials)] == trials
 
 
 @pytest.mark.slow
@@ -271,9 +334,10 @@ def test_a_run_is_resumed_from_where_ray_is_not_installed(monkeypatch: pytest.Mo
 
 
 def test_rows_without_a_label_are_refused_there(tiny: str) -> None:
-    with pytest.raises(UsageError, match="Rows without a label") as caught:
-        mn.finetune(tiny, table(32), unlabelled=[{"text": "more of it"}], on="ray://127.0.0.1:10001")
-    assert caught.value.code == "jobs.unlabelled_elsewhere"
+    for dry in (False, True):
+        with pytest.raises(UsageError, match="Rows without a label") as caught:
+            mn.finetune(tiny, table(32), unlabelled=[{"text": "more"}], on="ray://127.0.0.1:10001", dry_run=dry)
+        assert caught.value.code == "jobs.unlabelled_elsewhere"
     assert not len(mn.runs())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.jobs import relay
+from modelnook.jobs import transfer
 from modelnook.jobs.relay import Relay
 from modelnook.jobs.remote import Remote, checkpoints_in
 from modelnook.store import Store
@@ -62,13 +62,13 @@ def test_the_last_checkpoint_here_stays_until_a_newer_one_has_come(remote: Remot
 def test_a_stop_is_heard_between_two_parts_of_a_file(
     remote: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "PART", 4)
+    monkeypatch.setattr(transfer, "PART", 4)
     base = tmp_path / "base"
     base.mkdir()
     (base / "weights").write_text("0123456789")
     sent = remote.home / "base" / "weights"
     ours = following(remote, tmp_path, stop=lambda: sent.exists())
-    monkeypatch.setattr(ours, "_send", lambda: ours._put(base, "base"))
+    monkeypatch.setattr(ours, "_send", lambda: ours.files.put(base, "base"))
     monkeypatch.setattr(ours, "_close", lambda: None)
     assert ours.run().stopped
     assert sent.read_text() == "0123"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import shutil
 import signal
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import modelnook as mn
 from modelnook.cards import html, text
+from modelnook.cli import main
 from modelnook.domain.errors import (
     ConflictError,
     DataError,
@@ -25,13 +30,26 @@ from modelnook.domain.errors import (
 )
 from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
-from modelnook.jobs.steps.tune import _Trials
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
+from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
+from modelnook.run import Run
 from modelnook.store import Store
 
 from .conftest import table
 
 QUICK: dict[str, Any] = {"track": "none", "epochs": 2, "pruner": "none"}
+
+
+def trials_of(run: Run) -> list[Any]:
+    """Those of the study, as Optuna itself reads them."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
+    return list(optuna.load_study(study_name="modelnook", storage=storage).trials)
 
 
 def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
@@ -42,10 +60,11 @@ def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_way(tiny: str, store_home: Path) -> None:
-    run = mn.tune(
-        tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
-    )
+def test_the_whole_way(
+    tiny: str, store_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    space = {"learning_rate": "0.3x..30x:log", "weight_decay": (0.0, 0.1)}
+    run = mn.tune(tiny, table(200), trials=4, space=space, name="best", **QUICK)
     assert run.state == "finished"
     assert run.model == "local:best@1"
     trials = run.trials
@@ -70,16 +89,55 @@ def test_the_whole_way(tiny: str, store_home: Path) -> None:
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert mn.evaluate(run.model).metrics["accuracy"] >= 0
     assert not (run.folder.path / "trials").exists()
-    assert (
-        mn.tune(
-            tiny, table(200), trials=4, space="learning_rate=0.3x..30x:log; weight_decay=0..0.1", name="best", **QUICK
-        ).id
-        == run.id
-    )
+    # From the other doors it is the same run, not a second one.
+    words = ["tune", tiny, "--trials", "4", "--name", "best", "--epochs", "2", "--pruner", "none", "--track", "none"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in table(200)))
+    knobs = ["learning_rate=0.3x..30x:log", "weight_decay=0..0.1"]
+    capsys.readouterr()
+    assert main([*words, "--data", str(file), "--space", " ".join(knobs), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == run.id
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    request.addfinalizer(InteractiveShell.clear_instance)
+    shell.run_line_magic("reload_ext", "modelnook")
+    shell.user_ns["rows"] = table(200)
+    shell.run_cell_magic("model", " ".join([*words, "--data", "rows", "-o", "found"]), "\n".join(knobs))
+    assert shell.user_ns["found"].id == run.id
+
+
+def too_large(base: Path, folder: Path) -> str:
+    """A model whose weights no address space holds that is limited to :data:`LIMIT`; a file of holes."""
+    shutil.copytree(base, folder)
+    file, config = folder / "model.safetensors", json.loads((folder / "config.json").read_text())
+    config["vocab_size"] = (LIMIT + (64 << 30)) // 4 // config["hidden_size"]
+    (folder / "config.json").write_text(json.dumps(config))
+    raw = file.read_bytes()
+    (size,) = struct.unpack("<Q", raw[:8])
+    head, weights, at = json.loads(raw[8 : 8 + size]), b"", 0
+    words = head.pop("embeddings.word_embeddings.weight")
+    for held in head.values():
+        if "data_offsets" in held:
+            start, end = held["data_offsets"]
+            weights += raw[8 + size + start : 8 + size + end]
+            held["data_offsets"], at = [at, at + end - start], at + end - start
+    words["shape"][0] = config["vocab_size"]
+    bytes_ = 4 * words["shape"][0] * words["shape"][1]
+    said = json.dumps({**head, "embeddings.word_embeddings.weight": {**words, "data_offsets": [at, at + bytes_]}})
+    said += " " * (-len(said) % 8)
+    file.write_bytes(struct.pack("<Q", len(said)) + said.encode() + weights)
+    os.truncate(file, file.stat().st_size + bytes_)
+    return str(folder)
+
+
+LIMIT = 192 << 30
+LIMITED = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
 
 
 @pytest.mark.slow
-def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
+def test_methods_and_models_are_knobs(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     space = {
         "method": ["full", "lora", "last-k"],
         "rank": [4, 8],
@@ -91,9 +149,15 @@ def test_methods_and_models_are_knobs(tiny: str, store_home: Path) -> None:
     assert trials["method"].nunique() > 1
     assert trials.loc[trials["method"] == "full", "rank"].isna().all()
     other = mn.finetune(tiny, table(96), epochs=1, name="other", track="none")
-    run = mn.tune(tiny, table(160), trials=3, space={"model": [tiny, other.model]}, name="which", **QUICK)
-    assert run.trials["model"].nunique() == 2
-    assert mn.info(run.model).base_model in set(run.trials["model"])
+    # One that memory doesn't hold is a failed trial, and says so.
+    (tmp_path / "sitecustomize.py").write_text(LIMITED)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    models = [tiny, other.model, too_large(Path(tiny), tmp_path / "large")]
+    run = mn.tune(tiny, table(160), trials=3, space={"model": models}, name="which", seed=2, **QUICK)
+    trials = {row["knobs"].get("model"): row for row in run.report["trials"]}
+    assert [trials[model]["state"] for model in models] == ["finished", "finished", "failed"]
+    assert trials[models[2]]["error"] == "Memory ran out."
+    assert mn.info(run.model).base_model in models[:2]
 
 
 @pytest.mark.slow
@@ -143,10 +207,6 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 
 @pytest.mark.slow
 def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
-    import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **{**QUICK, "epochs": 12})
     assert run.state == "finished"
     assert not run.record.warnings
@@ -156,11 +216,9 @@ def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> N
     assert run.best is not None
     assert run.best["value"] == trials["accuracy"].max()
     assert len(run.history()["best_accuracy"].dropna()) == 6
-    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
-    study = optuna.load_study(study_name="modelnook", storage=storage)
     times = [
         (trial.datetime_start, trial.datetime_complete)
-        for trial in study.trials
+        for trial in trials_of(run)
         if trial.user_attrs.get("told") and not trial.user_attrs.get("default")
     ]
     together = [(one, other) for one in times for other in times if one[0] < other[0] < one[1]]
@@ -185,8 +243,28 @@ def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store
     assert len(done.trials) >= 6
 
 
+DIES = """
+import os, shutil, signal
+
+remove = shutil.rmtree
+
+def rmtree(path, *more, **options):
+    remove(path, *more, **options)
+    if os.path.basename(path) == "trials" and not os.path.exists({mark!r}):
+        os.mkdir({mark!r})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+shutil.rmtree = rmtree
+"""
+
+
 @pytest.mark.slow
-def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, store_home: Path) -> None:
+def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python reads it in every worker: once, one dies when its trials' models are gone and its record isn't there yet.
+    (tmp_path / "sitecustomize.py").write_text(DIES.format(mark=str(tmp_path / "died")))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     before = (run.record.report or {})["trials"]
@@ -196,11 +274,33 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(tiny: str, stor
     after = done.report["trials"]
     assert [row["value"] for row in after[:3]] == [row["value"] for row in before[:3]]
     assert sum(row["state"] == "finished" for row in after) >= 6
+    assert (tmp_path / "died").is_dir()
+    assert done.record.epoch == 3, "it began three times"
+    assert done.model == f"local:{run.name}@1", "the end was not done again"
+    assert done.report["gain"]
+    assert not (run.folder.path / "trials").exists()
+
+
+def test_a_waiting_cell_goes_on_at_most_three_times(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    run = store.create_run(Recipe("tune", "x", name="t"), RunRecord("r1", "t", "tune", "running"), None)
+    resumed: list[str] = []
+
+    def crashes(self: Run, *given: Any) -> None:
+        raise ConflictError("jobs.crashed", run=self.id)
+
+    monkeypatch.setattr(Run, "_wait", crashes)
+    monkeypatch.setattr(Run, "resume", lambda self, **given: resumed.append(self.note))
+    with pytest.raises(ConflictError, match="r1"):
+        Run(store, run.id).wait()
+    assert [f"({n} of 3 times)" in note for n, note in enumerate(resumed, 1)] == [True, True, True]
 
 
 @pytest.mark.slow
-def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), trials=200, space="quick", background=True, **QUICK)
+def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = mn.tune(tiny, table(200), trials=200, track="none", background=True)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     run.stop()
     run.wait(timeout=300)
@@ -208,22 +308,32 @@ def test_a_stop_leaves_the_best_so_far(tiny: str, store_home: Path) -> None:
     assert run.report["gain"]
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert run.resumable
-    # What the first end has moved is found by the second.
-    before = len(run.report["trials"])
-    run.resume(background=True)
-    until(lambda: len((run.record.report or {}).get("trials") or ()) > before or not run.record.live)
+    # In mid-trial, and none is left begun.
+    assert {trial.state.name for trial in trials_of(run)} <= {"COMPLETE", "PRUNED", "FAIL"}
+    # What the first end has moved is found by the second, in a store that was carried to another place.
+    before = run.report["trials"]
+    os.rename(store_home, tmp_path / "carried")
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "carried"))
+    run = mn.resume(run.id, background=True)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) > len(before) or not run.record.live)
     run.stop()
     run.wait(timeout=300)
     assert run.state == "stopped"
-    assert len(run.report["trials"]) > before
+    assert run.report["trials"][: len(before)] == before
+    assert not store_home.exists()
     assert len(mn.predict(run.model, ["hello"])) == 1
 
 
 @pytest.mark.slow
 def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), budget="1m", trials=2, space="quick", **QUICK)
+    # Nothing else would end it: not the number of trials, and not their epochs.
+    run = mn.tune(
+        tiny, table(200), budget="20s", trial_budget="2s", space="method=full|last-k epochs=900..999", track="none"
+    )
     assert run.state == "finished"
-    assert len(run.trials) >= 1
+    trials = run.report["trials"]
+    assert len(trials) > 1
+    assert all(row["knobs"]["epochs"] >= 900 for row in trials[1:])
     with pytest.raises(ModelnookError, match="before one trial"):
         mn.tune(tiny, table(200), budget="1s", space="quick", **{**QUICK, "epochs": 500})
     # Some steps tell how long a trial takes: nobody waits for the budget's end to learn that it is too short.
@@ -286,7 +396,7 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
         trials: Any = SimpleNamespace(
             until=time.monotonic() + budget, context=SimpleNamespace(recipe=SimpleNamespace(knobs=knobs))
         )
-        _Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
+        Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
 
     for check in (before, begun):
         check(600.0, 60.0)

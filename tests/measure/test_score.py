@@ -127,6 +127,17 @@ def test_agreement_needs_no_labels() -> None:
     assert low < 0.75 < high
 
 
+def test_of_two_models_that_are_alike_one_is_seldom_called_better() -> None:
+    better = 0
+    for seed in range(80):
+        truth, before = made(100, 3, 1.0, seed)
+        after = made(100, 3, 0.0, seed + 1000)[1]
+        after[np.arange(100), truth] += 1.0
+        _, (_, high) = paired_drop(TextClassification, "accuracy", truth, before, after, LABELS)
+        better += high < 0
+    assert better <= 4, "what tuning says of a space without effect"
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "loss"])
 def test_a_paired_drop_is_narrower_than_two_intervals(metric: str) -> None:
     truth, before = made(1000, 3, 1.0, seed=2)

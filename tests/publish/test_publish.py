@@ -57,6 +57,7 @@ def test_a_dry_run_shows_all_and_sends_nothing(place: Path, make: Make) -> None:
     assert json.loads(json.dumps(plan.to_dict()))["bytes"] == plan.bytes
 
 
+@pytest.mark.slow
 def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     done = mn.publish(make(), "team:nlp/topics", alias=["best", "prod"])
     assert (done.ref, done.sent) == ("team:nlp/topics@1", True)
@@ -75,7 +76,8 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
         assert name == "README.md" or digest in card
     info = mn.info("team:nlp/topics")
     assert (info.license, info.task, info.metrics["accuracy"]) == ("apache-2.0", "text-classification", 0.98)
-    assert (info.path, info.base_model) == (None, "hub:google-bert/bert-base-uncased@abc")
+    # Where it lies on this disk, since it was taken.
+    assert (info.path, info.base_model) == (str(folder), "hub:google-bert/bert-base-uncased@abc")
     assert mn.publish("topics", "team:nlp/topics").ref == "team:nlp/topics@1", "the same again makes no version"
 
 
@@ -101,6 +103,33 @@ def test_rows_kept_apart_are_told_first(place: Path, make: Make) -> None:
     assert results.index("0.9610") < results.index("0.9800")
     assert "0.999" not in card
     assert "0.998" not in card
+
+
+def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) -> None:
+    """No one is handed a compressed model without its before and after."""
+    ref = make("small", base="local:topics@1")
+    run = Store().run(mn.info(ref).run or "")
+    assert run is not None
+    record = run.record()
+    assert record is not None
+    before = {"metrics": {"accuracy": 0.98}, "intervals": {"accuracy": (0.97, 0.99)}, "bytes": 9.09e7, "p50_ms": 11.0}
+    after = {"metrics": {"accuracy": 0.975}, "intervals": {}, "bytes": 2.32e7, "p50_ms": 1.9, "rows_per_s": 514.0}
+    report = {"before": before, "after": after, "metric": "accuracy", "rows": 1821, "labels_used": True}
+    report |= {"drop": 0.005, "drop_interval": (-0.001, 0.011)}
+    run.write(dataclasses.replace(record, kind="quantize", report=report), epoch=record.epoch)
+    card = mn.publish(ref, "team", dry_run=True).card
+    told = card.partition("## Before and after")[2].partition("## ")[0]
+    for row in (
+        "| accuracy | 0.9800 (0.9700–0.9900) | 0.9750 |",
+        "| size | 90.9 MB | 23.2 MB |",
+        "| latency p50 | 11.00 ms | 1.90 ms |",
+        "| rows/s |  | 514 |",
+    ):
+        assert row in told, told
+    assert "same 1,821 rows: accuracy fell by +0.50 points" in told
+    assert "-0.10 to +1.10" in told
+    assert "No labels" not in told
+    assert "## Before and after" not in mn.publish(make(), "team", dry_run=True).card
 
 
 def test_nothing_of_this_machine_and_no_row_goes_along(place: Path, make: Make, tmp_path: Path) -> None:
@@ -264,8 +293,8 @@ def test_licences_are_compared(
 ) -> None:
     ref = make(license=base)
     if reason is None:
-        done = mn.publish(ref, "team", license=wanted, data_license=data)
-        assert done.license == (wanted or base)
+        plan = mn.publish(ref, "team", license=wanted, data_license=data, dry_run=True)
+        assert (plan.license, plan.problems) == (wanted or base, ())
         return
     with pytest.raises(RefusedError, match=reason) as caught:
         mn.publish(ref, "team", license=wanted, data_license=data)
@@ -318,7 +347,7 @@ def test_secrets_and_personal_data_are_found(secret: str, kind: str, place: Path
     assert not list(place.glob("models/*"))
     plan = mn.publish(ref, "team", dry_run=True)
     kinds = {f.kind for f in plan.findings}
-    assert mn.publish(ref, "team", allow=sorted(kinds)).sent
+    assert mn.publish(ref, "team", allow=sorted(kinds), dry_run=True).problems == ()
 
 
 def test_figures_and_vocabularies_are_nobodys(place: Path, make: Make) -> None:
@@ -414,3 +443,10 @@ def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
     assert (seen.id, seen.metrics) == (run.id, run.metrics)
     assert "TrainingArguments" in seen.code()
     assert seen.history_table().rows
+
+
+def test_what_no_other_process_could_reach_is_sent_from_here(make: Make, tmp_path: Path) -> None:
+    api.add_source("mine", f"memory://{tmp_path.name}", kind="folder")
+    assert mn.publish(make(), "mine").ref == "mine:topics@1"
+    assert mn.info("mine:topics").license == "apache-2.0"
+    assert len(mn.runs(kind="publish")) == 0

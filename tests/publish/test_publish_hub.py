@@ -17,6 +17,8 @@ from modelnook.domain.errors import ConflictError, OfflineError, RefusedError, U
 from modelnook.settings import home
 
 Make = Callable[..., str]
+# Each upload is a process of its own.
+pytestmark = pytest.mark.slow
 TOKEN = "hf_canary_token_that_must_not_be_seen"
 
 
@@ -185,7 +187,6 @@ def test_the_token_is_kept_nowhere(hub: HubStandIn, make: Make, capsys: pytest.C
     assert TOKEN not in "".join(capsys.readouterr())
 
 
-@pytest.mark.slow
 def test_a_colleague_sees_the_run_of_a_hubs_model(
     hub: HubStandIn, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
-from modelnook.domain.event import Event, Warned
+from modelnook.domain.errors import MissingPackage, RefusedError, UnsupportedError, UsageError
+from modelnook.domain.event import Emit, Event, Progress, Warned
 from modelnook.measure.probe import Probe
 from modelnook.quantize import QUANTIZERS, SCHEMES, candidates, needs_gpu, ways
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.compress import CompressResult, compress
+from modelnook.quantize.folder import staged
 from modelnook.registry import Entry, Registry
 from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes
@@ -72,6 +73,38 @@ class Slow(Copy):
     name = "slow"
     schemes = ("int8",)
     speed = {"int8": 0.5}
+
+
+class Half(Copy):
+    """Can't do the first of its schemes, nor the careful attempt of the second, which falls too far at first."""
+
+    name = "half"
+    speed = {"int8": 2.0}
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        if scheme == "int8" or options.get("careful"):
+            raise UnsupportedError("quantize.nothing", backend=f"{self.name} {scheme}", architecture="BertForX")
+        Bad().quantize(source, target, scheme)
+
+
+class FourBits(Half):
+    """Can't do the first of its schemes, and does the second."""
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        (Half if scheme == "int8" else Copy).quantize(self, source, target, scheme, **options)
+
+
+class Long(Copy):
+    """Emits as it goes, as what converts a large model does."""
+
+    name = "long"
+    schemes = ("int8",)
+
+    def quantize(self, source: Path, target: Path, scheme: str, *, emit: Emit, **options: Any) -> None:
+        with staged(target) as folder:
+            for part in range(100):
+                (folder / f"part-{part}").write_bytes(b"0")
+                emit(Progress("quantizing", step=part, total=100))
 
 
 class Clock:
@@ -184,6 +217,14 @@ def test_the_real_rows_for_gpus_say_so() -> None:
     assert not needs_gpu("torchao", "int8")
 
 
+def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: name != "onnxruntime")
+    with pytest.raises(MissingPackage, match=r"onnxruntime.*pip install 'modelnook\[onnx\]'"):
+        ways("onnx", "int8")
+    # What is there is tried all the same.
+    assert "onnx" not in {name for name, _ in ways("auto", "int8")}
+
+
 @pytest.mark.slow
 def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad, Copy, Quick)
@@ -234,6 +275,57 @@ def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
     whole = Runner(source, tmp_path / "whole", {})
     assert whole.run().report["untried"] == []
     assert not whole.said("quantize.takes_longer")
+
+
+@pytest.mark.slow
+def test_what_may_take_longer_than_a_few_trainings_is_said_first(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    backend_rows(Copy, Quick)
+
+    def warned(name: str, **options: Any) -> list[str]:
+        runner = Runner(source, tmp_path / name, {})
+        runner.run(**options)
+        return runner.said("quantize.longer_than_training")
+
+    # The original and three ways take ten seconds each, and three times what each is said to take to make.
+    assert "about 0.7 minutes" in warned("short", trained=6.0, budget=100.0)[0]
+    assert not warned("long", trained=40.0, budget=100.0)
+    assert not warned("alone", backend="quick", trained=1.0)
+
+
+@pytest.mark.slow
+def test_a_backend_by_name_goes_on_with_its_next_scheme(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(FourBits)
+    runner = Runner(source, tmp_path / "out", {})
+    result = runner.run(backend="half")
+    assert (result.scheme, runner.probed) == ("int4", ["source", "half-int4-0"])
+    assert result.report["failed"] == {"half int8": "The backend half int8 finds no layer to quantize in BertForX."}
+    assert len(runner.said("quantize.backend_failed")) == 1
+    backend_rows(Half)
+    # Where no scheme is left the first says why; where one fell too far before it failed, its numbers do.
+    alone = Runner(source, tmp_path / "alone", {})
+    with pytest.raises(UnsupportedError, match="half int8 finds no layer"):
+        alone.run(scheme="int8", backend="half")
+    assert not alone.said("quantize.backend_failed")
+    with pytest.raises(RefusedError, match=r"int4 was refused.*1 attempts \(half\)"):
+        Runner(source, tmp_path / "four", {}).run(backend="half")
+
+
+@pytest.mark.slow
+def test_a_stop_ends_an_attempt_in_its_middle(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Long)
+    runner = Runner(source, tmp_path / "room" / "out", {})
+    parts: list[int] = []
+
+    def seen(event: Event) -> None:
+        if isinstance(event, Progress) and event.total:
+            parts.append(event.step)
+
+    result = runner.run(emit=seen, stop=lambda: len(parts) == 3)
+    assert result.stopped
+    assert parts == [0, 1, 2]
+    assert not list(tmp_path.glob("room/*"))
 
 
 @pytest.mark.slow

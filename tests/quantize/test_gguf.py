@@ -13,7 +13,7 @@ from tests.conftest import absent
 
 from modelnook.catalog.gguf import read_header
 from modelnook.domain.errors import UnsupportedError
-from modelnook.domain.event import Event, Warned
+from modelnook.domain.event import Event, Progress, Stopped, Warned, ending
 from modelnook.quantize import AUTO, QUANTIZERS, check, ways
 from modelnook.runtime import runtime
 from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
@@ -67,6 +67,35 @@ def test_a_file_that_was_found_is_quantized_again_and_that_is_said(source: Path,
     assert json.loads((again / "config.json").read_text())["modelnook_quantization"]["backend"] == "gguf"
     with pytest.raises(UnsupportedError, match="already quantized"):
         made(again, tmp_path / "thrice", "q8_0")
+
+
+@pytest.mark.parametrize("scheme", ["q8_0", "q4_k_m"])
+def test_a_stop_ends_it_in_the_middle_of_a_file(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr("modelnook.convert.gguf.LOOK_EVERY", 0.01)
+    if scheme == "q4_k_m":
+        pytest.importorskip("cyllama")
+    seen: list[Progress] = []
+    written: list[list[str]] = []
+
+    def stop() -> bool:
+        """At the third tensor; of what is quantized by a program, while that runs."""
+        told = [event for event in seen if event.phase == "quantizing"][1:]
+        return any(e.total is None or (scheme == "q8_0" and e.step == 3) for e in told)
+
+    def emit(event: Event) -> None:
+        assert isinstance(event, Progress)
+        seen.append(event)
+        written.append([p.name for p in tmp_path.rglob("*.gguf")])
+
+    with pytest.raises(Stopped):
+        QUANTIZERS.load("gguf")().quantize(
+            source, tmp_path / "room" / "out", scheme, task=TASK, calibration=[], emit=ending(emit, stop)
+        )
+    assert written[-1] == (["model.gguf"] if scheme == "q8_0" else ["whole-model.gguf"])
+    assert seen[-1].phase == "quantizing"
+    assert not list((tmp_path / "room").iterdir())
 
 
 def test_before_and_after_are_measured(source: Path, tmp_path: Path) -> None:
@@ -133,4 +162,4 @@ def test_real_weights_still_know(tmp_path: Path) -> None:
     small = made(base, tmp_path / "small", "q8_0")
     assert dtypes(small) == {"Q8_0", "F32"}
     model: Any = runtime(small, task=TASK, device="cpu", threads=2)
-    assert "Paris" in model.predict(["What is the capital of France?"], max_new_tokens=8)[0]["text"]
+    assert "Paris" in model.predict(["Where is the Eiffel Tower?"], max_new_tokens=16)[0]["text"]

@@ -40,6 +40,11 @@ class TestGguf(Installed):
     scheme = "q8_0"
     task = "text-generation"
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _runs(cls) -> None:
+        pytest.importorskip("cyllama")
+
     @pytest.fixture(scope="class")
     @classmethod
     def source(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:

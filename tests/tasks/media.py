@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.standins.scripts import output_of
 
 __all__ = ["digits", "records", "scripted"]
 
@@ -19,12 +18,8 @@ def records(rows: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 def scripted(text: str, folder: Path) -> dict[str, float]:
     """The metrics that a run's script prints, run by itself."""
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, env=environ, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, float] = json.loads(next(x for x in reversed(done.stdout.splitlines()) if x.startswith("{")))
+    said = output_of(text, folder).splitlines()
+    found: dict[str, float] = json.loads(next(line for line in reversed(said) if line.startswith("{")))
     return found
 
 

@@ -49,6 +49,35 @@ describe('a run', () => {
     expect(getByTestId('mn-metrics').textContent).toContain('0.970');
   });
 
+  it('of a publication tells the bytes sent, and can be stopped', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'publish',
+      name: 'team:topics',
+      progress: {
+        ...RUNNING.progress!,
+        phase: 'uploading',
+        step: 20_000_000,
+        total: 90_000_000
+      }
+    });
+    const asked: string[] = [];
+    provider.recording.stop = ({ run }) => {
+      asked.push(String(run));
+      return { ...RUNNING, stopping: true };
+    };
+    const { findByTestId, findByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const line = (await findByTestId('mn-progress')).textContent;
+    expect(line).toContain('Uploading');
+    expect(line).toMatch(/20(\.0)? MB \/ 90(\.0)? MB/);
+    fireEvent.click(await findByText('Stop'));
+    await waitFor(() => expect(asked).toEqual([RUNNING.id]));
+  });
+
   it('shows the trials of a tuning, the best first, and what it gained', async () => {
     const { provider } = changing({
       ...RUNNING,

@@ -10,7 +10,7 @@ from modelnook.api.exporting import export, exported
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
 from modelnook.api.models import info, list, load, predict, ps, rename, rm, search, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
-from modelnook.api.publishing import alias, publish
+from modelnook.api.publishing import alias, publish, published, withdraw
 from modelnook.api.pulling import pull, pulled
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
 from modelnook.api.shrinking import distil, prune, shrink, trim
@@ -43,6 +43,7 @@ __all__ = [
     "prune",
     "ps",
     "publish",
+    "published",
     "pull",
     "pulled",
     "push",
@@ -65,4 +66,5 @@ __all__ = [
     "trim",
     "tune",
     "unload",
+    "withdraw",
 ]

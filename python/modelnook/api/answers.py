@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -20,12 +21,15 @@ class Answers(pd.DataFrame):
     What is made of it (a filter, a column, a copy) is a plain DataFrame.
     """
 
-    _metadata: ClassVar[list[str]] = ["_given"]
+    _metadata: ClassVar[list[str]] = ["_given", "_note"]
 
     @classmethod
-    def of(cls, answers: Sequence[Mapping[str, Any]], inputs: Sequence[Any], index: Any, names: Any) -> Answers:
-        """The answers to ``inputs``, in their order."""
+    def of(
+        cls, answers: Sequence[Mapping[str, Any]], inputs: Sequence[Any], index: Any, names: Any, note: str = ""
+    ) -> Answers:
+        """The answers to ``inputs``, in their order; ``note`` is a line above them."""
         made = cls(answers, index=index, columns=names)
+        object.__setattr__(made, "_note", note)
         # The index stands for the order: once a person sorts the frame, its inputs are no longer beside it.
         object.__setattr__(made, "_given", (made.index, inputs))
         return made
@@ -50,7 +54,11 @@ class Answers(pd.DataFrame):
     def text(self, rows: int | None = None) -> str:
         """A table for a terminal."""
         said: str = self.shown(rows).to_string(justify="left")
-        return "\n".join(line.rstrip() for line in said.splitlines()) + self._left(rows)
+        return "\n".join([*self._noted(), *(line.rstrip() for line in said.splitlines())]) + self._left(rows)
+
+    def _noted(self) -> list[str]:
+        note = getattr(self, "_note", "")
+        return [note] if note else []
 
     def _left(self, rows: int | None) -> str:
         left = len(self) - rows if rows is not None else 0
@@ -61,7 +69,8 @@ class Answers(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", _CELL + 1):
-            return self.shown(_ROWS).to_html() + self._left(_ROWS).strip()
+            note = "".join(f"<p>{escape(line)}</p>" for line in self._noted())
+            return note + self.shown(_ROWS).to_html() + self._left(_ROWS).strip()
 
 
 def _heading(told: pd.DataFrame) -> str:

@@ -265,7 +265,9 @@ def predict(
     options = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     answers = model.runtime.predict(rows, batch_size=batch_size, **options)
     names = None if answers else builtins.list(spec.predicts)
-    return Answers.of(answers, rows, index if answers else None, names)
+    # Of a model that a person holds it was said when they loaded it.
+    note = "" if ref_or_model is model else model.note
+    return Answers.of(answers, rows, index if answers else None, names, note)
 
 
 _BODIES = ("feature-extraction", "fill-mask", "sentence-similarity")

@@ -21,7 +21,7 @@ def runs(
 ) -> RunList:
     """The runs of this machine and, where W&B is online, of the W&B project; newest first.
 
-    Downloads that are done are listed with ``kind="pull"`` alone.
+    Downloads and publications that are done are listed with ``kind="pull"`` and ``kind="publish"`` alone.
     """
     from modelnook.domain.run import STATES
 

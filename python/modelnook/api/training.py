@@ -62,8 +62,8 @@ def finetune(
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take.
-        rank, alpha: of LoRA and its kin, with one of them as ``method``: the width of the matrices that are trained,
-            and how much they weigh.
+        rank, alpha: of LoRA and its kin: the width of the matrices that are trained, and how much they weigh. With the
+            method ``auto`` it is LoRA then.
         budget: the most time for training, ``"10m"``.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
@@ -90,6 +90,8 @@ def finetune(
     if data is None:
         raise UsageError("verbs.missing", verb="finetune", word="--data", example="%model finetune --data train")
     place = executor(on)
+    if unlabelled is not None and not place.here:
+        raise UsageError("jobs.unlabelled_elsewhere", on=place.on)
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
@@ -100,7 +102,8 @@ def finetune(
     task = spec.name
     check_method(method, spec, on)
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
-    knobs |= _adapter(method, rank=rank, alpha=alpha)
+    adapter = _adapter(method, spec, rank=rank, alpha=alpha)
+    knobs |= adapter
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
             raise UsageError("api.positive", name="processes", value=processes)
@@ -155,6 +158,8 @@ def finetune(
         threads=current().threads,
     )
     note = chosen or (found.note if found else "")
+    if adapter and method == "auto":
+        note = f"{note} {t('train.method_own', name=next(iter(adapter)))}".strip()
     notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
     primary = metric or spec.metrics_for(values)[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
@@ -205,11 +210,11 @@ def knobs_of(
     return knobs
 
 
-def _adapter(method: str, **given: int | None) -> dict[str, int]:
-    """Knobs of methods with adapters, checked.
+def _adapter(method: str, spec: Any, **given: int | None) -> dict[str, int]:
+    """Knobs of methods with adapters, checked; ``auto`` is one of these then.
 
     Raises:
-        UsageError: below 1, or of a method that has none; ``auto`` counts as one, since the plan may choose any.
+        UsageError: below 1, of a method that has none, or of none that the task can be trained with.
     """
     from modelnook.tune.space import OF_METHOD
 
@@ -217,7 +222,7 @@ def _adapter(method: str, **given: int | None) -> dict[str, int]:
     for name, value in found.items():
         if value < 1:
             raise UsageError("api.positive", name=name, value=value)
-        if method not in OF_METHOD[name]:
+        if not set(OF_METHOD[name]) & set(spec.methods if method == "auto" else (method,)):
             raise UsageError("train.not_of_method", name=name, method=method, known=", ".join(OF_METHOD[name]))
     return found
 

@@ -38,7 +38,7 @@ def tune(
     space: Any = "balanced",
     metric: str | Sequence[str] | None = None,
     pruner: str = "auto",
-    parallel: int = 1,
+    parallel: int | str = "auto",
     eval_data: Any = None,
     split: str = "random",
     task: str | None = None,
@@ -57,6 +57,7 @@ def tune(
     track: str | Sequence[str] = "auto",
     again: bool = False,
     background: bool = False,
+    on: str = "process",
 ) -> Run:
     """Find a better model in a budget: trials of fine-tuning on the same rows, led by Optuna.
 
@@ -80,8 +81,11 @@ def tune(
             where there are several objectives.
         parallel: trials at the same time, each in a process of its own that shares cores or GPU with the others; fewer
             where memory doesn't hold them. What is tried then depends on which ends first. Not where ``latency`` is an
-            objective: what runs beside a measurement would be measured as well.
+            objective: what runs beside a measurement would be measured as well. ``auto`` is one here, and on a cluster
+            one a GPU, or a few that share its cores.
         epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
+        on: ``process`` (default), ``kernel``, or a Ray cluster that trials are trained on: ``ray://HOST:PORT``,
+            ``ray://auto``. The study stays here; ``size``, ``latency`` and the gain are measured here.
 
     Returns:
         A finished :class:`~modelnook.run.Run` with ``.trials``, ``.best`` and ``.model``; with several objectives
@@ -103,6 +107,7 @@ def tune(
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import METHODS
+    from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
     from modelnook.tune import MEASURED, PRUNERS
 
@@ -114,8 +119,9 @@ def tune(
         raise UsageError("core.bad_value", name="pruner", value=pruner, allowed=", ".join(PRUNERS))
     if trials is not None and trials < 1:
         raise UsageError("api.positive", name="trials", value=trials)
-    if not isinstance(parallel, int) or parallel < 1:
+    if parallel != "auto" and (not isinstance(parallel, int) or parallel < 1):
         raise UsageError("api.positive", name="parallel", value=parallel)
+    place = executor(on)
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
@@ -129,7 +135,8 @@ def tune(
         METHODS.check(method)
         if method not in _tuned(spec):
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
-    objectives = _objectives(metric, spec, pruner, parallel)
+    together = parallel if place.on == "ray://auto" else 1 if parallel == "auto" or not place.here else parallel
+    objectives = _objectives(metric, spec, pruner, together)
     fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, next(iter(objectives), None), spec)
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
@@ -163,7 +170,7 @@ def tune(
         "pruner": pruner,
         "metric": primary,
         **({"objectives": list(objectives)} if len(objectives) > 1 else {}),
-        **({"parallel": parallel} if parallel > 1 else {}),
+        **({"parallel": parallel} if isinstance(parallel, int) and (parallel > 1 or not place.here) else {}),
         "split": split,
         "fixed": fixed,
     }
@@ -182,7 +189,7 @@ def tune(
         models=models,
     )
     said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, warnings=said, note=found.note)
+    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 
 
@@ -220,8 +227,12 @@ def _check_names(store: Store, name: str, task: str, many: bool) -> None:
             store.models.check(other, task)
 
 
-def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, parallel: int) -> tuple[str, ...]:
-    """What is counted, the first metric of the task before the others; none where nothing was said."""
+def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, together: int | str) -> tuple[str, ...]:
+    """What is counted, the first metric of the task before the others; none where nothing was said.
+
+    Args:
+        together: trials at the same time on this machine.
+    """
     from modelnook.tune import MEASURED
 
     names = said.split(",") if isinstance(said, str) else said or ()
@@ -232,8 +243,8 @@ def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, parall
     first = next((name for name in wanted if name not in MEASURED), None)
     if wanted and first is None:
         raise UsageError("tune.no_quality", objectives=", ".join(wanted), metric=spec.metrics[0])
-    if "latency" in wanted and parallel > 1:
-        raise UsageError("tune.latency_alone", parallel=parallel)
+    if "latency" in wanted and together != 1:
+        raise UsageError("tune.latency_alone", parallel=together)
     if len(wanted) > 1 and pruner not in ("auto", "none"):
         raise UsageError("tune.no_pruner", pruner=pruner)
     return (first, *(name for name in wanted if name != first)) if first else ()

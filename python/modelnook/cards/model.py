@@ -30,6 +30,8 @@ def model(info: ModelInfo) -> Card:
         Facts(((t("cards.licence"), info.license or "–"), ("", _terms(info)))),
         _memory(info),
         _origin(info),
+        # A model made here, or a package's, is here anyway.
+        Facts(((t("cards.here"), info.path if info.path and info.source not in ("local", "pip", "path") else ""),)),
         Facts(tuple((name, metric(value)) for name, value in info.metrics.items())[:5]),
     ]
     if info.labels:
@@ -143,4 +145,5 @@ def loaded(value: Any) -> Card:
     more = (
         (Facts(((t("cards.labels"), ", ".join(labels[:12]) + (" …" if len(labels) > 12 else "")),)),) if labels else ()
     )
-    return Card(value.ref, t("cards.loaded"), "good", (facts, *more))
+    note = (Line(value.note, "quiet"),) if value.note else ()
+    return Card(value.ref, t("cards.loaded"), "good", (*note, facts, *more))

@@ -77,7 +77,7 @@ def _lines(piece: Piece, room: int) -> list[str]:
     if isinstance(piece, Line):
         said = f"{piece.text} {piece.href}".strip() if piece.href not in piece.text else piece.text
         # What a person must know is never cut in half.
-        return _wrapped(said) if piece.tone in ("warn", "bad") else [said]
+        return [said] if piece.tone == "quiet" else _wrapped(said)
     if isinstance(piece, Facts):
         return ["  " + " · ".join(f"{label} {value}".strip() for label, value in piece.said)]
     if isinstance(piece, Bar):

@@ -43,6 +43,8 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_compared(record))
     elif record.report and record.report.get("path"):
         pieces.append(Facts((("", size(record.report.get("bytes"))), ("", record.report["path"]))))
+    elif record.report and record.report.get("published"):
+        pieces.append(Facts((("", record.report["published"]), ("", size(record.report.get("bytes"))))))
     elif record.kind == "tune":
         pieces += tuning.trials(record)
     elif record.metrics:
@@ -94,7 +96,7 @@ def progress_line(record: RunRecord) -> str:
     phase = p.get("phase") or "starting"
     parts = [t(f"cards.phase.{phase}") if has(f"cards.phase.{phase}") else phase]
     if p.get("total"):
-        measure = size if phase == "downloading" else count
+        measure = size if phase in ("downloading", "uploading") else count
         parts.append(f"{measure(p.get('step'))}/{measure(p['total'])}")
     if p.get("epochs"):
         parts.append(t("cards.epoch", epoch=f"{p.get('epoch') or 0:.1f}", epochs=f"{p['epochs']:g}"))

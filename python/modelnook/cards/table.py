@@ -19,6 +19,7 @@ _TITLES = {
     "source models note": "refreshed",
     "alias version author": "aliases",
     "state name what": "ps",
+    "version author updated": "versions",
 }
 
 _CELLS: dict[str, Callable[[Any], str]] = {
@@ -38,6 +39,7 @@ _CELLS: dict[str, Callable[[Any], str]] = {
     "updated": figures.moment,
     "refreshed": figures.moment,
     "used": figures.moment,
+    "withdrawn": figures.moment,
 }
 _WORDS = {"state": "state", "what": "cards.kind", "kind": "cards.kind"}
 

@@ -142,7 +142,7 @@ def _grid(record: RunRecord, rows: list[dict[str, Any]]) -> Grid:
     cells = tuple(
         (
             _number(row[0]),
-            metric(row[2]) if row[2] is not None else t(f"tune.{row[1]}"),
+            metric(row[2]) if row[1] == "finished" else t(f"tune.{row[1]}"),
             duration(row[3]),
             *(_knob(row[at]) for at in varied),
         )

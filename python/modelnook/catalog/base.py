@@ -99,6 +99,9 @@ class Source(ABC):
     networked: bool = False
     """Whether it is asked only when online."""
 
+    fleeting: bool = False
+    """Whether what it has is this process's own, so that no other could send anything there."""
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -150,12 +153,13 @@ class Source(ABC):
         """
         return id
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Send a model under an id; gives the reference with the version that it got.
 
         Emits ``Progress(phase="uploading", step=bytes, total=bytes)``.
 
         Raises:
+            ConflictError: stopped; nothing can be seen of it.
             UnsupportedError: models are only read from here.
         """
         raise UnsupportedError("catalog.only_read", source=self.name)
@@ -167,6 +171,14 @@ class Source(ABC):
             UnsupportedError: there are no aliases here.
         """
         raise UnsupportedError("catalog.no_aliases", source=self.name)
+
+    def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
+        """Take back a version, so that nobody finds it any more; ``back`` undoes that. Gives the model's versions.
+
+        Raises:
+            UnsupportedError: what was published here can't be taken back by us.
+        """
+        raise UnsupportedError("catalog.no_withdrawal", source=self.name)
 
     def here(self, ref: ModelRef) -> Path | None:
         """The folder of a model that lies on this machine whole; nobody is asked."""

@@ -163,17 +163,26 @@ class HubSource(Source):
 
         return owner(self, id, ask=ask)
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Commit a model to a repository; see :class:`~modelnook.catalog.hub_publish.Upload`."""
         from modelnook.catalog.hub_publish import Upload
 
-        return Upload(self, self.destination(id), parcel).run()
+        return Upload(self, self.destination(id), parcel, emit, stop).run()
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
         """What a repository's tags mean; see :meth:`Source.alias`."""
         from modelnook.catalog.hub_publish import move_alias
 
         return move_alias(self, ref, name, back=back)
+
+    def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
+        """A hub keeps every commit.
+
+        Raises:
+            UnsupportedError: always; says where a repository is hidden or deleted.
+        """
+        page = f"{self.endpoint}/{ref.id}/settings"
+        raise UnsupportedError("hub.no_withdrawal", ref=f"{self.name}:{ref.id}", page=page)
 
     def names(self) -> list[str]:
         """The ids that lie in this endpoint's cache."""

@@ -6,15 +6,18 @@ Versions are the tags ``v1``, ``v2`` …; an alias is a tag that moves. What a h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelnook.catalog.base import Parcel
 from modelnook.catalog.hub_errors import patiently, told
 from modelnook.catalog.shared_layout import check_alias
+from modelnook.catalog.transfer import Tally
 from modelnook.domain.errors import ConflictError, NotFoundError, RefusedError, UnsupportedError, UsageError
+from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelRef
 from modelnook.domain.table import Table
 from modelnook.settings import current
@@ -27,6 +30,7 @@ __all__ = ["Upload", "move_alias", "owner", "tags"]
 _WEIGHTS = (".safetensors", ".onnx", ".onnx.data", ".gguf", ".safetensors.index.json", ".bin", ".pt")
 _VERSION = re.compile(r"v(\d+)")
 _TRIES = 5
+_LARGE = 5_000_000
 
 # endpoint -> whether it takes uploads by Xet; the client would try it everywhere and fail.
 _XET: dict[str, bool] = {}
@@ -35,8 +39,10 @@ _XET: dict[str, bool] = {}
 class Upload:
     """One publication. Nothing can be seen of it until its commit is there, which is one step at the hub."""
 
-    def __init__(self, source: HubSource, id: str, parcel: Parcel) -> None:
-        self.source, self.id, self.parcel = source, id, parcel
+    def __init__(
+        self, source: HubSource, id: str, parcel: Parcel, emit: Emit, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.source, self.id, self.parcel, self.emit, self.stop = source, id, parcel, emit, stop
         self.shown = f"{source.name}:{id}"
         for name in parcel.alias:
             check_alias(name)
@@ -47,6 +53,7 @@ class Upload:
         Raises:
             UsageError: no token, or one that the hub doesn't know.
             RefusedError: the token may not write there, or the repository is public and was to be private.
+            ConflictError: stopped before the commit.
             OfflineError: off or out of reach.
         """
         api = writing(self.source, self.shown)
@@ -89,10 +96,12 @@ class Upload:
 
         for left in reversed(range(_TRIES)):
             now = patiently(lambda: api.model_info(self.id))
-            operations: list[Any] = [
+            added = [
                 CommitOperationAdd(name, str(content) if isinstance(content, Path) else content)
                 for name, content in sorted(self.parcel.files.items())
             ]
+            self._send(api, added)
+            operations: list[Any] = [*added]
             # Weights of an earlier version would be taken for this one's.
             stale = [s.rfilename for s in now.siblings or () if s.rfilename.endswith(_WEIGHTS)]
             operations += [CommitOperationDelete(name) for name in stale if name not in self.parcel.files]
@@ -107,6 +116,21 @@ class Upload:
                 if not left:
                     raise ConflictError("hub.busy", ref=self.shown) from error
         raise AssertionError
+
+    def _send(self, api: Any, added: list[Any]) -> None:
+        """Bring the contents to the hub, where nobody sees them yet; what it has already isn't sent again.
+
+        The client tells nothing of a file's own progress, so that large ones are told of one by one.
+        """
+        sizes = [(one.upload_info.size, one) for one in added]
+        tally = Tally(self.shown, sum(size for size, _ in sizes), self.emit, self.stop, sending=True)
+        small = [one for size, one in sizes if size < _LARGE]
+        sent = 0
+        for group in (small, *([one] for size, one in sizes if size >= _LARGE)):
+            send = partial(api.preupload_lfs_files, self.id, group, free_memory=False)
+            tally.alongside(partial(int, sent), send)
+            sent += sum(one.upload_info.size for one in group)
+        tally.finish()
 
     def _tag(self, api: Any, commit: str) -> str:
         """The version's name: the tag that the commit has, else the next one; two at once get two."""

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from modelnook.catalog.licences import licence_of
@@ -55,7 +56,7 @@ _EXTRA = ("bytes", "summary", "metrics", "labels", "run", "path", "digest")
 
 def facts_of(info: ModelInfo) -> Facts:
     """The shared part of an entry."""
-    code = any(r.code == "remote_code" for r in info.risks)
+    code = bool(info.risks) and any(r.code == "remote_code" for r in info.risks)
     return (info.task, info.license, info.language, info.formats, info.architecture, info.gated, code)
 
 
@@ -105,6 +106,7 @@ def filter_token(said: str) -> str:
     return "_".join(said.lower().split())[:60].replace('"', "")
 
 
+@lru_cache(maxsize=10_000)
 def size_tokens(parameters: int | None) -> str:
     """The buckets of a number of parameters.
 

@@ -19,6 +19,7 @@ from modelnook.catalog.transfer import Tally
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.messages import t
+from modelnook.store.files import folder_bytes
 
 __all__ = ["KaggleSource"]
 
@@ -146,7 +147,7 @@ class KaggleSource(RemoteSource):
                         target.unlink()
                         raise StoreError("hub.damaged", ref=tally.ref, file=file.name)
 
-        tally.alongside(folder, work)
+        tally.alongside(lambda: folder_bytes(folder), work)
 
     def _open(self, client: Any, ref: ModelRef, file: RepoFile) -> Any:
         from kagglesdk.models.types.model_api_service import ApiDownloadModelInstanceVersionRequest as Request

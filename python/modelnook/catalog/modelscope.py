@@ -17,6 +17,7 @@ from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.store.files import folder_bytes
 
 __all__ = ["ModelScopeSource"]
 
@@ -100,7 +101,7 @@ class ModelScopeSource(RemoteSource):
         api = self._api()
         wanted = [{"Path": f.name, "Size": f.size, "Sha256": f.sha256, "Type": "blob"} for f in files]
         asked = {"revision": _asked(listing.revision), "local_dir": folder, "file_list": wanted}
-        tally.alongside(folder, lambda: api.download_repo(ref.id, "model", **asked))
+        tally.alongside(lambda: folder_bytes(folder), lambda: api.download_repo(ref.id, "model", **asked))
 
     def _online(self, text: str) -> None:
         from modelnook.settings import current

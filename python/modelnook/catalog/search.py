@@ -96,7 +96,10 @@ def locate(text: str | ModelRef) -> Found:
     homes = [name for name in configured() if name != "hub"]
     holders = [name for name in homes if _has(name, ref)]
     if holders:
-        more = t("catalog.second_match", source=holders[0], other=holders[1]) if len(holders) > 1 else ""
+        more = ""
+        if len(holders) > 1:
+            other = str(ModelRef(holders[1], ref.id))
+            more = t("catalog.second_match", source=holders[0], other=holders[1], ref=other)
         return Found(ModelRef(holders[0], ref.id, ref.revision), source(holders[0]), more)
     if "/" in ref.id:
         return Found(ModelRef("hub", ref.id, ref.revision), source("hub"))
@@ -147,7 +150,9 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
     """
     try:
         found = resolve(text)
-        return found.source.info(found.ref), found.note
+        said = found.source.info(found.ref)
+        here = None if said.path else found.source.here(found.ref)
+        return (replace(said, path=str(here)) if here else said), found.note
     except OfflineError as error:
         ref = ModelRef.parse(text) if isinstance(text, str) else text
         name, index = ref.source or "hub", CatalogIndex(current().home)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 from modelnook.catalog.base import RUN_FILE, Held, Parcel, Query, Source
 from modelnook.catalog.shared_aliases import Aliases
@@ -30,6 +29,7 @@ from modelnook.catalog.shared_layout import (
     version_of,
 )
 from modelnook.catalog.shared_place import Place, place_of
+from modelnook.catalog.shared_withdrawn import Withdrawals
 from modelnook.domain.errors import (
     ModelnookError,
     NotFoundError,
@@ -60,6 +60,7 @@ class SharedSource(Source):
         said = next((s for s in current().sources if s["name"] == name), {})
         self.url = str(said.get("url") or "") if url is None else url
         self.networked = "://" in self.url and not self.url.startswith(("file:", "local:", "memory:"))
+        self.fleeting = self.url.startswith("memory:")
         self.cache = SharedCache(self.url)
         self._place: Place | None = None
 
@@ -148,9 +149,19 @@ class SharedSource(Source):
             return
 
     def versions(self, id: str) -> list[int]:
-        """A model's versions, oldest first."""
-        folder = f"{model_folder(id)}/v"
-        return numbered(self.place.names(folder), folder)
+        """A model's versions that can be had, oldest first."""
+        return self._numbers(id)[0]
+
+    def highest(self, id: str) -> int:
+        """The highest version that a model ever had, withdrawn ones included; 0 where it had none."""
+        return max((n for numbers in self._numbers(id) for n in numbers), default=0)
+
+    def _numbers(self, id: str) -> tuple[list[int], list[int]]:
+        """``(the versions that can be had, the withdrawn ones)``, oldest first."""
+        folder = model_folder(id)
+        paths = self.place.names(folder)
+        every, gone = (numbered(paths, f"{folder}/{kind}") for kind in ("v", "withdrawn"))
+        return [n for n in every if n not in set(gone)], gone
 
     def version(self, id: str, number: int) -> Version:
         """One version.
@@ -166,21 +177,27 @@ class SharedSource(Source):
 
         Raises:
             UsageError: not an id.
-            NotFoundError: no such model, version or alias here.
+            NotFoundError: no such model, version or alias here, or it was withdrawn.
         """
         id = check_id(ref.id, self.name)
-        held = self.versions(id)
-        if not held:
+        held, gone = self._numbers(id)
+        shown = f"{self.name}:{id}"
+        if not held and gone and ref.revision is None:
+            raise Withdrawals(self.place, id).error(shown, gone[-1], "")
+        if not held and not gone:
             close = near(id, self.names())
-            values = {"ref": f"{self.name}:{id}", "source": self.name, "near": f"{self.name}:{close}"}
+            values = {"ref": shown, "source": self.name, "near": f"{self.name}:{close}"}
             raise NotFoundError("shared.no_model_near" if close else "shared.no_model", **values)
         said = ref.revision
         if said is None:
             return self.version(id, held[-1])
-        number = int(said) if said.isdecimal() and len(said) < 7 else Aliases(self.place, id).now(said)
+        aliases = Aliases(self.place, id)
+        number = int(said) if said.isdecimal() and len(said) < 7 else aliases.now(said)
+        if number in gone:
+            raise Withdrawals(self.place, id).error(f"{shown}@{said}", number, ", ".join(map(str, held[-5:])))
         if number not in held:
-            known = [*map(str, held[-5:]), *Aliases(self.place, id).names()]
-            raise NotFoundError("shared.no_version", ref=f"{self.name}:{id}", revision=said, known=", ".join(known))
+            known = [*map(str, held[-5:]), *(name for name in aliases.names() if aliases.now(name) in held)]
+            raise NotFoundError("shared.no_version", ref=shown, revision=said, known=", ".join(known))
         return self.version(id, number)
 
     def pinned(self, ref: ModelRef) -> ModelRef:
@@ -277,11 +294,11 @@ class SharedSource(Source):
         """The id as it is kept."""
         return check_id(id, self.name)
 
-    def publish(self, id: str, parcel: Parcel, emit: Emit) -> ModelRef:
+    def publish(self, id: str, parcel: Parcel, emit: Emit, *, stop: Callable[[], bool] = lambda: False) -> ModelRef:
         """Send a model; see :class:`~modelnook.catalog.shared_publish.Delivery`."""
         from modelnook.catalog.shared_publish import Delivery
 
-        version = Delivery(self, check_id(id, self.name), parcel, emit).run()
+        version = Delivery(self, check_id(id, self.name), parcel, emit, stop).run()
         try:
             self._list_again(self._newest())
         except ModelnookError:
@@ -291,13 +308,54 @@ class SharedSource(Source):
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
         """See :meth:`Source.alias`; without a name, what each alias means now."""
+        id = check_id(ref.id, self.name)
+        aliases, gone = Aliases(self.place, id), self._numbers(id)[1]
+        if name and back and gone:
+            # What it means now may just have been withdrawn: that is when one goes back.
+            aliases.undo(name, gone)
+            return aliases.table(name)
         version = self.find(ref)
-        aliases = Aliases(self.place, version.id)
         if name and back:
             aliases.undo(name)
         elif name and ref.revision:
             aliases.set(name, version.number)
         return aliases.table(name)
+
+    def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
+        """See :meth:`Source.withdraw`; contents stay until ``sources gc``."""
+        id, said = check_id(ref.id, self.name), ref.revision or ""
+        number = int(said) if said.isdecimal() and len(said) < 7 else Aliases(self.place, id).now(said)
+        held, gone = self._numbers(id)
+        withdrawals = Withdrawals(self.place, id)
+        if number in gone and back:
+            withdrawals.undo(number, self.version(id, number), f"{self.name}:{id}@{number}")
+        elif number in held and not back:
+            withdrawals.add(number, why)
+        elif number not in gone and number not in held:
+            # Says what there is.
+            self.find(ref)
+        try:
+            self._list_again(self._newest())
+        except ModelnookError:
+            pass
+        return self._history(id)
+
+    def _history(self, id: str) -> Table:
+        """A model's versions, newest first: who published and who withdrew them."""
+        (held, gone), withdrawals = self._numbers(id), Withdrawals(self.place, id)
+        aliases = Aliases(self.place, id)
+        meant = {name: aliases.now(name) for name in aliases.names()}
+        rows = []
+        for number in sorted({*held, *gone}, reverse=True):
+            try:
+                version = self.version(id, number)
+                by = (version.author, version.time)
+            except StoreError:
+                by = ("", "")
+            said = withdrawals.said(number) if number in gone else None
+            named = ", ".join(name for name, at in meant.items() if at == number)
+            rows.append((number, *by, named, said.time if said else "", said.why if said else ""))
+        return Table(("version", "author", "updated", "alias", "withdrawn", "why"), tuple(rows))
 
     def run_files(self, known: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """``(reference, run's record)`` of every newest version whose run isn't known."""
@@ -320,14 +378,16 @@ class SharedSource(Source):
         return collect(self.place, self.name)
 
 
-def newest_of(paths: Any) -> dict[str, int]:
-    """Model id -> its highest version, from the names of all files below ``models``."""
-    found: dict[str, int] = {}
+def newest_of(paths: Iterable[str]) -> dict[str, int]:
+    """Model id -> its highest version that wasn't withdrawn, from the names of all files below ``models``."""
+    versions: dict[str, set[int]] = {}
+    gone: dict[str, set[int]] = {}
     for path in paths:
         parts = path.split("/")
-        if len(parts) == 5 and parts[3] == "v" and numbered([path], path.rpartition("/")[0]):
+        if len(parts) == 5 and parts[3] in ("v", "withdrawn") and numbered([path], path.rpartition("/")[0]):
             id = parts[2] if parts[1] == "_" else f"{parts[1]}/{parts[2]}"
             # A folder that was not made by publishing has no say, nor what its name would do to a terminal.
             if is_id(id):
-                found[id] = max(found.get(id, 0), int(parts[4][:6]))
-    return found
+                (versions if parts[3] == "v" else gone).setdefault(id, set()).add(int(parts[4][:6]))
+    left = {id: numbers - gone.get(id, set()) for id, numbers in versions.items()}
+    return {id: max(numbers) for id, numbers in left.items() if numbers}

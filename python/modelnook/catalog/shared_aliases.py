@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from modelnook.catalog.shared_layout import alias_folder, check_alias, is_alias, model_folder, numbered, printable
@@ -40,8 +40,8 @@ class Aliases:
         while not self.place.put_new(f"{folder}/{number:06}.json", json.dumps(said).encode()):
             number += 1
 
-    def undo(self, name: str) -> None:
-        """Let an alias mean what it meant before; done again, what it meant before that.
+    def undo(self, name: str, gone: Collection[int] = ()) -> None:
+        """Let an alias mean what it meant before; done again, what it meant before that. Never a version ``gone``.
 
         Raises:
             NotFoundError: it meant nothing before.
@@ -51,7 +51,11 @@ class Aliases:
         # An entry that was made by going back stands where the entry stood that it went back to.
         base = history[newest].get("of") or newest if history else 0
         meant = history[newest]["version"] if history else 0
-        older = [n for n in sorted(history, reverse=True) if n < base and history[n]["version"] != meant]
+        older = [
+            n
+            for n in sorted(history, reverse=True)
+            if n < base and history[n]["version"] != meant and history[n]["version"] not in gone
+        ]
         if not older:
             raise NotFoundError("shared.nothing_before", alias=name, id=self.id)
         self.set(name, history[older[0]]["version"], of=history[older[0]].get("of") or older[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,10 @@ _CLIENTS = {
     "az": ("adlfs", "abfs"),
 }
 _S3 = {"config_kwargs": {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}}
+
+# Clients that take a part's size; each part is a moment at which progress is told and a stop is heard.
+_IN_PARTS = ("s3", "s3a", "gs", "gcs")
+_PART = 8 << 20
 
 
 class BucketPlace(Place):
@@ -115,12 +119,14 @@ class BucketPlace(Place):
                     return False
                 raise
 
-    def put(self, path: str, data: bytes | Path) -> None:
+    def put(self, path: str, data: bytes | Path, tell: Callable[[int], None] = lambda size: None) -> None:
         with told(self, path):
             if isinstance(data, bytes):
                 self.fs.pipe_file(self._at(path), data)
+                tell(len(data))
             else:
-                self.fs.put_file(str(data), self._at(path))
+                parts = {"chunksize": _PART} if self.scheme in _IN_PARTS else {}
+                self.fs.put_file(str(data), self._at(path), callback=_telling(tell), **parts)
 
     def remove(self, path: str) -> None:
         with told(self, path):
@@ -128,6 +134,22 @@ class BucketPlace(Place):
                 self.fs.rm_file(self._at(path))
             except FileNotFoundError:
                 return
+
+
+def _telling(tell: Callable[[int], None]) -> Any:
+    """What fsspec's clients call at each part that they have sent."""
+    from fsspec.callbacks import Callback
+
+    class Telling(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            tell(inc)
+
+        def absolute_update(self, value: int) -> None:
+            tell(value - self.value)
+            super().absolute_update(value)
+
+    return Telling()
 
 
 def _puts_new(fs: Any) -> bool:

@@ -6,6 +6,7 @@
     blobs/sha256/HEX                              files, configs and manifests; never changed
     models/NS/NAME/v/000007.json                  a version: put once, only where there is none
     models/NS/NAME/alias/ALIAS/000003.json        what an alias means: the highest number counts, the others are history
+    models/NS/NAME/withdrawn/000007.json          that a version was taken back, by whom and why
     cache/index.json                              a listing made from the versions, never the truth
 
 Manifests are OCI image manifests with the media types of CNCF ModelPack, so that other tools can read them.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,9 +38,11 @@ __all__ = [
     "is_id",
     "manifest_of",
     "model_folder",
+    "needed_by",
     "numbered",
     "shown_info",
     "version_of",
+    "withdrawn_folder",
 ]
 
 LAYOUT = b'{"imageLayoutVersion": "1.0.0"}\n'
@@ -136,6 +139,11 @@ def model_folder(id: str) -> str:
 def alias_folder(id: str, alias: str) -> str:
     """Where an alias's history lies."""
     return f"{model_folder(id)}/alias/{alias}"
+
+
+def withdrawn_folder(id: str) -> str:
+    """Where it is said which of a model's versions were taken back."""
+    return f"{model_folder(id)}/withdrawn"
 
 
 def blob(sha256: str) -> str:
@@ -266,6 +274,16 @@ def files_of(manifest: bytes, shown: str) -> tuple[list[File], str]:
             raise RefusedError("shared.bad_file", file=printable(str(file.name))[:200], ref=shown)
         names.add(folded)
     return found, config
+
+
+def needed_by(version: Version, read: Callable[[str], bytes | None], shown: str) -> set[str]:
+    """The paths of all contents that a version needs.
+
+    Raises:
+        StoreError, RefusedError: its manifest isn't one, or is gone.
+    """
+    files, config = files_of(read(blob(version.manifest)) or b"", shown)
+    return {blob(version.manifest), blob(config), *(blob(f.sha256) for f in files)}
 
 
 def _digest(text: str) -> str:

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,9 +18,12 @@ from urllib.parse import urlsplit
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, StoreError, UsageError
 from modelnook.settings import current
 
-__all__ = ["CHUNK", "FolderPlace", "Place", "place_of", "told"]
+__all__ = ["CHUNK", "GRACE", "FolderPlace", "Place", "place_of", "told"]
 
 CHUNK = 4 << 20
+GRACE = 24 * 3600.0
+"""Seconds that a content stays without a version: whoever sent or reads it may still be at work. By the place's clock.
+"""
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -66,8 +69,8 @@ class Place(ABC):
         """Create a file whole, only where there is none; True for the one writer that did."""
 
     @abstractmethod
-    def put(self, path: str, data: bytes | Path) -> None:
-        """Create or replace a file whole."""
+    def put(self, path: str, data: bytes | Path, tell: Callable[[int], None] = lambda size: None) -> None:
+        """Create or replace a file whole. ``tell`` is called with the bytes of each part; what it raises ends it."""
 
     @abstractmethod
     def remove(self, path: str) -> None:
@@ -103,8 +106,19 @@ def told(place: Place, path: str = "") -> Iterator[None]:
     except Exception as error:
         # Clients of buckets raise their own; the name of the class says what it was and holds no secret.
         if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure"):
-            raise OfflineError("shared.unreachable", place=place.url, why=type(error).__name__) from error
+            raise _of_a_client(error, place) from error
         raise
+
+
+def _of_a_client(error: Exception, place: Place) -> ModelnookError:
+    """By the server's answer, where there was one: a container that is missing isn't out of reach."""
+    said = {"place": place.url, "source": place.source}
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    if status == 404:
+        return NotFoundError("shared.no_place", **said)
+    if status in (401, 403):
+        return RefusedError("shared.forbidden", **said)
+    return OfflineError("shared.unreachable", why=type(error).__name__, **said)
 
 
 def _translate(error: OSError, place: Place, path: str) -> ModelnookError:
@@ -198,12 +212,14 @@ class FolderPlace(Place):
         except FileExistsError:
             return False
 
-    def put(self, path: str, data: bytes | Path) -> None:
-        with self._written(path, data) as (temp, target):
+    def put(self, path: str, data: bytes | Path, tell: Callable[[int], None] = lambda size: None) -> None:
+        with self._written(path, data, tell) as (temp, target):
             os.replace(temp, target)
 
     @contextmanager
-    def _written(self, path: str, data: bytes | Path) -> Iterator[tuple[Path, Path]]:
+    def _written(
+        self, path: str, data: bytes | Path, tell: Callable[[int], None] = lambda size: None
+    ) -> Iterator[tuple[Path, Path]]:
         """``(a temporary file that holds the data, the target)``; the temporary one is removed afterwards."""
         target = self.root / path
         temp = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -213,10 +229,12 @@ class FolderPlace(Place):
                 with temp.open("xb") as out:
                     if isinstance(data, bytes):
                         out.write(data)
+                        tell(len(data))
                     else:
                         with data.open("rb") as source:
                             while part := source.read(CHUNK):
                                 out.write(part)
+                                tell(len(part))
                     out.flush()
                     os.fsync(out.fileno())
                 _like_above(temp, 0o666)

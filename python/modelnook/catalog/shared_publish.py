@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from modelnook.catalog.base import Parcel
 from modelnook.catalog.shared_aliases import Aliases
-from modelnook.catalog.shared_gc import GRACE
 from modelnook.catalog.shared_layout import (
     LAYOUT,
     File,
@@ -21,10 +21,11 @@ from modelnook.catalog.shared_layout import (
     model_folder,
     printable,
 )
-from modelnook.catalog.shared_place import CHUNK
+from modelnook.catalog.shared_place import CHUNK, GRACE
+from modelnook.catalog.transfer import Tally
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ConflictError, StoreError
-from modelnook.domain.event import Emit, Progress
+from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo
 from modelnook.store.runs import now
 
@@ -39,16 +40,18 @@ _TRIES = 1000
 class Delivery:
     """One publication. Killed at any moment it leaves contents that nobody refers to, which ``sources gc`` removes."""
 
-    def __init__(self, source: SharedSource, id: str, parcel: Parcel, emit: Emit) -> None:
+    def __init__(
+        self, source: SharedSource, id: str, parcel: Parcel, emit: Emit, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self.source, self.place, self.id, self.parcel, self.emit = source, source.place, id, parcel, emit
-        self._sent, self._clock = 0, 0.0
+        self._stop, self._clock = stop, 0.0
 
     def run(self) -> Version:
         """Send what isn't there yet; the same files as the newest version's make no second one.
 
         Raises:
             StoreError, RefusedError: the place can't be written.
-            ConflictError: there is a model whose name differs in case alone.
+            ConflictError: there is a model whose name differs in case alone; or stopped before it is a version.
         """
         for name in self.parcel.alias:
             check_alias(name)
@@ -63,6 +66,8 @@ class Delivery:
         version = self._already(name)
         if version is None:
             self._send(blobs)
+            # From here on it is a version, and is finished.
+            self._stop = lambda: False
             version = self._point(name, replace(info, digest=digest_of((f.name, f.sha256) for f in files)))
             # A collector that looked before these contents were young again may just have removed one.
             self._send({sha: content for sha, content in blobs.items() if self.place.size(blob(sha)) is None})
@@ -93,15 +98,17 @@ class Delivery:
         self.place.put_new("oci-layout", LAYOUT)
         self._clock = self._clock or self.place.now()
         total = sum(_size(content) for content in blobs.values())
-        self._sent = 0
+        tally = Tally(f"{self.source.name}:{self.id}", total, self.emit, self._stop, sending=True)
+        tally.check()
         for sha256, content in blobs.items():
             path, size = blob(sha256), _size(content)
-            if not self._young(path, size):
-                self.place.put(path, content)
-                if self.place.size(path) != size:
-                    raise StoreError("shared.cut", place=self.place.url)
-            self._sent += size
-            self.emit(Progress("uploading", step=self._sent, total=total))
+            if self._young(path, size):
+                tally.count(size)
+                continue
+            self.place.put(path, content, tally.count)
+            if self.place.size(path) != size:
+                raise StoreError("shared.cut", place=self.place.url)
+        tally.finish()
 
     def _young(self, path: str, size: int) -> bool:
         """Whether a content is there and safe from a collector until this publication is over."""
@@ -112,7 +119,7 @@ class Delivery:
 
     def _point(self, manifest: str, info: ModelInfo) -> Version:
         nonce = token_hex(8)
-        number = max(self.source.versions(self.id), default=0) + 1
+        number = self.source.highest(self.id) + 1
         for _ in range(_TRIES):
             author = printable(self.parcel.author)
             version = Version(self.id, number, manifest, author, now(), info, nonce)

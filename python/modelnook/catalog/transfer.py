@@ -1,4 +1,4 @@
-"""Bytes on their way here: how many have come, whether to go on, parts that a later call continues."""
+"""Bytes on their way: how many have come or gone, whether to go on, parts that a later call continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
-from modelnook.store.files import folder_bytes
 
 __all__ = ["Tally", "need_room", "part_into_place", "stream"]
 
@@ -23,14 +22,18 @@ _TELL_EVERY = 0.2
 
 
 class Tally:
-    """One progress for all the files of a download, from any thread; asks at every step whether to end.
+    """One progress for all the files of a model, from any thread; asks at every step whether to end.
 
     Args:
         total: the bytes to come; None where that isn't known.
+        sending: whether they go, and don't come.
     """
 
-    def __init__(self, ref: str, total: int | None, emit: Emit, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, ref: str, total: int | None, emit: Emit, stop: Callable[[], bool], *, sending: bool = False
+    ) -> None:
         self.ref, self.total, self.emit, self.stop = ref, total, emit, stop
+        self._phase, self._code = ("uploading", "publish.stopped") if sending else ("downloading", "hub.stopped")
         self._done = 0
         self._told = 0.0
         self._lock = threading.Lock()
@@ -54,18 +57,18 @@ class Tally:
     def check(self) -> None:
         """Raise ConflictError where it is to stop."""
         if self.stop():
-            raise ConflictError("hub.stopped", ref=self.ref)
+            raise ConflictError(self._code, ref=self.ref)
 
     def _tell(self) -> None:
         now = time.monotonic()
         if now - self._told >= _TELL_EVERY:
             self._told = now
             step = self._done if self.total is None else min(self._done, self.total)
-            self.emit(Progress("downloading", step=step, total=self.total))
+            self.emit(Progress(self._phase, step=step, total=self.total))
         self.check()
 
-    def alongside(self, folder: Path, work: Callable[[], T]) -> T:
-        """Do what tells of no progress: the bytes in ``folder`` are counted while it goes on.
+    def alongside(self, done: Callable[[], int], work: Callable[[], T]) -> T:
+        """Do what tells of no progress: ``done`` says how many bytes there are while it goes on.
 
         Asked to stop it comes back at once, and the work goes on until the process ends, which it is then about to.
         """
@@ -77,11 +80,11 @@ class Tally:
             except BaseException as error:
                 box.extend((None, error))
 
-        thread = threading.Thread(target=run, name="modelnook-download", daemon=True)
+        thread = threading.Thread(target=run, name="modelnook-transfer", daemon=True)
         thread.start()
         while thread.is_alive():
             thread.join(_TELL_EVERY)
-            self._done = folder_bytes(folder)
+            self._done = done()
             self._tell()
         result, error = box
         if error is not None:

@@ -6,6 +6,7 @@ The converter writes floats or Q8_0. What its quantizer makes of those (K-quants
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import conversion
 import gguf
@@ -24,12 +26,15 @@ from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.convert.floats import as_floats
 from modelnook.convert.folder import writing
 from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.event import Emit, Progress, Stopped
 from modelnook.runtime.silence import first_line, silence
 
 __all__ = ["FILE", "TASK", "convert", "shrink"]
 
 FILE = "model.gguf"
 TASK = "text-generation"
+LOOK_EVERY = 0.5
+"""Seconds after which a program that quantizes is looked at again."""
 PROGRAM, PACKAGE = "llama-quantize", "cyllama"
 _KINDS = {
     "f16": gguf.LlamaFileType.MOSTLY_F16,
@@ -40,12 +45,13 @@ _KINDS = {
 _PIECES = "tokenizer.model"
 
 
-def convert(source: Path, file: Path, kind: str, *, name: str) -> None:
+def convert(source: Path, file: Path, kind: str, *, name: str, emit: Emit) -> None:
     """Write a model that writes as one GGUF file: weights, tokenizer, chat template; an adapter joins its base.
 
     Args:
         kind: ``f16``, ``bf16`` or ``q8_0``.
         name: what the model calls itself in the file.
+        emit: is told of every tensor that is written, and may end it by raising ``Stopped``.
 
     Raises:
         UnsupportedError: an architecture or a tokenizer that llama.cpp doesn't have, weights that aren't floats.
@@ -59,8 +65,13 @@ def convert(source: Path, file: Path, kind: str, *, name: str) -> None:
             shutil.copyfile(pieces, floats / _PIECES)
         said = conversion.ModelBase.load_hparams(floats, False)
         try:
-            made = conversion.get_model_class(conversion.get_model_architecture(said, conversion.ModelType.TEXT))
-            made(floats, _KINDS[kind], file, model_name=name).write()
+            kind_of = conversion.get_model_class(conversion.get_model_architecture(said, conversion.ModelType.TEXT))
+            made = kind_of(floats, _KINDS[kind], file, model_name=name)
+            _watch(made.gguf_writer, emit)
+            made.write()
+        except Stopped:
+            made.gguf_writer.close()
+            raise
         except Exception as error:
             # A tokenizer that it can't find is a FileNotFoundError there; other errors of the system are the disk's.
             if isinstance(error, MemoryError | OSError) and not isinstance(error, FileNotFoundError):
@@ -69,22 +80,50 @@ def convert(source: Path, file: Path, kind: str, *, name: str) -> None:
             raise UnsupportedError("convert.no_gguf", architecture=architecture, error=first_line(error)) from error
 
 
-def shrink(source: Path, target: Path, scheme: str) -> None:
+def _watch(writer: Any, emit: Emit) -> None:
+    """Have a writer tell of each tensor: it computes them as it writes them, each followed by its padding."""
+    pad, told = writer.write_padding, itertools.count()
+
+    def write_padding(*args: Any, **options: Any) -> None:
+        total = sum(map(len, writer.tensors))
+        emit(Progress("quantizing", step=min(next(told), total), total=total))
+        pad(*args, **options)
+
+    writer.write_padding = write_padding
+
+
+def shrink(source: Path, target: Path, scheme: str, *, emit: Emit) -> None:
     """Write a file of floats once more in a scheme of llama.cpp's quantizer, such as ``q4_k_m``.
+
+    Args:
+        emit: is told now and then that it goes on, and may end it by raising ``Stopped``.
 
     Raises:
         UnsupportedError: there is no quantizer here, or it refuses the file.
     """
-    command = [*_quantizer(scheme), str(source), str(target), scheme.upper()]
-    # It cuts long values between bytes, and says them in UTF-8 whatever this machine's encoding is.
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
-    )
-    if done.returncode or not target.is_file():
-        last = ((done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        if "No space left" in done.stderr:
+    code, out, err = _ended([*_quantizer(scheme), str(source), str(target), scheme.upper()], emit)
+    if code or not target.is_file():
+        last = ((err or out).strip().splitlines() or [f"exit code {code}"])[-1]
+        if "No space left" in err:
             raise OSError(last)
         raise UnsupportedError("convert.llama_failed", scheme=scheme, error=last[:300].rstrip("."))
+
+
+def _ended(command: list[str], emit: Emit) -> tuple[int, str, str]:
+    """``(exit code, output, errors)`` of a program that is killed where ``emit`` raises."""
+    # It cuts long values between bytes, and says them in UTF-8 whatever this machine's encoding is.
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, encoding="utf-8", errors="replace", **pipes) as program:
+        while True:
+            try:
+                out, err = program.communicate(timeout=LOOK_EVERY)
+                return program.returncode, out, err
+            except subprocess.TimeoutExpired:
+                try:
+                    emit(Progress("quantizing"))
+                except BaseException:
+                    program.kill()
+                    raise
 
 
 # In a process of its own: it writes to the terminal by itself, and what it can't do may end the process.

@@ -16,7 +16,9 @@ __all__ = [
     "MetricLogged",
     "Progress",
     "Started",
+    "Stopped",
     "Warned",
+    "ending",
     "event_from_dict",
     "event_to_dict",
 ]
@@ -88,6 +90,26 @@ class Failed:
 
 Event = Started | Progress | MetricLogged | Warned | Finished | Failed
 Emit = Callable[[Event], None]
+
+
+class Stopped(Exception):
+    """Raised by an emit to end the work that emits; what was being written is removed on its way out."""
+
+
+def ending(emit: Emit, stop: Callable[[], bool]) -> Emit:
+    """``emit`` for work that can't be asked to stop: every event is a place where it ends.
+
+    Raises (from what it gives):
+        Stopped: ``stop`` says so.
+    """
+
+    def told(event: Event) -> None:
+        if stop():
+            raise Stopped
+        emit(event)
+
+    return told
+
 
 _KINDS = {c.__name__: c for c in (Started, Progress, MetricLogged, Warned, Finished, Failed)}
 

@@ -52,6 +52,17 @@ class Publication:
     def __str__(self) -> str:
         return self.ref
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Publication:
+        """Read :meth:`to_dict`'s form; unknown keys are left out."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name in ("alias", "checks", "problems", "left_out", "tags"):
+            known[name] = tuple(known.get(name) or ())
+        files = known["files"]
+        known["files"] = Table(tuple(files["columns"]), tuple(tuple(row) for row in files["rows"]))
+        known["findings"] = tuple(Finding(**found) for found in known.get("findings") or ())
+        return cls(**known)
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         data = {n: getattr(self, n) for n in self.__dataclass_fields__}

@@ -11,6 +11,7 @@ __all__ = [
     "AGREEMENT",
     "LIVE",
     "LOWER_IS_BETTER",
+    "MOVES",
     "STATES",
     "UNBOUNDED",
     "Comparison",
@@ -21,6 +22,8 @@ __all__ = [
 
 STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 LIVE = ("queued", "running")
+MOVES = ("publish", "pull")
+"""Kinds that bring a model somewhere and make none: they need no device, and are history only where they failed."""
 AGREEMENT = "agreement"
 """The share of rows that a changed model answers as the original does: the metric where there are no labels."""
 LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", "mae"))

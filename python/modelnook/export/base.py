@@ -40,6 +40,7 @@ class Exporter(ABC):
         Args:
             rows: some of the rows that the result is compared on.
             name: what the model calls itself, where the format says that.
+            emit: may raise :class:`~modelnook.domain.event.Stopped` to end it, which is let through.
 
         Raises:
             UnsupportedError: weights that the format can't hold, an architecture or operation that can't be written.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import ConflictError, StoreError
-from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
 from modelnook.export.base import Exporter, shown
@@ -76,7 +76,8 @@ def export(
     rows = list(rows[:MOST_ROWS])
     try:
         with staging(target) as folder:
-            more = exporter.write(source, folder, task=task, rows=rows, name=info.name or info.id, emit=emit)
+            name, told = info.name or info.id, ending(emit, stop)
+            more = exporter.write(source, folder, task=task, rows=rows, name=name, emit=told)
             if stop():
                 return None
             emit(Progress("measuring"))
@@ -90,6 +91,8 @@ def export(
             written = {**report, "identity": identity}
             (folder / MANIFEST).write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
             _place(folder, target)
+    except Stopped:
+        return None
     except StoreError as error:
         # The place is the person's own: what the store says of its folder doesn't help there.
         full = error.code == "store.disk_full"

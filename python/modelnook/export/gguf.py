@@ -39,7 +39,7 @@ class GgufExporter(Exporter):
         emit(Progress("loading"))
         said = config(source)
         kind = "bf16" if "bfloat16" in (said.get("dtype"), said.get("torch_dtype")) else "f16"
-        convert(source, folder / self.weights, kind, name=name)
+        convert(source, folder / self.weights, kind, name=name, emit=emit)
         return {"precision": kind}
 
     def snippet(self, task: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ __all__ = [
 
 SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
+
+OWNERS = {"rank": "lora", "alpha": "lora", "dropout": "lora", "layers": "last-k"}
+"""A method's own setting -> the method that ``auto`` is where somebody gives it."""
 
 FEW = 16
 """Rows a class up to which few-shot training is chosen."""
@@ -110,6 +113,7 @@ def choose_method(
     rows_a_class: float = math.inf,
     methods: Sequence[str] = ("full", "lora", "last-k"),
     gpu: bool = False,
+    own: Iterable[str] = (),
 ) -> tuple[str, str]:
     """``(method, the reason in one sentence)``.
 
@@ -119,12 +123,16 @@ def choose_method(
             MiniLM it took half to a third of the time of ``full``, within two points of it on trec, bbc-news,
             clinc150 and spam-assassin. With 8 rows of each of trec's classes ``few-shot`` was 4 to 9 points ahead.
         gpu: whether the free memory is a GPU's that methods for GPUs alone can use.
+        own: settings that were given and that only some methods have.
     """
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
     values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
     if memory_free is not None and need.lora > 0.8 * memory_free and gpu and "qlora" in methods:
         return "qlora", t("train.reason_four_bits", need=_gigabytes(need.lora), free=values["free"])
+    for name in own:
+        if OWNERS[name] in methods:
+            return OWNERS[name], t("train.reason_own", method=OWNERS[name], name=name)
     if memory_free is not None and need.full > 0.8 * memory_free:
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
@@ -167,6 +175,7 @@ def plan_for(
         windows=spec.windows,
         methods=spec.methods,
         keeps_end=spec.keeps_end,
+        own=[name for name in OWNERS if (knobs or {}).get(name) is not None],
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
 
@@ -188,13 +197,14 @@ def plan(
     keeps_end: bool = False,
     methods: Sequence[str] = ("full", "lora", "last-k"),
     gpu: bool = False,
+    own: Iterable[str] = (),
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
 
     Args:
         windows: whether what is longer than ``max_length`` is read in several parts (:attr:`Spec.windows`).
         keeps_end: see :attr:`Spec.keeps_end`.
-        methods, gpu: see :func:`choose_method`.
+        methods, gpu, own: see :func:`choose_method`.
 
     Raises:
         UsageError: a value out of its range, an unknown size.
@@ -217,6 +227,7 @@ def plan(
         rows_a_class=rows / max(1, classes),
         methods=methods,
         gpu=gpu,
+        own=own,
     )
     passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)

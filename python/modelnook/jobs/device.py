@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from modelnook.domain.run import MOVES
 from modelnook.store import Store
 from modelnook.store.lease import Holder, Lease
 from modelnook.store.runs import RunFolder
 
 __all__ = ["WITHOUT_DEVICE", "device_lease", "pick", "wait_for"]
 
-WITHOUT_DEVICE = frozenset({"pull"})
+WITHOUT_DEVICE = frozenset(MOVES)
 """Kinds of jobs that compute nothing: they wait for nobody and nobody waits for them."""
 
 

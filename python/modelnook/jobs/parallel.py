@@ -6,13 +6,14 @@ import subprocess
 import time
 from types import TracebackType
 
+from modelnook.catalog.search import info
 from modelnook.domain.event import Warned
 from modelnook.jobs import process
 from modelnook.jobs.steps.context import Context
 from modelnook.measure.memory import free, need
 from modelnook.messages import t
 
-__all__ = ["Parallel"]
+__all__ = ["Parallel", "needed"]
 
 LOOK_S = 0.1
 SHARE = 0.9
@@ -72,8 +73,13 @@ class Parallel:
 
     def _room(self) -> int:
         """How many more models memory holds while they are trained."""
-        parameters, left = self.context.base().parameters, free()
-        if not parameters or left is None:
-            return 1 << 10
-        method = self.context.recipe.method or "auto"
-        return int(SHARE * left / need(parameters).of("full" if method == "auto" else method))
+        needs, left = needed(self.context), free()
+        return int(SHARE * left / needs) if needs and left is not None else 1 << 10
+
+
+def needed(context: Context) -> int | None:
+    """Bytes that a trial takes at most, by the largest of the models that are tried; None where none says its size."""
+    recipe = context.recipe
+    parameters = max(found.parameters or 0 for found in (context.base(), *(info(ref)[0] for ref in recipe.models)))
+    method = recipe.method or "auto"
+    return need(parameters).of("full" if method == "auto" else method) if parameters else None

@@ -4,7 +4,7 @@ The run belongs to this machine. A worker here holds its lease, its record, its 
 run; in place of training it follows :class:`~modelnook.jobs.remote.Remote`, an actor on the cluster that trains, and
 takes over what that says: events, points of curves, the log, checkpoints, the finished model. So a stop, the waiting
 cell and the list of runs know no difference, and where the actor's machine is lost the run goes on elsewhere from the
-last checkpoint that came back.
+last checkpoint that came back. Of a tuning the trials alone go there, see :mod:`modelnook.jobs.slots`.
 
 ``ray://HOST:PORT`` is a cluster's client server, ``ray://auto`` the cluster that this machine is a part of.
 """
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelnook import __version__
 from modelnook.domain.errors import (
@@ -33,15 +33,20 @@ from modelnook.domain.errors import (
     UnsupportedError,
     UsageError,
 )
-from modelnook.domain.event import Finished
+from modelnook.domain.event import Finished, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.base import Process
+from modelnook.jobs.parallel import needed
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.relay import Relay
 from modelnook.jobs.steps.context import Context
+from modelnook.messages import t
 from modelnook.settings import current, language
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
+
+if TYPE_CHECKING:
+    from modelnook.jobs.remote import Remote
 
 __all__ = ["Ray"]
 
@@ -49,6 +54,9 @@ AUTO = "ray://auto"
 
 _PORT = 10001
 """Where a cluster's client server listens, unless it was told otherwise."""
+
+_ON_CORES = 8
+"""Trials at the same time without GPUs, unless another number is asked for: of more, each would know less of others."""
 
 _CONNECT_S = 5.0
 _CONNECTED_S = 120.0
@@ -98,13 +106,48 @@ class Ray(Process):
         """
         context = Context(store, run, recipe, recorder, resume)
         with self._connected(context) as ray:
-            try:
-                call = self._actor(ray, context)
+            if recipe.verb == "tune":
+                return self._tuned(ray, context)
+            from modelnook.jobs.remote import Remote
+
+            room = _room(ray.nodes(), recipe.device)
+            with self._told(ray, run.id):
+                call = self._actor(ray, Remote, room, context.stop, context.phase)
                 return Finished(stopped=True) if call is None else Relay(context, call).run()
-            except ray.exceptions.RayTaskError as error:
-                raise self._failed(error, run.id) from error
-            except (ray.exceptions.RayError, ConnectionError) as error:
-                raise ConflictError("jobs.node_lost", address=self.on, error=_first(error)) from error
+
+    def _tuned(self, ray: Any, context: Context) -> Finished:
+        """The study here, its trials there."""
+        from modelnook.jobs.remote_trials import RemoteTrials
+        from modelnook.jobs.slots import Call, Slot, Slots, Stop
+        from modelnook.jobs.steps.tune import tune
+
+        recipe = context.recipe
+        asked, most = recipe.knobs.get("parallel"), recipe.knobs.get("trials")
+        count, room = _slots(ray.nodes(), recipe.device, asked, most, needed(context) or 0)
+        if asked and count < min(asked, most or asked):
+            context.emit(Warned("tune.fewer_slots", t("tune.fewer_slots", asked=asked, count=count)))
+
+        def start(stop: Stop, phase: Callable[[str], None]) -> Call | None:
+            with self._told(ray, context.run.id):
+                call = self._actor(ray, RemoteTrials, room, stop, phase)
+
+            def told(method: str, *arguments: Any) -> Any:
+                with self._told(ray, context.run.id):
+                    return call(method, *arguments) if call else None
+
+            return told if call else None
+
+        return tune(context, Slots(context, [Slot(context, start) for _ in range(count)]))
+
+    @contextmanager
+    def _told(self, ray: Any, run: str) -> Iterator[None]:
+        """What ray raises as our errors."""
+        try:
+            yield
+        except ray.exceptions.RayTaskError as error:
+            raise self._failed(error, run) from error
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise ConflictError("jobs.node_lost", address=self.on, error=_first(error)) from error
 
     @contextmanager
     def _connected(self, context: Context) -> Iterator[Any]:
@@ -119,7 +162,7 @@ class Ray(Process):
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         context.phase("connecting")
         try:
-            ray.init("auto" if self.on == AUTO else self.on, log_to_driver=False, logging_level=logging.WARNING)
+            self._connect(ray)
         except (ConnectionError, TimeoutError) as error:
             raise OfflineError("jobs.ray_unreachable", address=self.on, error=_first(error)) from error
         except RuntimeError as error:
@@ -133,6 +176,16 @@ class Ray(Process):
         finally:
             ray.shutdown()
 
+    def _connect(self, ray: Any) -> None:
+        for last in (False, True):
+            try:
+                ray.init("auto" if self.on == AUTO else self.on, log_to_driver=False, logging_level=logging.WARNING)
+                return
+            except ConnectionError as error:
+                # The cluster starts a process for each client, which may take longer than it waits for that.
+                if last or "Initialization failure" not in str(error):
+                    raise
+
     def _watch(self, context: Context, done: threading.Event) -> None:
         """End the job from here where it is stopped, or takes too long, before ray has answered: it may never."""
         recorder, until = context.recorder, time.monotonic() + _CONNECTED_S
@@ -142,21 +195,20 @@ class Ray(Process):
             if recorder.stop():
                 recorder.leave(Finished(stopped=True))
 
-    def _actor(self, ray: Any, context: Context) -> Callable[..., Any] | None:
+    def _actor(
+        self, ray: Any, kind: type[Remote], room: dict[str, int], stop: Callable[[], bool], phase: Callable[[str], None]
+    ) -> Callable[..., Any] | None:
         """Start the actor and wait until the cluster has room for it; None where the run was stopped meanwhile.
 
         Gives a function that calls one of its methods and waits for the answer.
         """
-        from modelnook.jobs.remote import Remote
-
-        room = _room(ray.nodes(), context.recipe.device)
-        kind = ray.remote(Remote).options(max_restarts=0, **room)
+        made = ray.remote(kind).options(max_restarts=0, **room)
         try:
-            actor = kind.remote(_settings(room["num_cpus"]))
+            actor = made.remote(_settings(room["num_cpus"]))
             ready = actor.told.remote()
-            context.phase("waiting")
+            phase("waiting")
             while not ray.wait([ready], timeout=0.5)[0]:
-                if context.stop():
+                if stop():
                     ray.kill(actor)
                     return None
             told = ray.get(ready)
@@ -220,6 +272,37 @@ def _room(nodes: list[dict[str, Any]], device: str = "auto") -> dict[str, int]:
     if with_gpu and device != "cpu":
         return {"num_gpus": 1, "num_cpus": min(int(m.get("CPU", 0) // m["GPU"]) for m in with_gpu)}
     return {"num_cpus": max([1, *(int(machine.get("CPU", 0)) for machine in machines)])}
+
+
+def _slots(
+    nodes: list[dict[str, Any]], device: str, asked: int | None, most: int | None, memory: int
+) -> tuple[int, dict[str, int]]:
+    """How many trials there may be at the same time, and what each takes: a GPU with its share of the cores, or cores.
+
+    Args:
+        asked: how many are wanted at most; None: as many as there are GPUs, or a few where there are none.
+        most: trials in all.
+        memory: bytes that each needs, reserved where it runs on cores.
+
+    >>> machines = [{"Alive": True, "Resources": {"CPU": 8.0, "memory": 1e9}}] * 2
+    >>> _slots(machines, "auto", None, 4, 10**8)
+    (4, {'num_cpus': 4, 'memory': 100000000})
+    >>> _slots([{"Alive": True, "Resources": {"CPU": 8.0, "GPU": 2.0}}], "auto", None, 20, 10**8)
+    (2, {'num_gpus': 1, 'num_cpus': 4})
+    """
+    machines = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus = sum(int(machine.get("GPU", 0)) for machine in machines)
+    cores = [int(machine.get("CPU", 0)) for machine in machines]
+    with_gpu = gpus and device != "cpu"
+    there = gpus if with_gpu else sum(cores)
+    limit = asked or (gpus if with_gpu else _ON_CORES)
+    count = max(1, min(limit, most or limit, there))
+    if with_gpu:
+        return count, _room(nodes, device)
+    each = max(1, *(n for n in range(1, max([1, *cores]) + 1) if sum(c // n for c in cores) >= count), 1)
+    largest = max((int(machine.get("memory", 0)) for machine in machines), default=0)
+    reserved = min(memory, largest)
+    return count, {"num_cpus": each, **({"memory": reserved} if reserved else {})}
 
 
 def _asked(ray: Any) -> str | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import ModelnookError
@@ -17,17 +15,12 @@ from modelnook.domain.event import Failed, Finished, MetricLogged, Progress, eve
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.jobs.steps.context import Context
-from modelnook.store.files import folder, remove, staging, temporary
+from modelnook.jobs.transfer import Stopped, Transfer
+from modelnook.store.files import remove
 
 __all__ = ["Relay"]
 
 LOOK_S = 0.4
-PART = 8 << 20
-"""Bytes of a file that travel at once."""
-
-
-class _Stopped(Exception):
-    """Somebody asked the run to end while its files went there."""
 
 
 class Relay:
@@ -39,6 +32,7 @@ class Relay:
 
     def __init__(self, context: Context, call: Callable[..., Any]) -> None:
         self.context, self.call = context, call
+        self.files = Transfer(call, context.stop)
         self.there = f"runs/{context.run.id}"
         self.events = 0
         self.logged = 0
@@ -58,7 +52,7 @@ class Relay:
         try:
             try:
                 self._send()
-            except _Stopped:
+            except Stopped:
                 return Finished(stopped=True)
             self.held = dict(self.call("checkpoints"))
             self.call("begin", 1 if self.context.resume else 0)
@@ -90,28 +84,15 @@ class Relay:
         base = context.fetch(model) if model else None
         context.phase("sending")
         for sha256 in run.snapshots():
-            self._put(context.store.data / sha256, f"data/{sha256}")
+            self.files.put(context.store.data / sha256, f"data/{sha256}")
         if base is not None:
-            self._put(base, "base")
+            self.files.put(base, "base")
             model = f"{self.call('told')['home']}/base"
         sent = replace(recipe, model=model, on="process", track=(), threads=None, contents=())
         record = replace(context.recorder.record, state="queued", pid=None, wandb=None)
         self.call("create", sent.to_dict(), record.to_dict(), run.split() or None)
         if context.resume and run.checkpoints.is_dir():
-            self._put(run.checkpoints, f"{self.there}/checkpoints")
-
-    def _put(self, source: Path, target: str) -> None:
-        for file in sorted(f for f in source.rglob("*") if f.is_file()):
-            name = f"{target}/{file.relative_to(source).as_posix()}"
-            with file.open("rb") as content:
-                self._write(name, 0, content.read(PART))
-                while part := content.read(PART):
-                    self._write(name, content.tell() - len(part), part)
-
-    def _write(self, name: str, offset: int, part: bytes) -> None:
-        if self.context.stop():
-            raise _Stopped
-        self.call("write", name, offset, part)
+            self.files.put(run.checkpoints, f"{self.there}/checkpoints")
 
     def _follow(self) -> None:
         asked = False
@@ -160,7 +141,7 @@ class Relay:
             if self.held.get(name) == mark:
                 continue
             # A newer one may take its place meanwhile: what is then here is of both, and isn't kept.
-            if self._get(f"{self.there}/checkpoints/{name}", here / name, partial(self._unchanged, name, mark)):
+            if self.files.get(f"{self.there}/checkpoints/{name}", here / name, partial(self._unchanged, name, mark)):
                 self.held[name] = mark
                 self.context.recorder.mirror.checkpoint(self.context.run.id, here / name)
         self.held = {name: mark for name, mark in self.held.items() if name in there}
@@ -171,41 +152,17 @@ class Relay:
     def _unchanged(self, name: str, mark: str) -> bool:
         return bool(self.call("checkpoints").get(name) == mark)
 
-    def _get(self, source: str, target: Path, sure: Callable[[], bool] = lambda: True) -> bool:
-        """A folder from there in the place of what was here, which goes only then, if ``sure`` says so afterwards."""
-        with staging(target) as part:
-            try:
-                for name in self.call("files", source):
-                    self._get_file(f"{source}/{name}", part / name)
-            except FileNotFoundError:
-                if sure():
-                    raise
-            if not sure():
-                return False
-            old = temporary(target)
-            if target.exists():
-                os.rename(target, old)
-            os.rename(part, target)
-            shutil.rmtree(old, ignore_errors=True)
-        return True
-
-    def _get_file(self, source: str, target: Path) -> None:
-        folder(target.parent)
-        with target.open("wb") as out:
-            while data := self.call("read", source, out.tell(), PART):
-                out.write(data)
-
     def _taken(self, end: Finished) -> Finished:
         """The run's end here: its model is one of this store's, and what it found of the rows lies in its folder."""
         context, run = self.context, self.context.run
         context.phase("receiving")
         if run.label_issues.name in self.call("files", self.there):
-            self._get_file(f"{self.there}/{run.label_issues.name}", run.label_issues)
+            self.files.get_file(f"{self.there}/{run.label_issues.name}", run.label_issues)
         if end.model is None:
             return end
         path, told = self.call("model", end.model)
         made = run.path / "model"
-        self._get(path, made)
+        self.files.get(path, made)
         ref = context.add(made, context.recipe.name, self._entry(ModelInfo.from_dict(told)))
         if not end.stopped:
             shutil.rmtree(run.checkpoints, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook import __version__
-from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError, UsageError
+from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -47,8 +47,6 @@ def submit(
     place = executor(on or recipe.on)
     # What a thread of this kernel began, a process goes on with.
     recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
-    if recipe.verb == "finetune" and recipe.unlabelled and not place.here:
-        raise UsageError("jobs.unlabelled_elsewhere", on=place.on)
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -94,6 +92,9 @@ def _same(store: Store, identity: str) -> Run | None:
             continue
         if seen.live:
             return Run(store, seen.id, t("jobs.attached", run=seen.id))
+        if seen.kind == "publish":
+            # What is there by now is asked of the place.
+            return None
         if seen.kind == "pull":
             return _pulled_again(store, seen)
         if seen.state == "finished" and _still_there(store, seen):

@@ -13,12 +13,10 @@ from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart
 from modelnook.jobs.listener import CLOSE_WITHIN, Listener
 from modelnook.settings import current
+from modelnook.tracking import TRACKERS
 from modelnook.tracking.destination import mode_of
 
 __all__ = ["Trackers"]
-
-APART = frozenset(("wandb",))
-"""Trackers whose import and start take a second of a core: in this process they would hold up the training's thread."""
 
 
 class Trackers:
@@ -42,8 +40,8 @@ class Trackers:
         apart: Apart | None = None,
     ) -> None:
         self.record = record
-        far = [row for row in names if row.partition(":")[0] in APART and _goes(row)]
-        near = [row for row in names if row.partition(":")[0] not in APART]
+        near = [row for row in names if _near(row)]
+        far = [row for row in names if not _near(row) and _goes(row)]
         self._own = Apart() if far and apart is None else None
         process = apart or self._own
         self._parts: list[Any] = [Listener(near, folder, emit, status, resume=resume)] if near else []
@@ -84,5 +82,14 @@ class Trackers:
             part.close(self.record())
 
 
+def _near(row: str) -> bool:
+    """Whether a tracker needs what only this process has at hand: PyTorch, which isn't loaded a second time for it.
+
+    Another's import and calls would hold up the training's thread here.
+    """
+    name = row.partition(":")[0]
+    return name not in TRACKERS or "torch" in TRACKERS[name].requires
+
+
 def _goes(row: str) -> bool:
-    return mode_of(row.partition(":")[2] or "auto", current()) != "none"
+    return row.partition(":")[0] != "wandb" or mode_of(row.partition(":")[2] or "auto", current()) != "none"

@@ -35,8 +35,8 @@ FIRST = ("torch", "transformers", "modelnook.training.loop", "modelnook.finetune
 """What every training job imports before anything else."""
 
 KEPT = frozenset(
-    ("accelerate", "modelnook", "numpy", "onnxruntime", "pandas", "peft", "pyarrow", "safetensors", "scipy", "sklearn",
-     "tokenizers", "torch", "transformers")
+    ("accelerate", "modelnook", "numpy", "onnxruntime", "optuna", "pandas", "peft", "pyarrow", "safetensors", "scipy",
+     "sklearn", "tokenizers", "torch", "transformers")
 )  # fmt: skip
 """Packages whose modules are taken over from a worker that ends: their import starts no threads and opens nothing."""
 

@@ -27,6 +27,8 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["main", "work"]
 
+_STOPPED = ("hub.stopped", "publish.stopped")
+
 
 def main(arguments: list[str]) -> int:
     """The worker's program; 0 when the run ended in any recorded way, 3 when another has it."""
@@ -61,7 +63,7 @@ def _take(arguments: list[str]) -> tuple[RunFolder, int, Holder | None]:
 def _trains(run: RunFolder) -> bool:
     """Whether a job imports PyTorch in any case; one on ONNX Runtime must not wait for it."""
     recipe = run.recipe()
-    return recipe is not None and recipe.verb == "finetune" and recipe.on == "process"
+    return recipe is not None and recipe.verb in ("finetune", "tune") and recipe.on == "process"
 
 
 def work(store: Store, run: RunFolder, seen: int = 0, holder: Holder | None = None) -> int:
@@ -137,7 +139,7 @@ def _work(
             trackers.close()
         recorder.emit(finished)
     except ConflictError as error:
-        if error.code != "hub.stopped":
+        if error.code not in _STOPPED:
             raise
         recorder.emit(Finished(stopped=True))
 

@@ -66,7 +66,7 @@ def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds
     from modelnook.runtime import RUNTIMES
 
     # Imported first: loading a library isn't loading a model.
-    name = pick(path)
+    name = pick(path, task=task, device="cpu")
     RUNTIMES.load(name)
     began = time.perf_counter()
     model = runtime(path, name=name, task=task, device="cpu")

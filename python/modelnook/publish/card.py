@@ -82,6 +82,7 @@ def card(
         _origin(info, made.record),
         _use(ref, info, made.record, made.mask),
         _results(made, info),
+        _smaller(made.record, info),
         _training(made.record, made.hardware),
         _labels(info),
         _licence(licence, parts),
@@ -194,6 +195,48 @@ def _table(record: RunRecord) -> str:
         cells = [_text(name), _figure(value), "–".join(map(_figure, low_high)) if low_high else ""]
         lines.append(_row([*cells, *(_figure(record.baselines[b].get(name)) for b in bases)]))
     return "\n".join(lines)
+
+
+# What a model that was made smaller is told by beside its metric: the report's name -> how it is written.
+_MEASURES = {
+    "bytes": lambda n: f"{n / 1e6:,.1f} MB",
+    "p50_ms": lambda n: f"{n:,.2f} ms",
+    "p95_ms": lambda n: f"{n:,.2f} ms",
+    "rows_per_s": lambda n: f"{n:,.0f}",
+    "load_s": lambda n: f"{n:,.2f} s",
+    "peak_memory_bytes": lambda n: f"{n / 1e6:,.0f} MB",
+}
+
+
+def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
+    """What a model was before it was made smaller and what it is now, on the same rows; nothing of one that wasn't."""
+    report = (record.report if record else None) or {}
+    sides = [report.get("before"), report.get("after")]
+    if not all(isinstance(side, Mapping) and side.get("bytes") for side in sides):
+        return ""
+    metric = str(report.get("metric"))
+    lines = [_row(["", _text(info.base_model or "?"), t("publish.card_this")]), _row(["---"] * 3)]
+    lines.append(_row([_text(metric), *(_with_interval(side, metric) for side in sides if side)]))
+    for name, say in _MEASURES.items():
+        values = [side.get(name) for side in sides if side]
+        if any(value is not None for value in values):
+            lines.append(_row([t(f"cards.column.{name}"), *("" if v is None else say(v) for v in values)]))
+    low, high = report.get("drop_interval") or (None, None)
+    said = {"metric": _text(metric), "points": _points(report.get("drop")), "rows": f"{report.get('rows', 0):,}"}
+    text = t("publish.card_drop", **said, low=_points(low), high=_points(high))
+    if not report.get("labels_used"):
+        text += f" {t('publish.card_no_labels')}"
+    return f"## {t('publish.card_smaller')}\n\n" + "\n".join(lines) + f"\n\n{text}"
+
+
+def _with_interval(side: Mapping[str, Any], metric: str) -> str:
+    value = _figure((side.get("metrics") or {}).get(metric))
+    low_high = (side.get("intervals") or {}).get(metric)
+    return f"{value} ({'–'.join(map(_figure, low_high))})" if low_high else value
+
+
+def _points(share: float | None) -> str:
+    return "?" if share is None else f"{100 * share:+.2f}"
 
 
 def _row(cells: Sequence[str]) -> str:

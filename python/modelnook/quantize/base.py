@@ -43,6 +43,8 @@ class Quantizer(ABC):
 
         Args:
             calibration: some of the person's rows, as a runtime takes them; there may be none.
+            emit: may raise :class:`~modelnook.domain.event.Stopped` to end it, which is let through; what takes long
+                emits now and then.
 
         Raises:
             UnsupportedError: an architecture or op that this backend can't do, named.

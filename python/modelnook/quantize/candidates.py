@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
 from modelnook.messages import t
@@ -31,6 +31,8 @@ CALIBRATION = 64
 # Two speeds that differ by less are the same, as far as measuring for seconds can tell: the smaller model is taken.
 NOISE = 0.03
 HUNDRED_MB = 1e8
+TRAININGS = 3.0
+"""Trying several ways takes at most so many times what the model's training took, or says first how long."""
 
 _FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes")
 
@@ -101,6 +103,7 @@ class Search:
         work: a folder for what is made; what fell too far is removed from it at once.
         until: the time of ``clock`` after which nothing new is begun, once something was tried; None: no end.
         measuring: seconds that measuring the original took: what the others will take.
+        trained: seconds that the training of the model took, where they are known.
     """
 
     def __init__(
@@ -116,11 +119,12 @@ class Search:
         stop: Callable[[], bool],
         until: float | None = None,
         measuring: float = 0.0,
+        trained: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source, self.work, self.task, self.rows = source, work, task, rows
         self.probe, self.judge, self.emit, self.stop = probe, judge, emit, stop
-        self.until, self.measuring, self.clock = until, measuring, clock
+        self.until, self.measuring, self.trained, self.clock = until, measuring, trained, clock
         self.trials: list[Trial] = []
         self.failed: dict[str, str] = {}
         """Way -> why its backend can't do the model."""
@@ -130,18 +134,19 @@ class Search:
         """What is known to be slower than the original, where another stayed within the drop."""
         self._bytes = folder_bytes(source)
         self._error: UnsupportedError | None = None
+        self._alone = False
 
-    def run(self, ways: Sequence[tuple[str, str]], *, must: bool, every: bool = True) -> Trial | None:
+    def run(self, ways: Sequence[tuple[str, str]], *, every: bool = True) -> Trial | None:
         """Try the ways; the best that stays within the drop, or None.
 
         Args:
-            must: whether a backend that can't do the model ends it (it was named).
             every: whether also those are measured that are known to be slower than the original.
 
         Raises:
-            UnsupportedError: no backend can do the model, or (``must``) the one that was named.
+            UnsupportedError: none of them can do the model; the best known says why.
         """
         waiting = self._ordered(ways)
+        self._alone = len(waiting) == 1
         self._foretell([way for way in waiting if every or way.known >= 1] or waiting)
         while waiting and not self.stop():
             again = []
@@ -152,14 +157,13 @@ class Search:
                     self.spared.append(called(way.quantizer.name, way.scheme, way.left[0]))
                 elif self._late(way):
                     self.untried.append(called(way.quantizer.name, way.scheme, way.left[0]))
-                elif self._try(way, must) and way.left:
+                elif self._try(way) and way.left:
                     again.append(way)
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
             raise self._error
         if self.untried and not self.stop():
-            names = ", ".join(self.untried)
-            self.emit(Warned("quantize.untried", t("quantize.untried", ways=names, n=len(self.untried))))
+            self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried))
         return self.best()
 
     def best(self) -> Trial | None:
@@ -179,29 +183,32 @@ class Search:
         return sorted(found, key=lambda way: -way.known)
 
     def _foretell(self, waiting: list[_Way]) -> None:
-        """Say it beforehand where trying every way once takes longer than there is."""
-        if self.until is None:
-            return
-        need = sum(way.expected(self._bytes, self.measuring) for way in waiting)
-        left = self.until - self.clock()
-        if need > left:
-            # Of the whole run, in which the original has been measured already.
-            needed, there = _minutes(need + self.measuring), _minutes(left + self.measuring)
-            text = t("quantize.takes_longer", n=len(waiting), needed=needed, there=there)
-            self.emit(Warned("quantize.takes_longer", text))
+        """Say it beforehand where trying every way once takes longer than there is, or may take much longer than the
+        model's training did.
+        """
+        # Of the whole run, in which the original has been measured already.
+        need = sum(way.expected(self._bytes, self.measuring) for way in waiting) + self.measuring
+        left = None if self.until is None else self.until - self.clock() + self.measuring
+        if left is not None and need > left:
+            self._warn("quantize.takes_longer", n=len(waiting), needed=_minutes(need), there=_minutes(left))
+        elif self.trained is not None and not self._alone and (left is None or left > TRAININGS * self.trained):
+            # Also where once each is quicker: what falls too far is tried again.
+            said = {"needed": _minutes(need), "trained": _minutes(self.trained)}
+            self._warn("quantize.longer_than_training", n=len(waiting), **said)
+
+    def _warn(self, code: str, **values: Any) -> None:
+        self.emit(Warned(code, t(code, **values)))
 
     def _late(self, way: _Way) -> bool:
         if self.until is None or not self.trials:
             return False
         return self.clock() + way.expected(self._bytes, self.measuring) > self.until
 
-    def _try(self, way: _Way, must: bool) -> bool:
+    def _try(self, way: _Way) -> bool:
         """Make and measure the next attempt of a way; whether a more careful one is worth it."""
         try:
             trial = self._attempt(way)
         except UnsupportedError as error:
-            if must and not self.stop():
-                raise
             if not self.stop():
                 self._can_not(way, error)
             return False
@@ -215,24 +222,27 @@ class Search:
     def _can_not(self, way: _Way, error: UnsupportedError) -> None:
         told = error.message in self.failed.values()
         self.failed[way.name] = error.message
-        self._error = error
-        if not told:
-            text = t("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
-            self.emit(Warned("quantize.backend_failed", text))
+        self._error = self._error or error
+        # Alone it is the run's own error, unless an earlier attempt of it was measured.
+        if not told and (self.trials or not self._alone):
+            self._warn("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
 
     def _attempt(self, way: _Way) -> Trial | None:
         began, options = self.clock(), way.left.pop(0)
         path = self.work / f"{way.quantizer.name}-{way.scheme}-{way.number}"
         way.number += 1
-        way.quantizer.quantize(
-            self.source,
-            path,
-            way.scheme,
-            task=self.task,
-            calibration=self.rows[:CALIBRATION],
-            emit=self.emit,
-            **options,
-        )
+        try:
+            way.quantizer.quantize(
+                self.source,
+                path,
+                way.scheme,
+                task=self.task,
+                calibration=self.rows[:CALIBRATION],
+                emit=ending(self.emit, self.stop),
+                **options,
+            )
+        except Stopped:
+            return None
         if self.stop():
             return None
         self.emit(Progress("measuring"))

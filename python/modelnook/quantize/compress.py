@@ -66,6 +66,7 @@ def compress(
     stop: Callable[[], bool] = lambda: False,
     metric: str | None = None,
     budget: float | None = None,
+    trained: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CompressResult:
     """Make ``target`` a smaller model that does as well as ``source`` on the person's rows.
@@ -79,6 +80,8 @@ def compress(
         probe: measures a folder on texts, in a clean process or in this one.
         metric: what decides; the task's primary metric where it is None.
         budget: seconds after which no further attempt is begun; at least one is made. None: all are.
+        trained: seconds that the model's training took: trying several ways for more than three times as long is said
+            first.
         clock: seconds that only grow; tests give their own.
 
     Raises:
@@ -113,10 +116,11 @@ def compress(
         stop=stop,
         until=None if budget is None else began + budget,
         measuring=measuring,
+        trained=trained,
         clock=clock,
     )
     try:
-        best = search.run(candidates, must=backend != AUTO, every=scheme == AUTO or backend != AUTO)
+        best = search.run(candidates, every=scheme == AUTO or backend != AUTO)
         if best is None:
             if not search.trials or stop():
                 return CompressResult(target, "", scheme, {}, {}, stopped=True)

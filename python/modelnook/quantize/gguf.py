@@ -1,8 +1,8 @@
 """GGUF, the format of llama.cpp: 8 bits by its converter, 4 bits (Q4_K_M) by its quantizer.
 
-One file with tokenizer and chat template, and beside it config and tokenizer as transformers reads them. Here the file
-runs as floats in PyTorch: it saves bytes on the disk, and time in llama.cpp. A base that is a GGUF file itself is read
-as floats first, and that it was quantized before is said.
+One file with tokenizer and chat template, and beside it config and tokenizer as transformers reads them. It is measured
+on llama.cpp, or where that isn't installed as floats in PyTorch, which saves bytes on the disk alone. A base that is a
+GGUF file itself is read as floats first, and that it was quantized before is said.
 
 Layers whose width no block of 256 divides become Q5_0 or Q8_0 under the name of Q4_K_M, and small models lose much:
 SmolLM2-135M, from a base in Q4_1, is larger than that and foretells worse by 0.07 nats a token (Q8_0: 0.006).
@@ -33,7 +33,7 @@ class GgufQuantizer(Quantizer):
 
     name = "gguf"
     schemes = (CONVERTED, "q4_k_m")
-    runtime = "transformers"
+    runtime = "llama"
     seconds = 3.0
     again = True
 
@@ -59,11 +59,11 @@ class GgufQuantizer(Quantizer):
         with staged(target) as folder:
             file, name = folder / FILE, _name(source)
             if scheme == CONVERTED:
-                convert(source, file, scheme, name=name)
+                convert(source, file, scheme, name=name, emit=emit)
             else:
                 whole = folder / f"whole-{FILE}"
-                convert(source, whole, "f16", name=name)
-                shrink(whole, file, scheme)
+                convert(source, whole, "f16", name=name, emit=emit)
+                shrink(whole, file, scheme, emit=emit)
                 whole.unlink()
             emit(Progress("saving"))
             write_tokenizer(source, folder, load_tokenizer(str(source)))

@@ -8,13 +8,20 @@ from modelnook.catalog.adapter import adapter_in
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.registry import Entry, Registry
 from modelnook.runtime.base import Runtime
-from modelnook.runtime.folder import formats
+from modelnook.runtime.folder import config, formats, task_of
 
 __all__ = ["RUNTIMES", "pick", "runtime"]
 
 RUNTIMES: Registry[type[Runtime]] = Registry(
     "runtime",
     {
+        "llama": Entry(
+            "modelnook.runtime.llama:LlamaRuntime",
+            "llama.cpp: GGUF files in the precision that they have, on a CPU",
+            requires=("cyllama", "numpy", "torch", "transformers"),
+            extra="llama",
+            tasks=("text-generation",),
+        ),
         "onnx": Entry(
             "modelnook.runtime.onnx:OnnxRuntime",
             "ONNX Runtime: quick on a CPU, needs no PyTorch",
@@ -52,12 +59,17 @@ _RUNS = {
     "bitsandbytes": "transformers",
     "gptq": "transformers",
     "safetensors": "transformers",
-    "gguf": "transformers",
+    "gguf": "llama",
 }
+# A runtime that isn't there, or can't do what is asked -> the one that does it too.
+_ELSE = {"llama": "transformers"}
 
 
-def pick(path: Path) -> str:
+def pick(path: Path, *, task: str | None = None, device: str = "auto") -> str:
     """The name of the runtime for a model folder, from its files.
+
+    Args:
+        task, device: where they were asked for.
 
     Raises:
         NotFoundError: no folder, or no ``config.json``, adapter or GGUF file in it.
@@ -68,10 +80,15 @@ def pick(path: Path) -> str:
         raise NotFoundError("runtime.no_config", path=path)
     for form, name in _RUNS.items():
         if form in found:
-            return name
+            return _ELSE[name] if name in _ELSE and not _does(name, path, task, device) else name
     if "pickle" in found:
         raise UnsupportedError("runtime.pickle", path=path)
     raise UnsupportedError("runtime.no_weights", path=path, found=", ".join(found) or "-")
+
+
+def _does(name: str, path: Path, task: str | None, device: str) -> bool:
+    entry = RUNTIMES[name]
+    return not entry.missing and device in ("auto", "cpu") and (task or task_of(config(path))) in entry.tasks
 
 
 def runtime(
@@ -83,5 +100,5 @@ def runtime(
         NotFoundError, UnsupportedError: see :func:`pick`.
         MissingPackage: the runtime's package isn't installed.
     """
-    chosen = pick(path) if name == "auto" else name
+    chosen = pick(path, task=task, device=device) if name == "auto" else name
     return RUNTIMES.load(chosen)(path, task=task, device=device, threads=threads)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelnook.domain.model import ModelInfo
-from modelnook.domain.run import LIVE, RunRecord
+from modelnook.domain.run import LIVE, MOVES, RunRecord
 from modelnook.store.files import folder
 
 __all__ = ["Index", "on_network"]
@@ -36,7 +36,8 @@ _NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "ceph", "lustre", "gluster
 _KEPT_CHANGES = 5000
 
 
-_SHOWN = "NOT (kind='pull' AND state='finished')"
+_MOVES = ",".join(f"'{kind}'" for kind in MOVES)
+_SHOWN = f"NOT (kind IN ({_MOVES}) AND state='finished')"
 
 
 class Index:
@@ -106,7 +107,7 @@ class Index:
         shown: bool = False,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Runs, newest first, as they were last written; ``shown``: without downloads that are done."""
+        """Runs, newest first, as they were last written; ``shown``: without those that moved a model and are done."""
         where, values = [_SHOWN if shown else "1"], []
         for column, value in (("state", state), ("kind", kind), ("identity", identity)):
             if value:
@@ -135,7 +136,7 @@ class Index:
 
     def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
         """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made here."""
-        where = "WHERE origin='local' AND kind!='pull'" if own else ""
+        where = f"WHERE origin='local' AND kind NOT IN ({_MOVES})" if own else ""
         with self._db() as db:
             rows = db.execute(f"SELECT id, name FROM runs {where} ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
         return [(r["id"], r["name"]) for r in rows]
@@ -147,7 +148,7 @@ class Index:
             return [RunRecord.from_dict(json.loads(r["record"])) for r in rows.fetchall()]
 
     def count(self, *, shown: bool = False) -> int:
-        """How many runs there are; ``shown``: without downloads that are done."""
+        """How many runs there are; ``shown``: without downloads and publications that are done."""
         with self._db() as db:
             return int(db.execute(f"SELECT count(*) FROM runs WHERE {_SHOWN if shown else '1'}").fetchone()[0])
 

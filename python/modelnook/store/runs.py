@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "log"
 
     @property
+    def publication(self) -> Path:
+        """What a publication came to."""
+        return self.path / "publication.json"
+
+    @property
     def label_issues(self) -> Path:
         """Rows whose label looks wrong: ``rows`` of row, label, suggested, confidence; ``looked_at``: of how many."""
         return self.path / "label_issues.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
@@ -118,6 +119,9 @@ def load_model(
         model = load_quanto(path, config, kind)
         model.made_anew = frozenset()
         return model
+    if getattr(config, "quantization_config", None):
+        # bitsandbytes warns of every product in eight bits, for as long as the model answers.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     form = _gguf(path)
     if form:
         form["quantization_config"] = transformers.GgufConfig(dequantize=True)

@@ -94,10 +94,13 @@ class TextGenerationTask(Task):
         Args:
             options: ``batch_size``, ``max_new_tokens`` (128), and what transformers' ``generate`` takes.
         """
+        return [{"text": text} for text in write(model, processor, self.prompts(processor, rows), **options)]
+
+    def prompts(self, processor: Any, rows: Sequence[Any]) -> list[list[int]]:
+        """The tokens after which a model writes, a row each."""
         columns = self.spec().as_columns(rows)
         raw = self.learnt.get("form") == "text"
-        prompts = [_asked(processor, columns, row, raw) for row in range(len(rows))]
-        return [{"text": text} for text in write(model, processor, prompts, **options)]
+        return [_asked(processor, columns, row, raw) for row in range(len(rows))]
 
 
 def _inputs(batch: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,18 @@ class QuantizerSuite:
         assert runtime(again, device="cpu", threads=1).outputs(texts).tobytes() == first.tobytes()
 
     def test_prints_nothing(
-        self, quantizer: Any, source: Path, texts: list[Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+        self,
+        quantizer: Any,
+        source: Path,
+        texts: list[Any],
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         self.quantize(quantizer, source, tmp_path / "quiet", texts, [])
+        runtime(tmp_path / "quiet", device="cpu", threads=1).outputs(texts[:2])
         assert capfd.readouterr() == ("", "")
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     def test_a_quantized_model_is_refused(
         self, quantizer: Any, made: tuple[list[Path], list[Event]], texts: list[Any], tmp_path: Path

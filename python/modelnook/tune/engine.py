@@ -75,8 +75,10 @@ def search(
     """
     if study.default is None:
         _default(study, space, attempt, defaults, deadline, stop)
-        listed(study.told())
-    _points(study, metric, emit)
+        with study.lock:
+            listed(study.told())
+    with study.lock:
+        _points(study, metric, emit)
     failures = 0
     while not stop():
         ended = len(study.told()) - 1
@@ -89,8 +91,9 @@ def search(
         if found is None:
             return
         state, error = found
-        listed(study.told())
-        _points(study, metric, emit)
+        with study.lock:
+            listed(study.told())
+            _points(study, metric, emit)
         failures = failures + 1 if state == "failed" else 0
         if failures >= HOPELESS and len(study.done) <= 1 and error is not None:
             raise error
@@ -164,7 +167,9 @@ def _one(
             raise
         error = (
             caught if isinstance(caught, ModelnookError) else InternalError("core.internal", error=str(caught)[:200])
-        )
+        ).with_traceback(None)
+        # What the training held would be held as long as the error is.
+        error.__context__ = error.__cause__ = None
         state = "failed"
         told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
         emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))

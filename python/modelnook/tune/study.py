@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -86,6 +87,8 @@ class Study:
             # What was tried when the process died is over; whoever joins later has nothing to end.
             if not place:
                 self.end_running()
+        self.lock = threading.RLock()
+        """Held by a thread that shows what was tried."""
         self.pointed = {row["number"] for row in self.told()}
         """The trials that the history has its point of."""
 
@@ -208,6 +211,17 @@ class Study:
             self.study.set_user_attr("elapsed", seconds)
 
     @property
+    def end(self) -> dict[str, Any] | None:
+        """What the run's end was, where that was all done; JSON."""
+        held = self.study.user_attrs.get("end")
+        return json.loads(held) if held else None
+
+    @end.setter
+    def end(self, told: dict[str, Any]) -> None:
+        with self._open():
+            self.study.set_user_attr("end", json.dumps(told))
+
+    @property
     def models(self) -> dict[str, str]:
         """Trial -> the local model that it was made at an end; a resumed run goes on from there."""
         return dict(json.loads(self.study.user_attrs.get("models", "{}")))
@@ -262,14 +276,21 @@ def _pruner(name: str, trials: int | None) -> optuna.pruners.BasePruner:
     return optuna.pruners.MedianPruner(n_startup_trials=4) if name == "median" else optuna.pruners.NopPruner()
 
 
+_QUIET = threading.RLock()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Optuna's own log and its warnings of experimental parts are nobody's business here."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(level)
+    """Optuna's own log and its warnings of experimental parts are nobody's business here.
+
+    One thread at a time: both are settings of the whole process.
+    """
+    with _QUIET:
+        level = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            optuna.logging.set_verbosity(level)

@@ -12,7 +12,10 @@ __all__ = ["GROUPS", "VERBS"]
 GROUPS = ("find", "make", "judge", "use", "runs", "house")
 """The order of the list of verbs; the headings are the messages ``verbs.group.NAME``."""
 
-_KINDS = ("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "export", "evaluate", "compare", "pull")
+_KINDS = (
+    *("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "export", "evaluate", "compare"),
+    *("publish", "pull"),
+)
 _HANDS = ("magic", "python", "terminal")
 _TASKS = "modelnook.tasks:TASKS"
 
@@ -60,7 +63,7 @@ _FINETUNE = (
     Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
 )
 
-_NOT_TUNED = ("budget", "processes", "dry_run", "on", "unlabelled", "rank", "alpha")
+_NOT_TUNED = ("budget", "processes", "dry_run", "unlabelled", "rank", "alpha")
 
 _TUNE = (
     *_FINETUNE[:2],
@@ -69,7 +72,7 @@ _TUNE = (
     Arg("trial_budget", example="2m"),
     Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
     Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
-    Arg("parallel", "int", 1, low=1, example="2"),
+    Arg("parallel", "int", "auto", ("auto",), low=1, example="2"),
     *(a for a in _FINETUNE[2:] if a.name not in _NOT_TUNED),
 )
 
@@ -85,11 +88,14 @@ _PUBLISH = Verb(
         Arg("private", "flag", True),
         Arg("allow", "list", choices=("modelnook.publish.scan:KINDS",), example="email"),
         Arg("dry_run", "flag", False),
+        _BACKGROUND,
     ),
     group="use",
+    runs="job",
     action="execute",
     doors=_HANDS,
     example="%model publish topics team:topics --alias prod --dry-run",
+    result="modelnook.api:published",
 )
 
 _ROWS = (
@@ -276,6 +282,15 @@ _ROWS = (
         action="write",
         doors=_HANDS,
         example="%model alias team:topics@3 prod",
+    ),
+    Verb(
+        "withdraw",
+        "modelnook.api:withdraw",
+        (_REF, Arg("why", default="", example='"wrong labels"'), Arg("back", "flag", False)),
+        group="use",
+        action="write",
+        doors=_HANDS,
+        example='%model withdraw team:topics@3 --why "wrong labels"',
     ),
     Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
     Verb(

@@ -1,8 +1,10 @@
 import * as React from 'react';
 
 import type { Run } from '../../data/types';
-import { count, duration } from '../format';
+import { bytes, count, duration } from '../format';
 import { useHost } from '../host';
+
+const OF_BYTES = ['downloading', 'uploading'];
 
 /** How far a live run is, in a bar and in words. */
 export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
@@ -22,6 +24,7 @@ export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
   const phaseKey = `ui.phase.${progress?.phase ?? 'starting'}`;
   const phase = t.has(phaseKey) ? t(phaseKey) : (progress?.phase ?? '');
   const total = progress?.total;
+  const amount = OF_BYTES.includes(progress?.phase ?? '') ? bytes : count;
   const share = total ? Math.min(1, (progress?.step ?? 0) / total) : undefined;
   return (
     <div className="mn-progress" data-testid="mn-progress">
@@ -44,7 +47,7 @@ export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
         <span>{phase}</span>
         {total ? (
           <span className="mn-num">
-            {count(progress?.step ?? 0, t)} / {count(total, t)}
+            {amount(progress?.step ?? 0, t)} / {amount(total, t)}
           </span>
         ) : null}
         {progress?.eta_s !== null && progress?.eta_s !== undefined && (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from modelnook.domain.event import Finished
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.recorder import Recorder
-from modelnook.jobs.steps import compare, evaluate, export, finetune, pull, quantize, smaller, tune
+from modelnook.jobs.steps import compare, evaluate, export, finetune, publish, pull, quantize, smaller, tune
 from modelnook.jobs.steps.context import Context
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
@@ -21,6 +21,7 @@ STEPS: dict[str, Callable[[Context], Finished]] = {
     "export": export.export,
     "finetune": finetune.finetune,
     "prune": smaller.smaller,
+    "publish": publish.publish,
     "pull": pull.pull,
     "quantize": quantize.quantize,
     "shrink": smaller.smaller,

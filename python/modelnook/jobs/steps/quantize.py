@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.event import Finished, Warned
-from modelnook.jobs.lineage import quantized_base
+from modelnook.jobs.lineage import quantized_base, training_run
 from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.messages import t
+from modelnook.store.runs import seconds
 
 __all__ = ["lowered", "quantize"]
 
@@ -45,6 +46,7 @@ def quantize(context: Context) -> Finished:
         stop=context.stop,
         probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
         budget=budget,
+        trained=_trained(context),
     )
     if result.stopped:
         return Finished(stopped=True)
@@ -92,6 +94,14 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
             work.probes[target] = measured
     kept = ("backend", "scheme", "options", "attempts")
     return {name: result.report[name] for name in kept if name in result.report}
+
+
+def _trained(context: Context) -> float | None:
+    """Seconds that the run took which trained the model; None where none did, or nobody knows it any more."""
+    run = training_run(context.store, context.recipe.model)
+    record = run.record() if run else None
+    began, ended = (seconds(record.started), seconds(record.ended)) if record else (None, None)
+    return ended - began if began is not None and ended is not None else None
 
 
 def _rows(context: Context, source: Path) -> Rows:

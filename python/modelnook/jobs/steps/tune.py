@@ -7,16 +7,18 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from modelnook.domain.errors import UsageError
-from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
+from modelnook.domain.event import Finished, MetricLogged, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart
-from modelnook.jobs.steps.context import Context, take
+from modelnook.jobs.steps.context import Context
+from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
 from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.steps.winners import Winners
 from modelnook.jobs.trackers import Trackers
@@ -24,7 +26,7 @@ from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.tune import DEFAULT, lower
 
-__all__ = ["take_part", "tune"]
+__all__ = ["Trials", "take_part", "tune"]
 
 CLOSE_WITHIN = 20.0
 """Seconds that the end waits for the trackers of trials."""
@@ -38,30 +40,51 @@ FIRST_STEPS = 10
 SURE = 1.5
 """Steps after which the time of a trial is foretold; a budget that this is so many times longer than is too short."""
 
-OF_RECIPE = ("method", "model", "quantize")
-"""Knobs of a space that are no knobs of a training."""
 
-SHOWN = ("method", "learning_rate", "epochs", "batch_size", "max_length", "weight_decay", "warmup")
-"""What a trial's row says of it, beside the knobs of the space."""
+class Places(Protocol):
+    """Machines that trials are carried out on, as many at once as ``count`` says."""
+
+    count: int
+
+    def search(self, trials: Trials) -> None:
+        """Try until there are enough trials or no time is left, the default configuration first."""
 
 
-def tune(context: Context) -> Finished:
-    """Search, then measure the best and the default configuration on the held-out rows."""
-    from modelnook.jobs.parallel import Parallel
+def tune(context: Context, places: Places | None = None) -> Finished:
+    """Search, then measure the best and the default configuration on the held-out rows.
 
+    Args:
+        places: where trials are carried out; without it here.
+    """
     context.phase("loading")
-    trials = _Trials(context)
+    trials = Trials(context, at_once=places.count if places else None)
+    if trials.study.end:
+        # The process died between the end of its work and its record.
+        return trials.over(Finished(**trials.study.end))
     budget = context.recipe.knobs.get("budget_seconds")
     trials.until = None if budget is None else time.monotonic() + max(0.0, budget - trials.before)
+    if places:
+        places.search(trials)
+        trials.study.end_running()
+        if trials.study.default is None:
+            return Finished(stopped=True)
+    else:
+        _search_here(context, trials)
+    # Shows what the others have ended last.
+    trials.search(most=0)
+    return trials.end()
+
+
+def _search_here(context: Context, trials: Trials) -> None:
+    """Try in this process, and in others beside it where that was asked for."""
+    from modelnook.jobs.parallel import Parallel
+
     # The default configuration is this process's alone: what the others need of it is in the study then.
     trials.search(most=0)
     with Parallel(context, trials.until) as others:
-        trials.search(most=context.recipe.knobs["trials"], at_once=others.count)
+        trials.search(most=trials.most, at_once=others.count)
         others.wait()
         trials.study.end_running()
-        # Shows what the others have ended last.
-        trials.search(most=0)
-    return trials.end()
 
 
 def take_part(context: Context, place: int, until: float | None) -> None:
@@ -71,28 +94,28 @@ def take_part(context: Context, place: int, until: float | None) -> None:
         place: this process's number; the worker's is 0.
         until: the time of ``time.time`` at which the budget ends.
     """
-    trials = _Trials(context, place)
+    trials = Trials(context, place)
     trials.until = None if until is None else time.monotonic() + until - time.time()
-    trials.search(most=context.recipe.knobs["trials"])
+    trials.search(most=trials.most)
     trials.close()
 
 
-class _Trials:
+class Trials:
     """The trials of a run, as one process makes them.
 
     Args:
         place: this process's number among those that do.
+        at_once: how many this process makes at the same time, where they don't share this machine.
     """
 
-    def __init__(self, context: Context, place: int = 0) -> None:
-        from modelnook.finetune.shared import Shared
-        from modelnook.tasks import TASKS
+    def __init__(self, context: Context, place: int = 0, at_once: int | None = None) -> None:
         from modelnook.tune.space import Space
         from modelnook.tune.study import Study
 
-        recipe, split, knobs = context.recipe, context.run.split(), context.recipe.knobs
-        parallel = int(knobs.get("parallel") or 1)
+        recipe, knobs = context.recipe, context.recipe.knobs
+        parallel = 1 if at_once else int(knobs.get("parallel") or 1)
         self.context, self.place = context, place
+        self.most: int | None = knobs["trials"]
         self.objectives = tuple(knobs.get("objectives") or (context.recorder.record.primary_metric or "",))
         self.metric = self.objectives[0]
         self.study = Study(
@@ -100,10 +123,10 @@ class _Trials:
             fingerprint=recipe.identity(),
             lower=[lower(name) for name in self.objectives],
             seed=recipe.seed,
-            trials=knobs["trials"],
+            trials=self.most,
             pruner=knobs["pruner"],
             place=place,
-            several=parallel > 1,
+            several=(at_once or parallel) > 1,
         )
         self.space = Space.from_dict(knobs["space"])
         self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
@@ -111,13 +134,11 @@ class _Trials:
         """Seconds that processes before this one worked on the study, and when this one began."""
         self.until: float | None = None
         """The time of ``time.monotonic`` at which the budget ends."""
-        rows = context.rows(recipe.data)
-        self.train, self.holdout = take(rows, split["train"]), take(rows, split["holdout"])
-        given = recipe.eval_data is not None
-        self.evaluation = context.rows(recipe.eval_data) if given else take(rows, split["validation"])
-        self.spec = TASKS.load(recipe.task or "", light=True)()
-        self.made = Made(context, self.spec, self.evaluation, self.objectives, "quantize" in self.space, place)
-        self.shared = Shared(models=True)
+        self.parts = Parts.of(context.store, context.run, recipe)
+        self.fitting = Fitting(recipe, self.parts, context.fetch, self.threads)
+        self.spec = self.fitting.spec
+        self.made = Made(context, self.spec, self.parts.evaluation, self.objectives, "quantize" in self.space, place)
+        self.measuring = threading.Lock()
         self.winners = Winners(context, self.study)
         self.folder = self.winners.folder
         self.ended = 0
@@ -128,21 +149,32 @@ class _Trials:
         self.closing: list[threading.Thread] = []
         self.apart = Apart()
 
-    def search(self, most: int | None, at_once: int = 1) -> None:
-        """Try until ``most`` trials have ended, by whomever, or there is no time; first of all the default."""
+    def search(
+        self,
+        most: int | None,
+        at_once: int = 1,
+        fit: Fit | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Try until ``most`` trials have ended, by whomever, or there is no time; first of all the default.
+
+        Args:
+            fit: trains; in this process without it.
+            stop: ends it, as the person's own wish does.
+        """
         from modelnook.tune.engine import search
 
         search(
             self.study,
             self.space,
-            self.attempt,
+            partial(self.attempt, fit or self.fitting),
             metric=self.metric,
             defaults=self.defaults(),
             trials=most,
             deadline=self.until,
             emit=self.emit,
             listed=self.show,
-            stop=self.context.stop,
+            stop=lambda: self.context.stop() or stop(),
             at_once=at_once,
         )
 
@@ -165,31 +197,24 @@ class _Trials:
         self.context.emit(event)
 
     def attempt(
-        self, name: str, knobs: Mapping[str, Any], report: Callable[[int, float], None], stop: Callable[[], bool]
+        self,
+        fit: Fit,
+        name: str,
+        knobs: Mapping[str, Any],
+        report: Callable[[int, float], None],
+        stop: Callable[[], bool],
     ) -> Any:
         """One training; a model that nothing before it beats lies in ``trials/NAME``, and so does the default's."""
-        from modelnook.finetune.engine import fit
         from modelnook.tune.engine import Outcome, Pruned
 
-        recipe, resolved = self._recipe(knobs)
         out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
-        trackers = self._trackers(name, recipe)
+        trackers = self._trackers(name, training_of(self.context.recipe, knobs, self.threads))
+        listen = self._listener(name, report, trackers)
         ended: dict[str, Any] = {"state": "failed"}
         try:
-            done = fit(
-                recipe,
-                self.context.fetch(recipe.model),
-                self.train,
-                self.evaluation,
-                out=out,
-                checkpoints_dir=None,
-                emit=self._listener(name, report, trackers),
-                stop=stop,
-                keep=lambda metrics: self.made.needed or self._kept(name, metrics),
-                shared=self.shared,
-            )
-            metrics = self.made(out, knobs, done.metrics) if self.made.needed else done.metrics
+            done = fit(name, knobs, out, listen, stop, lambda found: self.made.needed or self._kept(name, found))
+            metrics = self._made(out, knobs, done.metrics) if self.made.needed else done.metrics
             if not self._kept(name, metrics):
                 shutil.rmtree(out, ignore_errors=True)
             ended = {"state": "finished", "metrics": metrics}
@@ -200,10 +225,13 @@ class _Trials:
             self._close(name, trackers, ended)
         # What was cut short because the run is another's now is nothing to tell its study.
         self.context.hold()
-        said = {n: done.params[n] for n in SHOWN if n in done.params}
-        if name == DEFAULT and self.made.quantized:
-            said["quantize"] = "none"
-        return Outcome(self._values(metrics), metrics, {**resolved, **said}, done.seconds, done.stopped)
+        said = {"quantize": "none"} if name == DEFAULT and self.made.quantized else {}
+        return Outcome(self._values(metrics), metrics, {**done.knobs, **said}, done.seconds, done.stopped)
+
+    def _made(self, out: Path, knobs: Mapping[str, Any], metrics: Mapping[str, float]) -> dict[str, float]:
+        """One after another: what runs beside a measurement would be measured as well."""
+        with self.measuring:
+            return self.made(out, knobs, metrics)
 
     def _values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         return tuple(metrics[name] for name in self.objectives)
@@ -211,30 +239,6 @@ class _Trials:
     def _kept(self, name: str, metrics: Mapping[str, float]) -> bool:
         """Whether a trial's model stays: the default's is what the others are compared with."""
         return name == DEFAULT or self.study.leads(self._values(metrics))
-
-    def _recipe(self, knobs: Mapping[str, Any]) -> tuple[Recipe, dict[str, Any]]:
-        """A training's recipe, and the knobs that it has from the space; factors of the planned rate resolved."""
-        base = self.context.recipe
-        fixed = {n: v for n, v in base.knobs["fixed"].items() if v is not None}
-        own = {**fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
-        model, method = str(knobs.get("model", base.model)), str(knobs.get("method", base.method or "auto"))
-        made = replace(base, verb="finetune", model=model, method=method, knobs=own, threads=self.threads)
-        space = base.knobs["space"]
-        if knobs.get("learning_rate") is not None and space.get("learning_rate", {}).get("times"):
-            own["learning_rate"] = knobs["learning_rate"] * self._planned(made, own).learning_rate
-        seconds = base.knobs.get("trial_seconds")
-        own |= {"max_seconds": seconds} if seconds else {}
-        resolved = {n: own.get(n, v) for n, v in knobs.items()}
-        return replace(made, knobs=own), resolved
-
-    def _planned(self, made: Recipe, own: Mapping[str, Any]) -> Any:
-        from modelnook.finetune.lengths import lengths_for
-        from modelnook.finetune.plan import plan_for
-
-        path = self.context.fetch(made.model)
-        lengths = self.shared.once(("lengths", path), lambda: lengths_for(self.spec, path, self.train))
-        rest = {n: v for n, v in own.items() if n != "learning_rate"}
-        return plan_for(self.spec, path, self.train, method=made.method or "auto", knobs=rest, lengths=lengths)
 
     def _trackers(self, name: str, recipe: Recipe) -> Trackers:
         """Each trial is logged as a run of its own, in the group of the tuning run."""
@@ -264,16 +268,19 @@ class _Trials:
         self.closing.append(thread)
 
     def _listener(self, name: str, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
-        total = self.context.recipe.knobs["trials"]
         shown = getattr(self, "shown", None)
 
         def listen(event: Any) -> None:
+            if isinstance(event, Started):
+                # What was resolved, before a tracker opens with it.
+                record = self.records[name]
+                self.records[name] = replace(record, params={**record.params, **event.params})
             trackers.on_event(event)
             if isinstance(event, Progress):
                 if name == DEFAULT:
                     self._check_budget(event)
                 left = shown.eta_s if shown else None
-                self.context.emit(replace(event, phase="tuning", step=self.ended, total=total, eta_s=left))
+                self.context.emit(replace(event, phase="tuning", step=self.ended, total=self.most, eta_s=left))
             elif isinstance(event, Warned):
                 self.context.emit(event)
             elif isinstance(event, MetricLogged) and f"eval_{self.metric}" in event.values:
@@ -337,9 +344,9 @@ class _Trials:
         self.context.phase("scoring")
         self.due = 0.0
         self.show(self.study.told())
-        held = self.spec.as_rows(self.holdout)
+        held = self.spec.as_rows(self.parts.holdout)
         labels, before = self.winners.outputs(DEFAULT, held)
-        truth = self.spec.truth(self.holdout, labels)
+        truth = self.spec.truth(self.parts.holdout, labels)
         best = self.report["best"]["number"]
         found = {DEFAULT: before}
         for number in [row["number"] for row in self.report.get("front", ())] or [best]:
@@ -367,6 +374,11 @@ class _Trials:
             name = self.winners.name(number)
             row["model"] = ref if number == best else self.winners.add(number, labels, own, name, knobs[number])
         stopped = self.context.stop()
-        if not stopped:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        return Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=stopped)
+        told = Finished(metrics, intervals, {}, ref, json.loads(json.dumps(report)), stopped=stopped)
+        return told if stopped else self.over(told)
+
+    def over(self, end: Finished) -> Finished:
+        """Remove what the end was told from; what is told is kept first: this process may die before its record."""
+        self.study.end = asdict(end)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return end

@@ -44,11 +44,15 @@ class Winners:
 
     def outputs(self, number: int | str, rows: Any) -> tuple[list[str], Any]:
         """The labels of a trial's model, and its outputs."""
+        from modelnook.jobs import executor
         from modelnook.runtime import runtime
 
         made, models = self.made(number), self.context.store.models
         folder = models.folder(made.id, made.revision) if made else self.folder / str(number)
-        loaded = runtime(folder, task=self.context.recipe.task, device=self.context.recorder.record.device or "cpu")
+        device = self.context.recorder.record.device or "cpu"
+        # Where trials are made elsewhere, no accelerator of this machine is this job's.
+        device = device if executor(self.context.recipe.on, without=True).here else "cpu"
+        loaded = runtime(folder, task=self.context.recipe.task, device=device)
         try:
             return list(loaded.labels), loaded.outputs(rows)
         finally:

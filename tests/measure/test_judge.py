@@ -1,0 +1,64 @@
+"""The verdict on a changed model: on the point estimate, with a word where the interval crosses the limit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from modelnook.measure.judge import Judge, Verdict
+from modelnook.measure.probe import Probe
+from modelnook.tasks.text_classification import TextClassification
+
+LABELS = ["ham", "spam"]
+
+
+def probe(wrong: int, rows: int, *, start: int = 0) -> Probe:
+    """Answers of a model that errs on ``wrong`` rows from ``start`` on; the truth is ham, spam, ham …"""
+    said = np.arange(rows) % 2
+    said[start : start + wrong] = 1 - said[start : start + wrong]
+    return Probe(1, 1.0, 2.0, 3.0, 0.1, None, "onnx", 1, LABELS, np.eye(2, dtype=np.float32)[said])
+
+
+def judged(rows: int, before: int, after: Probe, max_drop: float) -> tuple[Judge, Verdict]:
+    columns = {"text": [str(i) for i in range(rows)], "label": [LABELS[i % 2] for i in range(rows)]}
+    judge = Judge(TextClassification(), columns, probe(before, rows), None, max_drop)
+    return judge, judge(after)
+
+
+def test_the_point_estimate_decides() -> None:
+    _, exactly = judged(1000, 20, probe(40, 1000), 0.02)
+    assert (exactly.accepted, exactly.drop) == (True, pytest.approx(0.02))
+    _, more = judged(1000, 20, probe(41, 1000), 0.02)
+    assert not more.accepted
+
+
+def test_an_interval_that_crosses_the_limit_is_told() -> None:
+    judge, verdict = judged(4000, 80, probe(152, 4000), 0.02)
+    assert verdict.accepted
+    (said,) = judge.warnings(verdict)
+    assert said.code == "quantize.may_drop_more"
+    assert "1.8" in said.message
+    assert f"{100 * verdict.interval[1]:.1f}" in said.message
+    judge, verdict = judged(4000, 80, probe(90, 4000), 0.02)
+    assert judge.warnings(verdict) == []
+
+
+def test_too_few_rows_to_see_it_are_told_with_the_number_needed() -> None:
+    judge, verdict = judged(200, 2, probe(2, 200), 0.01)
+    (said,) = judge.warnings(verdict)
+    assert said.code == "quantize.few_rows"
+    assert "200 rows" in said.message
+
+
+def test_gains_and_losses_that_cancel_out_leave_a_wide_interval() -> None:
+    _, same = judged(1000, 50, probe(50, 1000), 0.01)
+    _, moved = judged(1000, 50, probe(50, 1000, start=500), 0.01)
+    assert same.interval == (0.0, 0.0)
+    assert moved.drop == 0.0
+    assert moved.interval[0] < -0.005 < 0.005 < moved.interval[1]
+
+
+def test_what_is_no_number_never_passes() -> None:
+    after = probe(0, 100)
+    after.outputs[3, 0] = np.nan
+    assert judged(100, 0, after, 1.0)[1] == Verdict(0.0, 1.0, (1.0, 1.0), False)
