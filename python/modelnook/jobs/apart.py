@@ -88,7 +88,7 @@ class Apart:
     def _write(self) -> None:
         assert self.child
         assert self.child.stdin
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             while (order := self._orders.get()) is not None:
                 self.child.stdin.write(json.dumps(order).encode() + b"\n")
                 self.child.stdin.flush()
