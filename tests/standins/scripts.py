@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from tests.standins.guard.forked_workers import hub_folders
 
@@ -23,7 +24,12 @@ def output_of(text: str, folder: Path) -> str:
     if sys.platform == "linux":
         context.set_forkserver_preload(PRELOAD)  # type: ignore[attr-defined]
     process = context.Process(target=_run, args=(text, str(folder), environ, str(said), str(wrong)))
-    process.start()
+    # What a test has left as the main module isn't to be loaded again there.
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
     process.join()
     assert process.exitcode == 0, wrong.read_text()[-2000:]
     return said.read_text()
