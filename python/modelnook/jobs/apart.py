@@ -1,7 +1,7 @@
 """``python -m modelnook.jobs.apart``: trackers in a process of their own, which takes the time that training leaves.
 
 In the training's process their import and their calls hold Python's lock, for which every operation of a step waits
-(a tenth of the steps' time, measured in ``benchmarks/loop.py``); here they run at the lowest priority.
+(``benchmarks/loop.py`` measures it); here they run at the lowest priority.
 
 The two processes exchange lines of JSON: orders ``open event close`` of a run, by number, and ``event status closed``
 as answers. The process ends with its input: at once where the run isn't closed, as it would have died with the job.
