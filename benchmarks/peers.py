@@ -4,8 +4,8 @@
 calibrate on), ``run KIND OUT ROWS LENGTH THREADS`` speaks the protocol of contenders.py. Nothing of modelnook is
 imported, so that ``optimum`` runs in an environment of its own, with the versions that it needs::
 
-    python -m venv /tmp/peer && /tmp/peer/bin/pip install torch==2.13.0
-    /tmp/peer/bin/pip install "optimum-onnx[onnxruntime]==0.1.0" "transformers<4.58"
+    python -m venv .venv-peer && .venv-peer/bin/pip install torch==2.13.0
+    .venv-peer/bin/pip install "optimum-onnx[onnxruntime]==0.1.0" "transformers<4.58"
 
 Texts are sorted by length and padded to the longest of their batch, as ours are.
 """

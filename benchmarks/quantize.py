@@ -3,7 +3,7 @@
     python benchmarks/quantize.py --keep FOLDER --data cr            one set, kept
     python benchmarks/quantize.py --keep FOLDER --data clinc150      … another, and the table of both
     python benchmarks/quantize.py --keep FOLDER --data               what is there
-    python benchmarks/quantize.py --peers --optimum /tmp/peer/bin/python [--backends NAME,NAME] [--attempts] [--json]
+    python benchmarks/quantize.py --peers --optimum .venv-peer/bin/python [--backends NAME,NAME] [--attempts] [--json]
 
 Every backend and scheme of this machine, and what ``auto`` takes, race with the fp32 model in PyTorch, each in a
 process of its own, taking turns; ``--attempts`` adds each backend's more careful attempts, ``--peers`` what three
