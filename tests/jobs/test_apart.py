@@ -15,6 +15,7 @@ import pytest
 from modelnook.domain.event import Event, MetricLogged, Started, Warned
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart
+from modelnook.jobs.listener import Tracked
 from modelnook.jobs.trackers import Trackers
 from modelnook.store.runs import now
 
@@ -29,7 +30,7 @@ def record() -> RunRecord:
 
 def trackers(folder: Path, record: RunRecord, apart: Apart, said: list[Event], told: list[dict[str, Any]]) -> Trackers:
     """W&B, offline, of a run."""
-    return Trackers(["wandb:offline"], folder, lambda: record, said.append, told.append, apart=apart)
+    return Trackers(Tracked(["wandb:offline"], folder, said.append, told.append), lambda: record, apart)
 
 
 def child_of(apart: Apart) -> Any:
@@ -89,7 +90,7 @@ def test_it_ends_at_once_with_a_job_that_dies(tmp_path: Path, record: RunRecord)
 
 def test_no_process_where_nothing_is_logged(tmp_path: Path, record: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    run = Trackers(["wandb"], tmp_path / "run", lambda: record, [].append, [].append)
+    run = Trackers(Tracked(["wandb"], tmp_path / "run", [].append, [].append), lambda: record)
     run.prepare()
     run.on_event(MetricLogged(1, {"loss": 0.5}))
     run.close()

@@ -22,13 +22,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.event import Emit, Event, Warned, event_from_dict, event_to_dict
+from modelnook.domain.event import Event, Warned, event_from_dict, event_to_dict
 from modelnook.domain.run import RunRecord
-from modelnook.jobs.listener import CLOSE_WITHIN, Listener
+from modelnook.jobs.listener import CLOSE_WITHIN, Listener, Tracked
 from modelnook.messages import t
 from modelnook.tracking import TRACKERS
 
-__all__ = ["Apart", "main"]
+__all__ = ["Apart", "There", "main"]
 
 
 class Apart:
@@ -36,116 +36,99 @@ class Apart:
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[bytes] | None = None
-        self._orders: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._runs: list[_There] = []
+        self.dead = False
+        self._orders: queue.SimpleQueue[tuple[int, str, Any] | None] = queue.SimpleQueue()
+        self._runs: list[There] = []
         self._lock = threading.Lock()
-        self._dead = False
+        self._thread: threading.Thread | None = None
 
-    def listener(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        emit: Emit,
-        status: Callable[[dict[str, Any]], None],
-        *,
-        resume: bool = False,
-    ) -> _There:
+    def listener(self, run: Tracked) -> There:
         """What :class:`Listener` is, there."""
         with self._lock:
-            made = _There(self, len(self._runs), names, folder, emit, status, resume)
-            self._runs.append(made)
-            return made
+            self._runs.append(There(self, len(self._runs), run))
+            return self._runs[-1]
 
-    def start(self) -> None:
-        """Start it now, and have it load what the trackers need."""
-        from modelnook.jobs import process
+    def prepare(self) -> None:
+        """Start it now, and have it load what its trackers need."""
+        self.say(0, "prepare", sorted({row for there in self._runs for row in there.run.names}))
 
+    def say(self, number: int, what: str, value: Any) -> None:
+        """Send an order. Neither a start nor a full pipe is waited for."""
+        self._orders.put((number, what, value))
         with self._lock:
-            if self.child is not None or self._dead:
-                return
-            try:
-                self.child = process.start_trackers()
-            except OSError as error:
-                self._gone(error.strerror or str(error))
-                return
-        rows = sorted({row for run in self._runs for row in run.names})
-        self._orders.put({"prepare": rows})
-        for work in (self._write, self._read):
-            threading.Thread(target=work, name="modelnook-trackers-apart", daemon=True).start()
-
-    def say(self, order: dict[str, Any]) -> None:
-        """Send an order."""
-        self.start()
-        if self._dead:
-            self._runs[order["run"]].closed.set()
-        else:
-            self._orders.put(order)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="modelnook-apart", daemon=True)
+                self._thread.start()
 
     def end(self) -> None:
         """No more orders come; what was closed is still written."""
         self._orders.put(None)
 
     def _write(self) -> None:
-        assert self.child
-        assert self.child.stdin
-        with suppress(OSError, ValueError):
-            while (order := self._orders.get()) is not None:
-                self.child.stdin.write(json.dumps(order).encode() + b"\n")
-                self.child.stdin.flush()
-        with suppress(OSError):
-            self.child.stdin.close()
+        from modelnook.jobs import process
 
-    def _read(self) -> None:
-        assert self.child
-        assert self.child.stdout
-        for line in self.child.stdout:
+        try:
+            child = self.child = process.start_trackers()
+        except OSError as error:
+            self._gone(error.strerror or str(error))
+            return
+        threading.Thread(target=self._read, args=(child,), name="modelnook-apart-answers", daemon=True).start()
+        assert child.stdin
+        with suppress(OSError, ValueError):
+            while order := self._orders.get():
+                number, what, value = order
+                said = value if what == "prepare" else _said(value)
+                child.stdin.write(json.dumps({"run": number, what: said}).encode() + b"\n")
+                child.stdin.flush()
+        with suppress(OSError):
+            child.stdin.close()
+
+    def _read(self, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout
+        for line in child.stdout:
             answer = json.loads(line)
             self._runs[answer["run"]].hear(answer)
-        code = self.child.wait()
-        if code or any(run.opened and not run.closed.is_set() for run in self._runs):
+        code = child.wait()
+        if code or any(there.opened and not there.closed.is_set() for there in self._runs):
             self._gone(f"exit {code}")
 
     def _gone(self, why: str) -> None:
         """The process is no more, and didn't say so: no run waits for it, and one is told."""
-        self._dead = True
-        waiting = [run for run in self._runs if not run.closed.is_set()]
-        for run in waiting[:1]:
-            name = ", ".join(row.partition(":")[0] for row in run.names)
+        self.dead = True
+        waiting = [there for there in self._runs if not there.closed.is_set()]
+        for there in waiting[:1]:
+            name = ", ".join(row.partition(":")[0] for row in there.run.names)
             with suppress(Exception):
-                run.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=why)))
-        for run in waiting:
-            run.closed.set()
+                there.run.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=why)))
+        for there in waiting:
+            there.closed.set()
 
 
-class _There:
+class There:
     """The trackers of one run, in the other process."""
 
-    def __init__(
-        self,
-        apart: Apart,
-        number: int,
-        names: Sequence[str],
-        folder: Path,
-        emit: Emit,
-        status: Callable[[dict[str, Any]], None],
-        resume: bool,
-    ) -> None:
-        self.apart, self.number, self.names, self.folder = apart, number, list(names), folder
-        self.emit, self.status, self.resume = emit, status, resume
+    def __init__(self, apart: Apart, number: int, run: Tracked) -> None:
+        self.apart, self.number, self.run = apart, number, run
         self.opened = False
         self.closed = threading.Event()
 
     def open(self, record: RunRecord) -> None:
+        """See :meth:`Listener.open`."""
         self.opened = True
-        said = {"names": self.names, "folder": str(self.folder), "resume": self.resume, "record": record.to_dict()}
-        self.apart.say({"run": self.number, "open": said})
+        self.apart.say(self.number, "open", (self.run, record))
 
     def on_event(self, event: Event) -> None:
-        self.apart.say({"run": self.number, "event": event_to_dict(event)})
+        """See :meth:`Listener.on_event`."""
+        self.apart.say(self.number, "event", event)
 
     def close(self, record: RunRecord) -> None:
-        self.apart.say({"run": self.number, "close": record.to_dict()})
-        self.closed.wait(CLOSE_WITHIN)
+        """See :meth:`Listener.close`."""
+        self.apart.say(self.number, "close", record)
+
+    def wait(self, seconds: float) -> None:
+        """See :meth:`Listener.wait`."""
+        if not self.apart.dead:
+            self.closed.wait(seconds)
 
     def hear(self, answer: dict[str, Any]) -> None:
         """An answer; a run that is another's by now takes none."""
@@ -155,42 +138,38 @@ class _There:
         with suppress(Exception):
             event = event_from_dict(answer["event"]) if "event" in answer else None
             if event:
-                self.emit(event)
+                self.run.emit(event)
             elif "status" in answer:
-                self.status(answer["status"])
+                self.run.status(answer["status"])
 
 
-class _Run:
-    """A run's trackers here, on a thread of their own: while one run's are closed, the next one's are open."""
+def _said(value: Any) -> dict[str, Any]:
+    """An order's value as JSON."""
+    if isinstance(value, RunRecord):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        run, record = value
+        names, folder = list(run.names), str(run.folder)
+        return {"names": names, "folder": folder, "resume": run.resume, "record": record.to_dict()}
+    return event_to_dict(value)
 
-    def __init__(self, number: int, opened: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
-        self.orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.closing = False
-        self.over = threading.Event()
-        self._say = lambda answer: say({"run": number, **answer})
-        self._record = RunRecord.from_dict(opened["record"])
-        self._listener = Listener(
-            opened["names"],
-            Path(opened["folder"]),
-            lambda event: self._say({"event": event_to_dict(event)}),
-            lambda status: self._say({"status": status}),
-            resume=opened["resume"],
-        )
-        threading.Thread(target=self._work, name=f"modelnook-run-{number}", daemon=True).start()
 
-    def take(self, order: dict[str, Any]) -> None:
-        self.closing = self.closing or "close" in order
-        self.orders.put(order)
+def _opened(number: int, said: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> Listener:
+    """The trackers of a run, here: each on a thread, so that one's end doesn't hold up another's beginning."""
 
-    def _work(self) -> None:
-        self._listener.open(self._record)
-        while "close" not in (order := self.orders.get()):
-            event = event_from_dict(order["event"])
-            if event:
-                self._listener.on_event(event)
-        self._listener.close(RunRecord.from_dict(order["close"]))
-        self._say({"closed": True})
-        self.over.set()
+    def answer(**what: Any) -> None:
+        say({"run": number, **what})
+
+    run = Tracked(
+        said["names"],
+        Path(said["folder"]),
+        lambda event: answer(event=event_to_dict(event)),
+        lambda status: answer(status=status),
+        said["resume"],
+    )
+    made = Listener(run, closed=lambda: answer(closed=True))
+    made.open(RunRecord.from_dict(said["record"]))
+    return made
 
 
 def main() -> int:
@@ -209,19 +188,22 @@ def main() -> int:
             answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
 
-    runs: dict[int, _Run] = {}
+    runs: dict[int, Listener] = {}
     for line in sys.stdin.buffer:
         order = json.loads(line)
+        number = order["run"]
         if "prepare" in order:
             _prepare(order["prepare"])
         elif "open" in order:
-            runs[order["run"]] = _Run(order["run"], order["open"], say)
-        else:
-            runs[order["run"]].take(order)
+            runs[number] = _opened(number, order["open"], say)
+        elif "close" in order:
+            runs[number].close(RunRecord.from_dict(order["close"]))
+        elif event := event_from_dict(order["event"]):
+            runs[number].on_event(event)
     until = time.monotonic() + CLOSE_WITHIN
     for run in runs.values():
         if run.closing:
-            run.over.wait(max(0.0, until - time.monotonic()))
+            run.wait(max(0.0, until - time.monotonic()))
     # Threads of a library may wait for a server that doesn't answer.
     os._exit(0)
 

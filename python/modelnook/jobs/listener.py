@@ -1,8 +1,11 @@
-"""Trackers of a run in this process, called from one thread."""
+"""Trackers of a run in this process, called from a thread of their own."""
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +15,74 @@ from modelnook.messages import t
 from modelnook.tracking import TRACKERS
 from modelnook.tracking.base import Tracker
 
-__all__ = ["CLOSE_WITHIN", "Listener"]
+__all__ = ["CLOSE_WITHIN", "Listener", "Tracked"]
 
 CLOSE_WITHIN = 20.0
 """Seconds for what a tracker has still to write or to send at a run's end."""
 
 
-class Listener:
-    """Opens trackers, hands them events, closes them; what goes wrong with one is a warning."""
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What the trackers of a run are told at first.
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        emit: Emit,
-        status: Callable[[dict[str, Any]], None],
-        *,
-        resume: bool = False,
-    ) -> None:
-        self.names, self.folder, self.emit, self.status, self.resume = names, folder, emit, status, resume
-        self.trackers: list[Tracker] = []
+    Args:
+        names: rows of ``TRACKERS``, each with an optional mode: ``wandb:offline``.
+        folder: theirs.
+        emit: takes what went wrong.
+        status: told what the run's record should say of W&B.
+    """
+
+    names: Sequence[str]
+    folder: Path
+    emit: Emit
+    status: Callable[[dict[str, Any]], None]
+    resume: bool = False
+
+
+class Listener:
+    """Opens trackers, hands them events, closes them; nobody waits but in :meth:`wait`. Trouble is a warning."""
+
+    def __init__(self, run: Tracked, closed: Callable[[], None] = lambda: None) -> None:
+        self.run = run
+        self.closing = False
+        self._closed = closed
+        self._orders: queue.SimpleQueue[Event | RunRecord] = queue.SimpleQueue()
+        self._over = threading.Event()
 
     def open(self, record: RunRecord) -> None:
         """Start them."""
-        self.trackers = [t for t in (self._open(row, record) for row in self.names) if t]
+        threading.Thread(target=self._work, args=(record,), name="modelnook-trackers", daemon=True).start()
 
     def on_event(self, event: Event) -> None:
         """Hand on an event."""
-        for tracker in self.trackers:
-            self._safely(tracker, tracker.on_event, event)
+        self._orders.put(event)
 
     def close(self, record: RunRecord) -> None:
         """Write the last of it."""
-        for tracker in self.trackers:
-            self._safely(tracker, tracker.close, record)
+        self.closing = True
+        self._orders.put(record)
+
+    def wait(self, seconds: float) -> None:
+        """Until they are closed, or for so long."""
+        self._over.wait(seconds)
+
+    def _work(self, record: RunRecord) -> None:
+        trackers = [tracker for tracker in (self._open(row, record) for row in self.run.names) if tracker]
+        while not isinstance(order := self._orders.get(), RunRecord):
+            for tracker in trackers:
+                self._safely(tracker, tracker.on_event, order)
+        for tracker in trackers:
+            self._safely(tracker, tracker.close, order)
             self._tell(tracker)
+        self._over.set()
+        self._closed()
 
     def _open(self, row: str, record: RunRecord) -> Tracker | None:
         name, _, mode = row.partition(":")
         try:
             kind: Any = TRACKERS.load(name)
-            tracker: Tracker = kind(self.folder, self.emit)
-            tracker.open(record, mode=mode or "auto", resume=self.resume)
+            tracker: Tracker = kind(self.run.folder, self.run.emit)
+            tracker.open(record, mode=mode or "auto", resume=self.run.resume)
             self._tell(tracker)
             return tracker
         except Exception as error:
@@ -63,7 +92,7 @@ class Listener:
     def _tell(self, tracker: Tracker) -> None:
         status = tracker.status()
         if status is not None and tracker.name == "wandb":
-            self.status(status)
+            self.run.status(status)
 
     def _safely(self, tracker: Tracker, step: Callable[[Any], None], value: Any) -> None:
         try:
@@ -72,4 +101,4 @@ class Listener:
             self._warn(tracker.name, error)
 
     def _warn(self, name: str, error: Exception) -> None:
-        self.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=str(error)[:200])))
+        self.run.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=str(error)[:200])))

@@ -1,17 +1,16 @@
-"""Trackers beside the work: fed through a queue, opened after the first step, closed in time; a heavy one is apart."""
+"""Trackers beside the work: opened after the first step, closed in time; nothing of theirs holds up the training."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
-from modelnook.domain.event import Emit, Event, Failed, Finished, MetricLogged, Warned
+from modelnook.domain.event import Event, Failed, Finished, MetricLogged, Warned
 from modelnook.domain.run import RunRecord
-from modelnook.jobs.apart import Apart
-from modelnook.jobs.listener import CLOSE_WITHIN, Listener
+from modelnook.jobs.apart import Apart, There
+from modelnook.jobs.listener import CLOSE_WITHIN, Listener, Tracked
 from modelnook.settings import current
 from modelnook.tracking import TRACKERS
 from modelnook.tracking.destination import mode_of
@@ -23,63 +22,56 @@ class Trackers:
     """The trackers of one run; their trouble is a warning, never the run's end.
 
     Args:
-        names: rows of ``TRACKERS``, each with an optional mode: ``wandb:offline``.
-        status: told what the run's record should say of W&B.
+        record: the run's record as it is now.
         apart: the process for those that aren't in this one; else one is started for this run alone.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        record: Callable[[], RunRecord],
-        emit: Emit,
-        status: Callable[[dict[str, Any]], None],
-        *,
-        resume: bool = False,
-        apart: Apart | None = None,
-    ) -> None:
+    def __init__(self, run: Tracked, record: Callable[[], RunRecord], apart: Apart | None = None) -> None:
         self.record = record
-        near = [row for row in names if _near(row)]
-        far = [row for row in names if not _near(row) and _goes(row)]
+        near = [row for row in run.names if _near(row)]
+        far = [row for row in run.names if not _near(row) and _goes(row)]
         self._own = Apart() if far and apart is None else None
-        process = apart or self._own
-        self._parts: list[Any] = [Listener(near, folder, emit, status, resume=resume)] if near else []
-        if far and process:
-            self._parts.append(process.listener(far, folder, emit, status, resume=resume))
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._parts: list[Listener | There] = [Listener(replace(run, names=near))] if near else []
+        if far:
+            self._parts.append((apart or self._own or Apart()).listener(replace(run, names=far)))
+        self._early: list[Event] = []
+        self._open = False
+        self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """Load in good time what is needed: while a job makes ready, a core is idle."""
         if self._own:
-            self._own.start()
+            self._own.prepare()
 
     def on_event(self, event: Event) -> None:
-        """Queue an event; the first point starts the thread, so that nothing delays the first step."""
+        """Hand on an event; the first point opens the trackers, so that nothing delays the first step."""
         if not self._parts or isinstance(event, (Finished, Failed, Warned)):
             return
-        self._queue.put(event)
-        if self._thread is None and isinstance(event, MetricLogged):
-            self._thread = threading.Thread(target=self._work, name="modelnook-trackers", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._early.append(event)
+            if not self._open and not isinstance(event, MetricLogged):
+                return
+            if not self._open:
+                self._open = True
+                for part in self._parts:
+                    part.open(self.record())
+            for early in self._early:
+                for part in self._parts:
+                    part.on_event(early)
+            self._early.clear()
 
     def close(self) -> None:
         """Write the last of it; gives up after seconds."""
-        if self._thread:
-            self._queue.put(None)
-            self._thread.join(CLOSE_WITHIN)
+        with self._lock:
+            parts, self._parts = self._parts, []
+        if self._open:
+            until = time.monotonic() + CLOSE_WITHIN
+            for part in parts:
+                part.close(self.record())
+            for part in parts:
+                part.wait(max(0.0, until - time.monotonic()))
         if self._own:
             self._own.end()
-
-    def _work(self) -> None:
-        for part in self._parts:
-            part.open(self.record())
-        while (event := self._queue.get()) is not None:
-            for part in self._parts:
-                part.on_event(event)
-        for part in self._parts:
-            part.close(self.record())
 
 
 def _near(row: str) -> bool:

@@ -18,6 +18,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.jobs import executor, warm
 from modelnook.jobs.base import Executor
 from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
+from modelnook.jobs.listener import Tracked
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
 from modelnook.settings import current
@@ -117,14 +118,14 @@ def _work(
     try:
         seconds = _seconds_so_far(run) if resume else 0.0
         recorder.begin(device=device, resumed_seconds=seconds)
-        trackers = Trackers(
+        tracked = Tracked(
             recipe.track,
             run.path / "tracking",
-            lambda: recorder.record,
             recorder.emit,
             lambda status: recorder.change(wandb=status),
-            resume=resume,
+            resume,
         )
+        trackers = Trackers(tracked, lambda: recorder.record)
         if recipe.verb == "finetune":
             trackers.prepare()
         recorder.listeners.append(trackers.on_event)

@@ -17,6 +17,7 @@ from modelnook.domain.event import Finished, MetricLogged, Progress, Started, Wa
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart
+from modelnook.jobs.listener import Tracked
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
 from modelnook.jobs.steps.trial import Made
@@ -258,7 +259,7 @@ class Trials:
         folder = context.run.path / "tracking" / "trials" / name
         names = [row for row in recipe.track if row.partition(":")[0] == "wandb"]
         record = partial(self.records.__getitem__, name)
-        return Trackers(names, folder, record, context.emit, lambda status: None, apart=self.apart)
+        return Trackers(Tracked(names, folder, context.emit, lambda status: None), record, self.apart)
 
     def _close(self, name: str, trackers: Trackers, ended: dict[str, Any]) -> None:
         """End a trial's trackers beside the next trial: nobody waits for them but the end."""
