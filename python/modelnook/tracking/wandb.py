@@ -70,9 +70,11 @@ class WandbTracker(Tracker):
 
     @classmethod
     def prepare(cls) -> None:
-        """Import the library, which takes a second."""
+        """Import the library and start its service, which takes a second; no run is begun."""
         quieten()
-        import wandb  # noqa: F401
+        import wandb
+
+        wandb.setup()
 
     def open(self, record: RunRecord, *, mode: str = "auto", resume: bool = False) -> None:
         """Start the record, or go on with it; offline where the server can't be had, which is said once."""
