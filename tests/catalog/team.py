@@ -6,16 +6,33 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.standins.hub import safetensors
 
+from modelnook import api
 from modelnook.catalog.base import Parcel
 from modelnook.catalog.folder import describe
-from modelnook.catalog.search import resolve
+from modelnook.catalog.search import resolve, source
+from modelnook.catalog.shared import SharedSource
+from modelnook.domain.model import ModelRef
 
 ROOT = Path(__file__).parents[2]
+DAY = 24 * 3600
+
+
+def quiet(event: object) -> None:
+    """Nobody listens."""
+
+
+def added(url: str) -> SharedSource:
+    """The source ``team``, added for a place."""
+    api.add_source("team", url, kind="folder")
+    found = source("team")
+    assert isinstance(found, SharedSource)
+    return found
 
 
 def files(mark: str = "", *, padding: int = 0) -> dict[str, Path | bytes]:
@@ -70,3 +87,21 @@ while not Path(start).exists():
 print(team.publish("spam", made, lambda event: None).revision)
 """
 """Publishes ``mark`` as soon as the file ``start`` exists, and prints the version that it got."""
+
+
+def at_once(team: SharedSource, folder: Path, count: int, meanwhile: Callable[[], object] = lambda: None) -> set[str]:
+    """The marks of ``count`` versions that as many processes publish at once; each must get one of its own."""
+    start = folder / "go"
+    children = [python(PUBLISH, f"mark{i}", str(folder / f"m{i}"), str(start)) for i in range(count)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n", child.communicate()
+    start.touch()
+    while any(child.poll() is None for child in children):
+        meanwhile()
+        time.sleep(0.01)
+    said = [child.communicate() for child in children]
+    versions = sorted(int(out) for out, _ in said)
+    assert versions == list(range(1, count + 1)), said
+    folders = [team.fetch(ModelRef("team", "spam", str(n)), quiet) for n in versions]
+    return {json.loads((each / "config.json").read_text())["mark"] for each in folders}

@@ -12,14 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import PUBLISH, parcel, python, taken
+from tests.catalog.team import DAY, added, at_once, parcel, python, quiet, taken
 
 from modelnook import api, cards
 from modelnook.api.rows import noted
 from modelnook.catalog import shared_cache
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import describe
-from modelnook.catalog.search import resolve, source
+from modelnook.catalog.search import resolve
 from modelnook.catalog.shared import SharedSource
 from modelnook.catalog.shared_layout import blob
 from modelnook.domain.errors import (
@@ -36,26 +36,10 @@ from modelnook.domain.model import ModelRef
 from modelnook.store import Store
 from modelnook.testing.sources import SourceSuite
 
-DAY = 24 * 3600
-
-
-def quiet(event: object) -> None:
-    pass
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "mnt"
-    folder.mkdir()
-    return folder
-
 
 @pytest.fixture
 def team(place: Path) -> SharedSource:
-    api.add_source("team", str(place), kind="folder")
-    found = source("team")
-    assert isinstance(found, SharedSource)
-    return found
+    return added(str(place))
 
 
 class TestFolder(SourceSuite):
@@ -133,24 +117,14 @@ def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path
 @pytest.mark.slow
 def test_many_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
     """Real processes; whoever reads meanwhile sees whole models only."""
-    start = tmp_path / "go"
-    children = [python(PUBLISH, f"mark{i}", str(tmp_path / f"m{i}"), str(start)) for i in range(4)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    start.touch()
     seen = set()
-    while any(child.poll() is None for child in children):
+
+    def read() -> None:
         for info in team.search(Query("spam")):
             folder = team.fetch(ModelRef("team", "spam", info.revision), quiet)
             seen.add(json.loads((folder / "config.json").read_text())["mark"])
-    said = [child.communicate() for child in children]
-    assert sorted(int(out) for out, _ in said) == [1, 2, 3, 4], said
-    marks = {
-        json.loads((team.fetch(ModelRef("team", "spam", str(n)), quiet) / "config.json").read_text())["mark"]
-        for n in (1, 2, 3, 4)
-    }
-    assert marks == {f"mark{i}" for i in range(4)} >= seen
+
+    assert at_once(team, tmp_path, 4, meanwhile=read) == {f"mark{i}" for i in range(4)} >= seen
     assert len(api.alias("team:spam", "best").rows) == 4
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import PUBLISH, parcel, python, taken
+from tests.catalog.team import added, at_once, parcel, quiet, taken
 from tests.standins.s3 import S3Server
 
 from modelnook import api
@@ -17,10 +16,6 @@ from modelnook.catalog.shared import SharedSource
 from modelnook.domain.errors import NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
-
-
-def quiet(event: object) -> None:
-    pass
 
 
 @pytest.fixture
@@ -33,10 +28,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 
 @pytest.fixture
 def team(s3: S3Server) -> SharedSource:
-    api.add_source("team", "s3://team/models", kind="folder")
-    found = source("team")
-    assert isinstance(found, SharedSource)
-    return found
+    return added("s3://team/models")
 
 
 class TestBucket(SourceSuite):
@@ -68,19 +60,7 @@ def test_a_bucket_that_is_not_there(s3: S3Server) -> None:
 
 @pytest.mark.slow
 def test_two_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
-    start = tmp_path / "go"
-    children = [python(PUBLISH, f"mark{i}", str(tmp_path / f"m{i}"), str(start)) for i in range(3)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n", child.communicate()
-    start.touch()
-    said = [child.communicate() for child in children]
-    assert sorted(int(out) for out, _ in said) == [1, 2, 3], said
-    marks = {
-        json.loads((team.fetch(ModelRef("team", "spam", str(n)), quiet) / "config.json").read_text())["mark"]
-        for n in (1, 2, 3)
-    }
-    assert marks == {"mark0", "mark1", "mark2"}
+    assert at_once(team, tmp_path, 3) == {"mark0", "mark1", "mark2"}
 
 
 def test_a_lost_answer_makes_no_second_version(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:

@@ -9,16 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import PUBLISH, parcel, python, taken
+from tests.catalog.team import added, at_once, parcel, taken
 from tests.standins.clouds import AZURITE, azurite, fake_gcs
 
 from modelnook import api
 from modelnook.catalog.base import Query
-from modelnook.catalog.search import source
 from modelnook.catalog.shared import SharedSource
 from modelnook.domain.errors import NotFoundError, OfflineError
 from modelnook.domain.event import Progress
-from modelnook.domain.model import ModelRef
 
 KINDS = [
     "gs",
@@ -46,10 +44,7 @@ def scheme(server: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def team(scheme: str, request: pytest.FixtureRequest) -> SharedSource:
     place = request.node.name.partition("[")[0]
-    api.add_source("team", f"{scheme}://team/{place}", kind="folder")
-    found = source("team")
-    assert isinstance(found, SharedSource)
-    return found
+    return added(f"{scheme}://team/{place}")
 
 
 def test_a_model_goes_there_and_comes_back_whole(team: SharedSource, tmp_path: Path) -> None:
@@ -76,16 +71,7 @@ def test_a_model_goes_there_and_comes_back_whole(team: SharedSource, tmp_path: P
 
 
 def test_publishing_at_once_makes_a_version_each(team: SharedSource, tmp_path: Path) -> None:
-    start = tmp_path / "go"
-    children = [python(PUBLISH, f"mark{i}", str(tmp_path / f"m{i}"), str(start)) for i in range(2)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n", child.communicate()
-    start.touch()
-    said = [child.communicate() for child in children]
-    assert sorted(int(out) for out, _ in said) == [1, 2], said
-    folders = [team.fetch(ModelRef("team", "spam", str(n)), lambda event: None) for n in (1, 2)]
-    assert {json.loads((f / "config.json").read_text())["mark"] for f in folders} == {"mark0", "mark1"}
+    assert at_once(team, tmp_path, 2) == {"mark0", "mark1"}
 
 
 def test_a_bucket_that_is_not_there(scheme: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import parcel, taken
+from tests.catalog.team import DAY, added, parcel, quiet, taken
 from tests.standins.s3 import S3Server
 
 from modelnook import api, cards
@@ -18,26 +18,11 @@ from modelnook.catalog.search import resolve, source
 from modelnook.catalog.shared import SharedSource
 from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError, UsageError
 
-DAY = 24 * 3600
-
-
-def quiet(event: object) -> None:
-    pass
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "mnt"
-    folder.mkdir()
-    return folder
-
 
 @pytest.fixture
 def team(place: Path, tmp_path: Path) -> SharedSource:
     """A team whose model ``spam`` has versions 1 and 2."""
-    api.add_source("team", str(place), kind="folder")
-    found = source("team")
-    assert isinstance(found, SharedSource)
+    found = added(str(place))
     for mark in "ab":
         found.publish("spam", parcel(tmp_path / mark, mark), quiet)
     return found

