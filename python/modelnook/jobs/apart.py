@@ -242,11 +242,12 @@ def _prepare(rows: Sequence[str]) -> None:
 def _give_way() -> None:
     """Take only what others leave of the cores, and have the processes started from here do so."""
     with suppress(OSError):
+        # Told apart by it from programs that the training makes way for, see ``training/threads.py``.
+        if hasattr(os, "nice"):
+            os.nice(19)
         if hasattr(os, "SCHED_IDLE"):
             # Below every nice value, and off a core as soon as a thread of the training wakes.
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        elif hasattr(os, "nice"):
-            os.nice(19)
 
 
 if __name__ == "__main__":
