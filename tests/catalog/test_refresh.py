@@ -92,6 +92,7 @@ def test_a_refresh_is_ten_calls_at_most_however_short_the_pages_are(hub: HubStan
     assert 0 < calls(hub) - before <= 10
 
 
+@pytest.mark.slow
 def test_after_a_month_the_list_is_gone_through_again_in_parts(
     hub: HubStandIn, index: CatalogIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
