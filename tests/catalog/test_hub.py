@@ -199,6 +199,8 @@ def test_fetch_brings_what_is_needed_and_nothing_else(hub: HubStandIn) -> None:
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert folder.is_relative_to(huggingface_hub.constants.HF_HUB_CACHE)
     told = [e for e in events if isinstance(e, Progress)]
+    assert len({e.total for e in told}) == 1, "one progress for all the files"
+    assert [e.step for e in told] == sorted(e.step for e in told)
     total = sum(len(hub.files("alice/tiny")[name]) for name in NEEDED)
     assert (told[-1].phase, told[-1].step, told[-1].total) == ("downloading", total, total)
     assert not [r for r in hub.requests if r.path.endswith((".py", ".bin", ".onnx"))]
