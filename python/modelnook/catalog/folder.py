@@ -153,10 +153,12 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
     language, license = card.get("language") or (), card.get("license")
+    license = next(iter(license), None) if isinstance(license, list) else license
     said: dict[str, Any] = {
         "name": path.name,
         "task": task_in(config),
-        "license": next(iter(license), None) if isinstance(license, list) else license,
+        # Terms of their own are called "other", and named beside it.
+        "license": card.get("license_name") or license if license == "other" else license,
         "language": (language,) if isinstance(language, str) else tuple(language),
         "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,
         "parameters": parameters_of(tensors) or None,

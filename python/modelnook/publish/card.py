@@ -306,7 +306,7 @@ def _licence(licence: str, parts: Sequence[Part]) -> str:
     said += f" ({words.note})" if words.must or words.forbidden else ""
     lines = [f"## {t('publish.card_licence')}\n\n{said}\n"]
     for part in parts:
-        theirs = _text(part.license or t("publish.no_licence"))
+        theirs = _text(part.license or t("publish.no_licence" if part.compared else "publish.not_looked_up"))
         lines.append(f"- {t(f'publish.role.{part.role}')}: {_text(part.name)}, {theirs}")
     return "\n".join(lines)
 

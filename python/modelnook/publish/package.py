@@ -13,16 +13,16 @@ from typing import Any
 
 from modelnook.catalog.base import RUN_FILE, Parcel
 from modelnook.catalog.folder import formats_of, safetensors_header
-from modelnook.catalog.search import source
 from modelnook.catalog.shared_publish import digest
 from modelnook.domain.errors import ModelnookError, RefusedError
-from modelnook.domain.model import ModelInfo, ModelRef, is_path
+from modelnook.domain.model import ModelInfo, is_path
 from modelnook.domain.publication import Finding, Publication
 from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.publish.card import Made, card
 from modelnook.publish.licences import Part, judge
+from modelnook.publish.lineage import lineage
 from modelnook.publish.record import name_of, portable, stripped
 from modelnook.publish.scan import scan_files
 from modelnook.store import Store
@@ -68,8 +68,9 @@ def pack(info: ModelInfo, folder: Path, asked: Asked) -> Package:
     store = Store()
     record = _record(store, info)
     sent, left_out, problems = _chosen(folder, info)
-    parts = lineage(info, folder, asked.data_license)
+    parts, unseen = lineage(info, folder, asked.data_license)
     licence, conflicts, notes = judge(asked.license, parts, public=asked.public)
+    notes = [*unseen, *notes]
     entry = _entry(info, sent, licence, record, parts)
     contents = {name: _elsewhere(path) for name, path in sent.items()}
     if record is not None:
@@ -159,44 +160,6 @@ def _elsewhere(path: Path) -> Path | bytes:
     return json.dumps({**said, **places}, indent=2, ensure_ascii=False).encode() if places else path
 
 
-def lineage(info: ModelInfo, folder: Path, data_license: str | None) -> list[Part]:
-    """What a model was made from, with each part's licence; the data last. Asks no network."""
-    parts: list[Part] = []
-    if (folder / "adapter_config.json").is_file():
-        parts.append(Part("adapter", name_of(info.ref) or info.id, info.license))
-    entry: ModelInfo | None = info
-    while entry is not None and len(parts) < 10:
-        base = _here(entry.base_model)
-        if entry.base_model is None:
-            if entry is not info:
-                parts.append(Part("base", name_of(entry.ref) or entry.id, entry.license))
-            break
-        if base is None:
-            # Its licence was noted when the model was made from it.
-            parts.append(Part("base", name_of(entry.base_model) or "?", entry.license))
-            break
-        if base.base_model is not None:
-            parts.append(Part("model", name_of(base.ref) or base.id, base.license))
-        entry = base
-    if not parts:
-        parts.append(Part("model", name_of(info.ref) or info.id, info.license))
-    if info.run or data_license:
-        parts.append(Part("data", t("publish.the_rows"), data_license))
-    return parts
-
-
-def _here(ref: str | None) -> ModelInfo | None:
-    """The entry of a base that can be looked up on this machine."""
-    if ref is None:
-        return None
-    try:
-        parsed = ModelRef.parse(ref)
-        where = source(parsed.source or "local")
-        return None if where.networked else where.info(parsed)
-    except ModelnookError:
-        return None
-
-
 def _entry(
     info: ModelInfo, sent: dict[str, Path], licence: str, record: RunRecord | None, parts: Sequence[Part]
 ) -> ModelInfo:
@@ -276,7 +239,8 @@ def _checks(
 ) -> tuple[str, ...]:
     told = list(notes)
     if not conflicts:
-        told.insert(0, t("publish.licence_fits", license=licence, parts=", ".join(p.license or "–" for p in parts)))
+        fits = ", ".join(p.license or "–" for p in parts if p.compared)
+        told.insert(0, t("publish.licence_fits", license=licence, parts=fits))
     if not bad:
         told.append(t("publish.allowed", n=len(found)) if found else t("publish.nothing_found"))
     return tuple(told)
