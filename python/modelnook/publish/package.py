@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from modelnook.domain.model import ModelInfo, is_path
 from modelnook.domain.publication import Finding, Publication
 from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
+from modelnook.jobs.environment import hardware
 from modelnook.messages import t
 from modelnook.publish.card import Made, card
 from modelnook.publish.licences import Part, judge
@@ -193,15 +193,12 @@ def _entry(
 
 
 def _hardware(record: RunRecord | None) -> str:
-    """The processor's name, where the run was on this machine."""
-    if record is None or record.device != "cpu" or record.host != platform.node():
+    """The chips that the run computed on: as it recorded them, else this machine's processor where it was here."""
+    if record is None:
         return ""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{os.cpu_count()} × {name}" if name else platform.processor()
+    told = str((record.environment or {}).get("hardware") or "")
+    here = record.device == "cpu" and record.host == platform.node()
+    return told or (hardware("cpu") if here else "")
 
 
 def _mask(folder: Path) -> str:
