@@ -69,6 +69,9 @@ def test_every_base_is_asked_however_far_up(bases: list[str] | str, hub: HubStan
     ref = make("mine", license="mit", base=brought("hub:eve/merged"))
     with pytest.raises(RefusedError, match=NC):
         mn.publish(ref, "team", license="mit")
+    card = mn.publish(ref, "team", dry_run=True).card
+    said: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    assert said["base_model"] == bases
 
 
 def test_what_cannot_be_looked_up_is_not_compared_and_said(hub: HubStandIn, make: Make) -> None:

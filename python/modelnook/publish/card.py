@@ -94,19 +94,20 @@ def card(
 
 def _head(name: str, info: ModelInfo, licence: str, record: RunRecord | None, tags: Sequence[str]) -> str:
     known = Licence(licence).kind not in ("other", "unknown") or bool(_HUB_LICENCES.fullmatch(licence.lower()))
+    bases = [named for base in info.bases or (info.base_model,) if (named := _on_a_hub(base))]
     said: dict[str, Any] = {
         "license": licence.lower() if known else "other",
         "license_name": None if known else licence,
         "language": list(info.language),
         "pipeline_tag": _PIPELINES.get(info.task or "", info.task),
         "library_name": "transformers" if "safetensors" in info.formats else None,
-        "base_model": _on_a_hub(info.base_model),
+        "base_model": bases[0] if len(bases) == 1 else bases,
         "tags": list(tags),
         "model-index": _index(name, info, record),
     }
     lines = []
     for key, value in said.items():
-        if key in ("language", "tags") and value:
+        if isinstance(value, list) and key != "model-index" and value:
             lines += [f"{key}:", *(f"- {_quoted(v)}" for v in value)]
         elif value:
             lines.append(f"{key}: {_quoted(value)}")

@@ -7,11 +7,10 @@ or a local name in it means nothing here. What can't be looked up isn't compared
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 from modelnook.catalog.adapter import adapter_in
-from modelnook.catalog.folder import describe, front_matter
+from modelnook.catalog.folder import describe
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.search import configured, locate, source
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError
@@ -76,19 +75,10 @@ def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str]]:
 
 def _bases(info: ModelInfo, folder: Path | None) -> list[str]:
     """Everything that a model is said to come from: a merge comes from several."""
-    said: list[str | None] = [info.base_model]
-    if not _noted(info):
-        said += [tag.rpartition(":")[2] for tag in info.tags if tag.startswith("base_model:")]
-        said += _in_card(folder) if folder else ()
-    return list(dict.fromkeys(name for name in said if name))
-
-
-def _in_card(folder: Path) -> Iterator[str]:
-    card = front_matter(folder / "README.md").get("base_model") or ()
-    yield from (name.strip(" '\"") for name in (card.strip("[]").split(",") if isinstance(card, str) else card))
-    named = adapter_in(folder).get("base_model_name_or_path")
-    if isinstance(named, str):
-        yield named
+    said: list[object] = [info.base_model, *info.bases]
+    if folder and not _noted(info):
+        said.append(adapter_in(folder).get("base_model_name_or_path"))
+    return list(dict.fromkeys(name for name in said if name and isinstance(name, str)))
 
 
 def _meant(name: str, child: ModelInfo) -> ModelRef:

@@ -165,7 +165,8 @@ def _entry(
 ) -> ModelInfo:
     """The entry that others find the model by: nothing of this machine in it."""
     # A local model means nothing elsewhere: what is named is the base that it comes from.
-    base = next((p.name for p in parts if p.role == "base"), name_of(info.base_model))
+    bases = tuple(dict.fromkeys(p.name for p in parts if p.role == "base"))
+    base = next(iter(bases), name_of(info.base_model))
     tags = ["modelnook", *(t for t in info.tags if ":" not in t)]
     tags += [f"base:{base}"] if base else []
     if record is not None:
@@ -178,6 +179,7 @@ def _entry(
         source="",
         license=licence,
         base_model=base,
+        bases=bases if len(bases) > 1 else (),
         formats=formats_of(sent),
         bytes=sum(path.stat().st_size for path in sent.values()),
         risks=tuple(risk for risk in info.risks if risk.code != "pickle"),
