@@ -53,6 +53,7 @@ SHAPES = (
         finer={
             "state": "RunState",
             "data": "RunData | null",
+            "plan": "RunPlan | null",
             "progress": "Progress | null",
             "wandb": "WandbLink | null",
             "error": "ErrorInfo | null",
@@ -61,7 +62,7 @@ SHAPES = (
     ),
     Shape(run.Comparison, "Comparison", spread="table"),
 )
-_PARTS = ("LicenceKind", "Report", "RunData", "WandbLink")
+_PARTS = ("LicenceKind", "Report", "RunData", "RunPlan", "WandbLink")
 
 
 def text() -> str:

@@ -1,6 +1,6 @@
 // Made by tools/typescript.py from modelnook.domain: change the dataclasses, not this file.
 
-import type { LicenceKind, Report, RunData, WandbLink } from './parts';
+import type { LicenceKind, Report, RunData, RunPlan, WandbLink } from './parts';
 
 export type RunState =
   'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
@@ -106,6 +106,7 @@ export type Run = {
   method: string | null;
   data: RunData | null;
   params: Record<string, unknown>;
+  plan: RunPlan | null;
   metrics: Record<string, number | null>;
   intervals: Record<string, [number | null, number | null]>;
   baselines: Record<string, Record<string, number | null>>;
