@@ -54,6 +54,7 @@ def test_two_runs_share_a_process_that_gives_way_and_ends(tmp_path: Path, record
         time.sleep(0.05)
     if sys.platform == "linux":
         assert os.sched_getscheduler(child.pid) == os.SCHED_IDLE
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
     for run in runs:
         run.close()
     assert said == []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -20,7 +24,7 @@ from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.training.base import TrainConfig, TrainResult
 from modelnook.training.checkpoint import Checkpoints
 from modelnook.training.loop import train
-from modelnook.training.threads import Threads
+from modelnook.training.threads import Threads, others_cores
 
 CONFIG = TrainConfig(epochs=3, batch_size=8, learning_rate=3e-3, threads=1, checkpoint_every_s=0, precision="fp32")
 
@@ -305,3 +309,22 @@ def test_threads_make_way_for_other_programs_unless_they_are_given(monkeypatch: 
         assert fixed.count == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_cores_that_give_way_are_not_taken_for_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Times(NamedTuple):
+        user: float
+        nice: float
+        idle: float
+
+    now, told = [100.0], [Times(0.0, 0.0, 0.0)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: told)
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(os, "times", lambda: SimpleNamespace(user=0.0, system=0.0))
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: [0])
+    for niceness, seen in ((0, 0.2), (10, 0.9)):
+        monkeypatch.setattr(psutil.Process, "nice", lambda self, niceness=niceness: niceness)
+        now[0], told[0] = now[0] + 1, Times(0.0, 0.0, 0.0)
+        others = others_cores()
+        now[0], told[0] = now[0] + 2, Times(0.4, 1.4, 0.2)
+        assert others() == pytest.approx(seen)

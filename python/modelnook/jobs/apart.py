@@ -28,7 +28,10 @@ from modelnook.jobs.listener import CLOSE_WITHIN, Listener, Tracked
 from modelnook.messages import t
 from modelnook.tracking import TRACKERS
 
-__all__ = ["Apart", "There", "main"]
+__all__ = ["TOGETHER", "Apart", "There", "main"]
+
+TOGETHER = 1.0
+"""Seconds in which events are gathered before they are handed on; W&B sends every other second."""
 
 
 class Apart:
@@ -38,6 +41,7 @@ class Apart:
         self.child: subprocess.Popen[bytes] | None = None
         self.dead = False
         self._orders: queue.SimpleQueue[tuple[int, str, Any] | None] = queue.SimpleQueue()
+        self._urgent = threading.Event()
         self._runs: list[There] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -55,6 +59,8 @@ class Apart:
     def say(self, number: int, what: str, value: Any) -> None:
         """Send an order. Neither a start nor a full pipe is waited for."""
         self._orders.put((number, what, value))
+        if what != "event":
+            self._urgent.set()
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write, name="modelnook-apart", daemon=True)
@@ -63,6 +69,7 @@ class Apart:
     def end(self) -> None:
         """No more orders come; what was closed is still written."""
         self._orders.put(None)
+        self._urgent.set()
 
     def _write(self) -> None:
         from modelnook.jobs import process
@@ -75,13 +82,25 @@ class Apart:
         threading.Thread(target=self._read, args=(child,), name="modelnook-apart-answers", daemon=True).start()
         assert child.stdin
         with suppress(OSError, ValueError):
-            while order := self._orders.get():
-                number, what, value = order
-                said = value if what == "prepare" else _said(value)
-                child.stdin.write(json.dumps({"run": number, what: said}).encode() + b"\n")
+            while orders := self._next():
+                child.stdin.write(b"".join(orders))
                 child.stdin.flush()
         with suppress(OSError):
             child.stdin.close()
+
+    def _next(self) -> list[bytes]:
+        """The orders of now, none at the end; events wait a little for each other: whoever wakes takes from a step."""
+        orders = [self._orders.get()]
+        if orders[0] and orders[0][1] == "event":
+            self._urgent.wait(TOGETHER)
+        self._urgent.clear()
+        with suppress(queue.Empty):
+            while orders[-1]:
+                orders.append(self._orders.get_nowait())
+        if orders[-1] is None and orders[0]:
+            # For the next call.
+            self._orders.put(None)
+        return [_line(*order) for order in orders if order]
 
     def _read(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout
@@ -141,6 +160,12 @@ class There:
                 self.run.emit(event)
             elif "status" in answer:
                 self.run.status(answer["status"])
+
+
+def _line(number: int, what: str, value: Any) -> bytes:
+    """An order as it is sent."""
+    said = value if what == "prepare" else _said(value)
+    return json.dumps({"run": number, what: said}).encode() + b"\n"
 
 
 def _said(value: Any) -> dict[str, Any]:
@@ -217,11 +242,12 @@ def _prepare(rows: Sequence[str]) -> None:
 def _give_way() -> None:
     """Take only what others leave of the cores, and have the processes started from here do so."""
     with suppress(OSError):
+        # Told apart by it from programs that the training makes way for, see ``training/threads.py``.
+        if hasattr(os, "nice"):
+            os.nice(19)
         if hasattr(os, "SCHED_IDLE"):
             # Below every nice value, and off a core as soon as a thread of the training wakes.
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        elif hasattr(os, "nice"):
-            os.nice(19)
 
 
 if __name__ == "__main__":

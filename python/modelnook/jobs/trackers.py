@@ -1,13 +1,13 @@
-"""Trackers beside the work: opened after the first step, closed in time; nothing of theirs holds up the training."""
+"""Trackers beside the work: opened while it makes ready or after its first step, closed in time; nothing waits."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from modelnook.domain.event import Event, Failed, Finished, MetricLogged, Warned
+from modelnook.domain.event import Event, Failed, Finished, MetricLogged, Progress, Started, Warned
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart, There
 from modelnook.jobs.listener import CLOSE_WITHIN, Listener, Tracked
@@ -31,11 +31,14 @@ class Trackers:
         near = [row for row in run.names if _near(row)]
         far = [row for row in run.names if not _near(row) and _goes(row)]
         self._own = Apart() if far and apart is None else None
-        self._parts: list[Listener | There] = [Listener(replace(run, names=near))] if near else []
+        self._parts: list[_Part] = []
+        if near:
+            self._parts.append(_Part(Listener(replace(run, names=near)), MetricLogged))
         if far:
-            self._parts.append((apart or self._own or Apart()).listener(replace(run, names=far)))
+            # What it takes to begin, a core has before the first step and not beside the second.
+            there = (apart or self._own or Apart()).listener(replace(run, names=far))
+            self._parts.append(_Part(there, (Started, MetricLogged)))
         self._early: list[Event] = []
-        self._open = False
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
@@ -44,27 +47,28 @@ class Trackers:
             self._own.prepare()
 
     def on_event(self, event: Event) -> None:
-        """Hand on an event; the first point opens the trackers, so that nothing delays the first step."""
-        if not self._parts or isinstance(event, (Finished, Failed, Warned)):
+        """Hand on an event; those in this process open with the first point, so that nothing delays the first step."""
+        if not self._parts or isinstance(event, (Progress, Finished, Failed, Warned)):
             return
         with self._lock:
-            self._early.append(event)
-            if not self._open and not isinstance(event, MetricLogged):
-                return
-            if not self._open:
-                self._open = True
-                for part in self._parts:
-                    part.open(self.record())
-            for early in self._early:
-                for part in self._parts:
-                    part.on_event(early)
-            self._early.clear()
+            for part in self._parts:
+                if part.open:
+                    part.listener.on_event(event)
+                elif isinstance(event, part.opens):
+                    part.open = True
+                    part.listener.open(self.record())
+                    for early in (*self._early, event):
+                        part.listener.on_event(early)
+            if all(part.open for part in self._parts):
+                self._early.clear()
+            else:
+                self._early.append(event)
 
     def close(self) -> None:
         """Write the last of it; gives up after seconds."""
         with self._lock:
-            parts, self._parts = self._parts, []
-        if self._open:
+            parts, self._parts = [part.listener for part in self._parts if part.open], []
+        if parts:
             until = time.monotonic() + CLOSE_WITHIN
             for part in parts:
                 part.close(self.record())
@@ -72,6 +76,15 @@ class Trackers:
                 part.wait(max(0.0, until - time.monotonic()))
         if self._own:
             self._own.end()
+
+
+@dataclass(slots=True)
+class _Part:
+    """Trackers in one process, and the events of which the first opens them."""
+
+    listener: Listener | There
+    opens: type[Event] | tuple[type[Event], ...]
+    open: bool = False
 
 
 def _near(row: str) -> bool:

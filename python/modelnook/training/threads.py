@@ -66,13 +66,16 @@ class Threads:
 def others_cores() -> Callable[[], float]:
     """A function that tells how many of this process's cores other processes have used since it was last called.
 
-    It always tells 0 where the system doesn't say (no psutil, a sandbox).
+    Those of a lower priority than ours, as our trackers are, don't count: they make way themselves. It always tells 0
+    where the system doesn't say (no psutil, a sandbox).
     """
     try:
         import psutil
 
         own = psutil.Process()
         cores = own.cpu_affinity() if hasattr(own, "cpu_affinity") else None
+        # Windows has classes of priority in place of niceness, and tells no times of them.
+        free = ("idle", "iowait", "guest", "guest_nice") + (() if int(own.nice()) > 0 else ("nice",))
     except (ImportError, OSError):
         return lambda: 0.0
     last = [time.perf_counter(), 0.0, 0.0]
@@ -80,7 +83,7 @@ def others_cores() -> Callable[[], float]:
     def used() -> tuple[float, float]:
         times = psutil.cpu_times(percpu=True)
         mine = times if cores is None else [times[i] for i in cores if i < len(times)]
-        all_busy = sum(sum(t) - t.idle - getattr(t, "iowait", 0.0) - getattr(t, "guest", 0.0) for t in mine)
+        all_busy = sum(sum(t) - sum(getattr(t, name, 0.0) for name in free) for t in mine)
         spent = os.times()
         return all_busy, spent.user + spent.system
 
