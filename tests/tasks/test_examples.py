@@ -57,7 +57,10 @@ STANDINS: dict[str, tuple[Callable[[Path], Path], Callable[[], dict[str, Any]]]]
     "automatic-speech-recognition": (tiny_audio_model, lambda: {"": heard()}),
     "fill-mask": (
         tiny_model,
-        lambda: {"reports": named(tiny_rows(24), text="body"), "labelled": named(tiny_rows(24), text="body", label="ward")},
+        lambda: {
+            "reports": named(tiny_rows(24), text="body"),
+            "labelled": named(tiny_rows(24), text="body", label="ward"),
+        },
     ),
     "image-classification": (tiny_image_model, lambda: {"": records(tiny_image_rows(16))}),
     "multi-label-classification": (
@@ -68,7 +71,9 @@ STANDINS: dict[str, tuple[Callable[[Path], Path], Callable[[], dict[str, Any]]]]
     "table": (
         tiny_model,
         lambda: {
-            "frame": [{**row, "id": i, "name": f"n{i}"} for i, row in enumerate(named(loans(60), label="creditability"))],
+            "frame": [
+                {**row, "id": i, "name": str(i)} for i, row in enumerate(named(loans(60), label="creditability"))
+            ],
             "applications": named({n: v for n, v in loans(4).items() if n != "label"}),
         },
     ),

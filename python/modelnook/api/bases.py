@@ -25,8 +25,10 @@ _BASES = {
 }
 """Task -> tasks of the models that it can start from; encoders for the others."""
 
-_ENCODED = ("fill-mask", "sentence-similarity", "token-classification", "question-answering", "table", "text-regression",
-            "text-classification", "multi-label-classification")  # fmt: skip
+_ENCODED = (
+    *("fill-mask", "sentence-similarity", "token-classification", "question-answering", "table", "text-regression"),
+    *("text-classification", "multi-label-classification"),
+)
 _WRITTEN = ("text-generation", "text2text-generation", "translation", "summarization")
 _SEEN = ("image-classification", "image-feature-extraction")
 _HEARD = ("audio-classification", "automatic-speech-recognition")
@@ -43,18 +45,7 @@ _REFUSED = {
 
 _OTHERS_REFUSED = ((*_SEEN, *_HEARD), "task.no_head")
 
-_BARE = (
-    "Albert",
-    "Bert",
-    "Camembert",
-    "Deberta",
-    "DistilBert",
-    "Electra",
-    "MPNet",
-    "ModernBert",
-    "Roberta",
-    "XLMRoberta",
-)
+_BARE = tuple("Albert Bert Camembert Deberta DistilBert Electra MPNet ModernBert Roberta XLMRoberta".split())
 """Beginnings of architectures that encode texts: of a bare encoder the task doesn't tell what it reads."""
 
 READ = 0.05

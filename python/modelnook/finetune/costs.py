@@ -48,7 +48,8 @@ class Costs:
 
     def seconds(self, method: str) -> float:
         """About how long the training takes, what comes before and after it left out."""
-        assert self.shape is not None and self.pace is not None
+        assert self.shape is not None
+        assert self.pace is not None
         pairs = partners(self.batch.rows) if method == "few-shot" else 1
         work = work_of(method, self.shape, self.batch, self.passes(method), knobs=self.own, pairs=pairs)
         return work.seconds(self.pace)

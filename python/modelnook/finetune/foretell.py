@@ -61,7 +61,7 @@ def with_unlabelled(planned: Plan, offered: int) -> Plan:
 
 def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float] | None:
     """From and to, by the finished runs of this machine with the same base, method and length; None without any."""
-    paces = []
+    paces: list[float] = []
     for run in store.index.runs(state="finished", kind="finetune", model=base, limit=50):
         said, took = run.params, _took(run)
         work = (said.get("rows") or 0) * (said.get("epochs") or 0)

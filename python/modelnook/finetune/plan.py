@@ -42,7 +42,7 @@ OWNERS = {
     "mix": ("few-shot",),
     "temperature": ("few-shot",),
 }
-"""A method's own setting -> the methods that have it; where somebody gives it, ``auto`` is the first that the task has."""
+"""A method's own setting -> the methods that have it; ``auto`` is then the first of them that the task has."""
 
 PATIENCE = 3
 """Evaluations without a better one after which training ends, where the epochs are the plan's own."""

@@ -141,7 +141,11 @@ def shape_of(tensors: Iterable[Tensor], config: Mapping[str, Any]) -> Shape:
     layers = (layers or max(1, width // 64)) + _first(said, "decoder_layers", "num_decoder_layers")
     inner = _first(said, "intermediate_size", "d_ff", "ffn_dim", "encoder_ffn_dim", "n_inner") or 4 * width
     heads = _first(said, "num_attention_heads", "n_head", "n_heads", "encoder_attention_heads", "num_heads")
-    linear = sum(a + b for a, b in matrices if a != vocabulary and min(a, b) >= width)
+    linear = sum(
+        sum(dims)
+        for name, _, dims in tensors
+        if len(dims) == 2 and dims[0] != vocabulary and min(dims) >= width and "embed" not in name
+    )
     return Shape(
         parameters, tables, vocabulary, layers, width, inner, heads or max(1, width // 64),
         linear or layers * (8 * width + 2 * (width + inner)),
