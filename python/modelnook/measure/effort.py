@@ -15,7 +15,6 @@ a step costs whatever its batch. The machine's pace is measured on a matrix prod
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -61,8 +60,11 @@ STEP_S = 0.0012
 UPDATE_S = 2.5e-9
 """Seconds that AdamW takes for a number (40 bytes pass through memory for it)."""
 
-REACHED = 0.45
-"""The share of a large matrix product's pace that a training reaches."""
+PACE_S = 0.005
+"""Seconds for which the machine's pace is measured."""
+
+REACHED = 0.7
+"""The pace of a training as a share of that of small matrix products on all cores."""
 
 HALVES = 1.6
 """How much quicker than float32 a processor that multiplies bfloat16 natively is in a training."""
@@ -306,17 +308,14 @@ def pace() -> float:
         return _gpu_pace(torch)
     import numpy as np
 
-    a, b = np.ones((128, 384), np.float32), np.ones((384, 1536), np.float32)
-    a @ b
-    best = math.inf
-    # Short, and the quickest of many: other programs may use the cores.
-    for _ in range(20):
-        began = time.perf_counter()
-        a @ b
+    # So small that one core does it in ten microseconds: whatever else runs on the cores, some are undisturbed.
+    a = np.ones((64, 64), np.float32)
+    out, best = np.empty_like(a), math.inf
+    end = time.perf_counter() + PACE_S
+    while (began := time.perf_counter()) < end or best == math.inf:
+        np.matmul(a, a, out=out)
         best = min(best, time.perf_counter() - began)
-    found = 2 * a.shape[0] * a.shape[1] * b.shape[1] / best
-    cores = os.cpu_count() or 1
-    return found * REACHED * (HALVES if native_bf16() else 1.0) * min(1.0, (current().threads or cores) / cores)
+    return 2 * len(a) ** 3 / best * current().threads * REACHED * (HALVES if native_bf16() else 1.0)
 
 
 def _gpu_pace(torch: Any) -> float:
