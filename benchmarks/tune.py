@@ -4,7 +4,7 @@
     python benchmarks/tune.py --seeds 1           one seed alone (six minutes on one thread)
     python benchmarks/tune.py --seeds 1 --side ours --keep FOLDER     in two pieces: ours, and what theirs needs …
     python benchmarks/tune.py --seeds 1 --side theirs --keep FOLDER   … theirs, and the comparison
-    python benchmarks/tune.py --pruner asha       the same pruner on both sides
+    python benchmarks/tune.py --seeds 3 --pruner asha --side both     the same pruner on both sides, all in one go
     python benchmarks/tune.py --json
 
 Both search ``learning_rate`` and ``weight_decay`` with Optuna's TPE (same seed and start-up trials) for ``--trials``
@@ -12,20 +12,25 @@ trials of ``--epochs`` epochs; ours trains the default configuration first as we
 rows: that is in its time. Theirs is given the same training and validation rows. Both times are those of whole
 processes, imports included; on a machine that does other work as well, ``cpu_s`` (of all threads and processes) says
 more than the wall's, with ``--threads 1``. ``overhead`` is what lies between the end of a trial's training loop and the
-beginning of the next one's (the median of them): loading, tokenising, saving, the study. Targets: a third of the wall
-time at most, the best within 0.5 points, overhead under 0.3 s.
+beginning of the next one's (the median of them): loading, tokenising, saving, the study. With ``--pruner asha`` both
+sides hold the same rungs, after 1, 2, 4, … epochs: ours reports by epoch, the Trainer by step, so that its first rung
+is an epoch's steps. A line a seed says on stderr how far it is. Targets: a third of the wall time at most, the best
+within 0.5 points, overhead under 0.3 s.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +61,9 @@ def ours(args: argparse.Namespace, rows: list[tuple[str, str]], seed: int) -> tu
         "wall_s": wall,
         "cpu_s": cpu(settle=3.0) - used,
         "best": run.best["value"],
-        "overhead_s": statistics.median(between(run)),
+        "overhead_s": middle(between(run)),
         "trained_s": sum(row.get("trained_seconds") or row["seconds"] for row in told),
-        "states": {state: sum(row["state"] == state for row in told) for state in ("finished", "pruned", "failed")},
+        "states": Counter(row["state"] for row in told if row["number"] != "default"),
     }
     split = run.folder.split()
     parts = {name: [list(rows[i]) for i in split[name]] for name in ("train", "validation")}
@@ -76,13 +81,24 @@ def cpu(settle: float = 0.0) -> float:
 
 
 def between(run: Any) -> list[float]:
-    """Seconds from one trial's point in the history to the next one's, less its training: of those that ran through."""
-    ends = dict(zip(*(run.folder.series.read("best_accuracy")[at::3] for at in (0, 1)), strict=True))
+    """Seconds from one trial's end in the study to the next one's, less its training: of those that ran through."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(run.folder.path / "study.log")))
+    trials = optuna.load_study(study_name="modelnook", storage=storage).trials
+    trained = {row["number"]: row.get("trained_seconds") for row in run.report["trials"]}
     return [
-        ends[at] - ends[at - 1] - row["trained_seconds"]
-        for at, row in enumerate(run.report["trials"])
-        if row["state"] == "finished" and at in ends and at - 1 in ends
+        (trial.datetime_complete - before.datetime_complete).total_seconds() - trained[trial.number]
+        for before, trial in pairwise(trials)
+        if trial.state.name == "COMPLETE"
     ]
+
+
+def middle(seconds: list[float]) -> float | None:
+    """The median; None of nothing."""
+    return statistics.median(seconds) if seconds else None
 
 
 def theirs(args: argparse.Namespace) -> dict[str, Any]:
@@ -144,7 +160,11 @@ def theirs(args: argparse.Namespace) -> dict[str, Any]:
         )
         pruner = optuna.pruners.NopPruner()
         if args.pruner == "asha":
-            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
+            # The Trainer reports the step that it is at: the rungs of ours, which are epochs, in steps.
+            epoch = math.ceil(len(parts["train"]) / BATCH)
+            pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=epoch, reduction_factor=2)
+        # The one that it makes by itself, held here: its trials' states are read from it.
+        storage = optuna.storages.InMemoryStorage()
         best = trainer.hyperparameter_search(
             hp_space=lambda trial: {
                 "learning_rate": trial.suggest_float("learning_rate", *SPACE["learning_rate"], log=True),
@@ -156,12 +176,20 @@ def theirs(args: argparse.Namespace) -> dict[str, Any]:
             n_trials=args.trials,
             sampler=optuna.samplers.TPESampler(seed=args.seed, multivariate=True, n_startup_trials=4),
             pruner=pruner,
+            storage=storage,
+            study_name="theirs",
         )
     wall = time.perf_counter() - began
-    # A trial that is pruned doesn't come to the end of its training.
-    gaps = [start - end for start, end in zip(marks["began"][1:], marks["ended"], strict=False)]
-    gaps = [] if len(marks["ended"]) < len(marks["began"]) else gaps
-    return {"wall_s": wall, "best": best.objective, "overhead_s": statistics.median(gaps) if gaps else None}
+    # The training of a pruned trial ends as well: the Trainer says so before it raises.
+    gaps = [start - end for start, end in zip(marks["began"][1:], marks["ended"][:-1], strict=True)]
+    states = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
+    tried = optuna.load_study(study_name="theirs", storage=storage).trials
+    return {
+        "wall_s": wall,
+        "best": best.objective,
+        "overhead_s": middle(gaps),
+        "states": Counter(states[trial.state.name] for trial in tried),
+    }
 
 
 def apart(args: argparse.Namespace, parts: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -224,24 +252,45 @@ def main() -> None:
             for name, found in runs.items():
                 if args.side != "ours" or name == "ours":
                     found.append(side(args, rows, seed, name, keep))
-            print(json.dumps({"seed": seed, **{n: r[-1] for n, r in runs.items() if r}}), file=sys.stderr, flush=True)
-    if args.side == "ours":
-        return
+            said = ";   ".join(f"{name} {line(found[-1])}" for name, found in runs.items() if found)
+            print(f"seed {seed} ({args.pruner}): {said}", file=sys.stderr, flush=True)
+    if args.side != "ours":
+        told(args, len(rows), runs)
+
+
+def line(run: dict[str, Any]) -> str:
+    """What one side reached with one seed."""
+    gap = run["overhead_s"]
+    between_s = "" if gap is None else f", overhead {gap:.2f} s"
+    states = ", ".join(f"{number} {state}" for state, number in sorted(run["states"].items()))
+    return f"{run['wall_s']:.1f} s ({run['cpu_s']:.1f} of CPU), best {run['best']:.4f}, {states}{between_s}"
+
+
+def told(args: argparse.Namespace, rows: int, runs: dict[str, list[dict[str, Any]]]) -> None:
+    """Print what both sides came to."""
     pairs = list(zip(runs["ours"], runs["theirs"], strict=True))
-    share, cpu_share = (statistics.median(a[key] / b[key] for a, b in pairs) for key in ("wall_s", "cpu_s"))
-    gap = 100 * statistics.mean(a["best"] - b["best"] for a, b in pairs)
-    result = {"rows": len(rows), "trials": args.trials, "pruner": args.pruner, "runs": runs, "share": share,
-              "cpu_share": cpu_share, "gap": gap}  # fmt: skip
+    shares = {key: [ours[key] / theirs[key] for ours, theirs in pairs] for key in ("wall_s", "cpu_s")}
+    share, cpu_share = (statistics.median(found) for found in shares.values())
+    gaps = [100 * (ours["best"] - theirs["best"]) for ours, theirs in pairs]
+    gap = statistics.mean(gaps)
     if args.json:
-        print(json.dumps(result))
+        options = {"rows": rows, "trials": args.trials, "epochs": args.epochs, "pruner": args.pruner}
+        found = {"shares": shares["wall_s"], "share": share, "cpu_share": cpu_share, "gaps": gaps, "gap": gap}
+        print(json.dumps({**options, "runs": runs, **found}))
         return
+    print(f"{rows} rows, {args.trials} trials of {args.epochs} epochs, pruner {args.pruner}, {args.threads} threads")
+    for seed, (ours, theirs) in enumerate(pairs):
+        print(f"seed {seed}  ours    {line(ours)}")
+        print(f"        theirs  {line(theirs)}")
+        print(f"        {shares['wall_s'][seed]:.2f} of the time, best {gaps[seed]:+.2f} points from theirs")
     for name, found in runs.items():
-        wall, best = (statistics.median(run[key] for run in found) for key in ("wall_s", "best"))
-        gaps = [run["overhead_s"] for run in found if run["overhead_s"] is not None]
-        between_s = f"   overhead {statistics.median(gaps):.2f} s" if gaps else ""
-        print(f"{name:7} {wall:8.1f} s   best {best:.4f}{between_s}")
-    print(f"ours takes {share:.2f} of the time (target 0.33), {cpu_share:.2f} of the CPU seconds")
-    print(f"its best is {gap:+.2f} points from theirs")
+        overhead = middle([run["overhead_s"] for run in found if run["overhead_s"] is not None])
+        wall = statistics.median(run["wall_s"] for run in found)
+        best = statistics.mean(run["best"] for run in found)
+        between_s = "" if overhead is None else f"   overhead {overhead:.2f} s (median of the seeds, target 0.3)"
+        print(f"{name:7} {wall:8.1f} s (median)   best {best:.4f} (mean){between_s}")
+    print(f"ours takes {share:.2f} of the time (median of the seeds, target 0.33), {cpu_share:.2f} of the CPU seconds")
+    print(f"its best is {gap:+.2f} points from theirs (mean of the seeds, target within 0.5)")
 
 
 if __name__ == "__main__":
