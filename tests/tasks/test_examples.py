@@ -115,6 +115,7 @@ def test_the_example_of_a_task_runs(name: str, tmp_path: Path, monkeypatch: pyte
 
     def finetune(ref: str, data: Any, **said: Any) -> Any:
         run = mn.finetune(ref if ref.startswith("local:") else base, data, epochs=1, on="kernel", **said)
+        assert run.metrics, run.record
         runs.append(run)
         return run
 
