@@ -6,10 +6,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, UsageError
+from modelnook.domain.errors import (
+    ModelnookError,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+    UnsupportedError,
+    UsageError,
+)
 
 __all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "told", "translated", "unreachable"]
 
@@ -85,6 +93,8 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
         return _translate(error.__cause__, place, ref)
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, said, place)
+    if isinstance(error, JSONDecodeError):
+        return UnsupportedError("hub.not_a_hub", **said)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return OfflineError("hub.offline", **said)
     if isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.split(".")[0] in _TRANSPORTS:
