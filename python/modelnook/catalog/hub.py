@@ -169,12 +169,10 @@ class HubSource(Source):
         return Upload(self, self.destination(id), parcel, emit, stop).run()
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
-        """What a repository's tags mean; see :meth:`Source.alias`."""
-        from modelnook.catalog.hub_publish import move_alias
+        """What a repository's tags mean and have meant; see :meth:`Source.alias`."""
+        from modelnook.catalog.hub_aliases import alias_of
 
-        if current().hub_offline:
-            raise self._offline(self._shown(ref))
-        return move_alias(self, ref, name, back=back)
+        return alias_of(self, ref, name, back=back)
 
     def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
         """A hub keeps every commit.
