@@ -1,6 +1,13 @@
 // Made by tools/typescript.py from modelnook.domain: change the dataclasses, not this file.
 
-import type { LicenceKind, Report, RunData, RunPlan, WandbLink } from './parts';
+import type {
+  Environment,
+  LicenceKind,
+  Report,
+  RunData,
+  RunPlan,
+  WandbLink
+} from './parts';
 
 export type RunState =
   'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
@@ -131,6 +138,7 @@ export type Run = {
   group: string | null;
   epoch: number;
   version: string;
+  environment: Environment | null;
 };
 
 export type Comparison = Table & {
