@@ -10,7 +10,6 @@ export type RunData = {
   columns: Record<string, string> | string[];
 };
 
-<<<<<<< HEAD
 /** What a training was said to take before its first step. */
 export type RunPlan = {
   method: string;
@@ -26,13 +25,13 @@ export type RunPlan = {
   seconds: [number, number] | null;
   disk: number;
   disk_free: number | null;
-=======
+};
+
 export type Environment = {
   python?: string;
   system?: string;
   hardware?: string;
   packages?: Record<string, string>;
->>>>>>> main
 };
 
 export type WandbLink = {
