@@ -300,6 +300,44 @@ describe('a run', () => {
     expect(said.textContent).toBe(note);
   });
 
+  it('says before its first step what it takes, and no longer once it has ended', async () => {
+    const plan = {
+      method: 'last-k',
+      reason: 'last-k: full would take too long',
+      rows: 1800,
+      held_out: 200,
+      batch_size: 16,
+      tokens_lost: 0.021,
+      memory: 9e8,
+      memory_free: 12e9,
+      seconds: [30, 80] as [number, number],
+      disk: 7e8,
+      disk_free: null
+    };
+    const { provider, now } = changing({ ...RUNNING, plan });
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    const said = (await findByTestId('mn-plan')).textContent;
+    for (const part of [
+      plan.reason,
+      '1,800 train, 200 validate',
+      '900 MB of 12 GB free',
+      '700 MB',
+      '2.1%',
+      '30 s to 1 min 20 s'
+    ]) {
+      expect(said).toContain(part);
+    }
+    now.run = { ...now.run, state: 'finished' };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(() => expect(queryByTestId('mn-plan')).toBeNull(), {
+      timeout: 3000
+    });
+  });
+
   it.each([
     [
       { mode: 'online', project: 'lab', url: null, path: null, synced: false },

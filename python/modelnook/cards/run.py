@@ -10,9 +10,11 @@ from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.exported import parity
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
+from modelnook.cards.plan import takes
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
 from modelnook.finetune import alone
+from modelnook.finetune.plan import Plan
 from modelnook.messages import has, t
 from modelnook.tasks import TASKS
 from modelnook.tracking.destination import line
@@ -38,6 +40,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     pieces.append(_way(record))
     if record.live:
         pieces.append(_progress(record))
+        pieces += _planned(record)
     if record.report and "before" in record.report:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
         pieces += candidates(record.report)
@@ -111,6 +114,14 @@ def progress_line(record: RunRecord) -> str:
     if p.get("eta_s") is not None:
         parts.append(t("cards.left", time=duration(p["eta_s"])))
     return " · ".join(parts)
+
+
+def _planned(record: RunRecord) -> list[Piece]:
+    """What a training that goes on was said to take, and why it is done so."""
+    if record.kind != "finetune" or not record.plan:
+        return []
+    value = Plan.from_dict(record.plan)
+    return [Line(value.reason, "quiet"), *takes(value)]
 
 
 def part_of(record: RunRecord) -> float | None:
