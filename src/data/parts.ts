@@ -10,6 +10,13 @@ export type RunData = {
   columns: Record<string, string> | string[];
 };
 
+export type Environment = {
+  python?: string;
+  system?: string;
+  hardware?: string;
+  packages?: Record<string, string>;
+};
+
 export type WandbLink = {
   mode?: 'online' | 'offline';
   project?: string;

@@ -1,6 +1,12 @@
 // Made by tools/typescript.py from modelnook.domain: change the dataclasses, not this file.
 
-import type { LicenceKind, Report, RunData, WandbLink } from './parts';
+import type {
+  Environment,
+  LicenceKind,
+  Report,
+  RunData,
+  WandbLink
+} from './parts';
 
 export type RunState =
   'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
@@ -130,6 +136,7 @@ export type Run = {
   group: string | null;
   epoch: number;
   version: string;
+  environment: Environment | null;
 };
 
 export type Comparison = Table & {

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import type { History } from '../data/answers';
+import type { Environment } from '../data/parts';
 import type { Run } from '../data/types';
 import {
   ago,
@@ -242,6 +243,24 @@ function Charts(props: {
   );
 }
 
+/** What it was computed with. */
+function Surroundings({ of }: { of: Environment }): React.ReactElement {
+  const { t } = useHost();
+  const packages = Object.entries(of.packages ?? {});
+  return (
+    <details className="mn-details" data-testid="mn-environment">
+      <summary>{t('ui.run.environment', { n: packages.length })}</summary>
+      <Facts
+        rows={[
+          ['Python', of.python],
+          [t('ui.run.system'), of.system],
+          ...packages
+        ]}
+      />
+    </details>
+  );
+}
+
 function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
   const { t, open } = useHost();
   const { run } = props;
@@ -270,6 +289,7 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
               )
             ],
             [t('ui.run.device'), run.device],
+            [t('ui.run.hardware'), run.environment?.hardware],
             [t('ui.run.host'), run.host],
             [t('ui.run.notebook'), run.notebook],
             [t('ui.run.started'), run.started && moment(run.started, t)],
@@ -286,6 +306,7 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
           />
         </details>
       )}
+      {run.environment && <Surroundings of={run.environment} />}
       {run.origin === 'local' && <RunLog run={run} />}
       <DeleteRun run={run} onDone={props.onDeleted} />
     </>

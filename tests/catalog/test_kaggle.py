@@ -100,6 +100,14 @@ def test_odd_papers_and_packed_weights(site: KaggleStandIn, source: Source) -> N
     packed_is_read_by_its_header(source, ModelRef("kaggle", "eve/packed/gguf/q8"))
 
 
+@pytest.mark.parametrize("base", ["google/bert/transformers/base", "https://example.org/base"])
+def test_what_a_variation_was_made_from(site: KaggleStandIn, source: Source, base: str) -> None:
+    site.add_version("eve/bert/transformers/tuned", {**FILES, "README.md": b"no card"})
+    site.variations["eve/bert/transformers/tuned"].base = base
+    info = source.info(ModelRef("kaggle", "eve/bert/transformers/tuned"))
+    assert info.base_model == (base if base.startswith("https") else f"kaggle:{base}")
+
+
 def test_terms_that_are_not_accepted_are_told_with_their_page(site: KaggleStandIn, source: Source) -> None:
     site.fail("POST .*DownloadModelInstanceVersion", 403)
     page = f"{site.url}/models/{ID}"

@@ -265,6 +265,32 @@ describe('a run', () => {
     expect(queryByTestId('mn-report')).toBeNull();
   });
 
+  it('shows what a colleague computed with, beside the parameters', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      state: 'finished',
+      origin: 'team',
+      params: { learning_rate: 0.0005 },
+      environment: {
+        python: '3.12.1',
+        system: 'Linux x86_64',
+        hardware: '2 × NVIDIA H100 80GB HBM3',
+        packages: { torch: '2.9.1', transformers: '5.2.0' }
+      }
+    });
+    const { findByTestId, findByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const said = (await findByTestId('mn-environment')).textContent;
+    for (const part of ['2 packages', '3.12.1', 'torch', '2.9.1']) {
+      expect(said).toContain(part);
+    }
+    await findByText('2 × NVIDIA H100 80GB HBM3');
+    await findByText('learning_rate');
+  });
+
   it('says why the curves of a run elsewhere are not there', async () => {
     const { provider } = changing({ ...RUNNING, origin: 'wandb' });
     const note = 'The curves are at W&B. Look at https://wandb.example/r';

@@ -21,6 +21,9 @@ __all__ = ["kind_of", "logged_line", "progress_line", "run", "runs"]
 
 TONES = {"queued": "warn", "running": "busy", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad"}
 
+# The packages that a card names; the record has more.
+_NAMED = ("torch", "transformers")
+
 Series = dict[str, dict[str, list[Any]]]
 
 
@@ -53,7 +56,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.report and record.report.get("unlabelled"):
         pieces.append(Line(_unlabelled(record.report["unlabelled"]), "warn"))
     pieces += (tuning.history if record.kind == "tune" else _charts)(record, series or {})
-    pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
+    pieces += [_facts(record), Facts(()) if record.live else _wandb(record), _environment(record)]
     told = tuple(
         p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text)
     )
@@ -237,6 +240,18 @@ def _facts(record: RunRecord) -> Facts:
             (t("cards.device"), record.device or ""),
         )
     )
+
+
+def _environment(record: RunRecord) -> Facts:
+    """What a run of elsewhere was computed with; one of this machine's can be looked at here."""
+    said = record.environment or {}
+    if record.origin == "local" or not said:
+        return Facts(())
+    packages = said.get("packages") or {}
+    named = [f"{name} {packages[name]}" for name in _NAMED if packages.get(name)]
+    python = f"Python {said['python']}" if said.get("python") else ""
+    shown = (python, *named, str(said.get("system") or ""), str(said.get("hardware") or ""))
+    return Facts(((t("cards.environment"), ", ".join(filter(None, shown))),))
 
 
 def _wandb(record: RunRecord) -> Piece:

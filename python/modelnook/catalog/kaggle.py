@@ -128,7 +128,17 @@ class KaggleSource(RemoteSource):
                 answer = api.list_model_instance_version_files(asked)
                 files += [RepoFile(f.name, f.size) for f in answer.files or ()]
                 token = answer.next_page_token or ""
-        return Listing(str(version), tuple(files), {"license": licence_id(instance.license_name)})
+        facts = {"license": licence_id(instance.license_name), "base_model": self._base(instance)}
+        return Listing(str(version), tuple(files), facts)
+
+    def _base(self, instance: Any) -> str | None:
+        """The variation that another was made from, or its address elsewhere."""
+        from kagglehub.enum import enum_to_str
+
+        base = instance.base_model_instance_information
+        if base is None or base.owner is None:
+            return instance.external_base_model_url or None
+        return f"{self.name}:{base.owner.slug}/{base.model_slug}/{enum_to_str(base.framework)}/{base.instance_slug}"
 
     def text(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
         """A small file's content."""

@@ -88,6 +88,8 @@ class RunRecord:
     """The run that this one is a part of."""
     epoch: int = 0
     version: str = ""
+    environment: dict[str, Any] | None = None
+    """What it was computed with: ``python``, ``system``, ``packages`` (name -> version), ``hardware``."""
 
     @property
     def live(self) -> bool:

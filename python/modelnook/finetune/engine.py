@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.folder import writing
 from modelnook.domain.errors import StoreError, UnsupportedError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
@@ -379,7 +380,8 @@ def written(save: Callable[[Path], None], out: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        save(part)
+        with writing(part):
+            save(part)
         if out.exists():
             shutil.rmtree(out)
         part.rename(out)
