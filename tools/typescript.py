@@ -53,6 +53,7 @@ SHAPES = (
         finer={
             "state": "RunState",
             "data": "RunData | null",
+            "plan": "RunPlan | null",
             "progress": "Progress | null",
             "wandb": "WandbLink | null",
             "error": "ErrorInfo | null",
@@ -62,7 +63,7 @@ SHAPES = (
     ),
     Shape(run.Comparison, "Comparison", spread="table"),
 )
-_PARTS = ("Environment", "LicenceKind", "Report", "RunData", "WandbLink")
+_PARTS = ("Environment", "LicenceKind", "Report", "RunData", "RunPlan", "WandbLink")
 
 
 def text() -> str:

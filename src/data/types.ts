@@ -5,6 +5,7 @@ import type {
   LicenceKind,
   Report,
   RunData,
+  RunPlan,
   WandbLink
 } from './parts';
 
@@ -113,6 +114,7 @@ export type Run = {
   method: string | null;
   data: RunData | null;
   params: Record<string, unknown>;
+  plan: RunPlan | null;
   metrics: Record<string, number | null>;
   intervals: Record<string, [number | null, number | null]>;
   baselines: Record<string, Record<string, number | null>>;

@@ -19,6 +19,7 @@ import { useIsLive, useLive } from './live';
 import { Jump } from './parts/jump';
 import { ErrorNotice, Facts, Section } from './parts/notice';
 import { DeleteRun, RunActions } from './parts/run-actions';
+import { Planned } from './parts/planned';
 import { RunCandidates } from './parts/run-candidates';
 import { RunCharts } from './parts/run-charts';
 import { RunLog } from './parts/run-log';
@@ -67,6 +68,7 @@ export function RunView({
       {isLive(run) && <PlannedLine run={run} />}
       {error && <ErrorNotice error={error} retry={reload} />}
       <RunProgress run={run} />
+      <Planned run={run} />
       {run.state === 'running' && <Now run={run} history={series.value} />}
       <Busy run={run} />
       {run.error && <ErrorNotice error={run.error} />}

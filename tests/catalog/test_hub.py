@@ -155,6 +155,22 @@ def test_an_endpoint_without_a_list_says_so(hub: HubStandIn) -> None:
         HubSource().search(Query("tiny"))
 
 
+def test_an_address_that_is_no_hub_is_told_and_the_other_sources_answer(hub: HubStandIn) -> None:
+    with HubStandIn() as page:
+        page.fail("GET /", 200, body="<html>Welcome</html>")
+        source = added(page)
+        with pytest.raises(UnsupportedError) as caught:
+            source.search(Query("tiny"))
+        assert caught.value.code == "hub.odd_answer"
+        with pytest.raises(UnsupportedError, match="answer as such a place does"):
+            source.info(ModelRef("mine", "alice/tiny"))
+        with pytest.raises(UnsupportedError, match="answer as such a place does"):
+            list(source.pages().pages("downloads"))
+        found = modelnook.search("tiny")
+    assert [row.ref for row in found] == ["hub:alice/tiny"]
+    assert "answer as such a place does" in found.notes[0]
+
+
 # -- info
 
 

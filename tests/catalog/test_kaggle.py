@@ -22,11 +22,13 @@ from .remote import (
     LARGE,
     NEEDED,
     ODD,
+    ODD_ANSWERS,
     WEIGHTS,
     added,
     files,
     fills_up,
     gguf,
+    odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
@@ -91,6 +93,11 @@ def test_info_without_the_weights(site: KaggleStandIn, source: Source) -> None:
     assert (info.parameters, info.labels, info.license, info.revision) == (44, ("a", "b"), "apache-2.0", "1")
     assert info.bytes == sum(len(FILES[name]) for name in NEEDED)
     assert info.task == "text-classification"
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_a_place_that_answers_something_else(site: KaggleStandIn, source: Source, answer: str) -> None:
+    odd_answers_are_told(site, source, TINY, answer)
 
 
 def test_odd_papers_and_packed_weights(site: KaggleStandIn, source: Source) -> None:

@@ -1,6 +1,7 @@
 import { act, fireEvent, waitFor, within } from '@testing-library/react';
 
 import { RpcError } from '../../src/data/provider';
+import type { Figures } from '../../src/data/parts';
 import type { Run } from '../../src/data/types';
 import { text } from '../../src/text';
 import { cameFrom } from '../../src/views/parts/run-state';
@@ -249,6 +250,29 @@ describe('a run', () => {
     expect(await findByText(legend, { exact: false })).toBeTruthy();
   });
 
+  it('tells the interval and the time to load, before and after', async () => {
+    const quantized = RUNS.find(run => run.kind === 'quantize') as Run;
+    const report = quantized.report as { before: Figures; after: Figures };
+    const { provider } = changing({
+      ...quantized,
+      report: {
+        ...report,
+        before: { ...report.before, load_s: 0.413 },
+        after: { ...report.after, load_s: 0.062 }
+      }
+    });
+    const { findByTestId } = stage('run', { run: quantized.id }, { provider });
+    const table = await findByTestId('mn-report');
+    const line = (name: string) =>
+      [...table.querySelectorAll('tr')]
+        .find(row => row.querySelector('th')?.textContent === name)
+        ?.textContent?.replace(/\s/g, ' ');
+    expect(line('accuracy')).toContain('0.9730.952–0.989');
+    expect(line('accuracy')).toContain('0.9710.948–0.987');
+    expect(line('Time to load')).toContain('413 ms');
+    expect(line('Time to load')).toContain('62 ms');
+  });
+
   it('shows an evaluation, whose report has other tables', async () => {
     const { provider } = changing({
       ...RUNNING,
@@ -298,6 +322,44 @@ describe('a run', () => {
     const { findByTestId } = stage('run', { run: RUNNING.id }, { provider });
     const said = await findByTestId('mn-no-curves');
     expect(said.textContent).toBe(note);
+  });
+
+  it('says before its first step what it takes, and no longer once it has ended', async () => {
+    const plan = {
+      method: 'last-k',
+      reason: 'last-k: full would take too long',
+      rows: 1800,
+      held_out: 200,
+      batch_size: 16,
+      tokens_lost: 0.021,
+      memory: 9e8,
+      memory_free: 12e9,
+      seconds: [30, 80] as [number, number],
+      disk: 7e8,
+      disk_free: null
+    };
+    const { provider, now } = changing({ ...RUNNING, plan });
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    const said = (await findByTestId('mn-plan')).textContent;
+    for (const part of [
+      plan.reason,
+      '1,800 train, 200 validate',
+      '900 MB of 12 GB free',
+      '700 MB',
+      '2.1%',
+      '30 s to 1 min 20 s'
+    ]) {
+      expect(said).toContain(part);
+    }
+    now.run = { ...now.run, state: 'finished' };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(() => expect(queryByTestId('mn-plan')).toBeNull(), {
+      timeout: 3000
+    });
   });
 
   it.each([

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.base import Query
-from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
@@ -224,4 +224,6 @@ def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | Non
     if isinstance(error, requests.HTTPError) and error.response is not None:
         after = error.response.headers.get("Retry-After", "")
         return by_status(error.response.status_code, said, place, wait=int(after) if after.isdigit() else None)
-    return unreachable(place, error) if isinstance(error, requests.RequestException) else None
+    return stumbled(place, error) or (
+        unreachable(place, error) if isinstance(error, requests.RequestException) else None
+    )

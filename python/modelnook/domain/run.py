@@ -64,6 +64,8 @@ class RunRecord:
     method: str | None = None
     data: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] | None = None
+    """What a training was said to take before its first step."""
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
