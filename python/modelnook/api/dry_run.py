@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from modelnook.store import Store
 from modelnook.store.runs import seconds
+from modelnook.tune import DEFAULT
 
 __all__ = ["seconds_before", "told"]
 
@@ -42,10 +43,12 @@ def told(planned: Any, store: Store, base: Any, table: Any, held_out: int, label
 
 
 def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float] | None:
-    """From and to, by the finished runs of this machine with the same base, method and length; None without any."""
+    """From and to, by what was trained on this machine with the same base, method and length; None without any.
+
+    That is finished runs, and the default configurations of tuning runs.
+    """
     paces = []
-    for run in store.index.runs(state="finished", kind="finetune", model=base, limit=50):
-        said, took = run.params, (seconds(run.ended) or 0) - (seconds(run.started) or 0)
+    for said, took in (*_trained(store, base), *_tuned(store, base)):
         work = (said.get("rows") or 0) * (said.get("epochs") or 0)
         alike = all(said.get(name) == getattr(planned, name) for name in ("method", "max_length"))
         if took > 0 and work and alike and work * _LIKE >= planned.rows * planned.epochs:
@@ -54,3 +57,18 @@ def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float]
         return None
     work = planned.rows * planned.epochs
     return min(paces) * work * _SPREAD[0], max(paces) * work * _SPREAD[1]
+
+
+def _trained(store: Store, base: str) -> Iterator[tuple[dict[str, Any], float]]:
+    """Of each training run what it was, and its seconds."""
+    for run in store.index.runs(state="finished", kind="finetune", model=base, limit=50):
+        yield run.params, (seconds(run.ended) or 0) - (seconds(run.started) or 0)
+
+
+def _tuned(store: Store, base: str) -> Iterator[tuple[dict[str, Any], float]]:
+    """The same of the default configurations that tuning runs began with."""
+    for run in store.index.runs(kind="tune", model=base, limit=50):
+        first: dict[str, Any] = next(iter((run.report or {}).get("trials") or ()), {})
+        if first.get("number") == DEFAULT and not first.get("cut"):
+            rows = len(store.run(run.id).split().get("train") or ())
+            yield {**first["knobs"], "rows": rows}, first["seconds"]

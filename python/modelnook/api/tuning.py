@@ -209,7 +209,8 @@ def _check_budget(
     Args:
         most: seconds after which any trial is cut short.
     """
-    if not store.index.runs(state="finished", kind="finetune", model=str(found.ref), limit=1):
+    kinds = ("finetune", "tune")
+    if not any(store.index.runs(kind=kind, model=str(found.ref), limit=1) for kind in kinds):
         return
     planned = plan(found, spec, values, parts, {n: v for n, v in fixed.items() if v is not None}, method)
     known = seconds_before(store, str(found.ref), planned)
