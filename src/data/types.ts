@@ -58,6 +58,7 @@ export type ModelInfo = {
   gated: boolean;
   run: string | null;
   relation: string | null;
+  bases: string[];
   variants: string[];
   also: string[];
   digest: string | null;

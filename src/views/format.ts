@@ -26,6 +26,21 @@ export function compact(value: number | null | undefined): string {
   }).format(value);
 }
 
+const NAMED_FROM = 0.01;
+
+/** The types of a model's numbers: F16, or I8 76%, F32 24%; position ids and the like are too few to be named. */
+export function types(dtypes: Record<string, number>): string {
+  const every = Object.values(dtypes).reduce((sum, n) => sum + n, 0);
+  const named = Object.entries(dtypes)
+    .filter(([, n]) => every > 0 && n / every >= NAMED_FROM)
+    .sort(([, one], [, other]) => other - one);
+  return named
+    .map(([type, n]) =>
+      named.length === 1 ? type : `${type} ${Math.round((100 * n) / every)}%`
+    )
+    .join(', ');
+}
+
 /** Bytes in the unit that reads best: 90.9 MB. */
 export function bytes(value: number | null | undefined, t: IText): string {
   if (value === null || value === undefined) {

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import type { ModelInfo, Terms } from '../data/types';
-import { ago, bytes, compact, count, figure } from './format';
+import { ago, bytes, compact, count, figure, types } from './format';
 import type { IViewProps } from './host';
 import { useHost } from './host';
 import { useLive } from './live';
@@ -55,6 +55,11 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
           ))}
         </ul>
       )}
+      {info.gated && info.page && (
+        <p className="mn-notice mn-notice-note" data-testid="mn-gated">
+          {t('ui.card.gated')} <Page address={info.page} />
+        </p>
+      )}
       <Facts
         rows={[
           [t('ui.card.task'), info.task && taskName(info.task)],
@@ -62,6 +67,7 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
             t('ui.card.parameters'),
             info.parameters !== null ? compact(info.parameters) : null
           ],
+          [t('ui.card.types'), types(info.dtypes ?? {})],
           [
             t('ui.card.size'),
             info.bytes !== null ? bytes(info.bytes, t) : null
@@ -117,6 +123,17 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
   );
 }
 
+/** A model's page; an address of another kind than a web page's is told and leads nowhere. */
+function Page({ address }: { address: string }): React.ReactElement {
+  return /^https?:\/\//.test(address) ? (
+    <a className="mn-link" href={address} target="_blank" rel="noreferrer">
+      {address}
+    </a>
+  ) : (
+    <code>{address}</code>
+  );
+}
+
 /** The licence in plain words, and the clause that they rest on. */
 function LicenceTerms({ terms }: { terms: Terms }): React.ReactElement {
   const { t } = useHost();
@@ -149,21 +166,38 @@ function Lineage({ info }: { info: ModelInfo }): React.ReactElement | null {
   const { t, open } = useHost();
   const labels = info.labels.slice(0, LABELS_SHOWN).join(', ');
   const more = info.labels.length - LABELS_SHOWN;
+  const toModel = open && ((id: string) => open('model-card', id));
+  const bases = info.bases?.length ? info.bases : [info.base_model ?? ''];
+  const how = `ui.relation.${info.relation}`;
   const rows: [string, React.ReactNode][] = [
     [
       t('ui.card.base'),
-      info.base_model && (
-        <Jump
-          id={info.base_model}
-          to={open && (id => open('model-card', id))}
-        />
+      bases[0] && (
+        <>
+          {bases.map(id => (
+            <React.Fragment key={id}>
+              <Jump id={id} to={toModel} />{' '}
+            </React.Fragment>
+          ))}
+          {t.has(how) && `(${t(how)})`}
+        </>
       )
+    ],
+    [
+      t('ui.card.also'),
+      info.also?.length > 0 &&
+        info.also.map(id => (
+          <React.Fragment key={id}>
+            <Jump id={id} to={toModel} />{' '}
+          </React.Fragment>
+        ))
     ],
     [
       t('ui.card.made_by'),
       info.run && <Jump id={info.run} to={open && (id => open('run', id))} />
     ],
     [t('ui.card.revision'), info.revision],
+    [t('ui.card.page'), info.page && <Page address={info.page} />],
     [t('ui.card.labels'), more > 0 ? `${labels} +${more}` : labels],
     [t('ui.card.path'), info.path && <code>{info.path}</code>]
   ];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.standins.hub import safetensors
 
 import modelnook as mn
+from modelnook import cards
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.search import source
@@ -31,6 +33,19 @@ FILES = {
 }
 NEEDED = {"README.md", "config.json", "model.safetensors", "vocab.txt"}
 LARGE = safetensors({"w": (8, 8)}, padding=24_000_000)
+
+
+def gguf(vocabulary: int, padding: int = 0) -> bytes:
+    """A GGUF file of two tensors whose header holds a vocabulary of so many words."""
+
+    def text(said: str) -> bytes:
+        return struct.pack("<Q", len(said)) + said.encode()
+
+    words = b"".join(text(f"word-{n:08d}") for n in range(vocabulary))
+    keys = text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    keys += text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, vocabulary) + words
+    tensors = text("w") + struct.pack("<IQQIQ", 2, 32, 4, 8, 0) + text("b") + struct.pack("<IQIQ", 1, 6, 0, 0)
+    return b"GGUF" + struct.pack("<IQQ", 3, 2, 2) + keys + tensors + bytes(padding)
 
 
 def quiet(event: Event) -> None:
@@ -71,6 +86,66 @@ def reached_by_the_verbs(source: Any, ref: str, *, listed: bool = True) -> None:
     folder = source.fetch(ModelRef.parse(ref), quiet)
     assert mn.pull(ref) == folder
     assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+
+
+ODD_CARD = b"""---
+license: !!python/object/apply:os.system [touch-me]
+language: [en, 'zh', [deep]]
+pipeline_tag: {a: b}
+base_model: &bomb
+- *bomb
+- b/base
+- c/other
+tags: "\x1b[31mred
+"""
+ODD_CONFIG = b'{"architectures": "Bert", "id2label": ["a"], "model_type": {"x": [1]}, "auto_map": "x"}'
+ODD = {
+    "README.md": ODD_CARD + b"x: [" * 10_000 + b"\n---\n# Odd",
+    "config.json": ODD_CONFIG,
+    "model.safetensors": WEIGHTS,
+}
+
+
+def odd_papers_are_read(source: Any, ref: ModelRef) -> None:
+    """A card and a config of other forms than they have: what can be told is, and nothing of them is obeyed."""
+    remote._KNOWN.clear()
+    info = source.info(ref)
+    assert (info.parameters, info.language, info.labels) == (44, ("en", "zh"), ())
+    assert (info.base_model, info.bases, info.relation) == ("b/base", ("b/base", "c/other"), "merge")
+    assert isinstance(info.license, (str, type(None)))
+    text = cards.text(info)
+    assert "\x1b" not in text + cards.html(info)
+    assert "b/base, c/other (merged)" in text
+    folder = source.fetch(ref, quiet)
+    here = mn.info(str(folder))
+    assert (here.parameters, here.bases, here.labels) == (44, info.bases, ())
+
+
+def evaluations_are_told(source: Any, ref: ModelRef) -> None:
+    """What the card says that it reached."""
+    assert mn.info(source.shown(ref)).metrics == {"Accuracy (IMDb)": 0.93}
+
+
+JUDGED = b"""---
+license: mit
+model-index:
+- name: films
+  results:
+  - task: {type: text-classification}
+    dataset: {type: imdb, name: IMDb}
+    metrics:
+    - {type: accuracy, name: Accuracy, value: 0.93}
+    - {type: f1, name: F1, value: .nan}
+---
+"""
+
+
+def packed_is_read_by_its_header(source: Any, ref: ModelRef) -> None:
+    """Types and task of a GGUF file, a vocabulary of megabytes before its tensors."""
+    info = source.info(ref)
+    assert (info.parameters, info.dtypes, info.formats) == (134, {"Q8_0": 128, "F32": 6}, ("gguf",))
+    assert (info.task, info.architecture) == ("text-generation", "llama")
+    assert "(Q8_0 96%, F32 4%)" in cards.text(info)
 
 
 def silent_offline(site: Any, source: Any, ref: ModelRef, other: ModelRef, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,3 +69,20 @@ def test_references_are_completed_from_the_index() -> None:
     assert api.complete("ref", "hub:google-b") == ["hub:google-bert/bert-base"]
     assert api.complete("ref", "hub:goo") == ["hub:google-bert/bert-base", "hub:google/vit"]
     assert api.complete("ref", "nobody:goo") == []
+
+
+def test_sorted_by_downloads_or_date_the_first_is_first_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    entries = [
+        ModelInfo(f"hub:a/spam-{n}", f"a/spam-{n}", "hub", downloads=500 - n, updated="2020-01-01T00:00:00+00:00")
+        for n in range(120)
+    ]
+    used = ModelInfo("hub:b/used", "b/used", "hub", downloads=9000, tags=("spam",))
+    new = ModelInfo("hub:b/new", "b/new", "hub", tags=("spam",), updated="2026-01-01T00:00:00+00:00")
+    CatalogIndex(Store().home).write("hub", [used, *entries, new])
+    assert mn.search("spam", sort="downloads", limit=5)[0].ref == used.ref
+    assert (
+        mn.search("spam", sort="date", limit=5)[0].ref == mn.search("spam", sort="updated", limit=5)[0].ref == new.ref
+    )
+    with pytest.raises(UsageError, match="downloads"):
+        mn.search("spam", sort="popularity")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,23 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet, reached_by_the_verbs
+from .remote import (
+    FILES,
+    JUDGED,
+    LARGE,
+    NEEDED,
+    ODD,
+    WEIGHTS,
+    added,
+    evaluations_are_told,
+    files,
+    fills_up,
+    gguf,
+    odd_papers_are_read,
+    packed_is_read_by_its_header,
+    quiet,
+    reached_by_the_verbs,
+)
 
 pytestmark = pytest.mark.skipif(not can_serve(), reason="needs git and git-http-backend")
 pytest.importorskip("dulwich")
@@ -58,6 +75,7 @@ def test_info_without_a_byte_of_weights_that_git_can_leave_out(forge: GitStandIn
     info = source.info(TINY)
     assert (info.task, info.license, info.language) == ("text-classification", "mit", ("zh",))
     assert (info.base_model, info.parameters, info.labels) == ("b/base", 44, ("a", "b"))
+    assert (info.dtypes, info.page) == ({"F32": 44}, f"{forge.url}/alice/tiny")
     assert info.bytes == sum(len(FILES[name]) for name in NEEDED)
     assert {r.code for r in info.risks} == {"pickle"}
     plain = source.info(ModelRef("forge", "bob/plain"))
@@ -74,6 +92,18 @@ def test_the_forge_speaks_to_git_lfs_itself(forge: GitStandIn, tmp_path: Path) -
     done = subprocess.run([*clone, str(tmp_path / "clone")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "clone" / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_the_cards_own_evaluations_are_told(forge: GitStandIn, source: Source) -> None:
+    forge.add_repo("eve/judged", {**FILES, "README.md": JUDGED})
+    evaluations_are_told(source, ModelRef("forge", "eve/judged"))
+
+
+def test_odd_papers_and_packed_weights(forge: GitStandIn, source: Source) -> None:
+    forge.add_repo("eve/odd", ODD, lfs={"model.safetensors"})
+    odd_papers_are_read(source, ModelRef("forge", "eve/odd"))
+    forge.add_repo("eve/packed", {"model-q8.gguf": gguf(60_000, padding=100_000)}, lfs={"model-q8.gguf"})
+    packed_is_read_by_its_header(source, ModelRef("forge", "eve/packed"))
 
 
 def test_branches_tags_and_commits(forge: GitStandIn, source: Source) -> None:
@@ -176,7 +206,7 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(forge: GitStandIn, monkeypat
     assert all("authorization" not in r.headers for r in forge.seen("/_lfs/"))
 
 
-REFUSALS = {403: "hub.forbidden", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}
+REFUSALS = {403: "hub.not_let_in", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
@@ -212,6 +242,24 @@ def test_a_disk_that_fills_up_leaves_nothing_half_visible(forge: GitStandIn, sou
 
 def test_the_verbs_reach_it(forge: GitStandIn, source: Source) -> None:
     reached_by_the_verbs(source, "forge:alice/tiny", listed=False)
+    assert [row.id for row in mn.search("tiny", source="forge")] == ["alice/tiny"]
+
+
+def test_what_was_pulled_is_in_the_list(forge: GitStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = partial(mn.search, "tiny", license="permissive", language="zh", sort="downloads")
+    assert not look(source="forge").items
+    source.fetch(TINY, quiet)
+    before = len(forge.requests)
+    [row] = look(source="forge")
+    assert (row.ref, row.parameters, row.task, bool(row.path)) == ("forge:alice/tiny", 44, "text-classification", True)
+    assert not look(source="forge", task="fill-mask").items
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    found = look()
+    assert [m.ref for m in found if m.source == "forge"] == ["forge:alice/tiny"]
+    assert not [note for note in found.notes if "forge" in note], "there is nothing more to ask for"
+    assert len(forge.requests) == before
+    source.discard(TINY)
+    assert not look(source="forge").items
 
 
 def test_offline_no_socket_is_opened(forge: GitStandIn, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +274,7 @@ def test_offline_no_socket_is_opened(forge: GitStandIn, source: Source, monkeypa
         with pytest.raises(OfflineError) as caught:
             ask(ModelRef("forge", "bob/other"))
         assert caught.value.code == "catalog.offline_ref"
-    assert source.search(Query("tiny")) == []
+    assert [row.id for row in source.search(Query("tiny"))] == ["alice/tiny"]
     assert len(forge.requests) == before
 
 

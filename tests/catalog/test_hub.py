@@ -18,6 +18,7 @@ import pytest
 from tests.standins.hub import HubStandIn, safetensors
 
 import modelnook
+from modelnook import cards
 from modelnook.catalog import hub as hub_module
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.hub import HubSource
@@ -323,6 +324,30 @@ def test_what_isnt_what_its_checksum_says_is_removed(hub: HubStandIn) -> None:
     assert (source.fetch(ref, quiet) / "model.safetensors").read_bytes() == data
 
 
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
+def test_a_small_file_that_isnt_what_its_checksum_says_is_removed(hub: HubStandIn, name: str) -> None:
+    real = hub.files("alice/tiny")[name]
+    where = "/_cdn/" if name == "model.safetensors" else rf"/alice/tiny/resolve/[^/]+/{re.escape(name)}"
+    source = HubSource()
+    hub.fail(f"GET {where}", 200, body="x" * len(real))
+    with pytest.raises(StoreError, match="checksum") as caught:
+        source.fetch(TINY, quiet)
+    assert name in caught.value.message
+    assert not [f for f in source.cache.rglob(f"snapshots/*/{name}") if f.exists()]
+    hub.heal()
+    folder = source.fetch(TINY, quiet)
+    assert files(folder) == NEEDED
+    assert (folder / name).read_bytes() == real
+
+
+def test_what_the_client_brought_unchecked_is_checked(hub: HubStandIn) -> None:
+    source = HubSource()
+    hub.fail(r"GET /alice/tiny/resolve/[^/]+/config\.json", 200, body="{" + " " * (len(json.dumps(CONFIG)) - 2) + "}")
+    assert source.info(TINY).labels == ()
+    hub.heal()
+    assert json.loads((source.fetch(TINY, quiet) / "config.json").read_bytes()) == CONFIG
+
+
 def test_no_room_is_said_before_the_first_byte(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
@@ -513,6 +538,45 @@ def test_a_bare_name_never_leaves_the_machine(hub: HubStandIn, tmp_path: Path) -
     with pytest.raises(NotFoundError):
         modelnook.info("alice/nothing")
     assert hub.requests
+
+
+@pytest.mark.parametrize(
+    "id", ["../etc/passwd", "alice/..", "alice/tiny\x00", "alice/\x1b[31m", "a/b/../c", "alice/.git/..", "a//b"]
+)
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(hub: HubStandIn, tmp_path: Path, id: str) -> None:
+    for ask in (modelnook.info, modelnook.pull, modelnook.load):
+        with pytest.raises(ModelnookError) as caught:
+            ask(f"hub:{id}")
+        assert caught.value.code == "hub.bad_id"
+        assert caught.value.message.isprintable()
+        assert caught.value.hint
+    assert not hub.requests
+    assert not modelnook.runs(kind="pull"), "no job is made for it"
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"license": {"mit": True}, "language": {"en": 1}, "base_model": {"a": "b"}},
+        {"license": ["mit", {"x": 1}], "language": [["en"], None, 7], "base_model": [{"id": "x"}, "b/base", 3]},
+        {"license": 7, "language": True, "tags": "one", "base_model": [], "base_model_relation": ["merge"]},
+        {"model-index": "none", "license": None, "datasets": {"x": [[[]]]}},
+        {"model-index": [{"results": [{"metrics": "x"}]}], "license_name": ["x"], "license": "other"},
+    ],
+)
+def test_a_card_of_other_forms_than_cards_have(hub: HubStandIn, card: dict[str, Any]) -> None:
+    config = {"architectures": "Bert", "id2label": ["a"], "model_type": {"x": 1}, "auto_map": "x"}
+    hub.add_repo("eve/odd", {"config.json": json.dumps(config), "model.safetensors": WEIGHTS}, card=card, downloads=9)
+    rows = HubSource().search(Query())
+    assert {row.id for row in rows} == {"alice/tiny", "eve/odd"}
+    info = modelnook.info("hub:eve/odd")
+    for said in (info, *rows):
+        assert isinstance(said.license, (str, type(None)))
+        assert all(isinstance(word, str) for word in (*said.language, *said.bases, *said.labels, said.base_model or ""))
+        assert json.loads(json.dumps(said.to_dict()))
+    assert info.parameters == 84
+    assert cards.text(info)
+    assert files(HubSource().fetch(ModelRef("hub", "eve/odd"), quiet))
 
 
 # -- added endpoints

@@ -153,6 +153,37 @@ def test_lists_are_sorted_as_asked(index: CatalogIndex) -> None:
     assert ids(index, "chinese", sort="size", params=(1e6, 2e8)) == ["roberta-jd-chinese"]
 
 
+def test_by_downloads_every_match_is_looked_at(tmp_path: Path) -> None:
+    index = CatalogIndex(tmp_path)
+    used = model("eve/well-used", 10_000, tags=("spam",), task="fill-mask")
+    named = [model(f"bob/spam-{n}", 500 - n) for n in range(100)]
+    begun = model("eve/spammer", 900)
+    index.write("hub", by_rank([*named, used, begun]))
+    assert ids(index, "spam", limit=3) == [m.name for m in named[:3]], "by relevance a name counts more"
+    assert ids(index, "spam", sort="downloads", limit=3) == [used.name, *(m.name for m in named[:2])]
+    assert ids(index, "spam", sort="downloads", task="fill-mask") == [used.name]
+    assert ids(index, sort="downloads", limit=2) == [used.name, begun.name]
+    assert ids(index, "spamm", sort="downloads") == [begun.name]
+    assert ids(index, "spam xyzzy", sort="downloads", limit=1) == [used.name]
+    assert ids(index, "spam xyzzy", sort="likes", limit=1)
+    page = index.search("hub", Query("spam", sort="downloads", limit=5))
+    assert (page.total, page.more) == (101, False)
+
+
+def test_by_downloads_long_lists_that_hardly_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.catalog import index_broad
+
+    monkeypatch.setattr(index_broad, "_AT_LEAST", 20)
+    index = CatalogIndex(tmp_path)
+    made = [m for m in generated.entries(2000) if m.task != "text-to-image"]
+    tagged = model("eve/odd", 9, task="text-to-image", tags=("bert",))
+    named = model("eve/odd-bert", 5, task="text-to-image")
+    index.write("hub", by_rank([*made, tagged, named]))
+    for text in ("bert", ""):
+        hits = index.search("hub", Query(text, task="text-to-image", sort="downloads")).hits
+        assert [h.info.name for h in hits] == ["odd", "odd-bert"]
+
+
 def test_facets_count_every_match(index: CatalogIndex) -> None:
     counted = index.facets("hub", Query("chinese"))
     assert counted["task"]["text-classification"] == 3

@@ -6,6 +6,7 @@ import json
 import struct
 
 import pytest
+from tests.catalog.remote import gguf
 from tests.standins.hub import HubStandIn, safetensors
 
 import modelnook as mn
@@ -13,7 +14,10 @@ from modelnook import cards
 from modelnook.catalog import hub as hub_module
 from modelnook.catalog.gguf import parse_header
 from modelnook.catalog.hub import HubSource
+from modelnook.catalog.index import CatalogIndex
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.measure.memory import need
+from modelnook.settings import home
 
 MIXED = safetensors({"enc.w": (10, 4)}, dtype="F16")
 
@@ -23,19 +27,6 @@ def hub(hub_server: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> HubStandIn:
     monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
     monkeypatch.setattr(hub_module, "_KNOWN", {})
     return hub_server
-
-
-def gguf(vocabulary: int, padding: int = 0) -> bytes:
-    """A GGUF file of two tensors whose header holds a vocabulary of so many words."""
-
-    def text(said: str) -> bytes:
-        return struct.pack("<Q", len(said)) + said.encode()
-
-    words = b"".join(text(f"word-{n:08d}") for n in range(vocabulary))
-    keys = text("general.architecture") + struct.pack("<I", 8) + text("llama")
-    keys += text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, vocabulary) + words
-    tensors = text("w") + struct.pack("<IQQIQ", 2, 32, 4, 8, 0) + text("b") + struct.pack("<IQIQ", 1, 6, 0, 0)
-    return b"GGUF" + struct.pack("<IQQ", 3, 2, 2) + keys + tensors + bytes(padding)
 
 
 def test_types_room_and_page(hub: HubStandIn) -> None:
@@ -102,6 +93,39 @@ def test_a_card_says_the_licence_in_plain_words(hub: HubStandIn, monkeypatch: py
     assert len(said.splitlines()) <= 12
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     assert "商用：否" in cards.text(mn.info("hub:alice/closed"))
+
+
+def test_memory_against_what_this_machine_has(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add_repo("alice/half", {"config.json": "{}", "model.safetensors": MIXED})
+    wants = need(40, bytes_on_disk=len(MIXED) + 2)
+    monkeypatch.setattr("modelnook.api.models.free", lambda: wants.lora)
+    info = mn.info("hub:alice/half")
+    assert info.bytes == len(MIXED) + 2
+    assert (info.memory_run, info.memory_lora, info.memory_full) == (wants.run, wants.lora, wants.full)
+    assert 0 < wants.run < wants.lora < wants.full
+    assert info.memory_free == wants.lora
+    [line] = [line for line in cards.text(info).splitlines() if "memory to run" in line]
+    assert line.count("too much") == 1
+    assert "too much" in line.partition("to train in full")[2]
+
+
+def test_types_all_bases_and_how_it_comes_from_them(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = {"base_model": ["a/one", "b/two"], "license": "mit"}
+    weights = safetensors({"w": (10, 30)}, padding=100)
+    hub.add_repo("eve/merged", {"config.json": "{}", "model.safetensors": weights}, card=card)
+    hub.add_repo("eve/lora", {"config.json": "{}"}, tags=["base_model:a/one", "base_model:adapter:a/one"])
+    info = mn.info("hub:eve/merged")
+    assert (info.base_model, info.bases, info.relation) == ("a/one", ("a/one", "b/two"), "merge")
+    text = cards.text(info)
+    assert "a/one, b/two (merged)" in text
+    assert "(F32 75%, U8 25%)" in text
+    assert ModelInfo.from_dict(json.loads(json.dumps(info.to_dict()))) == info
+    lora = mn.info("hub:eve/lora")
+    assert (lora.base_model, lora.bases, lora.relation) == ("a/one", (), "adapter")
+    CatalogIndex(home()).write("hub", [info, lora])
+    assert [(m.bases, m.relation) for m in CatalogIndex(home()).all("hub")] == [(info.bases, "merge"), ((), "adapter")]
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    assert "a/one (适配器)" in cards.text(lora)
 
 
 def test_a_disk_that_is_too_small_is_said() -> None:

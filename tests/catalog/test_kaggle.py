@@ -8,14 +8,31 @@ from pathlib import Path
 import pytest
 from tests.standins.kaggle import KaggleStandIn
 
+import modelnook as mn
+from modelnook import cards
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
-from modelnook.domain.errors import ModelnookError, NotFoundError, StoreError, UsageError
+from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError, StoreError, UsageError
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet, reached_by_the_verbs, silent_offline
+from .remote import (
+    FILES,
+    LARGE,
+    NEEDED,
+    ODD,
+    WEIGHTS,
+    added,
+    files,
+    fills_up,
+    gguf,
+    odd_papers_are_read,
+    packed_is_read_by_its_header,
+    quiet,
+    reached_by_the_verbs,
+    silent_offline,
+)
 
 pytest.importorskip("kagglehub")
 
@@ -54,11 +71,48 @@ def test_search_finds_variations(site: KaggleStandIn, source: Source) -> None:
     assert [r.ref for r in source.listing(1)] == [f"kaggle:{ID}"]
 
 
+def test_what_a_row_does_not_say_passes_no_filter(site: KaggleStandIn, source: Source) -> None:
+    site.add_version("bob/vit/transformers/base", FILES, tags=("Image Classification", "English", "Nature"))
+    assert len(source.search(Query())) == 2
+    for filters in ({"task": "image-classification"}, {"language": "en"}):
+        [row] = source.search(Query(**filters))  # type: ignore[arg-type]
+        assert (row.id, row.task, row.language) == ("bob/vit/transformers/base", "image-classification", ("en",))
+    assert source.search(Query(task="fill-mask")) == source.search(Query(language="zh")) == []
+
+
+def test_the_site_sorts_as_asked(site: KaggleStandIn, source: Source) -> None:
+    for sort, order in (("relevance", "DOWNLOAD_COUNT"), ("likes", "VOTE_COUNT"), ("updated", "UPDATE_TIME")):
+        source.search(Query("bert", sort=sort))
+        assert site.seen("ListModels")[-1].json["sortBy"] == f"LIST_MODELS_ORDER_BY_{order}"
+
+
 def test_info_without_the_weights(site: KaggleStandIn, source: Source) -> None:
     info = source.info(TINY)
     assert (info.parameters, info.labels, info.license, info.revision) == (44, ("a", "b"), "apache-2.0", "1")
     assert info.bytes == sum(len(FILES[name]) for name in NEEDED)
     assert info.task == "text-classification"
+
+
+def test_odd_papers_and_packed_weights(site: KaggleStandIn, source: Source) -> None:
+    site.add_version("eve/odd/transformers/x", ODD)
+    odd_papers_are_read(source, ModelRef("kaggle", "eve/odd/transformers/x"))
+    site.add_version("eve/packed/gguf/q8", {"model-q8.gguf": gguf(60_000, padding=100_000)})
+    packed_is_read_by_its_header(source, ModelRef("kaggle", "eve/packed/gguf/q8"))
+
+
+def test_terms_that_are_not_accepted_are_told_with_their_page(site: KaggleStandIn, source: Source) -> None:
+    site.fail("POST .*DownloadModelInstanceVersion", 403)
+    page = f"{site.url}/models/{ID}"
+    info = mn.info(f"kaggle:{ID}")
+    assert (info.gated, info.page, info.license, info.parameters) == (True, page, "apache-2.0", None)
+    assert page in cards.text(info)
+    with pytest.raises(RefusedError) as caught:
+        source.fetch(TINY, quiet)
+    assert caught.value.code == "hub.not_let_in"
+    assert page in caught.value.hint
+    site.heal()
+    info = mn.info(f"kaggle:{ID}")
+    assert (info.gated, info.parameters, info.dtypes) == (False, 44, {"F32": 44})
 
 
 def test_versions(site: KaggleStandIn, source: Source) -> None:
@@ -116,7 +170,7 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(site: KaggleStandIn, monkeyp
     assert all("authorization" not in r.headers for r in site.seen("/_store/"))
 
 
-REFUSALS = {403: "hub.forbidden", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}
+REFUSALS = {403: "hub.not_let_in", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}
 
 
 @pytest.mark.parametrize("status", REFUSALS)

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.standins.modelscope import ModelScopeStandIn
 
+import modelnook as mn
+from modelnook import cards
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
-from modelnook.domain.errors import ModelnookError, NotFoundError, StoreError, UsageError
+from modelnook.domain.errors import ModelnookError, NotFoundError, RefusedError, StoreError, UsageError
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
-from .remote import FILES, LARGE, NEEDED, WEIGHTS, added, files, fills_up, quiet, reached_by_the_verbs, silent_offline
+from .remote import (
+    FILES,
+    JUDGED,
+    LARGE,
+    NEEDED,
+    ODD,
+    WEIGHTS,
+    added,
+    evaluations_are_told,
+    files,
+    fills_up,
+    gguf,
+    odd_papers_are_read,
+    packed_is_read_by_its_header,
+    quiet,
+    reached_by_the_verbs,
+    silent_offline,
+)
 
 pytest.importorskip("modelscope_hub")
 
@@ -49,6 +73,18 @@ def test_search_and_listing(site: ModelScopeStandIn, source: Source) -> None:
     assert len({r.id for r in listed}) == 120
 
 
+def test_the_site_sorts_as_asked(site: ModelScopeStandIn, source: Source) -> None:
+    for sort, order in (("relevance", "downloads"), ("size", "downloads"), ("likes", "likes")):
+        source.search(Query("tiny", sort=sort))
+        assert site.seen("/models$")[-1].values("sort") == [order]
+
+
+def test_what_a_row_does_not_say_passes_no_filter(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("bob/mute", {})
+    assert {row.id for row in source.search(Query(task="text-classification"))} == {"alice/tiny"}
+    assert source.search(Query(language="zh")) == []
+
+
 def test_info_without_the_weights(site: ModelScopeStandIn, source: Source) -> None:
     info = source.info(TINY)
     assert (info.parameters, info.labels, info.downloads) == (44, ("a", "b"), 7)
@@ -57,6 +93,54 @@ def test_info_without_the_weights(site: ModelScopeStandIn, source: Source) -> No
     weights = [r for r in site.seen("/repo$") if ("FilePath", "model.safetensors") in r.query]
     assert weights
     assert all("range" in r.headers for r in weights)
+
+
+def test_the_cards_own_evaluations_are_told(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("eve/judged", {**FILES, "README.md": JUDGED})
+    evaluations_are_told(source, ModelRef("scope", "eve/judged"))
+
+
+def test_odd_papers_and_packed_weights(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("eve/odd", ODD)
+    odd_papers_are_read(source, ModelRef("scope", "eve/odd"))
+    site.add_model("eve/packed", {"model-q8.gguf": gguf(60_000, padding=100_000)})
+    packed_is_read_by_its_header(source, ModelRef("scope", "eve/packed"))
+
+
+def test_a_gated_model_says_where_to_ask(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("eve/closed", FILES, gated=True)
+    page = f"{site.url}/models/eve/closed"
+    site.fail("GET /api/v1/models/eve/closed/repo\\?", 403)
+    info = mn.info("scope:eve/closed")
+    assert (info.gated, info.page, info.parameters) == (True, page, None)
+    assert page in cards.text(info)
+    with pytest.raises(RefusedError) as caught:
+        source.fetch(ModelRef("scope", "eve/closed"), quiet)
+    assert page in caught.value.hint
+
+
+@pytest.mark.slow
+def test_a_killed_download_goes_on_where_it_was(site: ModelScopeStandIn, source: Source) -> None:
+    site.add_model("alice/large", {**FILES, "model.safetensors": LARGE})
+    site.throttle.sleep = 0.05
+    script = (
+        "from modelnook.catalog.search import source\nfrom modelnook.domain.model import ModelRef\n"
+        "source('scope').fetch(ModelRef('scope', 'alice/large'), lambda event: None)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
+    end = time.monotonic() + 60
+    while not any(held.part and held.bytes > 8_000_000 for held in source.held()):
+        assert time.monotonic() < end
+        assert child.poll() is None
+        time.sleep(0.03)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert source.here(ModelRef("scope", "alice/large")) is None
+    site.throttle.sleep = 0
+    folder = source.fetch(ModelRef("scope", "alice/large"), quiet)
+    assert (folder / "model.safetensors").read_bytes() == LARGE
+    taken = [r for r in site.seen("/repo$") if ("FilePath", "model.safetensors") in r.query]
+    assert int(taken[-1].headers["range"].removeprefix("bytes=").rstrip("-")) >= 1_000_000
 
 
 def test_a_branch_is_known_by_what_it_holds(site: ModelScopeStandIn, source: Source) -> None:
@@ -129,7 +213,7 @@ def test_the_client_sends_no_id_of_this_installation(site: ModelScopeStandIn, so
     assert {agent.partition("session_id/")[2].partition(";")[0] for agent in agents} == {"0" * 32}
 
 
-REFUSALS = {403: "hub.forbidden", 404: "hub.no_model"}
+REFUSALS = {403: "hub.not_let_in", 404: "hub.no_model"}
 
 
 @pytest.mark.parametrize("status", REFUSALS)

@@ -82,6 +82,48 @@ def test_later_only_what_changed_is_asked_for(hub: HubStandIn, index: CatalogInd
     assert refreshed(limit=5)[0] == MODELS
 
 
+def test_a_refresh_is_ten_calls_at_most_however_short_the_pages_are(hub: HubStandIn, index: CatalogIndex) -> None:
+    refreshed()
+    hub.state.page_size = 20
+    for n in range(200):
+        hub.repo(f"alice/model-{n}").commit({"README.md": as_file("README.md", "changed")}, "changed")
+    before = calls(hub)
+    assert refreshed()[0] == MODELS
+    assert 0 < calls(hub) - before <= 10
+
+
+@pytest.mark.slow
+def test_after_a_month_the_list_is_gone_through_again_in_parts(
+    hub: HubStandIn, index: CatalogIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshed()
+    hub.state.page_size = 20
+    # One that goes, one that comes and is in no list of the first pages, one that stays and changes its count.
+    del hub.state.repos["models", "alice/model-7"]
+    hub.add_repo("bob/quiet", {"config.json": "{}"}, downloads=5)
+    hub.repo("alice/model-20").downloads = 6
+    monkeypatch.setattr("modelnook.catalog.refresh._WHOLE_AGAIN_AFTER", -1)
+
+    def gone_through() -> int:
+        for number in range(1, 20):
+            before = calls(hub)
+            refreshed()
+            assert calls(hub) - before <= 10
+            if not (index.folder / ".hub.round.jsonl").exists():
+                return number
+        return 0
+
+    assert gone_through() > 2, "more than fits into one refresh"
+    found = {m.id: m for m in index.all("hub")}
+    assert found["alice/model-20"].downloads == 6
+    assert "bob/quiet" in found
+    assert "alice/model-7" in found, "one round may miss what moved between its parts"
+    assert gone_through() > 2
+    found = {m.id: m for m in index.all("hub")}
+    assert "alice/model-7" not in found
+    assert len(found) == MODELS
+
+
 def test_a_longer_list_is_read_from_its_start(hub: HubStandIn) -> None:
     assert refreshed(limit=100)[0] == 100
     assert refreshed(limit=MODELS)[0] == MODELS

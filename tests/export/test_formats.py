@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.export.conftest import Export, Outside
 
-from modelnook.catalog.folder import front_matter
+from modelnook.catalog.papers import front_matter
 from modelnook.domain.errors import UnsupportedError
 from modelnook.export import EXPORTERS
 from modelnook.runtime import runtime

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,10 @@ def backend_rows(monkeypatch: pytest.MonkeyPatch) -> Any:
 class Runner:
     """Compresses with a probe that is told each result's speed, and takes ten seconds of the clock."""
 
-    def __init__(self, source: Path, target: Path, rates: dict[str, float]) -> None:
-        self.source, self.target, self.rates = source, target, rates
+    def __init__(
+        self, source: Path, target: Path, rates: dict[str, float], times: Mapping[str, float] | None = None
+    ) -> None:
+        self.source, self.target, self.rates, self.times = source, target, rates, times or {}
         self.clock = Clock()
         self.events: list[Event] = []
         self.probed: list[str] = []
@@ -152,9 +155,10 @@ class Runner:
         work = self.target.with_name(f".{self.target.name}.tries")
         self.kept.append({p.name for p in work.iterdir()} if work.is_dir() else set())
         rate = next((rate for name, rate in self.rates.items() if path.name.startswith(name)), 100.0)
+        p50 = next((ms for name, ms in self.times.items() if path.name.startswith(name)), 1.0)
         model = runtime(path, device="cpu", threads=1)
         outputs, size = model.outputs(rows, batch_size=64), folder_bytes(path)
-        return Probe(size, 1.0, 2.0, rate, 0.1, None, model.name, 1, model.labels, outputs)
+        return Probe(size, p50, 2.0, rate, 0.1, None, model.name, 1, model.labels, outputs)
 
     def run(self, **more: Any) -> CompressResult:
         options: dict[str, Any] = {
@@ -248,10 +252,14 @@ def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_of_two_as_quick_the_smaller_is_taken(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
     backend_rows(Copy, Quick)
-    rates = {"quick": 300.0, "copy-int8": 295.0, "copy-int4": 200.0}
+    rates = {"quick": 300.0, "copy-int8": 290.0, "copy-int4": 200.0}
     assert Runner(source, tmp_path / "out", rates).run().backend == "copy"
+    assert Runner(source, tmp_path / "out", rates, {"copy": 1.05}).run().backend == "copy"
+    assert Runner(source, tmp_path / "out", rates, {"copy": 1.5}).run().backend == "quick"
     rates["copy-int8"] = 250.0
     assert Runner(source, tmp_path / "out", rates).run().backend == "quick"
 

@@ -19,6 +19,7 @@ class Variation:
     """A model's variation: its versions' files."""
 
     license: str = "Apache 2.0"
+    tags: tuple[str, ...] = ()
     versions: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
     def facts(self, slug: str, framework: str) -> dict[str, Any]:
@@ -45,9 +46,9 @@ class KaggleStandIn(LoopbackServer):
         self.page = 2
         self.throttle = Throttle()
 
-    def add_version(self, id: str, files: Mapping[str, bytes]) -> None:
+    def add_version(self, id: str, files: Mapping[str, bytes], *, tags: tuple[str, ...] = ()) -> None:
         """A variation, or the next version of it."""
-        held = self.variations.setdefault(id, Variation())
+        held = self.variations.setdefault(id, Variation(tags=tags))
         held.versions[len(held.versions) + 1] = dict(files)
 
     def add_routes(self, app: web.Application) -> None:
@@ -64,9 +65,9 @@ class KaggleStandIn(LoopbackServer):
         for id, variation in self.variations.items():
             owner, model, framework, slug = id.split("/")
             if words in id.lower():
-                row = models.setdefault(
-                    f"{owner}/{model}", {"ref": f"{owner}/{model}", "title": model, "instances": []}
-                )
+                known = {"ref": f"{owner}/{model}", "title": model, "instances": [], "tags": []}
+                row = models.setdefault(f"{owner}/{model}", known)
+                row["tags"] += [{"ref": tag.lower(), "name": tag} for tag in variation.tags]
                 row["instances"].append(variation.facts(slug, framework))
         return web.json_response({"models": list(models.values()), "nextPageToken": ""})
 

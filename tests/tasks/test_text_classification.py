@@ -198,6 +198,15 @@ def test_a_long_text_is_read_as_far_as_needed_and_gives_the_same_ids(tmp_path: P
     plain = [tokenizer(t or "", truncation=True, max_length=12)["input_ids"] for t in texts]
     assert encode_texts(tokenizer, texts, 12) == plain
 
+    class Louder(type(tokenizer)):  # type: ignore[misc]
+        """Does what its backend doesn't know of."""
+
+        def __call__(self, text: Any, *args: Any, **more: Any) -> Any:
+            return super().__call__([f"good {each}" for each in text], *args, **more)
+
+    louder = Louder.from_pretrained(str(tmp_path / "m"))
+    assert encode_texts(louder, ["the dog"] * 9, 12) == encode_texts(tokenizer, ["good the dog"] * 9, 12)
+
 
 def test_every_message_is_there_in_both_languages() -> None:
     for name in ("task", "train"):

@@ -84,7 +84,11 @@ describe('the catalogue', () => {
     provider.recording.search = {
       ...rest,
       items: [
-        { ...first, variants: ['hub:eve/tiny-gguf', 'hub:eve/tiny-lora'] }
+        {
+          ...first,
+          variants: ['hub:eve/tiny-gguf', 'hub:eve/tiny-lora'],
+          also: ['mirror:alice/tiny']
+        }
       ],
       total: 1000,
       more: true
@@ -94,6 +98,8 @@ describe('the catalogue', () => {
     await findByText('Models found: 1000+');
     await findByText('Permissive (7)');
     await findAllByText('2 variants');
+    const [other] = await findAllByText('mirror');
+    expect(other.title).toBe('mirror:alice/tiny');
   });
 
   it('looks afresh when the models change', async () => {
@@ -130,6 +136,58 @@ describe('the card', () => {
     );
     await findByTestId('mn-model-card');
     expect(queryByTestId('mn-insert')).toBeNull();
+  });
+
+  it('says types, every base and how, where else it is, and where to ask', async () => {
+    const provider = recorded();
+    const recordedInfo = provider.recording.info as (params: {
+      ref: string;
+    }) => ModelInfo;
+    provider.recording.info = params => ({
+      ...recordedInfo(params),
+      dtypes: { I64: 5, F32: 250, I8: 750 },
+      base_model: 'a/one',
+      bases: ['a/one', 'b/two'],
+      relation: 'merge',
+      also: ['team:nlp/one'],
+      gated: true,
+      page: 'https://hub.example.org/a/merged'
+    });
+    const { findByTestId, findByText, getAllByRole } = stage(
+      'model-card',
+      { ref: 'local:topics@1' },
+      { provider }
+    );
+    await findByText('I8 75%, F32 25%');
+    for (const id of ['a/one', 'b/two', 'team:nlp/one']) {
+      await findByText(id);
+    }
+    await findByText(/\(merged\)/);
+    const gated = await findByTestId('mn-gated');
+    expect(gated.textContent).toContain('ask at');
+    const links = getAllByRole('link') as HTMLAnchorElement[];
+    expect(links.map(link => link.href)).toContain(
+      'https://hub.example.org/a/merged'
+    );
+  });
+
+  it('makes no link of an address that is no web page', async () => {
+    const provider = recorded();
+    const recordedInfo = provider.recording.info as (params: {
+      ref: string;
+    }) => ModelInfo;
+    provider.recording.info = params => ({
+      ...recordedInfo(params),
+      gated: true,
+      page: 'javascript:alert(1)'
+    });
+    const { findByTestId, queryAllByRole } = stage(
+      'model-card',
+      { ref: 'local:topics@1' },
+      { provider }
+    );
+    await findByTestId('mn-gated');
+    expect(queryAllByRole('link')).toHaveLength(0);
   });
 
   it('says what the licence allows, and quotes it', async () => {

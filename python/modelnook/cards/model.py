@@ -6,10 +6,12 @@ from typing import Any
 
 from modelnook.cards.card import Card, Facts, Fold, Grid, Line, Piece
 from modelnook.cards.figures import count, metric, moment, size
-from modelnook.domain.model import ModelInfo, SearchResult, Terms
+from modelnook.domain.model import RELATIONS, ModelInfo, SearchResult, Terms
 from modelnook.messages import t
 
 __all__ = ["found", "loaded", "model"]
+
+_NAMED_FROM = 0.01
 
 
 def model(info: ModelInfo) -> Card:
@@ -21,7 +23,7 @@ def model(info: ModelInfo) -> Card:
         Facts(
             (
                 (t("cards.task"), info.task or ""),
-                (t("cards.parameters"), count(info.parameters)),
+                (t("cards.parameters"), _parameters(info)),
                 (t("cards.size"), _bytes(info)),
                 (t("cards.formats"), ", ".join(info.formats)),
                 (t("cards.language"), ", ".join(info.language[:6])),
@@ -46,6 +48,15 @@ def model(info: ModelInfo) -> Card:
     told = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
     risks = tuple(r.message for r in info.risks)
     return Card(info.ref, info.architecture or "", "warn" if risks else "plain", told, risks)
+
+
+def _parameters(info: ModelInfo) -> str:
+    """How many, and of which types: position ids and the like are too few to be named."""
+    every = sum(info.dtypes.values())
+    shares = sorted(((n / every, dtype) for dtype, n in info.dtypes.items() if every), reverse=True)
+    named = [(share, dtype) for share, dtype in shares if share >= _NAMED_FROM]
+    types = ", ".join(dtype if len(named) == 1 else f"{dtype} {share:.0%}" for share, dtype in named)
+    return f"{count(info.parameters)} ({types})" if info.parameters and types else count(info.parameters) or types
 
 
 def _bytes(info: ModelInfo) -> str:
@@ -87,13 +98,27 @@ def _memory(info: ModelInfo) -> Facts:
 def _origin(info: ModelInfo) -> Facts:
     return Facts(
         (
-            (t("cards.base"), info.base_model or ""),
+            (t("cards.base"), _bases(info)),
+            (t("cards.also"), ", ".join(info.also)),
             (t("cards.run"), info.run or ""),
             (t("cards.downloads"), count(info.downloads)),
             (t("cards.updated"), moment(info.updated)),
             (t("cards.gated"), t("cards.yes") if info.gated else ""),
         )
     )
+
+
+def _bases(info: ModelInfo) -> str:
+    """Every model that it comes from, and how."""
+    said = ", ".join(info.bases or filter(None, (info.base_model,)))
+    return f"{said} ({t(f'cards.relation.{info.relation}')})" if said and info.relation in RELATIONS else said
+
+
+def _ref(info: ModelInfo) -> str:
+    """Its reference, how many variants stand under it, the other sources that have it."""
+    others = ", ".join(dict.fromkeys(ref.partition(":")[0] for ref in info.also))
+    more = f" (+{len(info.variants)})" if info.variants else ""
+    return f"{info.ref}{more}" + (f" = {others}" if others else "")
 
 
 def found(result: SearchResult) -> Card:
@@ -107,7 +132,7 @@ def found(result: SearchResult) -> Card:
     columns = ("model", "task", "parameters", "size", "licence", "language", "risks")
     cells = [
         (
-            f"{m.ref} (+{len(m.variants)})" if m.variants else m.ref,
+            _ref(m),
             m.task or "",
             count(m.parameters),
             size(m.bytes),

@@ -39,7 +39,10 @@ class Query:
     gated: bool | None = None
 
     def matches(self, info: ModelInfo) -> bool:
-        """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters."""
+        """Whether an entry passes; every source's answer is filtered by this once more, since peers ignore filters.
+
+        What an entry doesn't say passes no filter, as in the index.
+        """
         said = " ".join((info.ref, info.name, info.summary, info.task or "", info.architecture or "", *info.tags))
         hay, words = said.lower(), frozenset(name_words(said))
         languages = tuple(map(language_code, info.language))
@@ -47,9 +50,9 @@ class Query:
         return (
             all(c.said_in(hay, words, info.task, languages) for c in asked)
             and (bool(asked) or not self.text.strip())
-            and (self.task is None or info.task in (self.task, None))
+            and (self.task is None or (info.task or "").lower() == self.task.lower())
             and (self.license is None or allows(info.license, self.license))
-            and (self.language is None or not languages or language_code(self.language) in languages)
+            and (self.language is None or language_code(self.language) in languages)
             and (self.format is None or self.format.lower() in info.formats)
             and (self.gated is None or info.gated == self.gated)
             and (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ from typing import Any
 from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.gguf import read_header, said_by
+from modelnook.catalog.papers import config_in, every, first, front_matter, lineage
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
 __all__ = [
     "CLASSIC",
     "Tensor",
-    "card_head",
     "describe",
+    "dtypes_of",
     "layer_tree",
     "pickles",
     "safetensors_head",
@@ -35,6 +35,9 @@ Tensor = tuple[str, str, tuple[int, ...]]
 
 CLASSIC = "sklearn.safetensors"
 """The arrays of a model that was learnt from rows alone; see :mod:`modelnook.classic`."""
+
+# Beyond these a header isn't meant: what it counts must stay a number that can be said.
+_DIMENSIONS, _LARGEST, _DEEPEST = 16, 1 << 50, 40
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
 
@@ -126,9 +129,20 @@ def safetensors_head(beginning: bytes) -> list[Tensor]:
 def _tensors(header: bytes) -> list[Tensor]:
     try:
         said = json.loads(header)
-        return [(n, e["dtype"], tuple(e["shape"])) for n, e in said.items() if n != "__metadata__"]
-    except (ValueError, AttributeError, KeyError, TypeError):
+        return [_tensor(n, e["dtype"], e["shape"]) for n, e in said.items() if n != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return []
+
+
+def _tensor(name: str, dtype: str, shape: list[int]) -> Tensor:
+    sizes = tuple(map(int, shape[:_DIMENSIONS]))
+    if not isinstance(dtype, str) or len(sizes) < len(shape) or not 0 <= math.prod(sizes) <= _LARGEST:
+        raise ValueError(name)
+    return _printable(name), _printable(dtype)[:20], sizes
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(c for c in text if c.isprintable())
 
 
 def tensors_of(folder: Path) -> list[Tensor]:
@@ -146,26 +160,38 @@ def parameters_of(tensors: Iterable[Tensor]) -> int:
     return sum(math.prod(shape) for _, dtype, shape in tensors if not dtype.startswith(("I64", "I32", "BOOL")))
 
 
+def dtypes_of(tensors: Iterable[Tensor]) -> dict[str, int]:
+    """How many numbers there are of each type.
+
+    >>> dtypes_of([("w", "F16", (2, 3)), ("b", "F32", (3,))])
+    {'F16': 6, 'F32': 3}
+    """
+    found: dict[str, int] = {}
+    for _, dtype, shape in tensors:
+        found[dtype] = found.get(dtype, 0) + math.prod(shape)
+    return found
+
+
 def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> ModelInfo:
     """A folder's catalogue entry; ``more`` wins over what the files say."""
-    config = _json(path / "config.json")
+    config = _config(path / "config.json")
     tensors = tensors_of(path)
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
-    language, license = card.get("language") or (), card.get("license")
     said: dict[str, Any] = {
         "name": path.name,
         "task": task_in(config),
-        "license": next(iter(license), None) if isinstance(license, list) else license,
-        "language": (language,) if isinstance(language, str) else tuple(language),
-        "base_model": card.get("base_model") if isinstance(card.get("base_model"), str) else None,
+        "license": first(card.get("license")),
+        "language": every(card.get("language")),
+        **lineage(every(card.get("base_model")), first(card.get("base_model_relation"))),
         "parameters": parameters_of(tensors) or None,
         "bytes": sum(f.stat().st_size for f in files),
         "formats": formats_of(f.name for f in files),
         "architecture": next(iter(config.get("architectures") or ()), None) or config.get("model_type"),
-        "labels": tuple((config.get("id2label") or {}).values()),
+        "labels": tuple(map(str, (config.get("id2label") or {}).values())),
         "risks": risks_of(files, config),
         "layers": layer_tree(tensors) or None,
+        "dtypes": dtypes_of(tensors),
         "path": str(path),
     }
     if not config:
@@ -220,34 +246,6 @@ def risks_of(files: Iterable[Path], config: dict[str, Any]) -> tuple[Risk, ...]:
     return tuple(risks)
 
 
-def front_matter(path: Path) -> dict[str, Any]:
-    """The simple keys of a model card's YAML head: ``key: value`` and lists of scalars, which is all that is needed."""
-    try:
-        return card_head(path.read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        return {}
-
-
-def card_head(text: str) -> dict[str, Any]:
-    """:func:`front_matter` of a card's text."""
-    if not text.startswith("---"):
-        return {}
-    head: dict[str, Any] = {}
-    key = ""
-    # A card is anybody's: what would move a terminal's cursor or hide the rest of a line isn't a value.
-    said = "".join(c for c in text[3:].partition("\n---")[0] if c == "\n" or unicodedata.category(c)[0] != "C")
-    for line in said.splitlines():
-        if line.startswith(("- ", "  - ")) and key:
-            if not isinstance(head.get(key), list):
-                head[key] = []
-            head[key].append(line.strip()[2:].strip(" '\""))
-        elif ":" in line and not line.startswith((" ", "#")):
-            key, _, value = line.partition(":")
-            head[key.strip()] = value.strip(" '\"") or None
-            key = key.strip()
-    return head
-
-
 def layer_tree(tensors: Iterable[Tensor]) -> str:
     """The modules that a file's tensor names spell, with parameter counts; numbered repeats are folded into one.
 
@@ -261,11 +259,13 @@ def layer_tree(tensors: Iterable[Tensor]) -> str:
     """
     root: dict[str, Any] = {}
     for name, _, shape in tensors:
-        node = root
-        *path, leaf = name.split(".")
+        node: Any = root
+        *path, leaf = name.split(".", _DEEPEST)
         for part in path:
-            node = node.setdefault(part, {})
-        node[leaf] = shape
+            node = node.setdefault(part, {}) if isinstance(node, dict) else node
+        # What bears the name of a module and of a tensor is drawn as what came first.
+        if isinstance(node, dict):
+            node.setdefault(leaf, shape)
     if not root:
         return ""
     lines = [f"model  {_count(_sum(root))}"]
@@ -306,9 +306,8 @@ def _count(number: int) -> str:
     return str(number)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return config_in(path.read_bytes())
+    except OSError:
         return {}
-    return data if isinstance(data, dict) else {}

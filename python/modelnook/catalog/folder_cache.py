@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from modelnook.catalog.base import Held
+from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ConflictError
-from modelnook.domain.model import ModelRef
+from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.settings import current
 from modelnook.store.files import disk_errors, folder_bytes, remove
 
@@ -53,6 +55,11 @@ class FolderCache:
     def names(self) -> list[str]:
         """The ids of the models that are here."""
         return sorted(unquote(f.name) for f in _folders(self.path) if _revisions(f))
+
+    def entries(self, source: str) -> list[ModelInfo]:
+        """The newest revision here of each model, by what its folder says; its list, where a source has none."""
+        held = ((id, self.folder(id)) for id in self.names())
+        return [_entry(folder, source, id) for id, folder in held if folder is not None]
 
     def fill(self, id: str, revision: str, ref: str, stop: Callable[[], bool], work: Callable[[Path], None]) -> Path:
         """The folder of a revision; ``work`` fills one beside it first, which takes its place when all went well.
@@ -104,6 +111,13 @@ class FolderCache:
             remove(self.path_of(id, revision))
         else:
             remove(self.path / _name(id))
+
+
+@lru_cache(maxsize=500)
+def _entry(folder: Path, source: str, id: str) -> ModelInfo:
+    # A revision's folder doesn't change.
+    more = {"name": id.rpartition("/")[2], "revision": unquote(folder.name)}
+    return describe(folder, ref=f"{source}:{id}", id=id, source=source, **more)
 
 
 def _name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself: its header's keys and its tensor list. Standard library; no weights are read."""
+"""What a GGUF file says of itself: its header's keys and its tensor list. No weights are read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.papers import every
+
 __all__ = ["Header", "config_of", "parse_header", "read_header", "said_by"]
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _EMBEDS = ("bert", "nomic-bert", "jina-bert-v2", "gemma-embedding")
 
 _STRING, _ARRAY = 8, 9
+_DIMENSIONS = 8
 _KEPT = 64
 """Longer lists (a vocabulary has tens of thousands of words) are walked over and not kept."""
 
@@ -116,7 +119,10 @@ def parse_header(data: mmap.mmap | bytes) -> Header | None:
             header.keys[name] = cursor.value(cursor.take("I"))
         for _ in range(tensors):
             name = cursor.string()
-            shape = tuple(cursor.take("Q") for _ in range(cursor.take("I")))
+            dimensions = cursor.take("I")
+            if dimensions > _DIMENSIONS:
+                return None
+            shape = tuple(cursor.take("Q") for _ in range(dimensions))
             kind = cursor.take("I")
             cursor.skip(8)
             header.tensors.append((name, _DTYPES.get(kind, str(kind)), shape[::-1]))
@@ -155,7 +161,7 @@ def said_by(header: Header) -> dict[str, Any]:
     return {
         "task": task_of(architecture),
         "license": (header.text("general.license") or "").lower() or None,
-        "language": tuple(languages) if isinstance(languages, list) else (),
+        "language": every(languages),
         "parameters": sum(math.prod(shape) for _, _, shape in header.tensors) or None,
         "architecture": architecture,
         "base_model": header.text("general.base_model.0.name"),

@@ -1,6 +1,6 @@
 """Models in git repositories, such as those of GitHub, Gitee and GitLab: read only, Git LFS included.
 
-Nobody lists them: a model is named ``SOURCE:owner/name[@branch, tag or commit]``.
+Nobody lists them: a model is named ``SOURCE:owner/name[@branch, tag or commit]``, and found once it was pulled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from modelnook.catalog.base import Query
 from modelnook.catalog.git_errors import told
 from modelnook.catalog.git_repo import Checkout, Remote
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.catalog.remote import Listing, RemoteSource
+from modelnook.catalog.remote import HEAD, Listing, RemoteSource
 from modelnook.catalog.transfer import Tally, part_into_place, stream
 from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -33,8 +33,8 @@ class GitSource(RemoteSource):
     kind = "git"
 
     def search(self, query: Query) -> list[ModelInfo]:
-        """Nothing: there is no list of models in a forest of repositories."""
-        return []
+        """What was brought here: there is no list of models in a forest of repositories."""
+        return [info for info in self.cache.entries(self.name) if query.matches(info)][: query.limit]
 
     def listing(self, limit: int) -> list[ModelInfo]:
         """There is none.
@@ -67,9 +67,9 @@ class GitSource(RemoteSource):
         """What came with the listing; else it is too large to be looked at."""
         return listing.texts.get(file.name, b"")
 
-    def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
+    def head(self, ref: ModelRef, listing: Listing, file: RepoFile, size: int = HEAD) -> bytes:
         """The beginning of a file in Git LFS; git itself gives whole files only."""
-        return self._remote(ref).lfs_head(file) if file.sha256 else b""
+        return self._remote(ref).lfs_head(file, size) if file.sha256 else b""
 
     def bring(self, ref: ModelRef, listing: Listing, files: Sequence[RepoFile], folder: Path, tally: Tally) -> None:
         """Small files with one fetch, large ones of git with another, those of Git LFS each by itself."""

@@ -10,7 +10,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.catalog.remote import HEAD
 from modelnook.catalog.transfer import Tally
 
 __all__ = ["Checkout", "Remote"]
@@ -161,18 +160,18 @@ class Remote:
             found[file] = (action.href, dict(action.header or {}))
         return found
 
-    def lfs_head(self, file: RepoFile) -> bytes:
+    def lfs_head(self, file: RepoFile, size: int) -> bytes:
         """The first bytes of a file in Git LFS."""
         from huggingface_hub.utils import get_session  # type: ignore[attr-defined]
 
         [(href, headers)] = self.lfs([file]).values()
-        asked = {**headers, "Range": f"bytes=0-{HEAD - 1}"}
+        asked = {**headers, "Range": f"bytes=0-{size - 1}"}
         got = b""
         with get_session().stream("GET", href, headers=asked, timeout=_TIMEOUT) as answer:
             answer.raise_for_status()
             for chunk in answer.iter_bytes():
                 got += chunk
-                if len(got) >= HEAD:
+                if len(got) >= size:
                     # A server that gives no ranges would send all of it.
                     break
         return got

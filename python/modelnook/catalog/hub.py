@@ -6,7 +6,6 @@ of its own, since the cache's keys don't say where a model came from, and sees o
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import threading
@@ -18,15 +17,16 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from modelnook.catalog.base import Held, Parcel, Query, Source
-from modelnook.catalog.folder import Tensor, describe, formats_of, layer_tree, parameters_of, task_of
+from modelnook.catalog.folder import Tensor, describe, dtypes_of, formats_of, layer_tree, parameters_of, task_of
 from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
-from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, tree_files
+from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, listed, tree_files
 from modelnook.catalog.hub_errors import Place, patiently, told
 from modelnook.catalog.hub_files import RepoFile, needed, risks
-from modelnook.catalog.hub_headers import dtypes_of, gguf_tensors
+from modelnook.catalog.hub_headers import gguf_tensors
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
+from modelnook.catalog.papers import config_in, sane_config
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
@@ -71,8 +71,7 @@ class HubSource(Source):
         if current().hub_offline:
             raise self._offline(query.text)
         rows = self._within_deadline(lambda: self._rows(query))
-        found = [info for row in rows if query.matches(info := entry(row, self.name))]
-        return found[: query.limit]
+        return [info for info in rows if query.matches(info)][: query.limit]
 
     def pages(self) -> HubList:
         """The list of models, to be read page by page into an index.
@@ -173,6 +172,8 @@ class HubSource(Source):
         """What a repository's tags mean; see :meth:`Source.alias`."""
         from modelnook.catalog.hub_publish import move_alias
 
+        if current().hub_offline:
+            raise self._offline(self._shown(ref))
         return move_alias(self, ref, name, back=back)
 
     def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
@@ -225,15 +226,14 @@ class HubSource(Source):
 
         return HfApi(endpoint=self.endpoint, token=self._token(), library_name="modelnook")
 
-    def _rows(self, query: Query) -> list[Any]:
+    def _rows(self, query: Query) -> list[ModelInfo]:
         """One page of the list, asked once: the client's own ``list_models`` tries again for half a minute."""
-        from huggingface_hub import ModelInfo as Row
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
         url, headers = f"{self.endpoint}/api/models", build_hf_headers(token=self._token(), library_name="modelnook")
         answer = get_session().get(url, params=asked(query), headers=headers, timeout=_DEADLINE)
         hf_raise_for_status(answer)
-        return [Row(**{"siblings": None, **row}) for row in answer.json()]
+        return listed(answer.json(), self.name)
 
     def _within_deadline(self, call: Callable[[], list[Any]], seconds: float | None = None) -> list[Any]:
         """Run on a thread that nobody waits for longer: an answer that trickles in has no end of its own."""
@@ -296,9 +296,9 @@ class HubSource(Source):
             ref=self._shown(ref),
             page=f"{self.endpoint}/{ref.id}",
             path=str(here) if here else None,
-            dtypes=dtypes_of(tensors, found.safetensors),
+            dtypes=dtypes_of(tensors) or dict(getattr(found.safetensors, "parameters", None) or {}),
             digest=digest_of((f.name, f.sha256) for f in files),
-            metrics=evaluations(found),
+            metrics=evaluations(found.card_data),
             task=info.task or task_of(architectures),
             architecture=next(iter(architectures), info.architecture),
             bytes=sum(f.size for f in files if f.name in wanted) or None,
@@ -315,16 +315,15 @@ class HubSource(Source):
         """config.json whole, where it may be read; else the few keys of it that the hub tells everybody."""
         from huggingface_hub import hf_hub_download
 
-        anyway: dict[str, Any] = found.config or {}
+        anyway = sane_config(found.config)
         if "config.json" not in names:
             return anyway
         where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
         try:
             path = hf_hub_download(found.id, "config.json", revision=found.sha, **where)
-            config = json.loads(Path(path).read_bytes())
+            return config_in(Path(path).read_bytes()) or anyway
         except (OSError, ValueError):
             return anyway
-        return config if isinstance(config, dict) else anyway
 
     def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
         """The weights' headers, by a ranged request a file; none where they may not be read or are many."""

@@ -53,7 +53,7 @@ class Download:
 
     def __init__(self, repo: Repo, ref: str, files: Sequence[RepoFile], emit: Emit, stop: Callable[[], bool]) -> None:
         self.repo, self.ref = repo, ref
-        self.files = [f for f in files if not (repo.snapshot / f.name).exists()]
+        self.files = [f for f in files if not self._is_here(f)]
         self.tally = Tally(ref, sum(f.size for f in self.files), emit, stop)
 
     def run(self) -> Path:
@@ -150,14 +150,31 @@ class Download:
         )
         return repo.snapshot
 
+    def _is_here(self, file: RepoFile) -> bool:
+        """Whether a file needs no bringing: small ones may be here unchecked, since the client itself brought them."""
+        path = self.repo.snapshot / file.name
+        if path.exists() and not _is_whole(path, file):
+            _drop(path)
+        return path.exists()
+
     def _check(self, path: Path, file: RepoFile) -> None:
         """A small file against its checksum, which the client doesn't compare."""
-        data = path.read_bytes() if file.size < _LARGE or not file.sha256 else b""
-        if file.sha256:
-            good = not data or hashlib.sha256(data).hexdigest() == file.sha256
-        else:
-            good = not file.git or hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == file.git
-        if not good:
-            path.resolve().unlink()
-            path.unlink(missing_ok=True)
+        if not _is_whole(path, file):
+            _drop(path)
             raise StoreError("hub.damaged", ref=self.ref, file=file.name)
+
+
+def _is_whole(path: Path, file: RepoFile) -> bool:
+    """Whether a file is what the hub says; a large one was compared as it came."""
+    if file.sha256:
+        return file.size >= _LARGE or hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+    if not file.git:
+        return True
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == file.git
+
+
+def _drop(path: Path) -> None:
+    """Remove a file of a commit with what it links to."""
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)

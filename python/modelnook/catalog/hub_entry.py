@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
-from modelnook.catalog.index_rows import RELATIONS
+from modelnook.catalog.papers import every, first, lineage
 from modelnook.catalog.words import concepts, language_code
-from modelnook.domain.model import ModelInfo
+from modelnook.domain.model import RELATIONS, ModelInfo
 
-__all__ = ["LISTED", "ROW", "asked", "brings_code", "entry", "evaluations", "files_of", "flagged", "tree_files"]
+__all__ = [
+    "LISTED",
+    "ROW",
+    "asked",
+    "brings_code",
+    "entry",
+    "evaluations",
+    "evaluations_in",
+    "files_of",
+    "flagged",
+    "listed",
+    "tree_files",
+]
 
 _PAGE = 100
+_LONGEST = 65_536
 _KINDS = ("permissive", "copyleft", "noncommercial", "other", "unknown", "commercial")
 _SORTS = {"relevance": "downloads", "downloads": "downloads", "likes": "likes", "updated": "lastModified"}
 ROW = (
@@ -73,37 +87,68 @@ def _meant(query: Query) -> tuple[str, str | None, list[str]]:
     return " ".join(words), task, languages
 
 
+def listed(rows: Any, source: str) -> list[ModelInfo]:
+    """The entries of a list's answer. A row that names no model is left out, and of another a card that is none."""
+    found = (_read(row, source) for row in (rows if isinstance(rows, list) else ()) if _sane(row))
+    return [info for info in found if info is not None]
+
+
+def _sane(row: Any) -> bool:
+    """Whether a row names a model: an id without control characters that doesn't climb out of a folder."""
+    id = row.get("id") if isinstance(row, dict) else None
+    return isinstance(id, str) and bool(id) and id.isprintable() and ".." not in id.split("/")
+
+
+def _read(row: dict[str, Any], source: str) -> ModelInfo | None:
+    from huggingface_hub import ModelInfo as Row
+
+    for said in (row, {name: value for name, value in row.items() if name != "cardData"}):
+        try:
+            return entry(Row(**{"siblings": None, **said}), source)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            continue
+    return None
+
+
 def entry(found: Any, source: str) -> ModelInfo:
-    """A row of a list, or a repository's own answer, as a catalogue entry."""
+    """A row of a list, or a repository's own answer, as a catalogue entry; cards are anybody's."""
     card: dict[str, Any] = found.card_data.to_dict() if found.card_data else {}
-    tags: list[str] = list(found.tags or ())
-    config: dict[str, Any] = found.config or {}
-    architectures = config.get("architectures") or []
+    tags = every(found.tags)
+    config: dict[str, Any] = found.config if isinstance(found.config, dict) else {}
+    architectures = every(config.get("architectures"))
     return ModelInfo(
         ref=f"{source}:{found.id}",
         id=found.id,
         source=source,
         revision=found.sha,
         name=found.id.rpartition("/")[2],
-        task=found.pipeline_tag or task_of(architectures),
+        task=first(found.pipeline_tag) or task_of(architectures),
         license=_licence(card, tags),
-        language=_many(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
+        language=every(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
         parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
         formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
-        architecture=next(iter(architectures), config.get("model_type")),
-        downloads=found.downloads,
-        likes=found.likes,
-        base_model=next(iter(_many(card.get("base_model"))), None) or _base(tags),
-        relation=next((r for r in RELATIONS for tag in tags if tag.startswith(f"base_model:{r}:")), None),
+        architecture=next(iter(architectures), first(config.get("model_type"))),
+        downloads=_number(found.downloads),
+        likes=_number(found.likes),
+        **lineage(every(card.get("base_model")) or _bases(tags), _relation(card, tags)),
         risks=risks((), code=brings_code(found, config)),
         updated=found.last_modified.isoformat() if found.last_modified else None,
-        tags=tuple(tags),
+        tags=tags,
         gated=bool(found.gated),
     )
 
 
-def _base(tags: list[str]) -> str | None:
-    return next((tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")), None)
+def _number(said: Any) -> int | None:
+    return said if isinstance(said, int) and not isinstance(said, bool) else None
+
+
+def _bases(tags: tuple[str, ...]) -> list[str]:
+    return [tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:")]
+
+
+def _relation(card: dict[str, Any], tags: tuple[str, ...]) -> str | None:
+    tagged = next((r for r in RELATIONS for tag in tags if tag.startswith(f"base_model:{r}:")), None)
+    return tagged or first(card.get("base_model_relation"))
 
 
 def files_of(found: Any) -> list[RepoFile]:
@@ -113,11 +158,24 @@ def files_of(found: Any) -> list[RepoFile]:
     ]
 
 
-def evaluations(found: Any) -> dict[str, float]:
-    """What the card says that the model reached, the first few: metric and data set -> value. Nobody has checked it."""
-    results = (found.card_data.eval_results if found.card_data else None) or ()
+def evaluations(card: Any) -> dict[str, float]:
+    """What a card says that the model reached, the first few: metric and data set -> value. Nobody has checked it."""
+    results = (card.eval_results if card else None) or ()
     told = [(f"{r.metric_name or r.metric_type} ({r.dataset_name})", r.metric_value) for r in results]
-    return {name: float(value) for name, value in told if isinstance(value, (int, float))}
+    return {name: float(v) for name, v in told if isinstance(v, (int, float)) and math.isfinite(v)}
+
+
+def evaluations_in(card: str) -> dict[str, float]:
+    """:func:`evaluations` of a card's text; none where the hub's client, which knows their form, isn't installed."""
+    if "model-index" not in card[:_LONGEST]:
+        return {}
+    try:
+        from huggingface_hub import ModelCard
+
+        return evaluations(ModelCard(card[:_LONGEST], ignore_metadata_errors=True).data)
+    except Exception:
+        # Whatever was written there, it is no list of results.
+        return {}
 
 
 def tree_files(entries: Iterable[Any]) -> list[RepoFile]:
@@ -136,15 +194,11 @@ def flagged(found: Any) -> list[str]:
     return [str(issue.get("path", "")) for issue in status.get("filesWithIssues") or ()]
 
 
-def _licence(card: dict[str, Any], tags: list[str]) -> str | None:
-    said = next(iter(_many(card.get("license"))), None)
+def _licence(card: dict[str, Any], tags: tuple[str, ...]) -> str | None:
+    said = first(card.get("license"))
     if said == "other":
-        return str(card.get("license_name") or said)
+        return first(card.get("license_name")) or said
     return said or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None)
-
-
-def _many(value: Any) -> tuple[str, ...]:
-    return () if not value else tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
 def _parameters(said: Any) -> int | None:

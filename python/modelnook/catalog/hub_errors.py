@@ -23,12 +23,16 @@ _TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An endpoint, as errors name it. ``login`` says how one logs in there, ``token`` gives what it is asked with."""
+    """An endpoint, as errors name it. ``login`` says how one logs in there, ``token`` gives what it is asked with.
+
+    ``page`` gives the address of a model's page, where one may ask for access; an empty one where that is no help.
+    """
 
     source: str
     endpoint: str
     login: str
     token: Callable[[], str | bool | None] = lambda: None
+    page: Callable[[str], str] = lambda id: ""
 
     @property
     def host(self) -> str:
@@ -66,7 +70,7 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
 
     said: dict[str, Any] = {"ref": ref, "source": place.source, "host": place.host, "login": place.login}
     if isinstance(error, errors.GatedRepoError):
-        page = f"{place.endpoint}/{ref.partition(':')[2].partition('@')[0]}"
+        page = f"{place.endpoint}/{_id(ref)}"
         return RefusedError(f"hub.gated_{_gate(error, place)}", page=page, **said)
     if isinstance(error, errors.RevisionNotFoundError):
         return NotFoundError("hub.no_revision", **said)
@@ -112,10 +116,16 @@ def by_status(status: int, said: dict[str, Any], place: Place, *, wait: int | No
     if status in (404, 405):
         return NotFoundError("hub.no_model", **said)
     if status == 403:
-        return RefusedError("hub.forbidden", **said)
+        id = _id(said["ref"])
+        page = place.page(id) if id else ""
+        return RefusedError("hub.not_let_in" if page else "hub.forbidden", **said, page=page)
     if status == 429:
         return OfflineError("hub.rate_limit", seconds=wait or 60, **said)
     return OfflineError("hub.unreachable", why=f"HTTP {status}", **said)
+
+
+def _id(ref: str) -> str:
+    return ref.partition(":")[2].partition("@")[0]
 
 
 def unreachable(place: Place, error: BaseException | None = None) -> OfflineError:

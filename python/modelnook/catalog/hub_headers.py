@@ -1,17 +1,14 @@
-"""The headers of weights that lie on a hub, read by ranged requests: tensors, dtypes, no weights."""
+"""The headers of GGUF weights that lie on a hub, read by ranged requests."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Any
 
 from modelnook.catalog.folder import Tensor
 from modelnook.catalog.gguf import parse_header
 
-__all__ = ["dtypes_of", "gguf_tensors"]
+__all__ = ["STEPS", "gguf_tensors"]
 
-# A header with a large vocabulary takes some megabytes; each try asks for more of it.
-_STEPS = (1 << 20, 1 << 23, 1 << 25)
+STEPS = (1 << 20, 1 << 23, 1 << 25)
+"""A header with a large vocabulary takes some megabytes: each try asks for more of it."""
 
 
 def gguf_tensors(url: str, token: str | bool | None, within: float) -> list[Tensor]:
@@ -20,7 +17,7 @@ def gguf_tensors(url: str, token: str | bool | None, within: float) -> list[Tens
 
     headers = build_hf_headers(token=token, library_name="modelnook")
     data = b""
-    for end in _STEPS:
+    for end in STEPS:
         answer = get_session().get(
             url, headers={**headers, "Range": f"bytes={len(data)}-{end - 1}"}, timeout=within, follow_redirects=True
         )
@@ -36,18 +33,3 @@ def gguf_tensors(url: str, token: str | bool | None, within: float) -> list[Tens
         if len(data) < end:
             break
     return []
-
-
-def dtypes_of(tensors: Iterable[Tensor], said: Any = None) -> dict[str, int]:
-    """How many numbers there are of each type; by what the hub says where no header could be read.
-
-    >>> dtypes_of([("w", "F16", (2, 3)), ("b", "F32", (3,))])
-    {'F16': 6, 'F32': 3}
-    """
-    found: dict[str, int] = {}
-    for _, dtype, shape in tensors:
-        size = 1
-        for n in shape:
-            size *= n
-        found[dtype] = found.get(dtype, 0) + size
-    return found or dict(getattr(said, "parameters", None) or {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from modelnook.catalog.hub_entry import LISTED, entry
+from modelnook.catalog.hub_entry import LISTED, listed
 from modelnook.catalog.hub_errors import Place, seconds_to_wait, told, unreachable
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.model import ModelInfo
@@ -63,17 +63,10 @@ class HubList:
         got = 0
         while address:
             answer = self._asked(address, None if start or got else params)
-            items = self._entries(answer)
+            items = listed(answer.json(), self.place.source)
             got += len(items)
             address = self._next(answer) if items and (not most or got < most) else ""
             yield Listed(tuple(items), address)
-
-    def _entries(self, answer: Any) -> list[ModelInfo]:
-        from huggingface_hub import ModelInfo as Row
-
-        rows = answer.json()
-        found = [entry(Row(**{"siblings": None, **row}), self.place.source) for row in rows if _sane(row)]
-        return found
 
     def _next(self, answer: Any) -> str:
         """The address that the answer names; another host's would be handed the token."""
@@ -117,9 +110,3 @@ class HubList:
         self._sleep(wait)
         self.waited += wait
         return True
-
-
-def _sane(row: Any) -> bool:
-    """Whether a row names a model: an id without control characters that doesn't climb out of a folder."""
-    id = row.get("id") if isinstance(row, dict) else None
-    return isinstance(id, str) and bool(id) and id.isprintable() and ".." not in id.split("/")

@@ -39,6 +39,7 @@ COUNTED = 1000
 _COLUMNS = "m.id, m.downloads, m.likes, m.parameters, m.updated, m.relation, m.extra, m.facts, m.tags, m.base"
 _MATCHING = "FROM names JOIN models m ON m.rank = names.rowid WHERE names MATCH ?"
 _FOUND = f"SELECT m.rank, {_COLUMNS} {_MATCHING} ORDER BY names.rowid"
+# The order of downloads is that of the rows.
 _ORDERS = {"likes": "m.likes DESC", "updated": "m.updated DESC", "size": "m.parameters"}
 _BEGINNINGS = 100
 _COUNTED_WITHIN = 100_000
@@ -214,12 +215,16 @@ class _File:
         if not concepts(query.text):
             return self._listed(source, query)
         also, kept = held(query), dict[int, Hit]()
+        by_use = query.sort == "downloads"
         # Three words that a name has are meant as they are: nothing wider is looked for.
         widest = 2 if len(concepts(query.text)) < 3 else 0
         for tier in tiers(query, self._beginning):
             # The last ones leave a word out, each another one: only where nothing has them all.
-            if kept and tier.number > widest:
+            if kept and (by_use or tier.number > widest):
                 break
+            # By use a name counts no more than what is said: the next way has both, and rows are in that order.
+            if by_use and not tier.number:
+                continue
             known, rest = self._known(tier, query)
             for rank, row in self._in_order(rest.expression(also) if rest else "", known):
                 if rank not in kept and _within(query, row[3]):
@@ -299,11 +304,13 @@ class _File:
                 return Page(tuple(Hit(self.entry(source, row)) for row in found), max(total, len(found)), more)
         return Page()
 
-    def _wide(self, query: Query) -> list[str]:
-        """What matches at all: by name and by what is said; where nothing does, by beginnings."""
+    def _wide(self, query: Query) -> Iterator[str]:
+        """What matches at all: by name and by what is said; where nothing does, by beginnings, then by fewer words."""
         also = held(query)
-        found = [tier.expression(also) for tier in islice(tiers(query, self._beginning), 3) if tier.number]
-        return found or ([" AND ".join(also)] if also else [])
+        if concepts(query.text):
+            yield from (tier.expression(also) for tier in tiers(query, self._beginning) if tier.number)
+        elif also:
+            yield " AND ".join(also)
 
     def facets(self, query: Query) -> dict[str, dict[str, int]]:
         asked, counted = concepts(query.text), Counter[str]()
@@ -315,7 +322,8 @@ class _File:
             total = broad.total
         else:
             by_code = Counter(codes) if not asked and not held(query) else Counter[int]()
-            for expression in self._wide(query):
+            # Words that are left out are for a list that would be empty, not for counts.
+            for expression in islice(self._wide(query), 2):
                 if not by_code:
                     found = self.db.execute("SELECT rowid FROM names WHERE names MATCH ?", (expression,))
                     by_code = Counter([codes[rank - 1] for (rank,) in found])

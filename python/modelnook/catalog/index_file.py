@@ -20,7 +20,7 @@ from typing import Any
 from modelnook.catalog import index_rows as rows
 from modelnook.catalog.index_broad import broad_words
 from modelnook.catalog.words import name_words
-from modelnook.domain.model import ModelInfo
+from modelnook.domain.model import RELATIONS, ModelInfo
 from modelnook.store.files import folder, temporary
 
 __all__ = ["CODES", "PREFIXES_OF", "SCHEMA", "IndexWriter"]
@@ -137,7 +137,7 @@ class IndexWriter:
         more = f"~{' ~'.join(name_words(info.summary)[:40])}" if info.summary else ""
         names.append(f"{words} {said} {tagged} {rows.size_tokens(info.parameters)} {more}")
         self._codes.append(code)
-        relation = rows.RELATIONS.index(info.relation) + 1 if info.relation in rows.RELATIONS else None
+        relation = RELATIONS.index(info.relation) + 1 if info.relation in RELATIONS else None
         base = self._bases.setdefault(info.base_model, len(self._bases) + 1) if info.base_model else None
         return (
             self.count,

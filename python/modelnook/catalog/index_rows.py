@@ -16,11 +16,10 @@ from typing import Any
 
 from modelnook.catalog.licences import licence_of
 from modelnook.catalog.words import language_code, name_words
-from modelnook.domain.model import ModelInfo, Risk
+from modelnook.domain.model import RELATIONS, ModelInfo, Risk
 from modelnook.messages import t
 
 __all__ = [
-    "RELATIONS",
     "Facts",
     "by_rank",
     "decoded",
@@ -37,9 +36,6 @@ __all__ = [
     "tag_tokens",
 ]
 
-RELATIONS = ("quantized", "adapter", "finetune", "merge")
-"""How a model comes from its base, as the hub's tags say; a row keeps the place in this list, from 1."""
-
 Facts = tuple[str | None, str | None, tuple[str, ...], tuple[str, ...], str | None, bool, bool]
 """What many entries share: task, licence, languages, formats, architecture, gated, brings code of its own."""
 
@@ -51,7 +47,7 @@ _TOLD = ("license:", "base_model:", "region:", "doi:", "deploy:", "diffusers:")
 _MOST_TAGS, _MOST_WORDS = 24, 32
 _FINE, _COARSE = 2, 8
 # Fields of an entry that have no column: kept as JSON, which entries of the hub's list don't need.
-_EXTRA = ("bytes", "summary", "metrics", "labels", "run", "path", "digest")
+_EXTRA = ("bytes", "summary", "metrics", "labels", "run", "path", "digest", "bases")
 
 
 def facts_of(info: ModelInfo) -> Facts:
@@ -138,7 +134,7 @@ def size_range(low: float, high: float) -> list[str]:
 def extra_of(info: ModelInfo) -> str | None:
     """What has no column of its own, as JSON."""
     said: dict[str, Any] = {}
-    if info.summary or info.metrics or info.labels or info.bytes or info.run or info.path or info.digest:
+    if info.summary or info.metrics or info.labels or info.bytes or info.run or info.path or info.digest or info.bases:
         said = {name: value for name in _EXTRA if (value := getattr(info, name))}
     if info.revision and len(info.revision) != 40:  # a commit of the hub's is asked again before anything is taken
         said["revision"] = info.revision
@@ -169,7 +165,7 @@ def decoded(source: str, row: tuple[Any, ...], facts: list[Any], tags: list[str]
     id, downloads, likes, parameters, updated, relation, extra = row
     task, licence, languages, formats, architecture, gated, code = facts
     said = json.loads(extra) if extra else {}
-    for name in ("labels",):
+    for name in ("labels", "bases"):
         said[name] = tuple(said.get(name) or ())
     when = datetime.fromtimestamp(updated, UTC).isoformat() if updated is not None else None
     return ModelInfo(

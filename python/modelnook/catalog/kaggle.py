@@ -16,6 +16,7 @@ from modelnook.catalog.hub_errors import Place, by_status, translated, unreachab
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
+from modelnook.catalog.words import language_named, task_named
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.messages import t
@@ -24,6 +25,7 @@ from modelnook.store.files import folder_bytes
 __all__ = ["KaggleSource"]
 
 _PAGE = 100
+_SORTS = {"likes": "VOTE_COUNT", "updated": "UPDATE_TIME"}
 
 
 class KaggleSource(RemoteSource):
@@ -41,7 +43,11 @@ class KaggleSource(RemoteSource):
         from kagglesdk.kaggle_env import get_env, get_web_endpoint
 
         login = self.place.login if self._token_env else t("kaggle.login")
-        self.place = Place(name, get_web_endpoint(get_env()), login, lambda: self.token)
+        self.place = Place(name, get_web_endpoint(get_env()), login, lambda: self.token, self.page)
+
+    def page(self, id: str) -> str:
+        """Where one accepts the terms of a model that has some."""
+        return f"{self.place.endpoint}/models/{id}"
 
     def search(self, query: Query) -> list[ModelInfo]:
         """The variations of the models that the site finds for the words typed; filters are applied here.
@@ -49,7 +55,7 @@ class KaggleSource(RemoteSource):
         Raises:
             OfflineError: off or out of reach.
         """
-        found, _ = self._page(query.text, "")
+        found, _ = self._page(query.text, "", query.sort)
         return [info for info in found if query.matches(info)][: query.limit]
 
     def listing(self, limit: int) -> list[ModelInfo]:
@@ -60,7 +66,7 @@ class KaggleSource(RemoteSource):
             found += more
         return found[:limit]
 
-    def _page(self, text: str, token: str) -> tuple[list[ModelInfo], str]:
+    def _page(self, text: str, token: str, sort: str = "downloads") -> tuple[list[ModelInfo], str]:
         from modelnook.settings import current
 
         if current().offline:
@@ -70,7 +76,8 @@ class KaggleSource(RemoteSource):
 
         request = ApiListModelsRequest()
         request.search, request.page_size, request.page_token = text, _PAGE, token
-        request.sort_by = ListModelsOrderBy.LIST_MODELS_ORDER_BY_DOWNLOAD_COUNT
+        # The site orders by downloads and doesn't tell them.
+        request.sort_by = ListModelsOrderBy[f"LIST_MODELS_ORDER_BY_{_SORTS.get(sort, 'DOWNLOAD_COUNT')}"]
         with self.told(text), self._client() as client:
             answer = client.models.model_api_client.list_models(request)
         rows = [self._row(model, instance) for model in answer.models for instance in model.instances or ()]
@@ -80,17 +87,21 @@ class KaggleSource(RemoteSource):
         from kagglehub.enum import enum_to_str
 
         id = f"{model.ref}/{enum_to_str(instance.framework)}/{instance.slug}"
+        tags = tuple(tag.name for tag in model.tags or () if tag.name)
         return ModelInfo(
             ref=f"{self.name}:{id}",
             id=id,
             source=self.name,
             revision=str(instance.version_number),
             name=instance.slug,
+            # The site has no fields for these two: tags are all that it says.
+            task=next(filter(None, map(task_named, tags)), None),
+            language=tuple(dict.fromkeys(filter(None, map(language_named, tags)))),
             license=licence_id(instance.license_name),
             bytes=instance.total_uncompressed_bytes or None,
             likes=model.vote_count,
             summary=model.subtitle or "",
-            tags=tuple(tag.name for tag in model.tags or ()),
+            tags=tags,
             updated=model.update_time.isoformat() if model.update_time else None,
         )
 
@@ -124,10 +135,10 @@ class KaggleSource(RemoteSource):
         with self._client() as client, self._open(client, ref.at(listing.revision), file) as answer:
             return bytes(answer.content)
 
-    def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
+    def head(self, ref: ModelRef, listing: Listing, file: RepoFile, size: int = HEAD) -> bytes:
         """The first bytes of a weight file: the answer is closed when they have come."""
         with self._client() as client, self._open(client, ref.at(listing.revision), file) as answer:
-            return next(answer.iter_content(HEAD), b"")
+            return next(answer.iter_content(size), b"")
 
     def bring(self, ref: ModelRef, listing: Listing, files: Sequence[RepoFile], folder: Path, tally: Tally) -> None:
         """Through the client, which goes on with parts and compares checksums."""

@@ -15,6 +15,7 @@ from modelnook.catalog.hub_errors import Place, by_status, translated, unreachab
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
+from modelnook.catalog.words import language_named
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.store.files import folder_bytes
@@ -27,6 +28,9 @@ _BRANCH = "master"
 _CONTENT = "sha256-"
 _PAGE = 100
 _MOST = 3000
+_MOST_USED = "downloads"
+# What isn't here is sorted by us, among the most used.
+_SORTS = {"likes": "likes", "updated": "last_modified"}
 
 
 class ModelScopeSource(RemoteSource):
@@ -34,36 +38,41 @@ class ModelScopeSource(RemoteSource):
 
     kind = "modelscope"
 
+    def page(self, id: str) -> str:
+        """Where one asks for access."""
+        return f"{self.endpoint}/models/{id}"
+
     def search(self, query: Query) -> list[ModelInfo]:
         """What the site finds for the words typed; filters are applied here once more.
 
         Raises:
             OfflineError: off or out of reach.
         """
-        found = (self._row(row) for row in self._page(query.text, 1, _PAGE))
+        found = (self._row(row) for row in self._page(query.text, 1, _PAGE, _SORTS.get(query.sort, _MOST_USED)))
         return [info for info in found if query.matches(info)][: query.limit]
 
     def listing(self, limit: int) -> list[ModelInfo]:
         """The most downloaded models, page by page; the site tells of 3,000 at most."""
         rows: list[Any] = []
         while len(rows) < min(limit, _MOST):
-            page = self._page("", len(rows) // _PAGE + 1, _PAGE)
+            page = self._page("", len(rows) // _PAGE + 1, _PAGE, _MOST_USED)
             rows += page
             if len(page) < _PAGE:
                 break
         return [self._row(row) for row in rows[:limit]]
 
-    def _page(self, text: str, number: int, size: int) -> list[Any]:
+    def _page(self, text: str, number: int, size: int, sort: str) -> list[Any]:
         self._online(text)
         with self.told(text):
-            asked: dict[str, Any] = {"search": text or None, "sort": "downloads", "page_number": number}
+            asked: dict[str, Any] = {"search": text or None, "sort": sort, "page_number": number}
             return list(self._api().list_repos("model", page_size=size, **asked).items)
 
     def _row(self, row: Any) -> ModelInfo:
         id = f"{row.owner}/{row.name}"
-        return ModelInfo(
-            ref=f"{self.name}:{id}", id=id, source=self.name, name=row.name, tags=tuple(row.tags or ()), **_facts(row)
-        )
+        tags = tuple(row.tags or ())
+        language = tuple(dict.fromkeys(filter(None, map(language_named, tags))))
+        said = {"name": row.name, "tags": tags, "language": language, **_facts(row)}
+        return ModelInfo(ref=f"{self.name}:{id}", id=id, source=self.name, **said)
 
     def told(self, shown: str) -> AbstractContextManager[None]:
         """Turns the client's errors into ours."""
@@ -86,10 +95,10 @@ class ModelScopeSource(RemoteSource):
         with self._open(ref, listing, file) as answer:
             return bytes(answer.content)
 
-    def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
+    def head(self, ref: ModelRef, listing: Listing, file: RepoFile, size: int = HEAD) -> bytes:
         """The first bytes of a weight file."""
-        with self._open(ref, listing, file, {"Range": f"bytes=0-{HEAD - 1}"}) as answer:
-            return next(answer.iter_content(HEAD), b"")
+        with self._open(ref, listing, file, {"Range": f"bytes=0-{size - 1}"}) as answer:
+            return next(answer.iter_content(size), b"")
 
     def _open(self, ref: ModelRef, listing: Listing, file: RepoFile, headers: dict[str, str] | None = None) -> Any:
         # The client's own way to a single file draws a progress bar.

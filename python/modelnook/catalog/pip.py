@@ -20,8 +20,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelnook.catalog.base import Query, Source
-from modelnook.catalog.folder import describe, front_matter, layer_tree, safetensors_header
+from modelnook.catalog.folder import describe, dtypes_of, layer_tree, safetensors_header
 from modelnook.catalog.gguf import read_header, said_by
+from modelnook.catalog.papers import every, first, front_matter
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import NotFoundError, StoreError, near
 from modelnook.domain.event import Emit
@@ -80,10 +81,10 @@ class _Carried:
         for file in self.files:
             for _, dtype, shape in safetensors_header(file):
                 counted[dtype] += 0 if dtype.startswith(("I", "BOOL")) else math.prod(shape)
-        tags: list[str] = card["tags"] if isinstance(card.get("tags"), list) else []
+        tags = every(card.get("tags"))
         dtypes = [f"dtype:{dtype.lower()}" for dtype, count in counted.most_common(2) if count]
         # The weights' own licence, where their card says one: the package's is about its Python code.
-        said = card.get("license") or licence
+        said = first(card.get("license")) or licence
         return describe(
             self.folder, ref=self.ref, id=self.id, source="pip", license=said, tags=(*tags, *dtypes), **about
         )
@@ -107,6 +108,7 @@ class _Carried:
             bytes=sum(f.stat().st_size for f in self.files if f.is_file()),
             formats=("gguf",),
             layers=layer_tree(header.tensors) or None,
+            dtypes=dtypes_of(header.tensors),
             path=str(self.folder),
             **{**said, "license": said["license"] or licence},
             **about,

@@ -1,8 +1,9 @@
 """Reading a source's catalogue into the local index: resumed after a kill, and cheap once it is there.
 
 From nothing, a hub's models are read page by page in the order of use. Later only the newest changes and the counts of
-the most used are asked for and merged. Every page is noted as it comes (``catalogue/.SOURCE.pages.jsonl``), so that a
-refresh that was killed, or that the hub stopped, goes on where it was.
+the most used are asked for and merged; after a month the whole list is gone through once more, a few pages a refresh
+(``catalogue/.SOURCE.round.jsonl``), since what was deleted is in no list of changes. Every page is noted as it comes
+(``catalogue/.SOURCE.pages.jsonl``), so that a refresh that was killed, or that the hub stopped, goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ from modelnook.store.files import disk_errors, folder, write_bytes
 
 __all__ = ["Outcome", "refresh"]
 
-# A refresh asks for the most used and for what changed last; both together stay below ten calls.
-_TOP_PAGES, _NEW_PAGES = 4, 5
+# A refresh asks for the most used, for what changed last, and goes on with its round: together below ten calls.
+_TOP_PAGES, _NEW_PAGES, _ROUND_PAGES = 2, 4, 3
 _WHOLE_AGAIN_AFTER = 30 * 86400
-_NOTED_FOR = 86400
+# A list so long that its rounds would take years is read anew as a whole.
+_ROUND_AT_MOST = 100_000
+_PAGE = 1000
+_NOTED_FOR, _ROUND_FOR = 86400, 60 * 86400
 # A list that has grown by so much is worth reading anew.
 _MORE = 1.1
 
@@ -89,7 +93,8 @@ class _Paged:
         self.known = int(self.meta.get("count", 0)) if self.meta.get("endpoint") == source.endpoint else 0
         self.limit = max(limit, self.known)
         self.endpoint: str = source.endpoint
-        self.notes = Pages(index.folder / f".{self.name}.pages.jsonl")
+        self.notes = Pages(index.folder / f".{self.name}.pages.jsonl", _NOTED_FOR)
+        self.round = Pages(index.folder / f".{self.name}.round.jsonl", _ROUND_FOR)
 
     def run(self) -> Outcome:
         """Read, merge, write."""
@@ -97,39 +102,79 @@ class _Paged:
         plan = {"endpoint": self.endpoint, "limit": self.limit, "whole": whole}
         resumed = self.notes.open(plan)
         if whole:
-            self._read("downloads", self.limit)
+            self._read(self.notes, "downloads", self.limit)
         else:
-            self._read("lastModified", _NEW_PAGES * 1000, until=int(self.meta.get("newest") or 0))
-            self._read("downloads", _TOP_PAGES * 1000)
+            until = int(self.meta.get("newest") or 0)
+            self._read(self.notes, "lastModified", _NEW_PAGES * _PAGE, pages=_NEW_PAGES, until=until)
+            self._read(self.notes, "downloads", _TOP_PAGES * _PAGE, pages=_TOP_PAGES)
         read, newest = self.notes.size()
-        # A list in the order of use needs no sorting, and is never held as a whole.
-        rows = self.notes.rows() if whole else self._merged({i.id: i for i in self.notes.rows()})
         meta = {
             "endpoint": self.endpoint,
             "refreshed": self.now,
             "newest": str(max(newest, int(self.meta.get("newest") or 0))),
             "whole": str(int(time.time())) if whole else self.meta.get("whole", "0"),
+            "missed": "[]" if whole else self.meta.get("missed", "[]"),
             "limit": str(self.limit),
         }
+        gone: set[str] = set()
+        ended = not whole and self._old() and self._round_is_done()
+        # A list in the order of use needs no sorting, and is never held as a whole.
+        rows = self.notes.rows()
+        if not whole:
+            fresh = {i.id: i for i in rows}
+            if ended:
+                fresh = {i.id: i for i in self.round.rows()} | fresh
+                gone, missed = self._gone(fresh)
+                meta |= {"whole": str(int(time.time())), "missed": json.dumps(missed)}
+            rows = self._merged(fresh, gone)
         models = self.index.write(self.name, _first(rows, self.limit), **meta)
         self.notes.close()
+        if whole or ended:
+            self.round.close()
         return Outcome(models, read, self.list.calls, self.list.waited, resumed)
 
     def _whole(self) -> bool:
         """Whether the list is read from its start, not only what is new in it."""
         wanted = int(self.meta.get("limit", 0)) if self.known else 0
-        old = time.time() - float(self.meta.get("whole", 0)) > _WHOLE_AGAIN_AFTER
-        return not self.known or self.limit > _MORE * wanted or old
+        return not self.known or self.limit > _MORE * wanted or (self._old() and self.limit > _ROUND_AT_MOST)
 
-    def _read(self, sort: str, most: int, until: int = 0) -> None:
-        start, got, done = self.notes.at(sort)
+    def _old(self) -> bool:
+        return time.time() - float(self.meta.get("whole", 0)) > _WHOLE_AGAIN_AFTER
+
+    def _round_is_done(self) -> bool:
+        """Go on with the round, some pages further; whether all of the list was seen in it by now."""
+        self.round.open({"endpoint": self.endpoint, "limit": self.limit})
+        try:
+            self._read(self.round, "downloads", self.limit, pages=_ROUND_PAGES)
+        except OfflineError:
+            return False  # what is new has been read, and the round goes on next time
+        _, got, done = self.round.at("downloads")
+        return done or got >= self.limit
+
+    def _gone(self, seen: dict[str, ModelInfo]) -> tuple[set[str], list[str]]:
+        """``(what two rounds have missed, what this one has)``: between its parts a model may pass from one to another.
+
+        What the index has learnt since a part was read stays; its counts are the part's.
+        """
+        before = set(json.loads(self.meta.get("missed", "[]")))
+        missed = []
+        for info in self.index.all(self.name):
+            again = seen.get(info.id)
+            if again is None:
+                missed.append(info.id)
+            elif (moment(info.updated) or 0) > (moment(again.updated) or 0):
+                seen[info.id] = replace(info, downloads=again.downloads, likes=again.likes)
+        return before.intersection(missed), [id for id in missed if id not in before]
+
+    def _read(self, notes: Pages, sort: str, most: int, *, pages: int = 0, until: int = 0) -> None:
+        start, got, done = notes.at(sort)
         if done or got >= most:
             return
-        for page in self._told(self.list.pages(sort, start, most - got)):
+        for number, page in enumerate(self._told(self.list.pages(sort, start, most - got)), 1):
             oldest = min((moment(i.updated) or 0 for i in page.items), default=0)
             ended = not page.next or (bool(until) and oldest <= until)
-            self.notes.add(sort, page.items, "" if ended else page.next)
-            if ended:
+            notes.add(sort, page.items, "" if ended else page.next)
+            if ended or number == pages:
                 break
 
     def _told(self, pages: Iterator[Listed]) -> Iterator[Listed]:
@@ -143,9 +188,9 @@ class _Paged:
             values = {"source": self.name, "read": read, "limit": self.limit, "why": error.message}
             raise OfflineError("catalog.refresh_stopped", **values) from error
 
-    def _merged(self, fresh: dict[str, ModelInfo]) -> Iterator[ModelInfo]:
+    def _merged(self, fresh: dict[str, ModelInfo], gone: set[str]) -> Iterator[ModelInfo]:
         """The old rows with the new ones in their places; neither is held as a whole."""
-        kept = (info for info in self.index.all(self.name) if info.id not in fresh)
+        kept = (info for info in self.index.all(self.name) if info.id not in fresh and info.id not in gone)
         yield from merge(kept, by_rank(fresh.values()), key=rank_of)
 
 
@@ -161,20 +206,24 @@ def _line(value: dict[str, Any]) -> bytes:
 
 
 class Pages:
-    """What has been read of a list so far: a line a page, the plan in the first."""
+    """What has been read of a list so far: a line a page, the plan in the first.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        kept: seconds after their last page for which notes are good.
+    """
+
+    def __init__(self, path: Path, kept: float) -> None:
+        self.path, self.kept = path, kept
 
     def open(self, plan: dict[str, Any]) -> bool:
         """Go on with notes of the same plan, unless they are old; else begin. Whether there was something."""
         head = next(self._lines(), {})
-        if head.get("plan") == plan and time.time() - head.get("at", 0) < _NOTED_FOR:
+        if head.get("plan") == plan and time.time() - self.path.stat().st_mtime < self.kept:
             kept = list(self._lines())
             # Nothing is added to half a line.
             write_bytes(self.path, b"".join(map(_line, kept)))
             return len(kept) > 1
-        write_bytes(self.path, _line({"plan": plan, "at": time.time()}))
+        write_bytes(self.path, _line({"plan": plan}))
         return False
 
     def add(self, sort: str, items: tuple[ModelInfo, ...], following: str) -> None:

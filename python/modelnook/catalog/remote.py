@@ -5,7 +5,6 @@ A source of this kind says which files a revision has, and brings some of them; 
 
 from __future__ import annotations
 
-import json
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ from typing import Any
 from modelnook.catalog.base import Held, Source
 from modelnook.catalog.folder import (
     Tensor,
-    card_head,
     describe,
+    dtypes_of,
     formats_of,
     layer_tree,
     parameters_of,
@@ -26,8 +25,12 @@ from modelnook.catalog.folder import (
     task_in,
 )
 from modelnook.catalog.folder_cache import FolderCache, cache_folder
+from modelnook.catalog.gguf import Header, parse_header, said_by
+from modelnook.catalog.hub_entry import evaluations_in
 from modelnook.catalog.hub_errors import Place
 from modelnook.catalog.hub_files import RepoFile, needed, risks
+from modelnook.catalog.hub_headers import STEPS
+from modelnook.catalog.papers import card_head, config_in, every, first, lineage
 from modelnook.catalog.transfer import Tally, need_room
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, OfflineError, RefusedError
@@ -72,13 +75,17 @@ class RemoteSource(Source):
         self.endpoint = str(added.get("url") or "").rstrip("/")
         self._token_env: str | None = added.get("token_env")
         login = t("hub.login_env", name=self._token_env) if self._token_env else t("hub.login_none")
-        self.place = Place(name, self.endpoint, login, lambda: self.token)
+        self.place = Place(name, self.endpoint, login, lambda: self.token, self.page)
         self.cache = FolderCache(cache_folder(self.kind, self.endpoint))
 
     @property
     def token(self) -> str | None:
         """What the person's variable holds now."""
         return (os.environ.get(self._token_env) if self._token_env else None) or None
+
+    def page(self, id: str) -> str:
+        """Where a model's page is, for people."""
+        return f"{self.endpoint}/{id}"
 
     @abstractmethod
     def told(self, shown: str) -> AbstractContextManager[None]:
@@ -93,8 +100,8 @@ class RemoteSource(Source):
         """A small file's content."""
 
     @abstractmethod
-    def head(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
-        """The first :data:`HEAD` bytes of a weight file, or none where they can't be had alone."""
+    def head(self, ref: ModelRef, listing: Listing, file: RepoFile, size: int = HEAD) -> bytes:
+        """The first bytes of a weight file, or none where they can't be had alone."""
 
     @abstractmethod
     def bring(self, ref: ModelRef, listing: Listing, files: Sequence[RepoFile], folder: Path, tally: Tally) -> None:
@@ -192,12 +199,19 @@ class RemoteSource(Source):
         return OfflineError("catalog.offline_ref", ref=self.shown(ref), source=self.name)
 
     def _look(self, ref: ModelRef) -> ModelInfo:
-        with self.told(self.shown(ref)):
+        shown = self.shown(ref)
+        with self.told(shown):
             listing = self.ask(ref)
-            card = card_head(self._read(ref, listing, "README.md").decode("utf-8", "replace"))
-            config = _json(self._read(ref, listing, "config.json"))
-            tensors = self._tensors(ref, listing)
-        info = self._entry(ref, listing, card, config, tensors)
+        try:
+            with self.told(shown):
+                text = self._read(ref, listing, "README.md").decode("utf-8", "replace")
+                config = config_in(self._read(ref, listing, "config.json"))
+                tensors, header = self._tensors(ref, listing)
+        except RefusedError:
+            # Everybody may know what there is, and not everybody may have it: once let in, there is more to tell.
+            return replace(self._entry(ref, listing, {}, {}, [], Header()), gated=True)
+        info = self._entry(ref, listing, card_head(text), config, tensors, header)
+        info = replace(info, metrics=evaluations_in(text))
         _KNOWN[self._address, ref.id, listing.revision] = info
         return info
 
@@ -207,16 +221,36 @@ class RemoteSource(Source):
         file = next((f for f in listing.files if f.name == name and f.size <= _SMALL), None)
         return self.text(ref, listing, file) if file else b""
 
-    def _tensors(self, ref: ModelRef, listing: Listing) -> list[Tensor]:
+    def _tensors(self, ref: ModelRef, listing: Listing) -> tuple[list[Tensor], Header]:
         """The weights' headers; none where they are many, or one of them can't be read alone."""
         weights = [f for f in listing.files if "/" not in f.name and f.name.endswith(".safetensors")]
+        packed = sorted((f for f in listing.files if f.name.endswith(".gguf")), key=lambda f: f.name)
+        if packed and not weights:
+            header = self._packed(ref, listing, packed[0])
+            return header.tensors, header
         if len(weights) > _SHARDS:
-            return []
+            return [], Header()
         heads = [safetensors_head(self.head(ref, listing, file)) for file in weights]
-        return [tensor for head in heads for tensor in head] if all(heads) else []
+        return [tensor for head in heads for tensor in head] if all(heads) else [], Header()
+
+    def _packed(self, ref: ModelRef, listing: Listing, file: RepoFile) -> Header:
+        for size in STEPS:
+            beginning = self.head(ref, listing, file, size)
+            header = parse_header(beginning)
+            if header is not None:
+                return header
+            if len(beginning) < size:
+                break
+        return Header()
 
     def _entry(
-        self, ref: ModelRef, listing: Listing, card: dict[str, Any], config: dict[str, Any], tensors: list[Tensor]
+        self,
+        ref: ModelRef,
+        listing: Listing,
+        card: dict[str, Any],
+        config: dict[str, Any],
+        tensors: list[Tensor],
+        header: Header,
     ) -> ModelInfo:
         names = [f.name for f in listing.files]
         try:
@@ -224,28 +258,31 @@ class RemoteSource(Source):
         except ModelnookError:
             wanted = []
         sizes = [f.size for f in listing.files if f.name in wanted]
-        language, base = card.get("language") or (), card.get("base_model")
         said: dict[str, Any] = {
-            "task": card.get("pipeline_tag") or task_in(config),
-            "license": card.get("license"),
-            "language": (language,) if isinstance(language, str) else tuple(language),
-            "base_model": base if isinstance(base, str) else None,
+            "task": first(card.get("pipeline_tag")) or task_in(config),
+            "license": first(card.get("license")),
+            "language": every(card.get("language")),
+            **lineage(every(card.get("base_model")), first(card.get("base_model_relation"))),
+            "parameters": parameters_of(tensors) or None,
+            "architecture": next(iter(config.get("architectures") or ()), None) or config.get("model_type"),
         }
         said |= {name: value for name, value in listing.facts.items() if value or not said.get(name)}
+        if header.keys:
+            said |= {name: value for name, value in said_by(header).items() if not said.get(name)}
         return ModelInfo(
             ref=self.shown(ref),
             id=ref.id,
             source=self.name,
             revision=listing.revision,
             name=ref.id.rpartition("/")[2],
-            parameters=parameters_of(tensors) or None,
             bytes=sum(sizes) if sizes and min(sizes) >= 0 else None,
             formats=formats_of(names),
-            architecture=next(iter(config.get("architectures") or ()), None) or config.get("model_type"),
             labels=tuple(str(v) for v in (config.get("id2label") or {}).values()),
             risks=risks(names, code=bool(config.get("auto_map"))),
             layers=layer_tree(tensors) or None,
+            dtypes=dtypes_of(tensors),
             digest=digest_of((f.name, f.sha256) for f in listing.files),
+            page=self.page(ref.id),
             **said,
         )
 
@@ -258,11 +295,3 @@ def licence_id(name: str | None) -> str | None:
     """
     words = [word for word in (name or "").lower().split() if word not in ("license", "licence", "the")]
     return "-".join(words) or None
-
-
-def _json(text: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

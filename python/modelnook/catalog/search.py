@@ -14,6 +14,7 @@ from pathlib import Path
 
 from modelnook.catalog import NETWORKED, SOURCES
 from modelnook.catalog.base import Query, Source
+from modelnook.catalog.folder_cache import FolderCache, cache_folder
 from modelnook.catalog.index import CatalogIndex, Hit, Page
 from modelnook.catalog.variants import exactly, grouped, one_row_each
 from modelnook.catalog.words import concepts, name_words
@@ -46,6 +47,9 @@ _ROWS_A_PAGE, _ROWS_MORE = 3, 20
 _HOME = ("local", "pip")
 # Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
 _VAST = ("hub", "kaggle", "modelscope")
+# Kinds without a list: what was brought from them is all that can be found, and nobody is asked.
+_UNLISTED = ("git",)
+_IN_FOLDERS = ("git", "kaggle", "modelscope")
 
 
 class Found:
@@ -213,13 +217,14 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     pages = {name: index.search(name, wide) for name in names}
     notes: dict[str, str] = {}
     left = [n for n in names if len(pages[n].hits) < query.limit or (n in asked and kinds.get(n) not in _VAST)]
-    waited = [n for n in left if n in asked and not _off(kinds.get(n))]
+    askable = [n for n in left if n in asked and kinds.get(n) not in _UNLISTED]
+    waited = [n for n in askable if not _off(kinds.get(n))]
     for name in left:
         if name not in waited:
             pages[name] = _with(pages[name], _remembered(name, query), query)
-            notes[name] = t("catalog.offline", source=name) if name in asked else ""
+            notes[name] = t("catalog.offline", source=name) if name in askable else ""
     if waited:
-        _wait_for(waited, query, index, pages, notes)
+        _wait_for(waited, query, pages, notes)
     return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
 
 
@@ -229,10 +234,8 @@ def _off(kind: str | None) -> bool:
     return settings.hub_offline if kind == "hub" else kind in NETWORKED and settings.offline
 
 
-def _wait_for(
-    names: list[str], query: Query, index: CatalogIndex, pages: dict[str, Page], notes: dict[str, str]
-) -> None:
-    """Ask sources side by side, within the deadline; their answers go into the pages, or why there is none."""
+def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dict[str, str]) -> None:
+    """Ask sources side by side, within the deadline; their answers go into the pages, or what is known without."""
     pool = ThreadPoolExecutor(len(names), thread_name_prefix="modelnook-search")
     jobs = {name: pool.submit(_ask, name, query) for name in names}
     wait(jobs.values(), _DEADLINE)
@@ -244,8 +247,8 @@ def _wait_for(
             notes[name] = t("catalog.source_failed", source=name, error="timeout")
         except ModelnookError as error:
             notes[name] = t("catalog.source_failed", source=name, error=error.message)
-            if index.has(name):
-                pages[name] = _with(pages[name], _remembered(name, query), query)
+        if name in notes:
+            pages[name] = _with(pages[name], _remembered(name, query), query)
 
 
 def _with(page: Page, items: list[ModelInfo], query: Query) -> Page:
@@ -275,8 +278,17 @@ def _ask(name: str, query: Query) -> list[ModelInfo]:
 def _remembered(name: str, query: Query) -> list[ModelInfo]:
     if name == "local":
         return source("local").search(query)
+    known = {info.ref: info for info in (*_brought(name), *Store().index.models(source=name))}
     # The words are looked for by the query itself, which knows what they mean.
-    return [i for i in Store().index.models(source=name) if query.matches(i)]
+    return [i for i in known.values() if query.matches(i)]
+
+
+def _brought(name: str) -> list[ModelInfo]:
+    """What lies in the cache of an added source; the hub's client has a cache of its own form."""
+    added = next((s for s in current().sources if s["name"] == name), {})
+    if added.get("kind") not in _IN_FOLDERS:
+        return []
+    return FolderCache(cache_folder(str(added["kind"]), str(added.get("url") or "").rstrip("/"))).entries(name)
 
 
 def facets(query: Query, only: str | None = None) -> dict[str, dict[str, int]]:

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Concept", "concepts", "grams", "language_code", "name_words"]
+__all__ = ["Concept", "concepts", "grams", "language_code", "language_named", "name_words", "task_named"]
 
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _CHUNK = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:\.\d[^\W_{_HAN}]*)*")
@@ -80,6 +80,32 @@ def language_code(said: str) -> str:
     name = said.strip().lower()
     known: dict[str, str] = _table()["languages"]
     return known.get(name) or known.get(name.partition("-")[0]) or name.partition("-")[0]
+
+
+def language_named(tag: str) -> str | None:
+    """The language that a site's tag names in full, if it does.
+
+    >>> language_named("English"), language_named("Keras")
+    ('en', None)
+    """
+    known: dict[str, str] = _table()["languages"]
+    return known.get(tag.strip().lower())
+
+
+@cache
+def _tasks() -> frozenset[str]:
+    meanings: dict[str, dict[str, list[str]]] = _table()["meanings"]
+    return frozenset(chain.from_iterable((*m.get("tasks", ()), *m.get("near", ())) for m in meanings.values()))
+
+
+def task_named(tag: str) -> str | None:
+    """The task that a site's tag names in full, if it does.
+
+    >>> task_named("Image Classification"), task_named("Images")
+    ('image-classification', None)
+    """
+    name = "-".join(tag.lower().split())
+    return name if name in _tasks() else None
 
 
 @lru_cache(maxsize=100_000)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,7 +61,7 @@ class ModelnookError(Exception):
     def __init__(self, code: str, /, **values: object) -> None:
         self.code = code
         self.values = values
-        self.message, self.hint = pair(code, **values)  # type: ignore[arg-type]
+        self.message, self.hint = map(_shown, pair(code, **values))  # type: ignore[arg-type]
         super().__init__(self.message)
 
     @classmethod
@@ -87,6 +88,17 @@ class ModelnookError(Exception):
     def to_dict(self) -> dict[str, str]:
         """``{code, message, hint}``, the form that crosses RPC and that a run's record keeps."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+def _shown(text: str) -> str:
+    """Control characters, as a name that somebody gave may hold, as they are written: a terminal would obey them.
+
+    >>> print(_shown("no model 'a\x1b[31m'"))
+    no model 'a\\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
 
 
 def _in_notebook() -> bool:

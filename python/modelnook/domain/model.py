@@ -10,7 +10,10 @@ from typing import Any
 from modelnook.domain.errors import UsageError
 from modelnook.domain.table import Table
 
-__all__ = ["Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms", "is_path"]
+__all__ = ["RELATIONS", "Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms", "is_path"]
+
+RELATIONS = ("quantized", "adapter", "finetune", "merge")
+"""How a model comes from its base, as the hub's tags say; an index's row keeps the place in this list, from 1."""
 
 _SOURCE = re.compile(r"[a-z0-9-]{2,}")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -172,7 +175,9 @@ class ModelInfo:
     gated: bool = False
     run: str | None = None
     relation: str | None = None
-    """How it comes from ``base_model``: ``quantized``, ``adapter``, ``finetune``, ``merge``."""
+    """How it comes from ``base_model``: one of :data:`RELATIONS`."""
+    bases: tuple[str, ...] = ()
+    """All that it comes from, where that is more than ``base_model``."""
     variants: tuple[str, ...] = ()
     """In a list: the references of what comes from this model and matched as well."""
     also: tuple[str, ...] = ()
@@ -200,7 +205,7 @@ class ModelInfo:
     def from_dict(cls, data: dict[str, Any]) -> ModelInfo:
         """Read :meth:`to_dict`'s form; unknown keys, as a newer version writes them, are left out."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        for name in ("language", "formats", "labels", "tags", "variants", "also"):
+        for name in ("language", "formats", "labels", "tags", "variants", "also", "bases"):
             known[name] = tuple(known.get(name) or ())
         known["risks"] = tuple(Risk(**r) for r in known.get("risks") or ())
         known["terms"] = Terms(**known["terms"]) if known.get("terms") else None

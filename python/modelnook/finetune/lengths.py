@@ -66,7 +66,7 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return _count(tokenizer.encode_batch(sample), _unknown_id(tokenizer, file), limit)
+    return _count(tokenizer.encode_batch_fast(sample), _unknown_id(tokenizer, file), limit)
 
 
 def lengths_for(spec: Spec, model_path: Path, columns: Columns) -> Lengths:

@@ -2,6 +2,8 @@
 
 The first worker that has imported PyTorch forks off a copy of itself that waits at a socket in the store; later workers
 are forked from that copy, so that imports are paid once and each job's memory is given back when its process ends.
+What it has imported is out of the garbage collector's sight: half a million objects, which each full collection of
+a worker would look at, and copy.
 The copy holds no rows and no weights; it ends after ten idle minutes (``MODELNOOK_WARM``), when its store is gone, and
 when another takes its place.
 
@@ -11,6 +13,7 @@ Linux alone: forking is unsafe beside macOS's frameworks, and Windows has none.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib
 import json
@@ -141,6 +144,7 @@ def become(home: Path, path: Path | None) -> list[str] | None:
     if path is None or path.exists():
         return None
     bring_in(FIRST)
+    gc.freeze()
     if not _alone():
         return None
     end(home)
@@ -191,6 +195,7 @@ class _Waiting:
                     continue
                 _answer(connection, {"pid": os.getpid()})
                 bring_in(name for name in order.get("modules", ()) if name in _kept([name]))
+                gc.freeze()
                 if order.get("end") or not _alone():
                     break
         if self._mine():

@@ -28,8 +28,10 @@ __all__ = ["Measure", "Search", "Trial", "called"]
 Measure = Callable[[Path, list[Any]], Probe]
 
 CALIBRATION = 64
-# Two speeds that differ by less are the same, as far as measuring for seconds can tell: the smaller model is taken.
-NOISE = 0.03
+NOISE = 0.05
+"""Rates of rows that differ by less are the same, as far as measuring for seconds can tell."""
+NOISE_OF_ONE = 0.1
+"""The same of the times of one row."""
 HUNDRED_MB = 1e8
 TRAININGS = 3.0
 """Trying several ways takes at most so many times what the model's training took, or says first how long."""
@@ -167,10 +169,12 @@ class Search:
         return self.best()
 
     def best(self) -> Trial | None:
-        """The quickest within the drop; of those that are as quick the smallest."""
+        """Within the drop the quickest with many rows, of those the quickest with one, of those the smallest."""
         good = [trial for trial in self.trials if trial.verdict.accepted]
         top = max((trial.probe.rows_per_s for trial in good), default=0.0)
-        near = [trial for trial in good if trial.probe.rows_per_s >= (1 - NOISE) * top]
+        quick = [trial for trial in good if trial.probe.rows_per_s >= (1 - NOISE) * top]
+        least = min((trial.probe.p50_ms for trial in quick), default=0.0)
+        near = [trial for trial in quick if trial.probe.p50_ms <= (1 + NOISE_OF_ONE) * least]
         return min(near, key=lambda trial: (trial.probe.bytes, -trial.probe.rows_per_s), default=None)
 
     def _ordered(self, ways: Sequence[tuple[str, str]]) -> list[_Way]:

@@ -25,7 +25,7 @@ from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import plan
 from modelnook.settings import current
 from modelnook.tasks import TASKS
-from modelnook.tasks.text import CHARS_A_TOKEN, SLACK, as_text
+from modelnook.tasks.text import as_text, read_texts
 
 __all__ = ["Feed", "ProgramRuntime"]
 
@@ -122,15 +122,7 @@ class ProgramRuntime(Runtime):
             pairs = [(as_text(row["text"]), as_text(row.get("text_pair"))) for row in rows]
             found: list[Encoding] = self._tokenizer.encode_batch_fast(pairs)
             return found
-        # Long texts are read as a prefix first, as in modelnook.tasks.text; only those need the tokens' offsets.
-        texts = [as_text(row) for row in rows]
-        cut = CHARS_A_TOKEN * self.max_length + SLACK
-        encoded = list(self._tokenizer.encode_batch_fast([text if len(text) <= cut else "" for text in texts]))
-        long = [i for i, text in enumerate(texts) if len(text) > cut]
-        for i, found_ in zip(long, self._tokenizer.encode_batch([texts[i][:cut] for i in long]), strict=True):
-            end = max((end for _, end in found_.offsets), default=0)
-            encoded[i] = found_ if end <= cut - SLACK else self._tokenizer.encode(texts[i])
-        return encoded
+        return read_texts(self._tokenizer, [as_text(row) for row in rows], self.max_length)
 
     def _feed(self, encoded: Sequence[Encoding], batch: list[int]) -> Feed:
         # Rows of token ids, padded on the right to the batch's longest; shape (rows of the batch, longest).

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["as_text", "encode_pairs", "encode_texts"]
+__all__ = ["as_text", "encode_pairs", "encode_texts", "read_texts"]
 
 CHARS_A_TOKEN = 12
 """So many characters a token are read at first; texts of longer tokens are read again as a whole."""
 
 SLACK = 256
 """Characters before a prefix's cut end whose tokens are not trusted."""
+
+
+PROBED = 4
+"""Texts by which a tokenizer is compared with its backend."""
 
 
 def as_text(value: Any) -> str:
@@ -22,25 +26,32 @@ def as_text(value: Any) -> str:
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[Any], max_length: int) -> list[list[int]]:
-    """Token ids of each text with special tokens, at most ``max_length`` long, unpadded.
-
-    A fast tokenizer reads a whole text before it truncates: of a 1 MB mail, 99% of the work is thrown away. So a
-    prefix is read, and the whole text only where the last token kept comes near the prefix's end.
-    """
+    """Token ids of each text with special tokens, at most ``max_length`` long, unpadded."""
     whole = [as_text(text) for text in texts]
     if not whole:
         return []
-    if not tokenizer.is_fast:
+    # Tells the backend where to cut, and us whether this tokenizer's class does more than its backend.
+    probe = [text[: CHARS_A_TOKEN * max_length] for text in whole[:PROBED]]
+    said = _encode(tokenizer, probe, max_length)["input_ids"]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None or [found.ids for found in backend.encode_batch_fast(probe)] != said:
         return _encode(tokenizer, whole, max_length)["input_ids"]  # type: ignore[no-any-return]
+    return [found.ids for found in read_texts(backend, whole, max_length)]
+
+
+def read_texts(backend: Any, texts: Sequence[str], max_length: int) -> list[Any]:
+    """The encodings of a ``tokenizers.Tokenizer`` that cuts at ``max_length``; only long texts have places in theirs.
+
+    It reads a whole text before it truncates: of a 1 MB mail, 99% of the work is thrown away. So a prefix is read, and
+    the whole text only where the last token kept comes near the prefix's end.
+    """
     cut = CHARS_A_TOKEN * max_length + SLACK
-    found = _encode(tokenizer, [text[:cut] for text in whole], max_length)
-    ids: list[list[int]] = found["input_ids"]
-    long = [i for i, text in enumerate(whole) if len(text) > cut]
-    again = [i for i in long if len(ids[i]) < max_length or _end(found.encodings[i]) > cut - SLACK]
-    if again:
-        for i, row in zip(again, _encode(tokenizer, [whole[i] for i in again], max_length)["input_ids"], strict=True):
-            ids[i] = row
-    return ids
+    read = list(backend.encode_batch_fast([text if len(text) <= cut else "" for text in texts]))
+    long = [i for i, text in enumerate(texts) if len(text) > cut]
+    for i, found in zip(long, backend.encode_batch([texts[i][:cut] for i in long]), strict=True):
+        enough = len(found.ids) >= max_length and _end(found) <= cut - SLACK
+        read[i] = found if enough else backend.encode(texts[i])
+    return read
 
 
 def encode_pairs(

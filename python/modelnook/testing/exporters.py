@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.catalog.folder import front_matter
+from modelnook.catalog.papers import front_matter
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelInfo

@@ -81,6 +81,11 @@ function ModelRow({ info }: { info: ModelInfo }): React.ReactElement {
       <span className="mn-row-head">
         <span className="mn-row-name">{info.name || info.id}</span>
         <span className="mn-badge">{info.source}</span>
+        {(info.also ?? []).map(ref => (
+          <span key={ref} className="mn-badge" title={ref}>
+            {ref.split(':')[0]}
+          </span>
+        ))}
       </span>
       <span className="mn-row-meta">
         {info.task && <span>{taskName(info.task)}</span>}
