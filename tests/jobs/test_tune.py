@@ -227,7 +227,8 @@ def test_a_model_that_writes_is_chosen_by_what_it_writes(store_home: Path, here:
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "pruner", "metric", "varied"), [
     ("balanced", "auto", "loss", {"learning_rate", "epochs", "batch_size", "weight_decay"}),
-    ("thorough", "hyperband", "accuracy", {"method", "learning_rate", "epochs", "batch_size", "weight_decay", "warmup"}),
+    ("thorough", "hyperband", "accuracy",
+     {"method", "learning_rate", "epochs", "batch_size", "weight_decay", "warmup"}),
 ])  # fmt: skip
 def test_a_preset_prunes_and_tells_what_mattered(
     tiny: str, store_home: Path, here: None, preset: str, pruner: str, metric: str, varied: set[str]

@@ -168,10 +168,10 @@ class _Loop:
         reason = "finished"
         while self.step < self.total and reason == "finished":
             self._train_step()
-            reason = self._end_reason()
             due = self.step % self.eval_every == 0 and self.step < self.total
-            if reason == "finished" and due:
-                reason = "patience" if self._evaluate(going_on=True) else self._end_reason()
+            # Asked once a step, after what takes longest in it: whoever ends it waits for one evaluation, not for two.
+            reason = "patience" if due and self._evaluate(going_on=True) else self._end_reason()
+            if due and reason == "finished":
                 self.report.progress("training", self.step, force=True)
             if self.ranks is not None:
                 reason = self.ranks.agree(reason)
