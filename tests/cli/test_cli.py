@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from modelnook import __version__, api
 from modelnook.cli import main
 from modelnook.cli.command import _here
+from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.verbs import VERBS
 
 
@@ -183,3 +185,32 @@ def test_the_terminal_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_from_a_table_to_answers(tmp_path: Path) -> None:
+    """What the README shows for a terminal: train on a file, then ask the model."""
+    tiny_model(tmp_path / "tiny")
+    rows = tiny_rows(96)
+    lines = [f"{text},{label}" for text, label in zip(rows["text"], rows["label"], strict=True)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]))
+
+    def ran(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelnook", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+
+    trained = ran("finetune", "./tiny", "--data", "./rows.csv", "--epochs", "1", "--name", "spam", "--json")
+    assert trained.returncode == 0, trained.stderr
+    run = json.loads(trained.stdout)
+    assert (run["kind"], run["state"], run["model"], run["data"]["rows"]) == (
+        "finetune", "finished", "local:spam@1", 96,
+    )  # fmt: skip
+    assert 0 <= run["metrics"]["accuracy"] <= 1
+    first, *then = trained.stderr.splitlines()
+    assert first.startswith("Logged for W&B offline")
+    assert "spam · starting" in then
+    answered = ran("predict", "spam", "free money", "see you at lunch", "--json")
+    assert answered.returncode == 0, answered.stderr
+    frame = json.loads(answered.stdout)
+    assert frame["columns"] == ["label", "score", "scores"]
+    assert [row[0] in ("ham", "spam") for row in frame["rows"]] == [True, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ def rows() -> list[dict[str, Any]]:
 def table(count: int, seed: int = 0) -> list[dict[str, Any]]:
     columns = tiny_rows(count, seed=seed)
     return [{"text": x, "label": y} for x, y in zip(columns["text"], columns["label"], strict=True)]
+
+
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -9,36 +9,32 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.standins.wandb import WandbStandIn
 
 import modelnook as mn
 from modelnook import cards, rpc
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ConflictError, ModelnookError
+from modelnook.jobs import warm
 from modelnook.live import bundle
 from modelnook.run import Run
 from modelnook.settings import save
 from modelnook.store import Store
 
-from .conftest import table
+from .conftest import table, until
 
 pytestmark = pytest.mark.slow
 
 LONG: dict[str, Any] = {"epochs": 400, "name": "long", "background": True}
-
-
-def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def training(run: Run) -> bool:
@@ -171,15 +167,21 @@ def test_the_job_outlives_the_kernel(tiny: str, tmp_path: Path) -> None:
     assert run.wait(timeout=120).state == "finished"
 
 
-def test_the_second_of_two_waits_for_the_device(tiny: str) -> None:
+def test_the_second_of_two_kernels_waits_for_the_device(tiny: str) -> None:
     first = started(tiny)
-    second = mn.finetune(tiny, table(64, seed=5), name="second", epochs=1, background=True)
-    until(lambda: second.folder.lease.live())
-    time.sleep(1.0)
-    assert (first.state, second.state) == ("running", "queued")
-    first.stop()
-    assert second.wait(timeout=120).state == "finished"
-    assert first.state == "stopped"
+    code = (
+        "import modelnook as mn\nfrom tests.jobs.conftest import table\n"
+        f"print(mn.finetune({tiny!r}, table(64, seed=5), name='second', epochs=1, track='none').state)"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], text=True) as kernel:
+        until(lambda: [r for r in mn.runs(query="second") if r.folder.lease.live()])
+        second = mn.runs(query="second")[0]
+        time.sleep(1.0)
+        assert (first.state, second.state) == ("running", "queued")
+        first.stop()
+        assert kernel.communicate(timeout=120)[0].split() == ["finished"]
+    assert (first.state, second.state) == ("stopped", "finished")
 
 
 def test_a_queued_run_can_be_stopped(tiny: str) -> None:
@@ -245,23 +247,53 @@ def test_an_interpreter_that_is_gone_is_told(tiny: str) -> None:
         mn.resume(run.id)
 
 
-def test_a_token_is_in_nothing_that_a_run_writes(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    canary = "hf_canary0123456789abcdefghijklmnopqrs"
-    for name in ("HF_TOKEN", "WANDB_API_KEY", "MY_HUB_TOKEN"):
-        monkeypatch.setenv(name, canary)
+def test_a_token_is_in_nothing_that_a_run_writes(
+    tiny: str, private: Path, store_home: Path, wandb_server: WandbStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # W&B's client takes a key of 40 characters alone.
+    canary, key = "hf_canary0123456789abcdefghijklmnopqrs", "c0ffee0123456789abcdef0123456789c0ffee42"
+    for name, token in (("HF_TOKEN", canary), ("WANDB_API_KEY", key), ("MY_HUB_TOKEN", canary)):
+        monkeypatch.setenv(name, token)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MODELNOOK_WARM", "1")
     save(sources=[{"name": "ours", "url": "http://127.0.0.1:9", "kind": "hub", "token_env": "MY_HUB_TOKEN"}])
     run = mn.finetune(tiny, table(48), name="canary", epochs=1)
     assert run.state == "finished"
+    assert warm.pid(store_home), "the next is forked from a process that has the token in its environment"
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
+    online = mn.finetune(tiny, table(48, seed=1), name="canary", epochs=1)
+    assert (online.state, (online.record.wandb or {})["synced"]) == ("finished", True)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    judged = mn.evaluate("canary", table(24, seed=2))
+    small = mn.quantize("canary", backend="torchao", max_drop=1, budget="1s")
     told = {method: rpc.call(method, {"run": run.id}) for method in ("run", "history", "log")}
-    told |= {method: rpc.call(method, {}) for method in ("runs", "list", "settings", "sources")}
+    told |= {method: rpc.call(method, {}) for method in ("runs", "list", "settings", "sources", "cache", "facets")}
     assert "ours" in json.dumps(told["sources"])
-    said = [run.code(), *bundle(run).values(), *map(str, run.folder.events()), json.dumps(told)]
-    for text in said:
-        assert text
+    said = [cards.html(judged), json.dumps(told)]
+    for one in (run, online, small):
+        said += [*bundle(one).values(), *map(str, one.folder.events())]
+    assert all(said)
+    for text in (*said, run.code(), *(str((r.path, r.query, r.body)) for r in wandb_server.requests)):
         assert canary not in text
-    for file in (p for p in Store().home.rglob("*") if p.is_file()):
-        assert canary.encode() not in file.read_bytes(), file
+        assert key not in text
+    warm.end(store_home)
+    # Home, store, W&B's folders and caches, the hub's cache, and what is left in the folder of temporary files.
+    files = [p for folder in (store_home.parents[1], private) for p in folder.rglob("*") if p.is_file()]
+    for file in files:
+        held = file.read_bytes()
+        assert canary.encode() not in held, file
+        assert key.encode() not in held, file
+
+
+@pytest.fixture
+def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of temporary files of this test alone, near the root: sockets in it have short names only."""
+    folder = Path(tempfile.mkdtemp())
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

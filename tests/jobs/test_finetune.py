@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,14 @@ from typing import Any
 import pytest
 
 import modelnook as mn
-from modelnook.domain.errors import ConflictError, DataError, ModelnookError, NotFoundError, UsageError
+from modelnook.domain.errors import (
+    ConflictError,
+    DataError,
+    ModelnookError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from modelnook.run import Run
 from modelnook.store import Store
 
@@ -107,6 +115,38 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
     assert plan.rows + 10 >= 96 - 10
     assert plan.method == "full"
     assert mn.runs().items == ()
+
+
+def test_a_folder_without_a_model_starts_no_job(rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "model.safetensors").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFoundError, match=r"config\.json") as caught:
+        mn.finetune("./x", rows)
+    assert "'./x'" in caught.value.message
+    assert caught.value.hint
+    assert mn.runs().items == ()
+
+
+def test_an_architecture_that_the_task_cannot_use(tiny: str, rows: Rows, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "x")
+    config = json.loads((tmp_path / "x" / "config.json").read_text())
+    other = {"model_type": "vit", "architectures": ["ViTModel"]}
+    (tmp_path / "x" / "config.json").write_text(json.dumps(config | other))
+    with pytest.raises(UnsupportedError, match="has no form for text-classification") as caught:
+        mn.finetune(str(tmp_path / "x"), rows, task="text-classification", on="kernel", track="none")
+    assert "Take a text encoder instead" in caught.value.hint
+    [run] = mn.runs()
+    assert (run.state, run.record.error["code"]) == ("failed", "task.no_head")
+
+
+def test_how_a_file_was_read_is_a_warning_of_the_run(tiny: str, rows: Rows, tmp_path: Path) -> None:
+    lines = [f"{row['text']} 好,{row['label']}" for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join(["内容,标签", *lines]), encoding="gbk")
+    run = mn.finetune(tiny, str(tmp_path / "rows.csv"), epochs=0.1, on="kernel", track="none")
+    assert run.state == "finished"
+    assert [w for w in run.warnings if "is not UTF-8 and was read as GB18030" in w]
+    assert run.record.data["columns"] == {"text": "内容", "label": "标签"}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ A token is in the kernel's environment, and in nothing that the kernel sends: ou
 
 from __future__ import annotations
 
+import signal
 import time
 from ast import literal_eval
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,29 +133,57 @@ def test_a_run_that_fails_says_why_and_fails_the_cell(kernel: Any) -> None:
 
 
 def test_a_run_outlives_a_restart_and_the_same_cell_joins_it(kernel: Any) -> None:
-    _, found = said(kernel, "from modelnook.settings import home\nstr(home())")
-    store = Store(Path(literal_eval(found[0]["data"]["text/plain"])))
-
-    def now() -> Any:
-        [record] = [r for r in store.index.runs(limit=9) if r.name == "survivor"] or [None]
-        return record and store.run(record.id).seen()
-
     cell = "%model finetune {base} --data train --epochs 300 --name survivor -o run"
-    kernel.execute(cell)
-    end = time.monotonic() + 120
-    while not ((record := now()) and (record.progress or {}).get("step", 0) > 3):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    record, now = training(kernel, cell, "survivor")
     kernel.manager.restart_kernel()
-    kernel.wait_for_ready(timeout=60)
-    said(kernel, SETUP)
-    _, found = said(kernel, "%model runs --limit 1")
-    [line] = [line for line in found[0]["data"]["text/plain"].splitlines() if record.id in line]
-    assert "survivor" in line
-    assert "running" in line
+    again(kernel, record)
     assert now().pid == record.pid
     reply, found = said(kernel, cell)
     assert reply["status"] == "ok", reply
     assert "local:survivor@1" in found[0]["data"]["text/plain"]
     _, found = said(kernel, "run.id, run.state")
     assert literal_eval(found[0]["data"]["text/plain"]) == (record.id, "finished")
+
+
+def test_a_run_outlives_a_kernel_that_is_killed(kernel: Any) -> None:
+    record, now = training(kernel, "%model finetune {base} --data train --epochs 4000 --name orphan", "orphan")
+    kernel.manager.signal_kernel(signal.SIGKILL)
+    end = time.monotonic() + 30
+    while kernel.manager.is_alive():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    step = now().progress["step"]
+    kernel.manager.restart_kernel(now=True)
+    again(kernel, record)
+    assert now().pid == record.pid
+    assert now().progress["step"] > step
+    said(kernel, "%model runs stop orphan")
+    _, found = said(kernel, "from modelnook.api import run_of\nrun = run_of('orphan').wait(60)\nrun.state, run.model")
+    assert literal_eval(found[-1]["data"]["text/plain"]) == ("stopped", "local:orphan@1")
+
+
+def training(kernel: Any, cell: str, name: str) -> tuple[Any, Callable[[], Any]]:
+    """The record of a cell's run after its first steps, and how to read it again."""
+    _, found = said(kernel, "from modelnook.settings import home\nstr(home())")
+    store = Store(Path(literal_eval(found[0]["data"]["text/plain"])))
+
+    def now() -> Any:
+        [record] = [r for r in store.index.runs(limit=9) if r.name == name] or [None]
+        return record and store.run(record.id).seen()
+
+    kernel.execute(cell)
+    end = time.monotonic() + 120
+    while not ((record := now()) and (record.progress or {}).get("step", 0) > 3):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return record, now
+
+
+def again(kernel: Any, record: Any) -> None:
+    """A fresh kernel lists the run as running."""
+    kernel.wait_for_ready(timeout=60)
+    said(kernel, SETUP)
+    _, found = said(kernel, "%model runs --limit 1")
+    [line] = [line for line in found[0]["data"]["text/plain"].splitlines() if record.id in line]
+    assert record.name in line
+    assert "running" in line

@@ -10,6 +10,8 @@ HEAVY = (
     "sqlite3 modelnook.api modelnook.store modelnook.widgets"
 ).split()
 MOST_OF_OURS = 12
+MOST_MS = 60
+PROCESSES = 7
 
 CODE = f"""
 import sys, time
@@ -26,10 +28,21 @@ print(len([m for m in new if m.startswith("modelnook")]), len(new), round(took *
 """
 
 
-def test_loading_is_light() -> None:
+def loaded() -> tuple[str, int, int]:
+    """What a fresh process imported that is heavy, how many modules of ours, and its milliseconds."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     heavy, counts = done.stdout.split("\n")[:2]
-    ours, _, _ = map(int, counts.split())
+    ours, _, took = map(int, counts.split())
+    return heavy, ours, took
+
+
+def test_loading_is_light() -> None:
+    heavy, ours, took = loaded()
     assert heavy == ""
-    # The time itself is measured in benchmarks/start.py, on a quiet machine; here what costs it is counted.
     assert ours <= MOST_OF_OURS, f"load_ext imports {ours} of our modules"
+    # Other tests run beside this one: the least of several says what it costs by itself.
+    for _ in range(PROCESSES - 1):
+        if took < MOST_MS:
+            break
+        took = min(took, loaded()[2])
+    assert took < MOST_MS, f"load_ext takes {took} ms"

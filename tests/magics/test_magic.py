@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from IPython.utils.capture import capture_output
 
-from modelnook.domain.errors import UsageError
+from modelnook.catalog.folder import describe
+from modelnook.domain.errors import NotFoundError, UsageError
+from modelnook.store import Store
 
 
 def text(shell: Any, value: Any) -> str:
@@ -78,6 +81,32 @@ def test_an_unknown_variable_is_a_near_miss(shell: Any) -> None:
     _, out = failing(shell, "%model finetune pip:x --data trian")
     assert "no variable 'trian'" in out
     assert "Did you mean 'train'?" in out
+
+
+def test_cells_out_of_order(shell: Any) -> None:
+    """A model that no cell has made yet, a variable that no cell holds any more: what is missing, and what to do."""
+    result(shell, "test = [{'text': 'a', 'label': 'b'}, {'text': 'c', 'label': 'd'}]")
+    for line in ("evaluate topics --data test", "quantize topics --to int8", "compare topics topics-int8 --data test"):
+        error, out = failing(shell, f"%model {line}")
+        assert isinstance(error, NotFoundError)
+        assert "There is no model 'topics' in local, pip." in out
+        assert "%model search topics" in out
+        assert "Traceback" not in out
+    _, out = failing(shell, "del test\n%model evaluate topics --data test")
+    assert "no variable 'test'" in out
+    assert result(shell, "%model runs").items == (), "no job was started for any of them"
+
+
+def test_a_bare_name_of_a_model_is_a_near_miss(shell: Any, tmp_path: Path) -> None:
+    (folder := tmp_path / "made").mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    Store().models.add("topics", folder, describe(folder, ref="", id="topics", source="local"))
+    result(shell, "rows = [{'text': 'a', 'label': 'b'}, {'text': 'c', 'label': 'd'}]")
+    for line in ("info topcs", "evaluate topcs", "predict topcs 'a text'", "finetune topcs --data rows"):
+        error, out = failing(shell, f"%model {line}")
+        assert isinstance(error, NotFoundError), out
+        assert "'topcs'" in out
+        assert "Did you mean 'topics'?" in out
 
 
 def test_variables_are_replaced_in_a_line(shell: Any) -> None:

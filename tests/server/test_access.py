@@ -60,10 +60,12 @@ _CALLS = {
     "info": {"ref": "local:none"},
     "list": {},
     "compare": {"refs": ["a", "b"]},
+    "cache": {},
+    "facets": {"query": "x"},
 }
 
 
-@pytest.mark.parametrize("method", sorted(_CALLS))
+@pytest.mark.parametrize("method", sorted(ACTIONS))
 async def test_each_method_asks_with_its_own_action(read_only, call, store, method):
     make_run(store)
     action = ACTIONS[method]

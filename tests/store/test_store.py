@@ -6,9 +6,11 @@ import json
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +199,14 @@ def test_the_index_is_rebuilt_when_deleted_or_damaged(store: Store) -> None:
         part.unlink()
     (store.home / "index.sqlite").write_bytes(b"not a database, but long enough to be taken for one" * 50)
     assert {r.id for r in Store(store.home).runs()} == ids
+
+
+def test_the_index_is_read_while_it_is_written(store: Store) -> None:
+    created(store)
+    with closing(sqlite3.connect(store.home / "index.sqlite")) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        db.execute("BEGIN IMMEDIATE")
+        assert len(Store(store.home).index.runs()) == 1, "a writer holds nobody up who reads"
 
 
 def test_a_deleted_index_is_noticed_by_an_open_store(store: Store) -> None:

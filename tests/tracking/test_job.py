@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import needed
 from tests.standins.hub import HubStandIn
 from tests.standins.wandb import KEY, WandbStandIn
 
 import modelnook as mn
+from modelnook.cli import main
 from modelnook.jobs.sync import sync
 from modelnook.settings import current
 from modelnook.testing.models import tiny_model
@@ -56,21 +59,51 @@ def test_from_the_hub_to_w_and_b(hub: HubStandIn, server: WandbStandIn, rows: li
     assert (read.id, read.metrics["accuracy"], read.model) == (run.id, run.metrics["accuracy"], "local:spam@1")
 
 
+def test_a_server_that_goes_away_in_mid_run_costs_no_point(
+    hub: HubStandIn, server: WandbStandIn, rows: list[dict[str, Any]]
+) -> None:
+    run = mn.finetune("hub:alice/tiny", rows, text="body", label="y", epochs=400, background=True)
+    ends = time.monotonic() + 120
+    while not (run.id in server.runs and any("loss" in row for row in server.history(run.id))):
+        assert run.record.live, run.log()
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    server.stop()
+    step = run.record.progress["step"]
+    while run.record.progress["step"] <= step + 5:
+        assert run.record.live, run.log()
+        time.sleep(0.05)
+    # It is stopped for time's sake; what ends by itself is closed in the same way.
+    run.stop()
+    run.wait(timeout=120)
+    assert (run.state, bool(run.model)) == ("stopped", True)
+    assert (run.record.wandb["mode"], run.record.wandb["synced"]) == ("online", False)
+    [lost] = [warning for warning in run.record.warnings if "W&B" in warning]
+    assert f"%model runs sync {run.id}" in lost
+    assert max(row["_step"] for row in server.history(run.id)) <= run.history()["step"].max()
+    server.start()
+    assert sync(run).record.wandb["synced"]
+    steps = {row["_step"] for row in server.history(run.id) if "loss" in row}
+    assert steps == set(run.history().dropna(subset=["loss"])["step"])
+
+
 def test_offline_first_and_uploaded_later(
-    hub: HubStandIn, wandb_server: WandbStandIn, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    hub: HubStandIn,
+    wandb_server: WandbStandIn,
+    rows: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
     run = mn.finetune("hub:alice/tiny", rows, text="body", label="y", epochs=1)
     assert run.record.wandb
     assert run.record.wandb["synced"] is False
     assert not wandb_server.requests
+    before, url = run.record.wandb, f"{wandb_server.url}/carol/modelnook/runs/{run.id}"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert sync(run).record.wandb == {
-        **run.record.wandb,
-        "mode": "online",
-        "synced": True,
-        "url": f"{wandb_server.url}/carol/modelnook/runs/{run.id}",
-    }
+    assert main(["runs", "sync", run.id]) == 0
+    assert run.record.wandb == {**before, "mode": "online", "synced": True, "url": url}
+    assert url in capsys.readouterr().out
     assert wandb_server.runs[run.id].summary["accuracy"] == run.metrics["accuracy"]
 
 
@@ -103,3 +136,17 @@ def test_a_tuning_offline_is_uploaded_with_its_trials(
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     sync(run)
     assert set(wandb_server.runs) == {run.id, f"{run.id}-default", f"{run.id}-1"}
+
+
+def test_tensorboard_from_a_job(hub: HubStandIn, rows: list[dict[str, Any]]) -> None:
+    needed("torch.utils.tensorboard")
+    run = mn.finetune("hub:alice/tiny", rows, text="body", label="y", epochs=2, track=["tensorboard"])
+    assert (run.state, run.record.wandb) == ("finished", None)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(run.folder.path / "tracking" / "tensorboard"))
+    read.Reload()
+    steps = {point.step for point in read.Scalars("loss")}
+    assert steps == set(run.history().dropna(subset=["loss"])["step"])
+    [final] = read.Scalars("final/accuracy")
+    assert final.value == pytest.approx(run.metrics["accuracy"], abs=1e-6)

@@ -49,6 +49,50 @@ describe('a run', () => {
     expect(getByTestId('mn-metrics').textContent).toContain('0.970');
   });
 
+  it('tells the figures of this moment, and the time that is left', async () => {
+    const { provider, now } = changing(RUNNING);
+    const { findByTestId, container } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const figures = () =>
+      Object.fromEntries(
+        [...container.querySelectorAll('.mn-now > div')].map(pair => [
+          pair.querySelector('dt')?.textContent,
+          pair.querySelector('dd')?.textContent
+        ])
+      );
+    await findByTestId('mn-as-table');
+    expect(figures()).toEqual({
+      Loss: '0.412',
+      accuracy: '0.961',
+      'Rows/s': '182.4',
+      Epoch: '1.1/2'
+    });
+    const left = () => container.querySelector('.mn-eta')?.textContent;
+    expect(left()).toBe('47 s left');
+    const progress = { loss: 0.3, rows_per_s: 1500, epoch: 1.5, eta_s: 75 };
+    now.run = { ...RUNNING, progress: { ...RUNNING.progress!, ...progress } };
+    const values = { step: [56, 90], time: [1, 2], value: [0.955, 0.97] };
+    provider.recording.history = {
+      series: { eval_accuracy: values },
+      total: 2
+    };
+    act(() => provider.emit({ topic: `run:${RUNNING.id}`, id: RUNNING.id }));
+    await waitFor(
+      () =>
+        expect(figures()).toEqual({
+          Loss: '0.300',
+          accuracy: '0.970',
+          'Rows/s': '1.5K',
+          Epoch: '1.5/2'
+        }),
+      { timeout: 3000 }
+    );
+    expect(left()).toBe('1 min 15 s left');
+  });
+
   it('of a publication tells the bytes sent, and can be stopped', async () => {
     const { provider } = changing({
       ...RUNNING,
@@ -443,6 +487,29 @@ describe('the run history', () => {
     expect(
       within(row('wb_colleague')).queryByRole('button', { name: /Stop|Resume/ })
     ).toBeNull();
+  });
+
+  it('draws a small chart in the row of each training', async () => {
+    // Rows ask for their curve once they are seen, and here nothing is.
+    const observer = window.IntersectionObserver;
+    Reflect.deleteProperty(window, 'IntersectionObserver');
+    const { findAllByTestId } = stage('runs');
+    await findAllByTestId('mn-spark');
+    const drawn = new Map(
+      (await findAllByTestId('mn-run-row')).map(row => [
+        row.dataset.run,
+        within(row).queryByTestId('mn-spark')
+      ])
+    );
+    const line = drawn.get('r9aa21c0');
+    expect(line?.getAttribute('aria-label')).toBe('Course of loss');
+    expect(
+      line?.querySelector('path')?.getAttribute('d')?.split('L')
+    ).toHaveLength(32);
+    // Nothing to draw: it waits, or measured what another had trained.
+    expect(drawn.get('r8000001')).toBeNull();
+    expect(drawn.get('r77cmp01')).toBeNull();
+    window.IntersectionObserver = observer;
   });
 
   it('says where the run of a colleague came from', () => {

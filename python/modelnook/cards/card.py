@@ -37,7 +37,8 @@ class Grid:
     """A small table of texts. Columns in ``right`` are numbers; rows in ``strong`` stand out.
 
     ``more`` is said below where not all rows fit, with ``{n}`` for how many are left; ``total`` counts those that the
-    value itself left out as well.
+    value itself left out as well. ``places`` says where the last cell of each row leads, in HTML: a page of the web is
+    linked, a folder is told when one points at it.
     """
 
     columns: tuple[str, ...]
@@ -47,6 +48,7 @@ class Grid:
     caption: str = ""
     more: str = ""
     total: int = 0
+    places: tuple[str, ...] = ()
 
     def left(self, shown: int) -> int:
         """How many rows there are beside the ``shown`` ones."""

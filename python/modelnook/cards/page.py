@@ -84,11 +84,16 @@ def _shares(piece: Shares) -> str:
 
 
 def _line(line: Line) -> str:
-    text = escape(line.text)
-    if line.href.startswith(("https://", "http://")):
-        text = f'<a href="{escape(line.href)}" target="_blank" rel="noopener">{text}</a>'
+    text = _linked(escape(line.text), line.href)
     style = {"quiet": _QUIET, "bad": f"color:{_TONES['bad']}", "warn": f"color:{_TONES['warn']}"}.get(line.tone, "")
     return f'<div style="{style}">{text}</div>' if style else f"<div>{text}</div>"
+
+
+def _linked(text: str, place: str) -> str:
+    """A link only to the web."""
+    if not place.startswith(("https://", "http://")):
+        return text
+    return f'<a href="{escape(place)}" target="_blank" rel="noopener">{text}</a>'
 
 
 def _bar(bar: Bar) -> str:
@@ -126,12 +131,16 @@ def _table(grid: Grid, rows: tuple[tuple[str, ...], ...], offset: int) -> str:
     head = ""
     if any(grid.columns):
         edge = f";border-bottom:1px solid {_EDGE};font-weight:600"
-        cells = "".join(cell("th", i, escape(c), edge) for i, c in enumerate(grid.columns))
-        head = f"<thead><tr>{cells}</tr></thead>"
+        heads = "".join(cell("th", i, escape(c), edge) for i, c in enumerate(grid.columns))
+        head = f"<thead><tr>{heads}</tr></thead>"
     lines = []
     for n, row in enumerate(rows):
         strong = ";font-weight:600" if n + offset in grid.strong else ""
-        lines.append("<tr>" + "".join(cell("td", i, escape(c), strong) for i, c in enumerate(row)) + "</tr>")
+        cells = [escape(c) for c in row]
+        if place := grid.places[n + offset] if grid.places else "":
+            linked = _linked(cells[-1], place)
+            cells[-1] = linked if linked != cells[-1] else f'<span title="{escape(place)}">{cells[-1]}</span>'
+        lines.append("<tr>" + "".join(cell("td", i, c, strong) for i, c in enumerate(cells)) + "</tr>")
     style = "border-collapse:collapse;margin:2px 0;width:auto;font-size:inherit"
     return f'<table style="{style}">{caption}{head}<tbody>{"".join(lines)}</tbody></table>'
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from modelnook.cards import tuning
@@ -264,6 +265,7 @@ def runs(value: Any) -> Card:
     total = max(getattr(value, "total", 0), len(records))
     if not records:
         return Card(t("cards.runs", n=0), hint=t("cards.runs_none"))
+    logged = [r.wandb or {} for r in records]
     rows = tuple(
         (
             r.id,
@@ -274,13 +276,24 @@ def runs(value: Any) -> Card:
             f"{r.primary_metric} {metric(r.primary)}" if r.primary is not None else "",
             duration(seconds_between(r.started, r.ended)) if r.started else "",
             moment(r.started or r.created),
-            (r.wandb or {}).get("url") or (t("cards.offline") if (r.wandb or {}).get("path") else ""),
+            said.get("url") or (t("cards.offline") if said.get("path") else ""),
         )
-        for r in records
+        for r, said in zip(records, logged, strict=True)
     )
     names = ("run", "model", "what", "state", "metric", "time", "when")
     heads = (*(t(f"cards.column.{n}") for n in names), "W&B")
     used = [i for i in range(len(heads)) if any(row[i] for row in rows)]
     cells = tuple(tuple(row[i] for i in used) for row in rows)
-    grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"), total=total)
-    return Card(t("cards.runs", n=count(total)), pieces=(grid,))
+    places = tuple(str(said.get("url") or said.get("path") or "") for said in logged)
+    grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"), total=total, places=places)
+    return Card(t("cards.runs", n=count(total)), pieces=(grid,), hint=_offline(records))
+
+
+def _offline(records: tuple[RunRecord, ...]) -> str:
+    """Where the runs lie that are only logged here; each has the same place in a folder of its own."""
+    for r in records:
+        said = r.wandb or {}
+        if said.get("path") and not said.get("url"):
+            folder = str(Path(said["path"]).parent).replace(r.id, "RUN")
+            return t("cards.offline_next", folder=folder)
+    return ""

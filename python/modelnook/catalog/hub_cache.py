@@ -43,21 +43,23 @@ class HubCache:
         return next((f for f in folders if f.is_dir() and self._whole(f, id, allow_pickle)), None)
 
     def held(self, source: str) -> list[Held]:
-        """Every commit that is here, and what unfinished downloads have left."""
-        from huggingface_hub import scan_cache_dir
+        """Every commit that is here, and what unfinished downloads have left.
 
-        if not self.path.is_dir():
-            return []
-        found = [
-            Held(ModelRef(source, repo.repo_id, revision.commit_hash), revision.size_on_disk, repo.last_accessed)
-            for repo in scan_cache_dir(self.path).repos
-            if repo.repo_type == "model"
-            for revision in repo.revisions
-        ]
-        for storage in self.path.glob("models--*"):
+        Read without the client: the server lists them too, and its process stays small.
+        """
+        found = []
+        for storage in sorted(self.path.glob("models--*")) if self.path.is_dir() else ():
+            id = storage.name.removeprefix("models--").replace("--", "/", 1)
+            sizes = {commit.name: _blobs(commit) for commit in _commits(storage)}
+            used = max((last for blobs in sizes.values() for _, last in blobs.values()), default=None)
+            found += [
+                Held(ModelRef(source, id, commit), sum(size for size, _ in blobs.values()), used)
+                for commit, blobs in sizes.items()
+                if blobs
+            ]
             parts = [part.stat() for part in _parts(storage)]
             if parts:
-                ref = ModelRef(source, storage.name.removeprefix("models--").replace("--", "/", 1))
+                ref = ModelRef(source, id)
                 found.append(Held(ref, sum(s.st_size for s in parts), max(s.st_mtime for s in parts), part=True))
         return found
 
@@ -102,6 +104,16 @@ def _named(folder: Path) -> list[str]:
         except (OSError, ValueError, KeyError, AttributeError):
             continue
     return sorted(names)
+
+
+def _blobs(commit: Path) -> dict[Path, tuple[int, float]]:
+    """File -> its bytes and when it was last read; one that stands there under two names counts once."""
+    found = {}
+    for file in commit.rglob("*"):
+        if file.is_file():
+            stat = file.stat()
+            found[file.resolve()] = (stat.st_size, stat.st_atime)
+    return found
 
 
 def _parts(storage: Path) -> list[Path]:

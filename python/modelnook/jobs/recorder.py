@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
@@ -37,7 +38,7 @@ class Recorder:
         self.record = replace(record, pid=holder.pid, host=holder.host, error=None, ended=None)
         self.listeners: list[Callable[[Event], None]] = []
         self.before_end: list[Callable[[], None]] = []
-        self.mirror = mirror_of(current())
+        self.mirror = mirror_of(current(), self.emit)
         self.begun = time.monotonic()
         """When this process began to work on the run."""
         self._began = time.time()
@@ -156,11 +157,11 @@ class Recorder:
         self._done.set()
         self._reserve.unlink(missing_ok=True)
         if not self._lost:
-            try:
+            # What a copy's failure can't be written down for must not keep the lease either.
+            with suppress(OSError, ModelnookError):
                 self.mirror.record(self.run.id, self.run.path)
+            with suppress(OSError, ModelnookError):
                 self.run.lease.give_back(self.holder.epoch)
-            except (OSError, ModelnookError):
-                pass
 
     def _write(self, *, durable: bool = False) -> None:
         self.run.write(self.record, epoch=self.holder.epoch, durable=durable)
