@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -40,6 +41,17 @@ def needed(module: str) -> Any:
         return import_module(module)
     except ImportError:
         absent(f"needs the package {module}")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds 48 kB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", str(place)], check=False).returncode:
+        pytest.skip("may not mount a tmpfs here")
+    yield place
+    subprocess.run(["umount", str(place)], check=False)
 
 
 @pytest.fixture(scope="session")

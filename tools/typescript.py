@@ -53,15 +53,17 @@ SHAPES = (
         finer={
             "state": "RunState",
             "data": "RunData | null",
+            "plan": "RunPlan | null",
             "progress": "Progress | null",
             "wandb": "WandbLink | null",
             "error": "ErrorInfo | null",
             "report": "Report | null",
+            "environment": "Environment | null",
         },
     ),
     Shape(run.Comparison, "Comparison", spread="table"),
 )
-_PARTS = ("LicenceKind", "Report", "RunData", "WandbLink")
+_PARTS = ("Environment", "LicenceKind", "Report", "RunData", "RunPlan", "WandbLink")
 
 
 def text() -> str:
@@ -80,7 +82,8 @@ def properties(shape: Shape, names: dict[type, str]) -> dict[str, str]:
 
 
 def _imports() -> str:
-    return f"import type {{ {', '.join(_PARTS)} }} from './parts';"
+    names = ",\n  ".join(_PARTS)
+    return f"import type {{\n  {names}\n}} from './parts';"
 
 
 def _type(shape: Shape, names: dict[type, str]) -> str:

@@ -27,7 +27,8 @@ class Entry:
     """``target`` is ``module:Object``; ``requires`` are import names; ``extra`` is what ``modelnook[extra]`` installs.
 
     ``light`` is a second target for the declarative half, where the first one imports heavy packages.
-    ``gpu`` marks what can't run on a CPU, ``alone`` a method that needs no base model. ``schemes`` are a quantizer's
+    ``gpu`` marks what can't run on a CPU, ``for_gpu`` what can and is made for GPUs: ``auto`` leaves it out on a CPU
+    where anything else is there. ``alone`` marks a method that needs no base model. ``schemes`` are a quantizer's
     values of ``to=``, ``gpu_schemes`` those of them that need a GPU; ``either`` are schemes with packages or programs
     of which one must be there. ``tasks`` are the only ones that it does, where it doesn't do all.
     """
@@ -38,6 +39,7 @@ class Entry:
     extra: str = ""
     light: str = ""
     gpu: bool = False
+    for_gpu: bool = False
     alone: bool = False
     schemes: tuple[str, ...] = ()
     gpu_schemes: tuple[str, ...] = ()

@@ -10,6 +10,30 @@ export type RunData = {
   columns: Record<string, string> | string[];
 };
 
+/** What a training was said to take before its first step. */
+export type RunPlan = {
+  method: string;
+  reason: string;
+  rows: number;
+  held_out: number;
+  batch_size: number;
+  tokens_lost: number;
+  memory: number;
+  memory_free: number | null;
+
+  /** From and to. */
+  seconds: [number, number] | null;
+  disk: number;
+  disk_free: number | null;
+};
+
+export type Environment = {
+  python?: string;
+  system?: string;
+  hardware?: string;
+  packages?: Record<string, string>;
+};
+
 export type WandbLink = {
   mode?: 'online' | 'offline';
   project?: string;

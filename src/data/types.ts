@@ -1,6 +1,13 @@
 // Made by tools/typescript.py from modelnook.domain: change the dataclasses, not this file.
 
-import type { LicenceKind, Report, RunData, WandbLink } from './parts';
+import type {
+  Environment,
+  LicenceKind,
+  Report,
+  RunData,
+  RunPlan,
+  WandbLink
+} from './parts';
 
 export type RunState =
   'queued' | 'running' | 'finished' | 'stopped' | 'failed' | 'crashed';
@@ -107,6 +114,7 @@ export type Run = {
   method: string | null;
   data: RunData | null;
   params: Record<string, unknown>;
+  plan: RunPlan | null;
   metrics: Record<string, number | null>;
   intervals: Record<string, [number | null, number | null]>;
   baselines: Record<string, Record<string, number | null>>;
@@ -130,6 +138,7 @@ export type Run = {
   group: string | null;
   epoch: number;
   version: string;
+  environment: Environment | null;
 };
 
 export type Comparison = Table & {

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import type { History } from '../data/answers';
+import type { Environment } from '../data/parts';
 import type { Run } from '../data/types';
 import {
   ago,
@@ -18,6 +19,7 @@ import { useIsLive, useLive } from './live';
 import { Jump } from './parts/jump';
 import { ErrorNotice, Facts, Section } from './parts/notice';
 import { DeleteRun, RunActions } from './parts/run-actions';
+import { Planned } from './parts/planned';
 import { RunCandidates } from './parts/run-candidates';
 import { RunCharts } from './parts/run-charts';
 import { RunLog } from './parts/run-log';
@@ -66,6 +68,7 @@ export function RunView({
       {isLive(run) && <PlannedLine run={run} />}
       {error && <ErrorNotice error={error} retry={reload} />}
       <RunProgress run={run} />
+      <Planned run={run} />
       {run.state === 'running' && <Now run={run} history={series.value} />}
       <Busy run={run} />
       {run.error && <ErrorNotice error={run.error} />}
@@ -242,6 +245,24 @@ function Charts(props: {
   );
 }
 
+/** What it was computed with. */
+function Surroundings({ of }: { of: Environment }): React.ReactElement {
+  const { t } = useHost();
+  const packages = Object.entries(of.packages ?? {});
+  return (
+    <details className="mn-details" data-testid="mn-environment">
+      <summary>{t('ui.run.environment', { n: packages.length })}</summary>
+      <Facts
+        rows={[
+          ['Python', of.python],
+          [t('ui.run.system'), of.system],
+          ...packages
+        ]}
+      />
+    </details>
+  );
+}
+
 function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
   const { t, open } = useHost();
   const { run } = props;
@@ -270,6 +291,7 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
               )
             ],
             [t('ui.run.device'), run.device],
+            [t('ui.run.hardware'), run.environment?.hardware],
             [t('ui.run.host'), run.host],
             [t('ui.run.notebook'), run.notebook],
             [t('ui.run.started'), run.started && moment(run.started, t)],
@@ -286,6 +308,7 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
           />
         </details>
       )}
+      {run.environment && <Surroundings of={run.environment} />}
       {run.origin === 'local' && <RunLog run={run} />}
       <DeleteRun run={run} onDone={props.onDeleted} />
     </>

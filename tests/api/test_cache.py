@@ -54,11 +54,15 @@ def test_it_lists_by_size_what_each_model_takes_and_who_uses_it(hub: HubStandIn)
     rows = listed()
     assert list(rows) == [str(large), str(tiny)]
     assert SIZES["large"] < rows[str(large)]["bytes"] < SIZES["large"] + 1000
-    assert (rows[str(large)]["used_by"], rows[str(tiny)]["used_by"]) == (("local:topics@1",), ())
+    assert (rows[str(large)]["used_by"], rows[str(tiny)]["used_by"]) == (
+        ("usedbyme (local:topics@1)",),
+        (),
+    )
     assert rows[str(large)]["free"] == rows[str(large)]["bytes"]
     said = cards.text(mn.cache())
     assert "Models on this disk" in said
-    assert "local:topics@1" in said
+    assert "usedbyme (local:topics@1)" in said
+    assert mn.runs()[0].id == "usedbyme", "what is said can be shown: runs show usedbyme"
 
 
 def test_models_made_here_are_listed_and_can_not_go_this_way(tmp_path: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from pathlib import Path
@@ -15,7 +16,7 @@ from modelnook import cards
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.search import source
-from modelnook.domain.errors import OfflineError, StoreError
+from modelnook.domain.errors import ModelnookError, OfflineError, StoreError
 from modelnook.domain.event import Event
 from modelnook.domain.model import ModelRef
 from modelnook.settings import current, save
@@ -86,6 +87,19 @@ def reached_by_the_verbs(source: Any, ref: str, *, listed: bool = True) -> None:
     folder = source.fetch(ModelRef.parse(ref), quiet)
     assert mn.pull(ref) == folder
     assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+
+
+ODD_ANSWERS = ("<html>Welcome</html>", "[]", "{}", "null", '{"success": true, "data": {"models": [7, {"id": 5}]}}')
+
+
+def odd_answers_are_told(site: Any, source: Any, ref: ModelRef, answer: str) -> None:
+    """A place that answers something else: one sentence, and a search over all sources goes on."""
+    site.fail("/", 200, body=answer)
+    asks: list[Any] = [lambda: source.info(ref), lambda: source.fetch(ref, quiet), lambda: source.search(Query("x"))]
+    for ask in asks:
+        with contextlib.suppress(ModelnookError):
+            ask()
+    assert mn.search("x", source=source.name).items == ()
 
 
 ODD_CARD = b"""---

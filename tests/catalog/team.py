@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -105,3 +106,36 @@ def at_once(team: SharedSource, folder: Path, count: int, meanwhile: Callable[[]
     assert versions == list(range(1, count + 1)), said
     folders = [team.fetch(ModelRef("team", "spam", str(n)), quiet) for n in versions]
     return {json.loads((each / "config.json").read_text())["mark"] for each in folders}
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from modelnook.catalog.search import source
+from modelnook.catalog import shared_cache, transfer
+from modelnook.domain.model import ModelRef
+from tests.catalog.team import parcel
+shared_cache._TELL_EVERY = transfer._TELL_EVERY = 0
+def emit(event):
+    print(event.phase, event.step, flush=True)
+    if event.step >= int(sys.argv[3]):
+        time.sleep(60)
+team = source("team")
+getattr(team, sys.argv[1])(*eval(sys.argv[4]), emit)
+"""
+"""Calls a verb of the source ``team``, and waits to be killed once so many bytes have moved."""
+
+
+def killed(verb: str, folder: Path, after: int, args: str) -> list[str]:
+    """What a process said before it was killed, once ``after`` bytes had moved."""
+    child = python(KILLED, verb, str(folder), str(after), args)
+    said = []
+    assert child.stdout is not None
+    for line in child.stdout:
+        said.append(line)
+        if int(line.split()[1]) >= after:
+            break
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    return said

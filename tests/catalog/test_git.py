@@ -37,12 +37,14 @@ from .remote import (
     LARGE,
     NEEDED,
     ODD,
+    ODD_ANSWERS,
     WEIGHTS,
     added,
     evaluations_are_told,
     files,
     fills_up,
     gguf,
+    odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
@@ -97,6 +99,11 @@ def test_the_forge_speaks_to_git_lfs_itself(forge: GitStandIn, tmp_path: Path) -
 def test_the_cards_own_evaluations_are_told(forge: GitStandIn, source: Source) -> None:
     forge.add_repo("eve/judged", {**FILES, "README.md": JUDGED})
     evaluations_are_told(source, ModelRef("forge", "eve/judged"))
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_a_place_that_answers_something_else(forge: GitStandIn, source: Source, answer: str) -> None:
+    odd_answers_are_told(forge, source, TINY, answer)
 
 
 def test_odd_papers_and_packed_weights(forge: GitStandIn, source: Source) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from tests.catalog.remote import gguf
 from tests.standins.hub import HubStandIn, safetensors
 
 import modelnook
@@ -154,6 +155,22 @@ def test_an_endpoint_without_a_list_says_so(hub: HubStandIn) -> None:
         HubSource().search(Query("tiny"))
 
 
+def test_an_address_that_is_no_hub_is_told_and_the_other_sources_answer(hub: HubStandIn) -> None:
+    with HubStandIn() as page:
+        page.fail("GET /", 200, body="<html>Welcome</html>")
+        source = added(page)
+        with pytest.raises(UnsupportedError) as caught:
+            source.search(Query("tiny"))
+        assert caught.value.code == "hub.odd_answer"
+        with pytest.raises(UnsupportedError, match="answer as such a place does"):
+            source.info(ModelRef("mine", "alice/tiny"))
+        with pytest.raises(UnsupportedError, match="answer as such a place does"):
+            list(source.pages().pages("downloads"))
+        found = modelnook.search("tiny")
+    assert [row.ref for row in found] == ["hub:alice/tiny"]
+    assert "answer as such a place does" in found.notes[0]
+
+
 # -- info
 
 
@@ -199,6 +216,8 @@ def test_fetch_brings_what_is_needed_and_nothing_else(hub: HubStandIn) -> None:
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert folder.is_relative_to(huggingface_hub.constants.HF_HUB_CACHE)
     told = [e for e in events if isinstance(e, Progress)]
+    assert len({e.total for e in told}) == 1, "one progress for all the files"
+    assert [e.step for e in told] == sorted(e.step for e in told)
     total = sum(len(hub.files("alice/tiny")[name]) for name in NEEDED)
     assert (told[-1].phase, told[-1].step, told[-1].total) == ("downloading", total, total)
     assert not [r for r in hub.requests if r.path.endswith((".py", ".bin", ".onnx"))]
@@ -248,8 +267,27 @@ def test_pickled_weights_need_leave(hub: HubStandIn) -> None:
     with pytest.raises(RefusedError):
         HubSource().fetch(ref.at(hub.repo("old/model").at("main").sha), quiet)
     hub.add_repo("no/weights", {"config.json": "{}"})
-    with pytest.raises(UnsupportedError, match="no safetensors"):
+    with pytest.raises(UnsupportedError, match="neither safetensors"):
         HubSource().fetch(ModelRef("hub", "no/weights"), quiet)
+
+
+def test_of_many_gguf_files_one_is_brought(hub: HubStandIn) -> None:
+    names = [f"tiny-{kind}.gguf" for kind in ("Q2_K", "Q4_K_M", "Q8_0", "f16")]
+    hub.add_repo("eve/packed", {name: gguf(10, padding=n) for n, name in enumerate(names)})
+    ref = ModelRef("hub", "eve/packed")
+    info = HubSource().info(ref)
+    assert info.bytes == len(hub.files("eve/packed")["tiny-Q4_K_M.gguf"])
+    assert info.parameters == 134
+    folder = HubSource().fetch(ref, quiet)
+    assert files(folder) == {"tiny-Q4_K_M.gguf"}
+    assert modelnook.info(str(folder)).task == "text-generation"
+    before = len(hub.seen("resolve"))
+    assert HubSource().fetch(ref, quiet) == folder
+    assert len(hub.seen("resolve")) == before
+    hub.add_repo("eve/odd", {"a-Q2_K.gguf": gguf(10), "a-Q3_K.gguf": gguf(10)})
+    with pytest.raises(UnsupportedError, match="neither safetensors") as caught:
+        HubSource().fetch(ModelRef("hub", "eve/odd"), quiet)
+    assert caught.value.hint
 
 
 def large(hub: HubStandIn, size: int = 30_000_000) -> bytes:

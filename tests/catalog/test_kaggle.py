@@ -22,11 +22,13 @@ from .remote import (
     LARGE,
     NEEDED,
     ODD,
+    ODD_ANSWERS,
     WEIGHTS,
     added,
     files,
     fills_up,
     gguf,
+    odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
@@ -93,11 +95,24 @@ def test_info_without_the_weights(site: KaggleStandIn, source: Source) -> None:
     assert info.task == "text-classification"
 
 
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_a_place_that_answers_something_else(site: KaggleStandIn, source: Source, answer: str) -> None:
+    odd_answers_are_told(site, source, TINY, answer)
+
+
 def test_odd_papers_and_packed_weights(site: KaggleStandIn, source: Source) -> None:
     site.add_version("eve/odd/transformers/x", ODD)
     odd_papers_are_read(source, ModelRef("kaggle", "eve/odd/transformers/x"))
     site.add_version("eve/packed/gguf/q8", {"model-q8.gguf": gguf(60_000, padding=100_000)})
     packed_is_read_by_its_header(source, ModelRef("kaggle", "eve/packed/gguf/q8"))
+
+
+@pytest.mark.parametrize("base", ["google/bert/transformers/base", "https://example.org/base"])
+def test_what_a_variation_was_made_from(site: KaggleStandIn, source: Source, base: str) -> None:
+    site.add_version("eve/bert/transformers/tuned", {**FILES, "README.md": b"no card"})
+    site.variations["eve/bert/transformers/tuned"].base = base
+    info = source.info(ModelRef("kaggle", "eve/bert/transformers/tuned"))
+    assert info.base_model == (base if base.startswith("https") else f"kaggle:{base}")
 
 
 def test_terms_that_are_not_accepted_are_told_with_their_page(site: KaggleStandIn, source: Source) -> None:

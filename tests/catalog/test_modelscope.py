@@ -28,12 +28,14 @@ from .remote import (
     LARGE,
     NEEDED,
     ODD,
+    ODD_ANSWERS,
     WEIGHTS,
     added,
     evaluations_are_told,
     files,
     fills_up,
     gguf,
+    odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
@@ -98,6 +100,11 @@ def test_info_without_the_weights(site: ModelScopeStandIn, source: Source) -> No
 def test_the_cards_own_evaluations_are_told(site: ModelScopeStandIn, source: Source) -> None:
     site.add_model("eve/judged", {**FILES, "README.md": JUDGED})
     evaluations_are_told(source, ModelRef("scope", "eve/judged"))
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS)
+def test_a_place_that_answers_something_else(site: ModelScopeStandIn, source: Source, answer: str) -> None:
+    odd_answers_are_told(site, source, TINY, answer)
 
 
 def test_odd_papers_and_packed_weights(site: ModelScopeStandIn, source: Source) -> None:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import DAY, added, at_once, parcel, python, quiet, taken
+from tests.catalog.team import DAY, added, at_once, killed, parcel, python, quiet, taken
 
 from modelnook import api, cards
 from modelnook.api.rows import noted
@@ -126,38 +126,6 @@ def test_many_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_pa
 
     assert at_once(team, tmp_path, 4, meanwhile=read) == {f"mark{i}" for i in range(4)} >= seen
     assert len(api.alias("team:spam", "best").rows) == 4
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-from modelnook.catalog.search import source
-from modelnook.catalog import shared_cache, transfer
-from modelnook.domain.model import ModelRef
-from tests.catalog.team import parcel
-shared_cache._TELL_EVERY = transfer._TELL_EVERY = 0
-def emit(event):
-    print(event.phase, event.step, flush=True)
-    if event.step >= int(sys.argv[3]):
-        time.sleep(60)
-team = source("team")
-getattr(team, sys.argv[1])(*eval(sys.argv[4]), emit)
-"""
-
-
-def killed(verb: str, folder: Path, after: int, args: str) -> list[str]:
-    """What a process said before it was killed, once ``after`` bytes had moved."""
-    child = python(KILLED, verb, str(folder), str(after), args)
-    said = []
-    assert child.stdout is not None
-    for line in child.stdout:
-        said.append(line)
-        if int(line.split()[1]) >= after:
-            break
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
-    return said
 
 
 def test_a_killed_publication_leaves_nothing_to_see(team: SharedSource, place: Path, tmp_path: Path) -> None:

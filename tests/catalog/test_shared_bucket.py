@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.catalog.team import added, at_once, parcel, quiet, taken
+from tests.catalog.team import added, at_once, killed, parcel, quiet, taken
 from tests.standins.s3 import S3Server
 
 from modelnook import api
@@ -94,3 +95,23 @@ def test_a_large_file_comes_whole(team: SharedSource, tmp_path: Path) -> None:
     assert (folder / "model.safetensors").read_bytes() == (tmp_path / "m" / "model.safetensors").read_bytes()
     assert team.gc() == (0, 0)
     assert team.search(Query("spam"))[0].parameters
+
+
+@pytest.mark.slow
+def test_parts_of_a_killed_upload_are_collected(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
+    def uploads() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = team.place.fs.list_multipart_uploads("team")  # type: ignore[attr-defined]
+        return found
+
+    team.publish("other", parcel(tmp_path / "other", "other"), quiet)
+    killed("publish", tmp_path / "m", 8_000_000, "('spam', parcel(Path(sys.argv[2]), 'killed', padding=40_000_000))")
+    [left] = uploads()
+    assert str(left["Key"]).startswith("models/blobs/sha256/")
+    assert team.search(Query("spam")) == []
+    s3.begun = datetime.now(UTC)
+    assert team.gc() == (0, 0), "whoever began it may still be at work"
+    s3.begun = None
+    count, freed = team.gc()
+    assert (count, freed >= 8_000_000) == (1, True)
+    assert uploads() == []
+    assert (team.fetch(ModelRef("team", "other"), quiet) / "model.safetensors").exists()

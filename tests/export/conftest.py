@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,3 @@ def outside() -> Outside:
         return json.loads(done.stdout.splitlines()[-1])
 
     return run
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", str(place)], check=False).returncode:
-        pytest.skip("may not mount a tmpfs here")
-    yield place
-    subprocess.run(["umount", str(place)], check=False)

@@ -43,7 +43,9 @@ def test_other_answers_are_refused_with_the_numbers(
     assert not list(place.iterdir())
 
 
-@pytest.mark.parametrize("to", [pytest.param("openvino", marks=pytest.mark.slow), "safetensors"])
+@pytest.mark.parametrize(
+    "to", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("onnx", "openvino")), "safetensors"]
+)
 def test_a_full_disk_is_said_and_nothing_is_left(
     to: str, small_disk: Path, trained: Path, texts: list[str], written: Export
 ) -> None:

@@ -189,6 +189,12 @@ def test_a_full_disk_at_the_end_keeps_the_checkpoints(tmp_path: Path, monkeypatc
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 
+def test_a_disk_that_is_full_of_weights_is_said(tmp_path: Path, small_disk: Path) -> None:
+    with pytest.raises(StoreError, match="could not be written"):
+        Job(tmp_path).fit(f"{small_disk.name}/out", knobs={"epochs": 1})
+    assert not list(small_disk.iterdir())
+
+
 def test_truncation_is_said(tmp_path: Path) -> None:
     job = Job(tmp_path)
     job.fit(knobs={"max_length": 4, "epochs": 1})

@@ -14,11 +14,15 @@ import modelnook
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.finetune.lengths import Lengths, measure_lengths
 from modelnook.finetune.plan import choose_method, plan
+from modelnook.measure.effort import Shape
 from modelnook.measure.memory import need
 from modelnook.testing.models import tiny_model
 
 SHORT = Lengths(tuple(range(6, 26)), 0.0, 512)
 LONG = Lengths(tuple(range(100, 1100, 10)), 0.0, 512)
+
+
+MINILM = Shape(22_700_000, 11_720_000, 30_522, 6, 384, 1536, 12, 6 * 6912)
 
 
 def made(**more: Any) -> Any:
@@ -171,3 +175,59 @@ def test_the_plan_imports_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_patience_comes_with_the_plans_own_epochs() -> None:
+    assert made().patience == made(size="best").patience == 3
+    assert made(method="head").patience > made().patience
+    assert made(epochs=7).patience == 0, "what a person gave is done to its end"
+    assert made(epochs=7, patience=2).patience == made(patience=2).patience == 2
+    assert made(patience=0).patience == 0
+
+
+def test_each_knob_that_was_given_is_kept() -> None:
+    found = made(warmup=0.0, weight_decay=0.3)
+    assert (found.warmup, found.weight_decay) == (0.0, 0.3)
+    assert {"warmup", "weight_decay", "patience"} <= set(found.knobs())
+
+
+def test_a_setting_of_few_methods_chooses_one_of_them() -> None:
+    many = ("full", "lora", "last-k", "few-shot")
+    for own, method in ({"dropout": 0.2}, "lora"), ({"layers": 3}, "last-k"), ({"mix": 0.2}, "few-shot"):
+        found = made(own=own, methods=many)
+        assert found.method == method
+        assert next(iter(own)) in found.reason
+
+
+def test_the_time_is_told_with_a_range_where_the_pace_is_known() -> None:
+    assert made().seconds is None
+    found = made(shape=MINILM, pace=1e11)
+    low, high = found.seconds
+    assert 0 < low < found.expected < high
+    slower = made(shape=MINILM, pace=1e10)
+    assert slower.seconds[1] > 3 * high
+    assert made(shape=MINILM, pace=1e11, epochs=30).seconds[1] > high
+    early, late = (made(shape=MINILM, pace=1e10, patience=patience, rows=200).seconds for patience in (3, 0))
+    assert early[0] < late[0], "it may end early"
+
+
+def test_a_budget_of_time_chooses_a_quicker_method_and_is_named() -> None:
+    many = ("full", "lora", "head", "last-k")
+    values = {"shape": MINILM, "pace": 2e10, "rows": 20_000, "methods": many}
+    assert made(**values).method == "full"
+    free = made(**values).expected
+    assert made(**values, budget=2 * free).method == "full"
+    quicker = made(**values, budget=0.6 * free)
+    assert quicker.method == "last-k"
+    assert "s are given" in quicker.reason
+    assert made(**values, budget=0.001 * free).method == "head", "the quickest, where none fits"
+    assert made(**values, budget=0.001 * free, method="full").method == "full", "what was asked for is done"
+    assert made(**{**values, "methods": ("full", "lora")}, budget=1.0).method == "full", "none is quicker"
+    assert made(**values, budget=1.0).seconds[1] < 20
+
+
+def test_a_plan_of_another_version_is_read() -> None:
+    found = made(shape=MINILM, pace=1e11)
+    again = type(found).from_dict({**found.to_dict(), "from_the_future": 1})
+    assert again.seconds == found.seconds
+    assert again.memory == found.memory

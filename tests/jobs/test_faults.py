@@ -25,6 +25,7 @@ from modelnook import cards, rpc
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.jobs import warm
+from modelnook.jobs.submit import submit
 from modelnook.live import bundle
 from modelnook.run import Run
 from modelnook.settings import save
@@ -95,6 +96,30 @@ def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
     assert steps[-1] > before
     with pytest.raises(ConflictError, match="can't be resumed"):
         mn.resume(run.id)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_job_that_was_killed_ends_with_the_same_weights(tiny: str, method: str) -> None:
+    """SIGKILL in mid-training, after a checkpoint; the same training without it is the measure."""
+    first = mn.finetune(tiny, table(256), method=method, name=f"base-{method}", epochs=1)
+    recipe = first.folder.recipe()
+    assert recipe is not None
+    often = replace(recipe, knobs={**recipe.knobs, "epochs": 40, "checkpoint_every_s": 0.01})
+
+    def begun(name: str) -> Run:
+        return submit(Store(), replace(often, name=name), split=first.folder.split(), again=True)
+
+    whole = begun(f"whole-{method}").wait(timeout=300)
+    broken = begun(f"broken-{method}")
+    until(lambda: any(broken.folder.checkpoints.glob("step-*/manifest.json")) or not broken.record.live)
+    kill(broken)
+    kept = max(int(path.parent.name.split("-")[1]) for path in broken.folder.checkpoints.glob("step-*/manifest.json"))
+    again = mn.resume(broken.id)
+    assert (again.state, whole.state) == ("finished", "finished")
+    assert 0 < kept < again.params["steps"]
+    weights = [Path(mn.info(run.model or "").path or "") / "model.safetensors" for run in (whole, again)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert again.metrics == whole.metrics
 
 
 def test_of_two_resumes_one_wins(tiny: str) -> None:
@@ -182,6 +207,22 @@ def test_the_second_of_two_kernels_waits_for_the_device(tiny: str) -> None:
         first.stop()
         assert kernel.communicate(timeout=120)[0].split() == ["finished"]
     assert (first.state, second.state) == ("stopped", "finished")
+
+
+def test_a_failure_does_not_stop_the_rest_of_the_queue(tiny: str) -> None:
+    first = started(tiny)
+    rows = table(64, seed=5)
+    second = mn.finetune(tiny, rows, name="second", epochs=5, learning_rate=1e30, background=True)
+    third = mn.finetune(tiny, rows, name="third", epochs=400, background=True)
+    fourth = mn.finetune(tiny, rows, name="fourth", epochs=1, background=True)
+    until(lambda: all(run.folder.lease.live() for run in (second, third, fourth)))
+    first.stop()
+    until(lambda: third.record.state == "running" or not third.record.live)
+    kill(third)
+    assert fourth.wait(timeout=120).state == "finished"
+    assert second.state == "failed"
+    assert "learning_rate" in str(second.record.error)
+    assert (first.state, third.state) == ("stopped", "crashed")
 
 
 def test_a_queued_run_can_be_stopped(tiny: str) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import modelnook as mn
+from modelnook import cards
+from modelnook.api.bases import check_method
 from modelnook.domain.errors import (
     ConflictError,
     DataError,
@@ -20,8 +25,12 @@ from modelnook.domain.errors import (
     UnsupportedError,
     UsageError,
 )
+from modelnook.finetune import METHODS
 from modelnook.run import Run
 from modelnook.store import Store
+from modelnook.store.runs import seconds
+from modelnook.tasks import TASKS
+from modelnook.testing.models import tiny_writer
 
 from .conftest import table
 
@@ -71,7 +80,7 @@ def test_lora_makes_a_model_that_stands_alone(tiny: str, rows: Rows) -> None:
     planned = mn.finetune(tiny, rows, rank=4, dry_run=True)
     assert (planned.method, planned.reason) == ("lora", "lora: rank is a setting of it")
     run = mn.finetune(tiny, rows, name="adapted", rank=4, alpha=12, epochs=1, background=True)
-    assert run.note == "Trained with LoRA: rank is a setting of it."
+    assert run.note == "Trained with lora: rank is a setting of it."
     run.wait()
     folder = Path(mn.info("adapted").path or "")
     assert (folder / "model.safetensors").exists()
@@ -114,7 +123,62 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
     plan = mn.finetune(tiny, rows, dry_run=True)
     assert plan.rows + 10 >= 96 - 10
     assert plan.method == "full"
+    assert plan.patience == 3
     assert mn.runs().items == ()
+
+
+def test_a_budget_of_time_is_part_of_what_chooses(tiny: str, rows: Rows) -> None:
+    plan = mn.finetune(tiny, rows, budget="0.1s", dry_run=True)
+    assert plan.method in ("last-k", "head")
+    assert "0.1 s are given" in plan.reason
+    assert mn.finetune(tiny, rows, budget="10m", dry_run=True).method == "full"
+
+
+def test_the_plan_is_told_before_the_first_step_and_kept(tiny: str, rows: Rows) -> None:
+    dry = mn.finetune(tiny, rows, dry_run=True)
+    assert dry.seconds is not None, "nothing was trained here yet"
+    run = mn.finetune(tiny, rows, name="told", background=True)
+    while run.record.plan is None and run.record.live:
+        time.sleep(0.005)
+    early = run.record
+    done = run.wait().record
+    told = done.plan
+    assert told is not None
+    assert early.plan == told
+    low, high = told["seconds"]
+    took = seconds(done.ended) - seconds(done.started)
+    assert low <= took <= high
+    assert low <= dry.seconds[1]
+    assert (told["rows"], told["held_out"], told["batch_size"]) == (dry.rows, dry.held_out, dry.batch_size)
+    assert told["memory_free"] > told["memory"] > 100 << 20
+    assert told["disk_free"] > told["disk"] > 0
+    # The card of a run that goes on, whatever this one came to meanwhile.
+    live = cards.text(replace(done, state="running", progress={"phase": "training", "step": 1, "total": 9}, metrics={}))
+    assert told["reason"] in live
+    for label in ("memory needed", "free now", "disk for it", "tokens cut off", "time"):
+        assert label in live, label
+    assert len(live.splitlines()) <= 12
+    assert "memory needed" not in cards.text(done)
+    again = mn.finetune(tiny, rows, name="told-again", dry_run=True)
+    assert again.known, "by what it took"
+
+
+@pytest.mark.parametrize(
+    ("asked", "method"),
+    [
+        ({"warmup": 0.3, "weight_decay": 0.05, "patience": 1, "precision": "fp32"}, "full"),
+        ({"rank": 2, "alpha": 3, "dropout": 0.25}, "lora"),
+        ({"layers": 1}, "last-k"),
+        ({"mix": 0.25, "temperature": 0.5}, "few-shot"),
+    ],
+    ids=str,
+)
+def test_each_knob_reaches_the_run(tiny: str, rows: Rows, asked: dict[str, Any], method: str) -> None:
+    run = mn.finetune(
+        tiny, rows, name="knobs", epochs=1, on="kernel", method="full" if method == "full" else "auto", **asked
+    )
+    assert run.params["method"] == method
+    assert {name: run.params[name] for name in asked} == asked
 
 
 def test_a_folder_without_a_model_starts_no_job(rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,6 +222,12 @@ def test_how_a_file_was_read_is_a_warning_of_the_run(tiny: str, rows: Rows, tmp_
         ({"method": "lorra"}, UsageError, "lora"),
         ({"method": "full", "rank": 8}, UsageError, "lora, dora"),
         ({"method": "lora", "rank": 0}, UsageError, "rank"),
+        ({"method": "full", "layers": 2}, UsageError, "last-k"),
+        ({"rank": 2, "layers": 2}, UsageError, "--method"),
+        ({"warmup": 1.5}, UsageError, "0 to 0.9"),
+        ({"patience": 1.5}, UsageError, "patience"),
+        ({"precision": "fp23"}, UsageError, "fp32"),
+        ({"mix": 2, "method": "few-shot"}, UsageError, "0 to 1"),
         ({"metric": "acuracy"}, UsageError, "accuracy"),
         ({"task": "text-clasification"}, UsageError, "text-classification"),
         ({"text": "txt"}, ModelnookError, "text"),
@@ -184,6 +254,50 @@ def test_bad_input_is_one_sentence_and_a_next_step(
     assert says in str(caught.value)
     assert caught.value.hint
     assert mn.runs().items == (), "nothing was started"
+
+
+@pytest.mark.parametrize(
+    ("task", "data", "can"),
+    [
+        ("text-generation", [{"text": f"word {i}"} for i in range(12)], "gpt2"),
+        ("text2text-generation", [{"source": f"a {i}", "target": f"b {i}"} for i in range(12)], "marian"),
+    ],
+)
+def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(tiny: str, task: str, data: Rows, can: str) -> None:
+    with pytest.raises(ModelnookError, match="BertModel") as caught:
+        mn.finetune(tiny, data, task=task)
+    assert can in caught.value.hint
+    assert mn.runs().items == ()
+
+
+def test_a_writer_may_start_a_classifier_and_reads_no_sounds(tmp_path: Path, rows: Rows) -> None:
+    writer = str(tiny_writer(tmp_path / "writer"))
+    assert mn.finetune(writer, rows, task="text-classification", dry_run=True).method == "full"
+    with pytest.raises(ModelnookError, match="LlamaForCausalLM") as caught:
+        mn.finetune(writer, [{"audio": {"array": [0.0] * 999, "sampling_rate": 999}, "label": x} for x in "ab" * 8])
+    assert "wav2vec2" in caught.value.hint
+    assert mn.runs().items == ()
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_method_that_a_task_is_not_tested_with_is_refused_by_name(name: str) -> None:
+    """The pairs that README's table leaves empty: no head for translation, no qlora for images."""
+    spec = TASKS.load(name, light=True)()
+    for method in set(METHODS) - set(spec.methods):
+        with pytest.raises(UsageError) as caught:
+            check_method(method, spec)
+        assert {method, spec.name} <= set(re.findall(r"[\w-]+", str(caught.value)))
+        assert ", ".join(spec.methods) in caught.value.hint
+
+
+def test_a_row_of_a_megabyte_is_trained_on_and_answered(tiny: str, rows: Rows) -> None:
+    long = {"text": "the dog and the cat " * 53_000, "label": "ham"}
+    assert len(long["text"]) > 1 << 20
+    run = mn.finetune(tiny, [*rows, long], name="long-row", epochs=1, on="kernel")
+    assert run.state == "finished"
+    assert run.params["max_length"] <= 64
+    answers = mn.predict("long-row", [long["text"], "the dog"])
+    assert set(answers["label"]) <= {"ham", "spam"}
 
 
 def test_pickled_weights_are_refused(tiny: str, rows: Rows, tmp_path: Path) -> None:

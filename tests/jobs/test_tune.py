@@ -595,6 +595,7 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(tuning, "plan", lambda *given: None)
     monkeypatch.setattr(tuning, "seconds_before", lambda *given: (3000.0, 5000.0))
+    monkeypatch.setattr(tuning, "_tuned_before", lambda *given: ())
     store: Any = SimpleNamespace(index=SimpleNamespace(runs=lambda **given: [object()]))
     found: Any = SimpleNamespace(ref="x")
 

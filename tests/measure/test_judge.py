@@ -48,6 +48,16 @@ def test_too_few_rows_to_see_it_are_told_with_the_number_needed() -> None:
     (said,) = judge.warnings(verdict)
     assert said.code == "quantize.few_rows"
     assert "200 rows" in said.message
+    assert "769" in said.message
+
+
+def test_few_rows_hide_no_interval_that_crosses_the_limit() -> None:
+    judge, verdict = judged(200, 2, probe(4, 200), 0.01)
+    assert verdict.accepted
+    few, crossing = judge.warnings(verdict)
+    assert (few.code, crossing.code) == ("quantize.few_rows", "quantize.may_drop_more")
+    assert "769" in few.message
+    assert f"{100 * verdict.interval[1]:.1f}" in crossing.message
 
 
 def test_gains_and_losses_that_cancel_out_leave_a_wide_interval() -> None:

@@ -18,7 +18,19 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.store import Store
 
+ENVIRONMENT = {
+    "python": "3.12.1",
+    "system": "Linux x86_64",
+    "packages": {"modelnook": "0.1.0", "torch": "2.9.1"},
+    "hardware": "8 × Some CPU @ 2.0GHz",
+}
 ROW = "a row of the person's data that must never leave"
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub that bases are looked up at doesn't answer, where a test has none of its own."""
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
 
 
 @pytest.fixture
@@ -71,6 +83,7 @@ def make(tmp_path: Path) -> Callable[..., str]:
             host=socket.gethostname(),
             notebook="/home/anna/private.ipynb",
             wandb={"path": str(tmp_path / "wandb")},
+            environment=ENVIRONMENT,
             warnings=(f"twice in your data: {ROW}",),
             error=None,
         )

@@ -7,13 +7,14 @@ import json
 import re
 from collections.abc import Callable
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.catalog.team import taken
-from tests.publish.conftest import ROW
+from tests.publish.conftest import ENVIRONMENT, ROW
 
 import modelnook as mn
 from modelnook import api, cards
@@ -68,7 +69,7 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     assert said["base_model"] == "google-bert/bert-base-uncased"
     assert {"modelnook", "finetune", "run:abcdefg0", "data:ffffffffffff", f"base:{BASE}"} <= set(said["tags"])
     assert said["model-index"][0]["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.98}
-    for words in ("0.9700–0.9900", "majority", "f" * 64, "1,200 s", "kWh", "cpu", "2225"):
+    for words in ("0.9700–0.9900", "majority", "f" * 64, "1,200 s", "kWh", "cpu, 8 × Some CPU", "2225"):
         assert words in card, words
     for name, size, digest in done.files.rows:
         data = (folder / name).read_bytes()
@@ -132,6 +133,15 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
     assert "## Before and after" not in mn.publish(make(), "team", dry_run=True).card
 
 
+def test_the_gpus_of_a_run_stand_in_its_card(place: Path, make: Make) -> None:
+    run = Store().run(mn.info(make()).run or "")
+    record = run.record()
+    assert record is not None
+    told = {**ENVIRONMENT, "hardware": "2 × NVIDIA H100 80GB HBM3"}
+    run.write(dataclasses.replace(record, device="cuda", environment=told), epoch=record.epoch)
+    assert "hardware: cuda, 2 × NVIDIA H100 80GB HBM3" in mn.publish("topics", "team", dry_run=True).card
+
+
 def test_nothing_of_this_machine_and_no_row_goes_along(place: Path, make: Make, tmp_path: Path) -> None:
     import socket
 
@@ -176,8 +186,12 @@ def test_a_colleague_sees_the_run(place: Path, make: Make, tmp_path: Path, monke
     assert (run.metrics, run.intervals, run.baselines) == (own.metrics, own.intervals, own.baselines)
     assert run.history_table().rows[1][:3] == (2, 0.4, 4.0)
     assert (run.host, run.notebook, run.wandb, run.warnings) == (None, None, None, ())
-    assert "cache" not in run.params
-    assert cards.text(run)
+    assert run.params == {name: value for name, value in own.params.items() if name != "cache"}
+    assert run.params["learning_rate"] == 5e-5
+    assert run.environment == ENVIRONMENT == own.environment
+    shown = cards.text(run)
+    for part in ("Python 3.12.1", "torch 2.9.1", "Linux x86_64", "8 × Some CPU @ 2.0GHz"):
+        assert part in shown, part
     with pytest.raises(ModelnookError, match="can only be looked at"):
         run.resume()
     assert api.search("topics", source="work").items
@@ -231,6 +245,13 @@ def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
         json.dumps(
             {"record": {"id": "zzzzzzz3"}, "curves": {"../e": {"step": [1], "time": [1], "value": [1]}}, "code": 3}
         ).encode(),
+        json.dumps({"record": {"id": "zzzzzzz4", "environment": ["x"]}}).encode(),
+        json.dumps(
+            {
+                "record": {"id": "zzzzzzz5"},
+                "environment": {"python": ["\x1b[2J"], "hardware": "x" * 5000, "packages": {"torch": {"\x1b[2J": 1}}},
+            }
+        ).encode(),
     ],
 )
 def test_a_run_that_a_stranger_wrote_is_read_as_such(said: bytes, tmp_path: Path) -> None:
@@ -240,7 +261,10 @@ def test_a_run_that_a_stranger_wrote_is_read_as_such(said: bytes, tmp_path: Path
     if made is not None:
         assert (made.state, made.pid, made.origin) == ("finished", None, "team")
         assert all(isinstance(v, float) for v in made.metrics.values())
-        assert cards.text(mn.runs()[0])
+        shown = cards.text(mn.runs()[0])
+        assert shown
+        assert "\x1b" not in str(made.environment)
+        assert len(str(made.environment)) < 1000
         mn.runs()[0].history_table()
     assert not list(tmp_path.rglob("*evil*"))
 
@@ -440,7 +464,10 @@ def test_a_trained_model_is_published_and_its_card_holds_what_it_says(
     assert said["answers"]["label"][0] in ("ham", "spam")
     mn.pull("team:topics")
     [seen] = list(mn.runs(kind="finetune"))
-    assert (seen.id, seen.metrics) == (run.id, run.metrics)
+    assert (seen.id, seen.metrics, seen.environment) == (run.id, run.metrics, run.environment)
+    assert seen.environment["packages"]["torch"] == version("torch")
+    assert re.fullmatch(r"\d+ × \S.*", seen.environment["hardware"])
+    assert {"epochs", "learning_rate", "batch_size"} <= set(seen.params)
     assert "TrainingArguments" in seen.code()
     assert seen.history_table().rows
 

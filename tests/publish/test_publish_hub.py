@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from tests.catalog.team import taken
 from tests.standins.hub import HubStandIn, safetensors
+from tests.standins.hub_repos import as_file
 
 import modelnook as mn
 from modelnook import api
 from modelnook.catalog import hub as hub_module
 from modelnook.catalog import hub_publish
-from modelnook.domain.errors import ConflictError, OfflineError, RefusedError, UnsupportedError, UsageError
+from modelnook.catalog.search import resolve
+from modelnook.domain.errors import ConflictError, NotFoundError, OfflineError, RefusedError, UsageError
+from modelnook.domain.model import ModelRef
 from modelnook.settings import home
 
 Make = Callable[..., str]
@@ -83,10 +86,59 @@ def test_again_is_no_new_version_and_a_change_is(hub: HubStandIn, make: Make) ->
     assert done.ref == "work:anna/topics@v2"
     refs = hub.repo("anna/topics").refs
     assert refs["prod"] == refs["v2"] != refs["v1"]
-    assert [row[:2] for row in api.alias("work:anna/topics@v1", "prod").rows] == [("prod", "v1")]
-    assert hub.repo("anna/topics").refs["prod"] == refs["v1"]
-    with pytest.raises(UnsupportedError, match="doesn't keep what an alias"):
+    assert [row[1] for row in api.alias("work:anna/topics", "prod").rows] == ["v2", "v1"]
+
+
+def test_an_alias_has_a_history_and_goes_back(hub: HubStandIn, make: Make) -> None:
+    files = {"config.json": "{}"}
+    hub.add_repo("anna/topics", files)
+    commits = [hub.repo("anna/topics").commit({"x": as_file("x", mark)}, mark).sha for mark in "abc"]
+    refs = hub.repo("anna/topics").refs
+    refs |= {f"v{n}": commit for n, commit in enumerate(commits, 1)} | {"prod": commits[0]}
+
+    def meant() -> list[str]:
+        return [row[1] for row in api.alias("work:anna/topics", "prod").rows]
+
+    assert meant() == ["v1"], "what was set where no history is kept"
+    for version in ("2", "v3"):
+        api.alias(f"work:anna/topics@{version}", "prod")
+    assert meant() == ["v3", "v2", "v1"]
+    assert refs["prod"] == refs["v3"]
+    assert api.alias("work:anna/topics", "prod", back=True).rows[0][:3] == ("prod", "v2", "anna")
+    assert api.alias("work:anna/topics", "prod", back=True).rows[0][1] == "v1"
+    assert refs["prod"] == refs["v1"]
+    with pytest.raises(NotFoundError, match="meant no other version"):
         api.alias("work:anna/topics", "prod", back=True)
+    assert meant() == ["v1", "v2", "v3", "v2", "v1"]
+    api.alias("work:anna/topics@prod", "best")
+    api.alias("work:anna/topics@v3", "prod")
+    rows = api.alias("work:anna/topics").rows
+    assert [row[:3] for row in rows] == [("best", "v1", "anna"), ("prod", "v3", "anna")]
+    assert all(row[3].startswith("20") for row in rows)
+    assert resolve("work:anna/topics@prod").source.info(ModelRef("work", "anna/topics", "prod")).revision == commits[2]
+    # Somebody moves it on the hub's own page.
+    refs["prod"] = commits[1]
+    assert meant()[:2] == ["v2", "v3"]
+    assert api.alias("work:anna/topics", "prod", back=True).rows[0][1] == "v3"
+    with pytest.raises(NotFoundError, match="no such revision"):
+        api.alias("work:anna/topics@v9", "prod")
+
+
+def test_an_alias_is_moved_by_who_may_write(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add_repo("anna/topics", {"config.json": "{}"})
+    hub.repo("anna/topics").refs["v1"] = hub.repo("anna/topics").refs["main"]
+    monkeypatch.setenv("WORK_TOKEN", "hf_reader")
+    with pytest.raises(RefusedError):
+        api.alias("work:anna/topics@v1", "prod")
+    monkeypatch.delenv("WORK_TOKEN")
+    with pytest.raises(UsageError, match="must know who you are"):
+        api.alias("work:anna/topics", "prod", back=True)
+    assert set(hub.repo("anna/topics").refs) == {"main", "v1"}
+    api.offline("on")
+    before = len(hub.requests)
+    with pytest.raises(OfflineError):
+        api.alias("work:anna/topics", "prod")
+    assert len(hub.requests) == before
 
 
 def hub_refs(hub: HubStandIn) -> dict[str, str]:

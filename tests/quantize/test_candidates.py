@@ -215,6 +215,30 @@ def test_what_needs_a_gpu_is_left_out_by_auto_and_refused_by_name(
     assert ways("auto", "auto") == [("big", "int8"), ("half", "int8"), ("half", "int4")]
 
 
+def test_what_is_made_for_gpus_is_left_out_by_auto_unless_nothing_else_is_there(
+    backend_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Entry(f"{__name__}:Copy", "for a test", for_gpu=True, schemes=("int8", "int4"))
+    quick = Entry(f"{__name__}:Quick", "for a test", schemes=("int8",))
+    backend_rows(made=made, quick=quick)
+    quantize = sys.modules["modelnook.quantize"]
+    monkeypatch.setattr(quantize, "_cuda", lambda: False)
+    assert ways("auto", "auto") == [("quick", "int8")]
+    assert ways("auto", "int4") == [("made", "int4")]
+    assert ways("made", "auto") == [("made", "int8"), ("made", "int4")]
+    monkeypatch.setattr(quantize, "_cuda", lambda: True)
+    assert len(ways("auto", "auto")) == 3
+
+
+def test_auto_on_a_cpu_has_no_way_of_a_real_row_for_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: True)
+    names = {name for name, _ in ways("auto", "auto", gpu=lambda: False)}
+    assert names >= {"onnx", "openvino", "quanto", "torchao"}
+    assert not names & {"bitsandbytes", "gptq"}
+    assert {name for name, _ in ways("auto", "auto", gpu=lambda: True)} >= {"bitsandbytes", "gptq"}
+    assert ways("bitsandbytes", "auto", gpu=lambda: False) == [("bitsandbytes", "int8"), ("bitsandbytes", "int4")]
+
+
 def test_the_real_rows_for_gpus_say_so() -> None:
     assert needs_gpu("gptq", "int4")
     assert needs_gpu("torchao", "int4")

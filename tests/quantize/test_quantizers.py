@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes
@@ -118,6 +118,20 @@ def test_four_bits_of_torchao_need_a_gpu(tmp_path: Path) -> None:
     options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
     with pytest.raises(UnsupportedError, match="GPU"):
         QUANTIZERS.load("torchao")().quantize(tmp_path, tmp_path / "out", "int4", **options)
+
+
+@pytest.mark.parametrize("name", ["bitsandbytes", "onnx", "openvino", "quanto", "torchao"])
+def test_a_full_disk_is_said_however_the_library_tells_it(name: str, small_disk: Path, tmp_path: Path) -> None:
+    from modelnook.testing.models import tiny_model
+
+    if QUANTIZERS[name].missing:
+        pytest.skip(f"needs {QUANTIZERS[name].missing}")
+    source = tiny_model(tmp_path / "source", ("ham", "spam"), hidden=128)
+    options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    with pytest.raises(StoreError, match="couldn't be written") as caught:
+        QUANTIZERS.load(name)().quantize(source, small_disk / "out", "int8", **options)
+    assert caught.value.code == "quantize.not_saved"
+    assert not list(small_disk.iterdir())
 
 
 @pytest.mark.parametrize("name", ["openvino", "quanto"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelnook.domain.errors import UnsupportedError, UsageError
+from modelnook.domain.errors import StoreError, UnsupportedError, UsageError
 from modelnook.runtime import runtime
 from modelnook.runtime.folder import config
 from modelnook.runtime.transformers import load_trained
@@ -62,6 +62,18 @@ def test_the_last_layer_stays(tmp_path: Path) -> None:
     found = pruner(deep(tmp_path / "source", layers=2))
     assert found.drop() is not None
     assert found.drop() is None
+
+
+def test_a_full_disk_is_said(small_disk: Path, tmp_path: Path) -> None:
+    found = pruner(deep(tmp_path / "source"))
+    assert found.drop()
+    for write in (
+        lambda: found.write(1, small_disk / "out"),
+        lambda: student(tmp_path / "source", small_disk / "out", task=TASK, layers=2, step="distil"),
+    ):
+        with pytest.raises(StoreError, match="couldn't be written"):
+            write()
+        assert not list(small_disk.iterdir())
 
 
 def test_a_student_has_every_second_layer(tmp_path: Path) -> None:

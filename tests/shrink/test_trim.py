@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelnook.domain.errors import UnsupportedError, UsageError
+from modelnook.domain.errors import StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Event
 from modelnook.runtime import runtime
 from modelnook.runtime.transformers import load_trained
@@ -48,6 +48,13 @@ def test_answers_are_the_same_to_the_last_bit(source: Path, tmp_path: Path) -> N
     assert said["vocab_size"] == result.after
     new = after.outputs(["a riverside zebra"])
     assert np.isfinite(new).all(), "new texts are read"
+
+
+def test_a_full_disk_is_said(source: Path, small_disk: Path) -> None:
+    with pytest.raises(StoreError, match="couldn't be written") as caught:
+        done(source, small_disk / "out")
+    assert caught.value.code == "shrink.not_saved"
+    assert not list(small_disk.iterdir())
 
 
 def test_the_rows_left_are_those_of_the_tokens_left(source: Path, tmp_path: Path) -> None:

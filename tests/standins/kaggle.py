@@ -20,13 +20,22 @@ class Variation:
 
     license: str = "Apache 2.0"
     tags: tuple[str, ...] = ()
+    base: str = ""
     versions: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
     def facts(self, slug: str, framework: str) -> dict[str, Any]:
         newest = max(self.versions)
         size = sum(map(len, self.versions[newest].values()))
+        more: dict[str, Any] = {}
+        if self.base and "://" not in self.base:
+            owner, model, kind, variation = self.base.split("/")
+            told = {"owner": {"slug": owner}, "modelSlug": model, "framework": kind, "instanceSlug": variation}
+            more["baseModelInstanceInformation"] = told
+        elif self.base:
+            more["externalBaseModelUrl"] = self.base
         return {
             "id": 1,
+            **more,
             "slug": slug,
             "framework": framework,
             "versionNumber": newest,

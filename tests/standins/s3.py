@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Self
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -12,9 +13,13 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 __all__ = ["S3Server"]
 
+_BEGUN = b"2010-11-10T20:48:33.000Z"
+
 
 class S3Server:
     """``with S3Server() as s3``: an endpoint with one bucket, ``team``.
+
+    moto says of every upload in parts that it began in 2010; ``begun`` is when, instead.
 
     Args:
         conditional: False makes it a lesser store, which never hears that a write was conditional.
@@ -23,6 +28,7 @@ class S3Server:
     def __init__(self, *, conditional: bool = True) -> None:
         app = DomainDispatcherApplication(create_backend_app)
         self.lost: Callable[[str, str], bool] = lambda method, path: False
+        self.begun: datetime | None = None
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._wrapped(app, conditional), threaded=True)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -36,6 +42,8 @@ class S3Server:
                 start("500 Lost", [])
                 return [b""]
             answer: Iterable[bytes] = app(environ, start)
+            if self.begun and "uploads" in environ["QUERY_STRING"]:
+                return [b"".join(answer).replace(_BEGUN, self.begun.strftime("%Y-%m-%dT%H:%M:%S.000Z").encode())]
             return answer
 
         return call

@@ -235,6 +235,28 @@ def test_memory_that_runs_out_makes_smaller_parts_of_the_same_batch(folder: Path
     assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)
 
 
+def test_a_batch_that_had_to_shrink_stays_small_after_a_resume(folder: Path, tmp_path: Path) -> None:
+    def short(setup: Setup, most: int) -> None:
+        forward = setup.model.forward
+
+        def limited(input_ids: torch.Tensor, **more: Any) -> Any:
+            if setup.model.training and len(input_ids) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return forward(input_ids=input_ids, **more)
+
+        setup.model.forward = limited
+
+    whole, first, second = Setup(folder), Setup(folder), Setup(folder)
+    for setup in (whole, first, second):
+        short(setup, 2)
+    expected = whole.train(checkpoints=tmp_path / "a")
+    assert first.train(stop=after(4), checkpoints=tmp_path / "b").micro_batch == 2
+    result = second.train(checkpoints=tmp_path / "b")
+    assert (result.micro_batch, expected.micro_batch) == (2, 2)
+    assert second.warned() == [], "it is not tried with the whole batch again"
+    assert same(whole.weights(), second.weights())
+
+
 def test_not_even_one_row_fits(setup: Setup) -> None:
     def never(**_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")

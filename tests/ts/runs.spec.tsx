@@ -311,6 +311,32 @@ describe('a run', () => {
     expect(queryByTestId('mn-report')).toBeNull();
   });
 
+  it('shows what a colleague computed with, beside the parameters', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      state: 'finished',
+      origin: 'team',
+      params: { learning_rate: 0.0005 },
+      environment: {
+        python: '3.12.1',
+        system: 'Linux x86_64',
+        hardware: '2 × NVIDIA H100 80GB HBM3',
+        packages: { torch: '2.9.1', transformers: '5.2.0' }
+      }
+    });
+    const { findByTestId, findByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const said = (await findByTestId('mn-environment')).textContent;
+    for (const part of ['2 packages', '3.12.1', 'torch', '2.9.1']) {
+      expect(said).toContain(part);
+    }
+    await findByText('2 × NVIDIA H100 80GB HBM3');
+    await findByText('learning_rate');
+  });
+
   it('says why the curves of a run elsewhere are not there', async () => {
     const { provider } = changing({ ...RUNNING, origin: 'wandb' });
     const note = 'The curves are at W&B. Look at https://wandb.example/r';
@@ -318,6 +344,44 @@ describe('a run', () => {
     const { findByTestId } = stage('run', { run: RUNNING.id }, { provider });
     const said = await findByTestId('mn-no-curves');
     expect(said.textContent).toBe(note);
+  });
+
+  it('says before its first step what it takes, and no longer once it has ended', async () => {
+    const plan = {
+      method: 'last-k',
+      reason: 'last-k: full would take too long',
+      rows: 1800,
+      held_out: 200,
+      batch_size: 16,
+      tokens_lost: 0.021,
+      memory: 9e8,
+      memory_free: 12e9,
+      seconds: [30, 80] as [number, number],
+      disk: 7e8,
+      disk_free: null
+    };
+    const { provider, now } = changing({ ...RUNNING, plan });
+    const { findByTestId, queryByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider, place: 'cell' }
+    );
+    const said = (await findByTestId('mn-plan')).textContent;
+    for (const part of [
+      plan.reason,
+      '1,800 train, 200 validate',
+      '900 MB of 12 GB free',
+      '700 MB',
+      '2.1%',
+      '30 s to 1 min 20 s'
+    ]) {
+      expect(said).toContain(part);
+    }
+    now.run = { ...now.run, state: 'finished' };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(() => expect(queryByTestId('mn-plan')).toBeNull(), {
+      timeout: 3000
+    });
   });
 
   it.each([

@@ -39,6 +39,32 @@ def test_values_have_the_types_of_their_arguments() -> None:
     }
 
 
+def test_every_setting_of_a_training_can_be_typed() -> None:
+    said = kwargs(
+        "finetune pip:x --data t.csv --warmup 0 --weight-decay 0.01 --patience 2 --precision fp32 --dropout 0.1 "
+        "--layers 3 --mix 0.25 --temperature 0.5 --rank 4 --alpha 8"
+    )
+    assert {n: v for n, v in said.items() if n not in ("ref", "data")} == {
+        "warmup": 0, "weight_decay": 0.01, "patience": 2, "precision": "fp32", "dropout": 0.1, "layers": 3, "mix": 0.25,
+        "temperature": 0.5, "rank": 4, "alpha": 8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("--patiance 2", "--patience"),
+        ("--precision fp23", "fp32"),
+        ("--layers 0", "--layers"),
+        ("--warmup x", "--warmup"),
+    ],
+)
+def test_a_setting_that_is_nearly_right_is_suggested(wrong: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        kwargs(f"finetune pip:x --data t.csv {wrong}")
+    assert says in f"{caught.value} {caught.value.hint}"
+
+
 def test_a_list_and_pairs() -> None:
     said = kwargs("finetune pip:x --data t.csv --track wandb,tensorboard --columns text=body,label=spam")
     assert said["track"] == ["wandb", "tensorboard"]

@@ -25,6 +25,29 @@ _BASES = {
 }
 """Task -> tasks of the models that it can start from; encoders for the others."""
 
+_ENCODED = (
+    *("fill-mask", "sentence-similarity", "token-classification", "question-answering", "table", "text-regression"),
+    *("text-classification", "multi-label-classification"),
+)
+_WRITTEN = ("text-generation", "text2text-generation", "translation", "summarization")
+_SEEN = ("image-classification", "image-feature-extraction")
+_HEARD = ("audio-classification", "automatic-speech-recognition")
+_REFUSED = {
+    "text-generation": ((*_ENCODED, *_WRITTEN[1:], *_SEEN, *_HEARD), "task.no_writer"),
+    "text2text-generation": ((*_ENCODED, _WRITTEN[0], *_SEEN, *_HEARD), "task.no_translator"),
+    "image-classification": ((*_ENCODED, *_WRITTEN, *_HEARD), "task.no_image_head"),
+    "audio-classification": ((*_ENCODED, *_WRITTEN, *_SEEN), "task.no_audio_head"),
+    "automatic-speech-recognition": ((*_ENCODED, *_WRITTEN, *_SEEN), "task.no_audio_head"),
+    "fill-mask": ((*_WRITTEN, *_SEEN, *_HEARD), "task.no_masked"),
+    "sentence-similarity": ((*_SEEN, *_HEARD), "task.no_encoder"),
+}
+"""Task -> tasks of bases that plainly can't be trained for it, and the message that says which can."""
+
+_OTHERS_REFUSED = ((*_SEEN, *_HEARD), "task.no_head")
+
+_BARE = tuple("Albert Bert Camembert Deberta DistilBert Electra MPNet ModernBert Roberta XLMRoberta".split())
+"""Beginnings of architectures that encode texts: of a bare encoder the task doesn't tell what it reads."""
+
 READ = 0.05
 """The most of the texts' tokens that may be unknown to a base."""
 
@@ -108,13 +131,18 @@ def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
     return replace(recipe, method=method)
 
 
-def can_start(found: Any) -> None:
-    """Refuse, before a job is started for it, a base that can't be trained further.
+def can_start(found: Any, task: str = "") -> None:
+    """Refuse, before a job is started for it, a base that can't be trained further, or not for the task.
 
     Raises:
-        UnsupportedError: it was learnt from rows alone, or its weights are pickles alone.
+        UnsupportedError: it was learnt from rows alone, its weights are pickles alone, or it is of another kind than
+            the task needs; the hint says which are of that kind.
     """
     entry = found.source.info(found.ref)
+    kinds, code = _REFUSED.get(task, _OTHERS_REFUSED)
+    bare = (entry.architecture or "").startswith(_BARE) and entry.task == "feature-extraction"
+    if task and entry.task != task and ("fill-mask" if bare else entry.task) in kinds:
+        raise UnsupportedError(code, architecture=entry.architecture or entry.task, task=task)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:

@@ -38,7 +38,7 @@ def _row(held: Held, runs: list[tuple[RunRecord, ModelRef]]) -> tuple[object, ..
     users = [record for record, ref in runs if _means(ref, held.ref)]
     needing = [record for record in users if _needs(record)]
     used = datetime.fromtimestamp(held.used, UTC).isoformat(timespec="seconds") if held.used else None
-    names = tuple(dict.fromkeys(r.model or r.name or r.id for r in users if r.kind not in MOVES))
+    names = tuple(f"{r.id} ({r.model or r.name})" for r in users if r.kind not in MOVES)
     return (
         str(held.ref),
         held.ref.source,

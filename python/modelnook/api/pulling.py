@@ -44,6 +44,11 @@ def pull(ref: str, *, background: bool = False) -> Path | Run:
     if current().hub_offline if wanted.source.kind == "hub" else current().offline:
         # Nothing is brought now: it says so at once, or gives what is here.
         return wanted.source.fetch(wanted.ref, lambda event: None)
+    if wanted.source.fleeting:
+        # No other process could reach it.
+        folder = wanted.source.fetch(wanted.ref, lambda event: None)
+        take_record(Store(), folder, wanted.ref)
+        return folder
     run = submit(Store(), Recipe("pull", str(wanted.ref), name=str(wanted.ref.at(None))))
     return run if background else pulled(run.wait())
 

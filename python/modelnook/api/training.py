@@ -37,8 +37,16 @@ def finetune(
     learning_rate: float | None = None,
     batch_size: int | str = "auto",
     max_length: int | str = "auto",
+    warmup: float | None = None,
+    weight_decay: float | None = None,
+    patience: int | None = None,
+    precision: str = "auto",
     rank: int | None = None,
     alpha: int | None = None,
+    dropout: float | None = None,
+    layers: int | None = None,
+    mix: float | None = None,
+    temperature: float | None = None,
     seed: int = 0,
     name: str | None = None,
     budget: str | None = None,
@@ -61,9 +69,17 @@ def finetune(
             on are trained on as well, and the better model is kept.
         task: what the model is to do; without it the columns tell.
         method: ``auto``, ``full``, ``lora``, ``head`` …
-        size: ``quick``, ``balanced`` or ``best``: how much time it may take.
-        rank, alpha: of LoRA and its kin: the width of the matrices that are trained, and how much they weigh. With the
-            method ``auto`` it is LoRA then.
+        size: ``quick``, ``balanced`` or ``best``: how much time it may take. What follows is decided by it where it is
+            left out.
+        epochs: passes over the rows. Given, all of them are done; otherwise training ends early where it doesn't help.
+        warmup: the share of the steps in which the learning rate rises.
+        weight_decay: AdamW's, on matrices.
+        patience: evaluations without a better one after which training ends; 0: never.
+        precision: ``auto`` (bfloat16 where the device multiplies it natively), ``bf16`` or ``fp32``.
+        rank, alpha, dropout: of LoRA and its kin: the width of the matrices that are trained, how much they weigh, and
+            the share of their inputs that is dropped. With the method ``auto`` it is LoRA then.
+        layers: of ``last-k``, which ``auto`` is then: how many of the last layers are trained.
+        mix, temperature: of ``few-shot``, which ``auto`` is then: the contrastive loss's share, and its temperature.
         budget: the most time for training, ``"10m"``.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
@@ -79,11 +95,14 @@ def finetune(
     """
     from modelnook.api.bases import by_itself, can_start, check_method, choose_base
     from modelnook.api.dry_run import told
+    from modelnook.api.knobs import further
     from modelnook.catalog.search import resolve
     from modelnook.data.checks import reading
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import alone
+    from modelnook.finetune.foretell import with_unlabelled
+    from modelnook.finetune.plan import OWNERS
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
@@ -102,8 +121,10 @@ def finetune(
     task = spec.name
     check_method(method, spec, on)
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
-    adapter = _adapter(method, spec, rank=rank, alpha=alpha)
-    knobs |= adapter
+    more = {"warmup": warmup, "weight_decay": weight_decay, "patience": patience, "rank": rank, "alpha": alpha}
+    more |= {"dropout": dropout, "layers": layers, "mix": mix, "temperature": temperature}
+    knobs |= further(method, spec, precision, **more)
+    own = next((name for name in OWNERS if name in knobs and method == "auto"), None)
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
             raise UsageError("api.positive", name="processes", value=processes)
@@ -116,12 +137,12 @@ def finetune(
     table = read_table(store, data, spec, given)
     values = table.values()
     found_odd = spec.check(values)
-    more = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
+    extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
     if found is None and not alone(method):
         ref, chosen = choose_base(task, spec.texts(values), len(table.rows))
         found = resolve(ref)
     if found is not None:
-        can_start(found)
+        can_start(found, task)
     made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
     if eval_data is not None:
@@ -135,19 +156,20 @@ def finetune(
         parts = {"train": train, "validation": validation}
         knobs |= {"split": split}
     if dry_run:
-        planned = plan(found, spec, values, parts, knobs, method)
-        planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
-        if more is not None:
-            reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{more.rows:,}")
-            planned = replace(planned, reason=reason)
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
-        return told(planned, store, found, table, validating, spec.labels(values))
+        planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
+        planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        if extra is not None:
+            reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
+            planned = replace(planned, reason=reason)
+        said = told(planned, store, found, table, validating, spec.labels(values), knobs)
+        return with_unlabelled(said, extra.rows) if extra is not None else said
     recipe = Recipe(
         "finetune",
         str(found.ref) if found else "",
         data=table.ref,
         eval_data=held.ref if held else None,
-        unlabelled=more,
+        unlabelled=extra,
         task=task,
         method=method,
         knobs=knobs,
@@ -158,8 +180,9 @@ def finetune(
         threads=current().threads,
     )
     note = chosen or (found.note if found else "")
-    if adapter and method == "auto":
-        note = f"{note} {t('train.method_own', name=next(iter(adapter)))}".strip()
+    if own is not None:
+        owner = next(name for name in OWNERS[own] if name in spec.methods)
+        note = f"{note} {t('train.method_own', method=owner, name=own)}".strip()
     notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
     primary = metric or spec.metrics_for(values)[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
@@ -210,23 +233,6 @@ def knobs_of(
     return knobs
 
 
-def _adapter(method: str, spec: Any, **given: int | None) -> dict[str, int]:
-    """Knobs of methods with adapters, checked; ``auto`` is one of these then.
-
-    Raises:
-        UsageError: below 1, of a method that has none, or of none that the task can be trained with.
-    """
-    from modelnook.tune.space import OF_METHOD
-
-    found = {name: value for name, value in given.items() if value is not None}
-    for name, value in found.items():
-        if value < 1:
-            raise UsageError("api.positive", name=name, value=value)
-        if not set(OF_METHOD[name]) & set(spec.methods if method == "auto" else (method,)):
-            raise UsageError("train.not_of_method", name=name, method=method, known=", ".join(OF_METHOD[name]))
-    return found
-
-
 def seconds(text: str) -> float:
     """Read a time as people write it.
 
@@ -242,7 +248,9 @@ def seconds(text: str) -> float:
     return total
 
 
-def plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str) -> Any:
+def plan(
+    found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[str, Any], method: str, *, held_out: int = 0
+) -> Any:
     """The plan of a training; ``parts`` holds the positions of the training rows, None: all are."""
     from modelnook.catalog.search import fetch
     from modelnook.finetune.classic import plan_classic
@@ -253,7 +261,7 @@ def plan(found: Any, spec: Any, values: dict[str, Any], parts: Any, knobs: dict[
     if found is None:
         return plan_classic(method, values)
     path = fetch(found.ref, lambda event: None)
-    return plan_for(spec, path, values, method=method, knobs=knobs)
+    return plan_for(spec, path, values, method=method, knobs=knobs, held_out=held_out)
 
 
 def trackers(track: str | Sequence[str]) -> tuple[str, ...]:

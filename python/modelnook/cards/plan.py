@@ -9,7 +9,7 @@ from modelnook.cards.figures import count, duration, size
 from modelnook.messages import t
 from modelnook.tracking.destination import line, planned
 
-__all__ = ["plan"]
+__all__ = ["plan", "takes"]
 
 
 def plan(value: Any) -> Card:
@@ -33,28 +33,31 @@ def plan(value: Any) -> Card:
                 (t("cards.learning_rate"), f"{value.learning_rate:g}" if value.learning_rate else ""),
             )
         ),
+        *takes(value),
+    )
+    pieces = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
+    warnings = tuple(w.message for w in value.warnings)
+    return Card(t("cards.plan"), value.method, "warn" if warnings else "plain", pieces, warnings, t("cards.plan_next"))
+
+
+def takes(value: Any) -> tuple[Facts, ...]:
+    """What a training takes: memory, disk and time, and what it leaves unread; two lines."""
+    return (
         Facts(
             (
                 (t("cards.memory.need"), size(value.memory or None)),
                 (t("cards.memory.free"), size(value.memory_free) if value.memory else ""),
+                (t("cards.tokens_lost"), f"{value.tokens_lost:.1%}" if value.steps else ""),
             )
         ),
         Facts(
             (
                 (t("cards.disk"), size(value.disk or None)),
                 (t("cards.memory.free"), size(value.disk_free) if value.disk else ""),
-            )
-        ),
-        Facts(
-            (
-                (t("cards.tokens_lost"), f"{value.tokens_lost:.1%}" if value.steps else ""),
-                (t("cards.time"), _time(value.seconds)),
+                (t("cards.time"), _time(value.seconds, value.known)),
             )
         ),
     )
-    pieces = tuple(p for p in pieces if not (isinstance(p, Facts) and not p.said))
-    warnings = tuple(w.message for w in value.warnings)
-    return Card(t("cards.plan"), value.method, "warn" if warnings else "plain", pieces, warnings, t("cards.plan_next"))
 
 
 def _rows(value: Any) -> str:
@@ -63,6 +66,9 @@ def _rows(value: Any) -> str:
     return t("cards.rows_split", n=count(value.rows), out=count(value.held_out))
 
 
-def _time(seconds: tuple[float, float] | None) -> str:
-    """As long as the like took here; nothing is guessed."""
-    return t("cards.time_before", low=duration(seconds[0]), high=duration(seconds[1])) if seconds else ""
+def _time(seconds: tuple[float, float] | None, known: bool) -> str:
+    """From and to; whether by what took as long here is said."""
+    if not seconds:
+        return ""
+    key = "cards.time_before" if known else "cards.time_guessed"
+    return t(key, low=duration(seconds[0]), high=duration(seconds[1]))

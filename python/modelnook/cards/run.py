@@ -10,9 +10,11 @@ from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.exported import parity
 from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
+from modelnook.cards.plan import takes
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
 from modelnook.finetune import alone
+from modelnook.finetune.plan import Plan
 from modelnook.messages import has, t
 from modelnook.tasks import TASKS
 from modelnook.tracking.destination import line
@@ -20,6 +22,9 @@ from modelnook.tracking.destination import line
 __all__ = ["kind_of", "logged_line", "progress_line", "run", "runs"]
 
 TONES = {"queued": "warn", "running": "busy", "finished": "good", "stopped": "warn", "failed": "bad", "crashed": "bad"}
+
+# The packages that a card names; the record has more.
+_NAMED = ("torch", "transformers")
 
 Series = dict[str, dict[str, list[Any]]]
 
@@ -35,6 +40,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     pieces.append(_way(record))
     if record.live:
         pieces.append(_progress(record))
+        pieces += _planned(record)
     if record.report and "before" in record.report:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
         pieces += candidates(record.report)
@@ -53,7 +59,7 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.report and record.report.get("unlabelled"):
         pieces.append(Line(_unlabelled(record.report["unlabelled"]), "warn"))
     pieces += (tuning.history if record.kind == "tune" else _charts)(record, series or {})
-    pieces += [_facts(record), Facts(()) if record.live else _wandb(record)]
+    pieces += [_facts(record), Facts(()) if record.live else _wandb(record), _environment(record)]
     told = tuple(
         p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text)
     )
@@ -108,6 +114,14 @@ def progress_line(record: RunRecord) -> str:
     if p.get("eta_s") is not None:
         parts.append(t("cards.left", time=duration(p["eta_s"])))
     return " · ".join(parts)
+
+
+def _planned(record: RunRecord) -> list[Piece]:
+    """What a training that goes on was said to take, and why it is done so."""
+    if record.kind != "finetune" or not record.plan:
+        return []
+    value = Plan.from_dict(record.plan)
+    return [Line(value.reason, "quiet"), *takes(value)]
 
 
 def part_of(record: RunRecord) -> float | None:
@@ -237,6 +251,18 @@ def _facts(record: RunRecord) -> Facts:
             (t("cards.device"), record.device or ""),
         )
     )
+
+
+def _environment(record: RunRecord) -> Facts:
+    """What a run of elsewhere was computed with; one of this machine's can be looked at here."""
+    said = record.environment or {}
+    if record.origin == "local" or not said:
+        return Facts(())
+    packages = said.get("packages") or {}
+    named = [f"{name} {packages[name]}" for name in _NAMED if packages.get(name)]
+    python = f"Python {said['python']}" if said.get("python") else ""
+    shown = (python, *named, str(said.get("system") or ""), str(said.get("hardware") or ""))
+    return Facts(((t("cards.environment"), ", ".join(filter(None, shown))),))
 
 
 def _wandb(record: RunRecord) -> Piece:

@@ -178,10 +178,12 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     tensors = tensors_of(path)
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
+    license = first(card.get("license"))
     said: dict[str, Any] = {
         "name": path.name,
         "task": task_in(config),
-        "license": first(card.get("license")),
+        # Terms of their own are called "other", and named beside it.
+        "license": first(card.get("license_name")) or license if license == "other" else license,
         "language": every(card.get("language")),
         **lineage(every(card.get("base_model")), first(card.get("base_model_relation"))),
         "parameters": parameters_of(tensors) or None,

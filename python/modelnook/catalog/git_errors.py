@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated, unreachable
 from modelnook.catalog.hub_errors import told as hub_told
 from modelnook.domain.errors import ModelnookError, NotFoundError
 
@@ -40,4 +40,4 @@ def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | Non
         if "not our ref" in str(error):
             return NotFoundError("hub.no_revision", **said)
         return unreachable(place, error)
-    return None
+    return stumbled(place, error)

@@ -22,7 +22,7 @@ from modelnook.catalog.hub_cache import HubCache
 from modelnook.catalog.hub_download import Download, Repo
 from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, listed, tree_files
 from modelnook.catalog.hub_errors import Place, patiently, told
-from modelnook.catalog.hub_files import RepoFile, needed, risks
+from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
 from modelnook.catalog.hub_headers import gguf_tensors
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
@@ -169,12 +169,10 @@ class HubSource(Source):
         return Upload(self, self.destination(id), parcel, emit, stop).run()
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
-        """What a repository's tags mean; see :meth:`Source.alias`."""
-        from modelnook.catalog.hub_publish import move_alias
+        """What a repository's tags mean and have meant; see :meth:`Source.alias`."""
+        from modelnook.catalog.hub_aliases import alias_of
 
-        if current().hub_offline:
-            raise self._offline(self._shown(ref))
-        return move_alias(self, ref, name, back=back)
+        return alias_of(self, ref, name, back=back)
 
     def withdraw(self, ref: ModelRef, why: str = "", *, back: bool = False) -> Table:
         """A hub keeps every commit.
@@ -328,9 +326,9 @@ class HubSource(Source):
     def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
         """The weights' headers, by a ranged request a file; none where they may not be read or are many."""
         weights = [n for n in names if "/" not in n and n.endswith(".safetensors")]
-        packed = sorted(n for n in names if n.endswith(".gguf"))
-        if not weights and packed:
-            return self._packed(found, packed[0])
+        files = sorted(n for n in names if n.endswith(".gguf"))
+        if not weights and files:
+            return self._packed(found, packed(files) or files[0])
         if not 0 < len(weights) <= _SHARDS:
             return []
         try:

@@ -6,12 +6,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from json import JSONDecodeError
+from traceback import walk_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, RefusedError, UsageError
+from modelnook.domain.errors import (
+    ModelnookError,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+    UnsupportedError,
+    UsageError,
+)
 
-__all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "told", "translated", "unreachable"]
+__all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "stumbled", "told", "translated", "unreachable"]
 
 T = TypeVar("T")
 
@@ -85,6 +94,8 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
         return _translate(error.__cause__, place, ref)
     if isinstance(error, errors.HfHubHTTPError):
         return _by_status(error, said, place)
+    if isinstance(error, JSONDecodeError):
+        return UnsupportedError("hub.odd_answer", **said)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return OfflineError("hub.offline", **said)
     if isinstance(error, (ConnectionError, TimeoutError)) or type(error).__module__.split(".")[0] in _TRANSPORTS:
@@ -132,6 +143,19 @@ def unreachable(place: Place, error: BaseException | None = None) -> OfflineErro
     """The endpoint doesn't answer."""
     why = type(error).__name__ if error else "timeout"
     return OfflineError("hub.unreachable", source=place.source, host=place.host, why=why)
+
+
+def stumbled(place: Place, error: BaseException) -> UnsupportedError | None:
+    """A client's own stumble over an answer that isn't what it takes it for; None for an error of another kind.
+
+    Where it arose tells it from a bug of ours.
+    """
+    if not isinstance(error, (AttributeError, LookupError, TypeError, ValueError)):
+        return None
+    frames = list(walk_tb(error.__traceback__))
+    if not frames or frames[-1][0].f_globals.get("__name__", "").startswith("modelnook."):
+        return None
+    return UnsupportedError("hub.odd_answer", source=place.source, host=place.host)
 
 
 def patiently(call: Callable[[], T], *, most: int = _PATIENCE, pause: Callable[[int], None] = time.sleep) -> T:

@@ -10,7 +10,7 @@ from modelnook.domain.errors import RefusedError, UnsupportedError
 from modelnook.domain.model import Risk
 from modelnook.messages import t
 
-__all__ = ["RepoFile", "needed", "risks"]
+__all__ = ["RepoFile", "needed", "packed", "risks"]
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5")
 
@@ -21,7 +21,9 @@ _SMALL = re.compile(
     re.IGNORECASE,
 )
 _NOT_NEEDED = re.compile(r".*\.index\.json|trainer_state\.json|requirements.*\.txt|training_args.*", re.IGNORECASE)
-_SHARD = re.compile(r"-\d{5}-of-\d{5}\.(safetensors|bin)$")
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.(safetensors|bin|gguf)$")
+# Of many GGUF files of one model, in this order: what llama.cpp takes by itself, then the one that loses least.
+_PACKED = ("q4_k_m", "q8_0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class RepoFile:
 
 
 def needed(names: Iterable[str], ref: str, *, allow_pickle: bool = False) -> list[str]:
-    """The files to have: safetensors weights (else, where allowed, pickled ones), configuration, tokenizer; no code.
+    """The files to have: safetensors weights, else one GGUF file, else, where allowed, pickled ones; configuration,
+    tokenizer; no code.
 
     >>> needed(["model.safetensors", "pytorch_model.bin", "config.json", "run.py", "onnx/model.onnx"], "a/b")
     ['config.json', 'model.safetensors']
@@ -46,6 +49,8 @@ def needed(names: Iterable[str], ref: str, *, allow_pickle: bool = False) -> lis
     """
     everything = sorted(names)
     weights = _weights(everything, "model", "safetensors")
+    if not weights and (one := packed(everything)):
+        weights = [one]
     if not weights:
         pickled = _weights(everything, "pytorch_model", "bin")
         if pickled and not allow_pickle:
@@ -55,6 +60,18 @@ def needed(names: Iterable[str], ref: str, *, allow_pickle: bool = False) -> lis
         raise UnsupportedError("hub.no_weights", ref=ref)
     small = [n for n in everything if _SMALL.fullmatch(n) and not _NOT_NEEDED.fullmatch(n)]
     return sorted({*small, *weights})
+
+
+def packed(names: Iterable[str]) -> str | None:
+    """The GGUF file to have of a model that comes in several: the only one, or the one that most people take.
+
+    >>> packed(["m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "mmproj-m.gguf"]), packed(["m-Q2_K.gguf", "m-Q3_K.gguf"])
+    ('m-Q4_K_M.gguf', None)
+    """
+    files = [n for n in names if n.endswith(".gguf") and "/" not in n and not _SHARD.search(n)]
+    files = [n for n in files if not n.startswith("mmproj")]
+    choices = [files, *([n for n in files if mark in n.lower()] for mark in _PACKED)]
+    return next((found[0] for found in choices if len(found) == 1), None)
 
 
 def _weights(names: list[str], stem: str, ending: str) -> list[str]:

@@ -63,7 +63,8 @@ class HubList:
         got = 0
         while address:
             answer = self._asked(address, None if start or got else params)
-            items = listed(answer.json(), self.place.source)
+            with told(self.place):
+                items = listed(answer.json(), self.place.source)
             got += len(items)
             address = self._next(answer) if items and (not most or got < most) else ""
             yield Listed(tuple(items), address)

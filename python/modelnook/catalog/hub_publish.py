@@ -1,6 +1,6 @@
 """A model on its way to a hub: a repository that is private unless asked otherwise, one commit, a tag a version.
 
-Versions are the tags ``v1``, ``v2`` …; an alias is a tag that moves. What a hub keeps of an alias is what it means now.
+Versions are the tags ``v1``, ``v2`` …; an alias is a tag that moves, see :mod:`modelnook.catalog.hub_aliases`.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelnook.catalog.base import Parcel
+from modelnook.catalog.hub_aliases import VERSION, HubAliases, tags
 from modelnook.catalog.hub_errors import patiently, told
 from modelnook.catalog.shared_layout import check_alias
 from modelnook.catalog.transfer import Tally
-from modelnook.domain.errors import ConflictError, NotFoundError, RefusedError, UnsupportedError, UsageError
+from modelnook.domain.errors import ConflictError, RefusedError, UsageError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelRef
-from modelnook.domain.table import Table
 from modelnook.settings import current
 
 if TYPE_CHECKING:
     from modelnook.catalog.hub import HubSource
 
-__all__ = ["Upload", "move_alias", "owner", "tags"]
+__all__ = ["Upload", "owner", "write_told", "writing"]
 
 _WEIGHTS = (".safetensors", ".onnx", ".onnx.data", ".gguf", ".safetensors.index.json", ".bin", ".pt")
-_VERSION = re.compile(r"v(\d+)")
 _TRIES = 5
 _LARGE = 5_000_000
 
@@ -57,7 +56,7 @@ class Upload:
             OfflineError: off or out of reach.
         """
         api = writing(self.source, self.shown)
-        with self._told():
+        with write_told(self.source, self.shown):
             held = self._held(api)
             if held is None:
                 patiently(lambda: api.create_repo(self.id, private=self.parcel.private, exist_ok=True))
@@ -66,20 +65,11 @@ class Upload:
             with _xet_as_it_is(self.source.endpoint, self.id, api):
                 commit = self._commit(api)
             version = self._tag(api, commit)
-            for name in self.parcel.alias:
-                _move(api, self.id, name, commit)
+            if self.parcel.alias:
+                aliases = HubAliases(api, self.id, self.shown)
+                for name in self.parcel.alias:
+                    aliases.set(name, commit)
         return ModelRef(self.source.name, self.id, version)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            with told(self.source.place, self.shown):
-                yield
-        except RefusedError as error:
-            if error.code != "hub.forbidden":
-                raise
-            place = self.source.place
-            raise RefusedError("hub.no_write", ref=self.shown, host=place.host, login=place.login) from error
 
     def _held(self, api: Any) -> Any:
         from huggingface_hub.errors import RepositoryNotFoundError
@@ -136,7 +126,7 @@ class Upload:
         """The version's name: the tag that the commit has, else the next one; two at once get two."""
         from huggingface_hub.errors import HfHubHTTPError
 
-        held = {name: target for name, target in tags(api, self.id).items() if _VERSION.fullmatch(name)}
+        held = {name: target for name, target in tags(api, self.id).items() if VERSION.fullmatch(name)}
         for name, target in held.items():
             if target == commit:
                 return name
@@ -167,6 +157,18 @@ def writing(source: HubSource, shown: str) -> Any:
     return source._api()
 
 
+@contextmanager
+def write_told(source: HubSource, shown: str) -> Iterator[None]:
+    """Turn the client's errors into ours, where what is forbidden is to write."""
+    try:
+        with told(source.place, shown):
+            yield
+    except RefusedError as error:
+        if error.code != "hub.forbidden":
+            raise
+        raise RefusedError("hub.no_write", ref=shown, host=source.place.host, login=source.place.login) from error
+
+
 def owner(source: HubSource, id: str, *, ask: bool) -> str:
     """``owner/name``: without an owner it is the person whose token it is."""
     if not re.fullmatch(r"([\w.-]+/)?[\w.-]{1,96}", id, re.ASCII) or ".." in id:
@@ -176,52 +178,6 @@ def owner(source: HubSource, id: str, *, ask: bool) -> str:
     api = writing(source, f"{source.name}:{id}")
     with told(source.place, f"{source.name}:{id}"):
         return f"{patiently(api.whoami)['name']}/{id}"
-
-
-def tags(api: Any, id: str) -> dict[str, str]:
-    """Tag -> the commit that it means."""
-    return {ref.name: ref.target_commit for ref in patiently(lambda: api.list_repo_refs(id)).tags}
-
-
-def _move(api: Any, id: str, name: str, commit: str) -> None:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    held = tags(api, id)
-    if held.get(name) == commit:
-        return
-    if name in held:
-        api.delete_tag(id, tag=name)
-    try:
-        api.create_tag(id, tag=name, revision=commit, exist_ok=False)
-    except HfHubHTTPError as error:
-        if error.response.status_code == 409:
-            raise ConflictError("hub.busy", ref=id) from error
-        raise
-
-
-def move_alias(source: HubSource, ref: ModelRef, name: str | None, *, back: bool) -> Table:
-    """See :meth:`Source.alias`; what an alias meant before isn't kept by a hub.
-
-    Raises:
-        UnsupportedError: ``back``.
-    """
-    shown = f"{source.name}:{ref.id}"
-    if back:
-        raise UnsupportedError("hub.no_history", ref=shown)
-    setting = name is not None and ref.revision is not None
-    api = writing(source, shown) if setting else source._api()
-    with told(source.place, shown):
-        held = tags(api, ref.id)
-        if name is not None and ref.revision is not None:
-            revision = ref.revision if not ref.revision.isdecimal() else f"v{ref.revision}"
-            if revision not in held and not re.fullmatch(r"[0-9a-f]{40}", revision):
-                raise NotFoundError("hub.no_revision", ref=f"{shown}@{ref.revision}")
-            _move(api, ref.id, check_alias(name), held.get(revision, revision))
-            held = tags(api, ref.id)
-    versions = {target: tag for tag, target in held.items() if _VERSION.fullmatch(tag)}
-    rows = [(tag, versions.get(target, target[:12]), "", "") for tag, target in sorted(held.items())]
-    rows = [row for row in rows if not _VERSION.fullmatch(row[0]) and name in (None, row[0])]
-    return Table(("alias", "version", "author", "updated"), tuple(rows))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.base import Query
-from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
@@ -128,7 +128,17 @@ class KaggleSource(RemoteSource):
                 answer = api.list_model_instance_version_files(asked)
                 files += [RepoFile(f.name, f.size) for f in answer.files or ()]
                 token = answer.next_page_token or ""
-        return Listing(str(version), tuple(files), {"license": licence_id(instance.license_name)})
+        facts = {"license": licence_id(instance.license_name), "base_model": self._base(instance)}
+        return Listing(str(version), tuple(files), facts)
+
+    def _base(self, instance: Any) -> str | None:
+        """The variation that another was made from, or its address elsewhere."""
+        from kagglehub.enum import enum_to_str
+
+        base = instance.base_model_instance_information
+        if base is None or base.owner is None:
+            return instance.external_base_model_url or None
+        return f"{self.name}:{base.owner.slug}/{base.model_slug}/{enum_to_str(base.framework)}/{base.instance_slug}"
 
     def text(self, ref: ModelRef, listing: Listing, file: RepoFile) -> bytes:
         """A small file's content."""
@@ -214,4 +224,6 @@ def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | Non
     if isinstance(error, requests.HTTPError) and error.response is not None:
         after = error.response.headers.get("Retry-After", "")
         return by_status(error.response.status_code, said, place, wait=int(after) if after.isdigit() else None)
-    return unreachable(place, error) if isinstance(error, requests.RequestException) else None
+    return stumbled(place, error) or (
+        unreachable(place, error) if isinstance(error, requests.RequestException) else None
+    )

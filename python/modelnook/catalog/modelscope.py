@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.base import Query
-from modelnook.catalog.hub_errors import Place, by_status, translated, unreachable
+from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
@@ -178,4 +178,4 @@ def _translate(error: BaseException, place: Place, ref: str) -> ModelnookError |
     if isinstance(error, errors.APIError):
         wait = getattr(error, "retry_after", None)
         return by_status(error.status_code or 500, said, place, wait=int(wait) if wait else None)
-    return error if isinstance(error, OSError) else None
+    return stumbled(place, error) or (error if isinstance(error, OSError) else None)

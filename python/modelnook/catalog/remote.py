@@ -28,7 +28,7 @@ from modelnook.catalog.folder_cache import FolderCache, cache_folder
 from modelnook.catalog.gguf import Header, parse_header, said_by
 from modelnook.catalog.hub_entry import evaluations_in
 from modelnook.catalog.hub_errors import Place
-from modelnook.catalog.hub_files import RepoFile, needed, risks
+from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
 from modelnook.catalog.hub_headers import STEPS
 from modelnook.catalog.papers import card_head, config_in, every, first, lineage
 from modelnook.catalog.transfer import Tally, need_room
@@ -224,9 +224,9 @@ class RemoteSource(Source):
     def _tensors(self, ref: ModelRef, listing: Listing) -> tuple[list[Tensor], Header]:
         """The weights' headers; none where they are many, or one of them can't be read alone."""
         weights = [f for f in listing.files if "/" not in f.name and f.name.endswith(".safetensors")]
-        packed = sorted((f for f in listing.files if f.name.endswith(".gguf")), key=lambda f: f.name)
-        if packed and not weights:
-            header = self._packed(ref, listing, packed[0])
+        files = {f.name: f for f in listing.files if f.name.endswith(".gguf")}
+        if files and not weights:
+            header = self._packed(ref, listing, files[packed(files) or min(files)])
             return header.tensors, header
         if len(weights) > _SHARDS:
             return [], Header()

@@ -93,8 +93,33 @@ class BucketPlace(Place):
                 return {}
             return {name[len(self.root) + 1 :]: int(about.get("size") or 0) for name, about in found.items()}
 
-    def leavings(self) -> dict[str, float]:
-        return {}
+    def sweep(self, before: float) -> tuple[int, int]:
+        # Google and Azure end uploads that nobody finishes by themselves, after a week.
+        if self.scheme not in ("s3", "s3a"):
+            return 0, 0
+        bucket, key, _ = self.fs.split_path(self._at("blobs/sha256/"))
+        count, freed = 0, 0
+        with told(self, key):
+            try:
+                uploads = list(self._listed("list_multipart_uploads", "Uploads", Bucket=bucket, Prefix=key))
+            except PermissionError:
+                # Not everybody who may write may list uploads; the bucket's own rules end them then.
+                return 0, 0
+            for upload in uploads:
+                if upload["Initiated"].timestamp() < before:
+                    one = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+                    freed += sum(part["Size"] for part in self._listed("list_parts", "Parts", **one))
+                    self.fs.call_s3("abort_multipart_upload", **one)
+                    count += 1
+        return count, freed
+
+    def _listed(self, call: str, rows: str, **asked: Any) -> Iterator[dict[str, Any]]:
+        """The rows of all pages of a list that the client doesn't page through itself."""
+        answer: dict[str, Any] = {"IsTruncated": True}
+        while answer.get("IsTruncated"):
+            answer = self.fs.call_s3(call, **asked)
+            yield from answer.get(rows) or ()
+            asked |= {name[4:]: value for name, value in answer.items() if name.startswith("Next") and value}
 
     def chunks(self, path: str, start: int) -> Iterator[bytes]:
         size = self.size(path) or 0

@@ -29,12 +29,8 @@ def collect(place: Place, source: str) -> tuple[int, int]:
         if path not in needed and _old(place, path, clock):
             place.remove(path)
             count, freed = count + 1, freed + size
-    for path, modified in place.leavings().items():
-        if clock - modified > GRACE:
-            size = place.size(path) or 0
-            place.remove(path)
-            count, freed = count + 1, freed + size
-    return count, freed
+    swept, left = place.sweep(clock - GRACE)
+    return count + swept, freed + left
 
 
 def _needed(place: Place, source: str, clock: float) -> set[str]:

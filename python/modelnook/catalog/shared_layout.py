@@ -191,7 +191,7 @@ def info_of(said: Any) -> ModelInfo:
     for name in ("parameters", "bytes", "downloads", "likes"):
         if isinstance(fields.get(name), int) and fields[name] >= 0:
             kept[name] = int(fields[name])
-    for name in ("language", "formats", "labels", "tags"):
+    for name in ("bases", "language", "formats", "labels", "tags"):
         if isinstance(fields.get(name), list):
             kept[name] = tuple(printable(v)[:200] for v in fields[name][:1000] if isinstance(v, str))
     if isinstance(fields.get("metrics"), dict):

@@ -24,7 +24,8 @@ CHUNK = 4 << 20
 GRACE = 24 * 3600.0
 """Seconds that a content stays without a version: whoever sent or reads it may still be at work. By the place's clock.
 """
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+# EINVAL is what Windows makes of it.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
 
 class Place(ABC):
@@ -77,8 +78,8 @@ class Place(ABC):
         """Remove a file, if it is there."""
 
     @abstractmethod
-    def leavings(self) -> dict[str, float]:
-        """What killed writers left behind unseen, and when it was written."""
+    def sweep(self, before: float) -> tuple[int, int]:
+        """Remove what killed writers left unseen before a time of the place's clock; ``(how many, bytes)``."""
 
     def now(self) -> float:
         """The time by the place's own clock: a machine whose clock is off must not judge what is old.
@@ -135,7 +136,10 @@ def _translate(error: OSError, place: Place, path: str) -> ModelnookError:
 
 
 class FolderPlace(Place):
-    """A folder: a hard link is atomic and refuses an existing name on every local and network disk that has links."""
+    """A folder: a hard link is atomic and refuses an existing name on every local and network disk that has links.
+
+    Elsewhere (FAT, some SMB and FUSE mounts) whoever creates a claim beside the name may put the whole file there.
+    """
 
     def __init__(self, url: str, source: str) -> None:
         super().__init__(url, source)
@@ -166,8 +170,11 @@ class FolderPlace(Place):
     def walk(self, path: str) -> dict[str, int]:
         return {name: found.st_size for name, found in self._files(path) if not _temporary(name)}
 
-    def leavings(self) -> dict[str, float]:
-        return {name: found.st_mtime for name, found in self._files("") if _temporary(name)}
+    def sweep(self, before: float) -> tuple[int, int]:
+        left = [(name, f.st_size) for name, f in self._files("") if _temporary(name) and f.st_mtime < before]
+        for name, _ in left:
+            self.remove(name)
+        return len(left), sum(size for _, size in left)
 
     def names(self, path: str) -> list[str]:
         return [name for name in self._names(path) if not _temporary(name)]
@@ -201,16 +208,7 @@ class FolderPlace(Place):
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-            return self._exclusive(target, data)
-
-    def _exclusive(self, target: Path, data: bytes) -> bool:
-        """For disks without links: one winner still, but a reader may see the file before its content."""
-        try:
-            with target.open("xb") as file:
-                file.write(data)
-                return True
-        except FileExistsError:
-            return False
+            return _claimed(temp, target)
 
     def put(self, path: str, data: bytes | Path, tell: Callable[[int], None] = lambda size: None) -> None:
         with self._written(path, data, tell) as (temp, target):
@@ -255,6 +253,26 @@ class FolderPlace(Place):
     def remove(self, path: str) -> None:
         with told(self, path):
             (self.root / path).unlink(missing_ok=True)
+
+
+def _claimed(temp: Path, target: Path) -> bool:
+    """Put a whole file where there is none, where there are no links; True for the one writer that did.
+
+    The claim of a writer that was killed here keeps the name from everybody until :meth:`Place.sweep`; there is
+    nothing to read under it.
+    """
+    claim = target.with_name(f".{target.name}.claim.tmp")
+    try:
+        claim.open("xb").close()
+    except FileExistsError:
+        return False
+    try:
+        if target.exists():
+            return False
+        os.replace(temp, target)
+        return True
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def _like_above(path: Path, bits: int) -> None:

@@ -52,9 +52,15 @@ class Withdrawals:
             return Withdrawn()
 
     def add(self, number: int, why: str = "") -> None:
-        """Take a version back; one that was stays as it was said first."""
+        """Take a version back; one that was stays as it was said first.
+
+        Raises:
+            ConflictError: somebody else is at it, or was killed over it.
+        """
         said = {"version": number, "author": user(), "time": now(), "why": printable(why)[:_LONGEST]}
-        self.place.put_new(self._path(number), json.dumps(said, ensure_ascii=False).encode())
+        path = self._path(number)
+        if not self.place.put_new(path, json.dumps(said, ensure_ascii=False).encode()) and not self.place.size(path):
+            raise ConflictError("shared.claimed", ref=f"{self.place.source}:{self.id}@{number}")
 
     def undo(self, number: int, version: Version, shown: str) -> None:
         """Let a withdrawn version be found again.

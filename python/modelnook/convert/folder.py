@@ -37,7 +37,8 @@ def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        yield part
+        with writing(part):
+            yield part
         if target.exists():
             shutil.rmtree(target)
         part.rename(target)

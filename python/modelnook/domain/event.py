@@ -26,10 +26,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Work has begun: ``what`` is the recipe's verb, ``params`` what was resolved (batch size, method …)."""
+    """Work has begun: ``what`` is the recipe's verb, ``params`` what was resolved (batch size, method …).
+
+    ``plan`` is what a training is going to take: memory, time, disk (:class:`modelnook.finetune.plan.Plan` as a dict).
+    """
 
     what: str
     params: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class RunRecord:
     method: str | None = None
     data: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] | None = None
+    """What a training was said to take before its first step."""
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -88,6 +90,8 @@ class RunRecord:
     """The run that this one is a part of."""
     epoch: int = 0
     version: str = ""
+    environment: dict[str, Any] | None = None
+    """What it was computed with: ``python``, ``system``, ``packages`` (name -> version), ``hardware``."""
 
     @property
     def live(self) -> bool:

@@ -12,14 +12,14 @@ from modelnook.domain.event import Emit, MetricLogged, Progress, Started
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
 from modelnook.finetune.engine import Columns, FitResult, joined, written
-from modelnook.finetune.plan import Plan
+from modelnook.finetune.plan import KNOBS, OWNERS, Plan
 from modelnook.measure.memory import free
 from modelnook.messages import t
 from modelnook.tasks import TASKS
 
 __all__ = ["IGNORED", "fit_classic", "plan_classic"]
 
-IGNORED = ("epochs", "learning_rate", "batch_size", "max_length", "max_seconds", "size")
+IGNORED = (*KNOBS, *OWNERS, "max_seconds", "precision")
 """Knobs of the loop, which these methods don't have."""
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.folder import writing
 from modelnook.domain.errors import StoreError, UnsupportedError, UsageError, unknown
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
@@ -101,6 +102,7 @@ def fit(
     method: Method | None = None,
     labels: Sequence[str] | None = None,
     gather: Callable[[Plan, int], Place | None] = lambda planned, count: None,
+    foretell: Callable[[Plan], Plan] | None = None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
 
@@ -119,6 +121,8 @@ def fit(
         labels: the names of the outputs' columns, where the rows don't decide them.
         gather: starts the processes that :func:`assist`, where several are to train: called with the plan and how many
             there are in all, gives this one's place. Without it this one trains alone.
+        foretell: adds to the plan what a run's place knows of time and disk; given for a training that is a run of its
+            own: that one says what it is going to take, and a budget of time is part of what chooses its method.
 
     Raises:
         DataError: labels or texts that can't be trained on, a vocabulary that can't read them.
@@ -140,7 +144,16 @@ def fit(
     spec = TASKS.load(recipe.task or "", light=True)()
     shared = shared or Shared()
     lengths = shared.once(("lengths", model_path), lambda: lengths_for(spec, model_path, train))
-    planned = plan_for(spec, model_path, train, method=recipe.method or "auto", knobs=recipe.knobs, lengths=lengths)
+    planned = plan_for(
+        spec,
+        model_path,
+        train,
+        method=recipe.method or "auto",
+        knobs=recipe.knobs,
+        lengths=lengths,
+        held_out=len(next(iter(evaluation.values()))) if evaluation else 0,
+        timed=foretell is not None,
+    )
     for warning in planned.warnings:
         emit(warning)
     count = _processes(recipe, planned)
@@ -148,7 +161,7 @@ def fit(
     ready = _ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
     task, model, processor = ready.task, ready.model, ready.processor
     params = _resolved(ready, place)
-    emit(Started(recipe.verb, params))
+    emit(Started(recipe.verb, params, foretell(planned).to_dict() if foretell else None))
     checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
     untrained = shared.once(
         ("untrained", model_path, planned.max_length),
@@ -383,7 +396,8 @@ def written(save: Callable[[Path], None], out: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        save(part)
+        with writing(part):
+            save(part)
         if out.exists():
             shutil.rmtree(out)
         part.rename(out)

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit
 from modelnook.finetune.base import Framed
+from modelnook.finetune.costs import partners
 from modelnook.finetune.full import Full
-from modelnook.finetune.plan import partners
 from modelnook.tasks.base import Task
 
 __all__ = ["FewShot"]

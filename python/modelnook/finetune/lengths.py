@@ -26,13 +26,19 @@ CHARS = 20_000
 class Lengths:
     """Token counts of a sample of texts (special tokens included), ascending; ``unknown`` is the share of [UNK].
 
-    ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model.
+    ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model. ``seen`` is how
+    many different tokens the sample has; 0 where that isn't known.
     """
 
     counts: tuple[int, ...]
     unknown: float
     limit: int
     whole: bool = False
+    seen: int = 0
+
+    def words(self, rows: int) -> int:
+        """How many different tokens so many rows have: with their number it grows as a root (Heaps' law)."""
+        return round(self.seen * math.sqrt(max(1.0, rows / len(self.counts))))
 
     def at(self, share: float) -> int:
         """The length that this share of the texts doesn't exceed."""
@@ -92,11 +98,12 @@ def _unknown_id(tokenizer: Any, file: Path) -> int | None:
 
 def _count(encodings: list[Any], unknown_id: int | None, limit: int) -> Lengths:
     counts = sorted(len(e.ids) for e in encodings)
+    seen = len({token for e in encodings for token in e.ids})
     if unknown_id is None:
-        return Lengths(tuple(counts), 0.0, limit)
+        return Lengths(tuple(counts), 0.0, limit, seen=seen)
     special = sum(sum(e.special_tokens_mask) for e in encodings)
     unknown = sum(e.ids.count(unknown_id) for e in encodings)
-    return Lengths(tuple(counts), unknown / max(1, sum(counts) - special), limit)
+    return Lengths(tuple(counts), unknown / max(1, sum(counts) - special), limit, seen=seen)
 
 
 def _guess(sample: list[str], limit: int) -> Lengths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.finetune import METHODS
+from modelnook.finetune.costs import Costs, disk, partners
 from modelnook.finetune.lengths import Lengths, lengths_for
+from modelnook.measure import effort
+from modelnook.measure.effort import LORA, Batch, Shape, shape_of
 from modelnook.measure.memory import Need, free, need, on_gpu
 from modelnook.messages import t
+from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = [
@@ -22,16 +26,29 @@ __all__ = [
     "SIZES",
     "Plan",
     "choose_method",
-    "partners",
     "plan",
     "plan_for",
 ]
 
 SIZES = ("quick", "balanced", "best")
-KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length")
+KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length", "warmup", "weight_decay", "patience")
+"""Those of every method that the plan decides where they are left open."""
 
-OWNERS = {"rank": "lora", "alpha": "lora", "dropout": "lora", "layers": "last-k"}
-"""A method's own setting -> the method that ``auto`` is where somebody gives it."""
+OWNERS = {
+    "rank": LORA,
+    "alpha": LORA,
+    "dropout": LORA,
+    "layers": ("last-k",),
+    "mix": ("few-shot",),
+    "temperature": ("few-shot",),
+}
+"""A method's own setting -> the methods that have it; ``auto`` is then the first of them that the task has."""
+
+PATIENCE = 3
+"""Evaluations without a better one after which training ends, where the epochs are the plan's own."""
+
+QUICKER = ("last-k", "head")
+"""Methods that take less time than ``full``, the better one first."""
 
 FEW = 16
 """Rows a class up to which few-shot training is chosen."""
@@ -48,7 +65,8 @@ class Plan:
 
     ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak,
     ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
-    is told where this machine has trained the like.
+    is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
+    training alone, by arithmetic. None where nothing tells.
     """
 
     method: str
@@ -73,6 +91,8 @@ class Plan:
     seconds: tuple[float, float] | None = None
     disk: int = 0
     disk_free: int | None = None
+    expected: float | None = None
+    known: bool = False
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
@@ -85,8 +105,11 @@ class Plan:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Plan:
-        """Read :meth:`to_dict`'s form; warnings were said once and are left out."""
-        return cls(**{**data, "warnings": (), "track": tuple(data["track"])})
+        """Read :meth:`to_dict`'s form; warnings were said once and are left out, and so are unknown keys."""
+        known = {name: value for name, value in data.items() if name in cls.__dataclass_fields__}
+        pair = known.get("seconds")
+        known |= {"warnings": (), "track": tuple(known.get("track") or ()), "seconds": tuple(pair) if pair else None}
+        return cls(**known)
 
 
 def check_unknown(unknown: float) -> list[Warned]:
@@ -114,6 +137,8 @@ def choose_method(
     methods: Sequence[str] = ("full", "lora", "last-k"),
     gpu: bool = False,
     own: Iterable[str] = (),
+    budget: float | None = None,
+    took: Callable[[str], float] | None = None,
 ) -> tuple[str, str]:
     """``(method, the reason in one sentence)``.
 
@@ -124,6 +149,8 @@ def choose_method(
             clinc150 and spam-assassin. With 8 rows of each of trec's classes ``few-shot`` was 4 to 9 points ahead.
         gpu: whether the free memory is a GPU's that methods for GPUs alone can use.
         own: settings that were given and that only some methods have.
+        budget: seconds that there are at most, where that was said.
+        took: about how many seconds a method takes.
     """
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
@@ -131,17 +158,27 @@ def choose_method(
     if memory_free is not None and need.lora > 0.8 * memory_free and gpu and "qlora" in methods:
         return "qlora", t("train.reason_four_bits", need=_gigabytes(need.lora), free=values["free"])
     for name in own:
-        if OWNERS[name] in methods:
-            return OWNERS[name], t("train.reason_own", method=OWNERS[name], name=name)
+        owner = next((method for method in OWNERS[name] if method in methods), None)
+        if owner is not None:
+            return owner, t("train.reason_own", method=owner, name=name)
     if memory_free is not None and need.full > 0.8 * memory_free:
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
         return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")
     if rows_a_class <= FEW and "few-shot" in methods:
-        return "few-shot", t("train.reason_few", rows=round(rows_a_class))
-    if size == "quick" and "last-k" in methods:
-        return "last-k", t("train.reason_quick")
-    return "full", t("train.reason_full", **values)
+        chosen = "few-shot", t("train.reason_few", rows=round(rows_a_class))
+    elif size == "quick" and "last-k" in methods:
+        chosen = "last-k", t("train.reason_quick")
+    else:
+        chosen = "full", t("train.reason_full", **values)
+    if budget is None or took is None or took(chosen[0]) <= budget:
+        return chosen
+    quicker = [method for method in QUICKER if method in methods and took(method) < took(chosen[0])]
+    if not quicker:
+        return chosen
+    fitting = next((method for method in quicker if took(method) <= budget), quicker[-1])
+    said = {"needs": _seconds(took(chosen[0])), "budget": _seconds(budget), "than": chosen[0]}
+    return fitting, t("train.reason_budget", method=fitting, **said)
 
 
 def plan_for(
@@ -152,30 +189,41 @@ def plan_for(
     method: str = "auto",
     knobs: Mapping[str, Any] | None = None,
     lengths: Lengths | None = None,
+    held_out: int = 0,
+    timed: bool = True,
 ) -> Plan:
     """The plan of a task on training rows; what ``knobs`` leaves out is decided.
 
     Args:
         columns: role -> values of the rows to train on.
-        knobs: ``size epochs learning_rate batch_size max_length``, those that were given.
+        knobs: those of :data:`KNOBS` and of methods that were given, and ``max_seconds``.
         lengths: of these rows, where they have been measured.
+        held_out: how many rows validate.
+        timed: whether it is told how long it takes, and a budget of time is part of what decides.
 
     Raises:
         UsageError, DataError: see :func:`plan`.
     """
     tensors = tensors_of(model_path)
+    gpu = on_gpu()
     return plan(
         lengths=lengths or lengths_for(spec, model_path, columns),
         rows=len(next(iter(columns.values()))),
         classes=len(spec.labels(columns)),
         parameters=parameters_of(tensors),
         memory_free=free(),
-        gpu=on_gpu() and "qlora" in METHODS.available(),
+        gpu=gpu and "qlora" in METHODS.available(),
         method=method,
         windows=spec.windows,
         methods=spec.methods,
         keeps_end=spec.keeps_end,
-        own=[name for name in OWNERS if (knobs or {}).get(name) is not None],
+        own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
+        shape=shape_of(tensors, folder.config(model_path)),
+        held_out=held_out,
+        writes=spec.writes,
+        pace=effort.pace() if timed else None,
+        on_cpu=not gpu,
+        budget=(knobs or {}).get("max_seconds") if timed else None,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
 
@@ -195,16 +243,30 @@ def plan(
     max_length: int | str = "auto",
     windows: bool = False,
     keeps_end: bool = False,
+    warmup: float | None = None,
+    weight_decay: float | None = None,
+    patience: int | None = None,
     methods: Sequence[str] = ("full", "lora", "last-k"),
     gpu: bool = False,
-    own: Iterable[str] = (),
+    own: Mapping[str, Any] | None = None,
+    shape: Shape | None = None,
+    held_out: int = 0,
+    writes: bool = False,
+    pace: float | None = None,
+    budget: float | None = None,
+    on_cpu: bool = True,
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
 
     Args:
         windows: whether what is longer than ``max_length`` is read in several parts (:attr:`Spec.windows`).
         keeps_end: see :attr:`Spec.keeps_end`.
-        methods, gpu, own: see :func:`choose_method`.
+        methods, gpu, budget: see :func:`choose_method`.
+        own: the settings of methods that were given.
+        shape: of the model; without it the memory is a rough one, and the time isn't told.
+        writes: see :attr:`Spec.writes`.
+        pace: operations a second that this machine reaches.
+        on_cpu: whether ``memory_free`` is the machine's, and not a GPU's.
 
     Raises:
         UsageError: a value out of its range, an unknown size.
@@ -217,9 +279,19 @@ def plan(
         raise UsageError("train.never_cut", max_length=max_length)
     asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size, keeps_end))
     longest = min(asked, lengths.limit)
-    needed = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
+    own = own or {}
+    # What is read in several parts is read whole.
+    mean = lengths.mean(1 << 30 if windows else longest)
+    words = 0 if writes else lengths.words(rows)
+    through = Batch(rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, writes, classes)
+
+    def passes_of(method: str) -> float:
+        return _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, method)
+
+    costs = Costs(shape, through, passes_of, own, pace, on_cpu)
+    rough = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
     chosen, reason = choose_method(
-        need=needed,
+        need=costs.need(rough),
         parameters=parameters,
         memory_free=memory_free,
         wanted=method,
@@ -228,9 +300,12 @@ def plan(
         methods=methods,
         gpu=gpu,
         own=own,
+        budget=budget,
+        took=costs.seconds if costs.timed else None,
     )
-    passes = _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, chosen)
+    passes = passes_of(chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)
+    waits = _patience(patience, epochs, chosen)
     warnings = check_unknown(lengths.unknown)
     if asked > longest:
         said = t("train.length_capped", asked=asked, limit=longest)
@@ -246,15 +321,19 @@ def plan(
         learning_rate=rate,
         batch_size=int(batch),
         max_length=longest,
-        warmup=0.1,
-        weight_decay=0.0,
-        patience=3 if size == "best" else 0,
+        warmup=0.1 if warmup is None else warmup,
+        weight_decay=0.0 if weight_decay is None else weight_decay,
+        patience=waits,
         rows=rows,
         steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
-        memory=needed.of(chosen),
+        memory=costs.memory(chosen, rough),
         memory_free=memory_free,
         warnings=tuple(warnings),
+        held_out=held_out,
+        disk=disk(chosen, parameters),
+        expected=costs.seconds(chosen) if costs.timed else None,
+        seconds=costs.range(chosen, waits, budget),
     )
 
 
@@ -271,9 +350,14 @@ def _given(name: str, value: float | str | None, above: float) -> float | None:
     return number
 
 
-def partners(rows: int) -> int:
-    """How often few-shot training pairs each row in an epoch: a thousand pairs, where there are fewer rows."""
-    return max(1, min(20, math.ceil(1000 / rows)))
+def _patience(given: int | None, epochs: float | str | None, method: str) -> int:
+    """What a person gave is kept, their epochs too: those are trained to the end."""
+    if given is not None:
+        return int(given)
+    if epochs not in (None, "auto"):
+        return 0
+    # An epoch of a head is a moment, and little changes in one.
+    return 2 * PATIENCE if method == "head" else PATIENCE
 
 
 def _batch_size(rows: int) -> int:
@@ -310,6 +394,10 @@ def _learning_rate(parameters: int, method: str, classes: int) -> float:
     full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
     many = 1.0 + max(0.0, math.log10(max(1, classes) / 6))
     return float(f"{full * many * RATE_FACTORS.get(method, 1.0):.1e}")
+
+
+def _seconds(took: float) -> str:
+    return f"{took:.0f}" if took >= 10 else f"{took:.1f}"
 
 
 def _gigabytes(size: int) -> str:

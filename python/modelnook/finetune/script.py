@@ -61,6 +61,17 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path | None, data: Path,
     if name not in SCRIPTS or recipe.data is None:
         raise UnsupportedError("train.no_script", task=recipe.task)
     text: str = SCRIPTS.load(name)(recipe, record, model_path, data, run)
+    text = _patient(text, int(record.params.get("patience") or 0))
     if recipe.unlabelled is not None:
         text = f"# {t('train.script_unlabelled')}\n{text}"
     return text
+
+
+def _patient(text: str, patience: int) -> str:
+    """A script that ends early where its run may have; one that keeps no best weights has nothing to end by."""
+    if not patience or "load_best_model_at_end=True" not in text:
+        return text
+    lines = (
+        f"from transformers import EarlyStoppingCallback\n\ntrainer.add_callback(EarlyStoppingCallback({patience}))\n"
+    )
+    return text.replace("\ntrainer.train()", f"\n{lines}trainer.train()", 1)

@@ -101,7 +101,7 @@ class Recorder:
                 self.change(warnings=(*self.record.warnings, event.message))
         elif isinstance(event, Started):
             self.run.note(event)
-            self.change(params={**self.record.params, **event.params})
+            self.change(params={**self.record.params, **event.params}, plan=self.record.plan or event.plan)
         elif isinstance(event, Finished):
             self._finish(event)
         elif isinstance(event, Failed):

@@ -18,6 +18,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.jobs import executor, warm
 from modelnook.jobs.base import Executor
 from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
+from modelnook.jobs.environment import environment
 from modelnook.jobs.listener import Tracked
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
@@ -133,7 +134,11 @@ def _work(
         try:
             finished = place.execute(store, run, recipe, recorder, resume=resume)
             recorder.record = replace(
-                recorder.record, metrics=finished.metrics, intervals=finished.intervals, model=finished.model
+                recorder.record,
+                metrics=finished.metrics,
+                intervals=finished.intervals,
+                model=finished.model,
+                environment=environment(recorder.record) if device and place.here else None,
             )
         finally:
             # Before the run's end is written: where W&B has it is part of the record.

@@ -86,21 +86,16 @@ class Judge:
         return {"metrics": metrics, "intervals": intervals}
 
     def warnings(self, verdict: Verdict) -> list[Warned]:
-        """What a person should know of a verdict that passed: too few rows to tell, or an interval over the limit."""
-        needed = rows_needed(self.max_drop)
+        """What a person should know of a verdict that passed: too few rows to tell, an interval over the limit."""
+        needed, allowed = rows_needed(self.max_drop), _points(self.max_drop)
+        said = []
         if self.rows < needed:
-            return [_warned("quantize.few_rows", rows=self.rows, needed=needed, points=_points(self.max_drop))]
+            said.append(_warned("quantize.few_rows", rows=self.rows, needed=needed, points=allowed))
         if verdict.interval[1] > self.max_drop:
-            return [
-                _warned(
-                    "quantize.may_drop_more",
-                    metric=self.metric,
-                    points=_points(verdict.drop),
-                    most=_points(verdict.interval[1]),
-                    allowed=_points(self.max_drop),
-                )
-            ]
-        return []
+            drop, most = _points(verdict.drop), _points(verdict.interval[1])
+            told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
+            said.append(_warned("quantize.may_drop_more", **told))
+        return said
 
 
 def _warned(code: str, **values: Any) -> Warned:

@@ -94,19 +94,20 @@ def card(
 
 def _head(name: str, info: ModelInfo, licence: str, record: RunRecord | None, tags: Sequence[str]) -> str:
     known = Licence(licence).kind not in ("other", "unknown") or bool(_HUB_LICENCES.fullmatch(licence.lower()))
+    bases = [named for base in info.bases or (info.base_model,) if (named := _on_a_hub(base))]
     said: dict[str, Any] = {
         "license": licence.lower() if known else "other",
         "license_name": None if known else licence,
         "language": list(info.language),
         "pipeline_tag": _PIPELINES.get(info.task or "", info.task),
         "library_name": "transformers" if "safetensors" in info.formats else None,
-        "base_model": _on_a_hub(info.base_model),
+        "base_model": bases[0] if len(bases) == 1 else bases,
         "tags": list(tags),
         "model-index": _index(name, info, record),
     }
     lines = []
     for key, value in said.items():
-        if key in ("language", "tags") and value:
+        if isinstance(value, list) and key != "model-index" and value:
             lines += [f"{key}:", *(f"- {_quoted(v)}" for v in value)]
         elif value:
             lines.append(f"{key}: {_quoted(value)}")
@@ -306,7 +307,7 @@ def _licence(licence: str, parts: Sequence[Part]) -> str:
     said += f" ({words.note})" if words.must or words.forbidden else ""
     lines = [f"## {t('publish.card_licence')}\n\n{said}\n"]
     for part in parts:
-        theirs = _text(part.license or t("publish.no_licence"))
+        theirs = _text(part.license or t("publish.no_licence" if part.compared else "publish.not_looked_up"))
         lines.append(f"- {t(f'publish.role.{part.role}')}: {_text(part.name)}, {theirs}")
     return "\n".join(lines)
 

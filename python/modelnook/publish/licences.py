@@ -22,11 +22,15 @@ _RANKS = ("permissive", "copyleft", "other", "noncommercial", "internal", "unkno
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Something that a model was made from. ``role`` is ``base``, ``adapter``, ``model`` or ``data``."""
+    """Something that a model was made from. ``role`` is ``base``, ``adapter``, ``model`` or ``data``.
+
+    ``compared`` is False where it couldn't be looked up, so that nobody knows its licence.
+    """
 
     role: str
     name: str
     license: str | None
+    compared: bool = True
 
     @property
     def kind(self) -> str:
@@ -37,11 +41,14 @@ class Part:
 def judge(wanted: str | None, parts: Sequence[Part], *, public: bool) -> tuple[str, list[ModelnookError], list[str]]:
     """``(the licence, what forbids it, what to know)``; without ``wanted`` the strictest of the parts' own licences.
 
+    A part that couldn't be looked up has no say: whoever looked says that.
+
     >>> judge(None, [Part("base", "b", "mit"), Part("data", "d", None)], public=False)[0]
     'mit'
     >>> [str(e) for e in judge("mit", [Part("base", "b", "gpl-3.0")], public=True)[1]] != []
     True
     """
+    parts = [p for p in parts if p.compared]
     models = [p for p in parts if p.role != "data"]
     strictest = max(models, key=lambda p: _RANKS.index(p.kind), default=None)
     if wanted is None and (strictest is None or strictest.kind == "unknown"):

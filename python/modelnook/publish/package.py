@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Iterable, Sequence
@@ -13,16 +12,17 @@ from typing import Any
 
 from modelnook.catalog.base import RUN_FILE, Parcel
 from modelnook.catalog.folder import formats_of, safetensors_header
-from modelnook.catalog.search import source
 from modelnook.catalog.shared_publish import digest
 from modelnook.domain.errors import ModelnookError, RefusedError
-from modelnook.domain.model import ModelInfo, ModelRef, is_path
+from modelnook.domain.model import ModelInfo, is_path
 from modelnook.domain.publication import Finding, Publication
 from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
+from modelnook.jobs.environment import hardware
 from modelnook.messages import t
 from modelnook.publish.card import Made, card
 from modelnook.publish.licences import Part, judge
+from modelnook.publish.lineage import lineage
 from modelnook.publish.record import name_of, portable, stripped
 from modelnook.publish.scan import scan_files
 from modelnook.store import Store
@@ -68,8 +68,9 @@ def pack(info: ModelInfo, folder: Path, asked: Asked) -> Package:
     store = Store()
     record = _record(store, info)
     sent, left_out, problems = _chosen(folder, info)
-    parts = lineage(info, folder, asked.data_license)
+    parts, unseen = lineage(info, folder, asked.data_license)
     licence, conflicts, notes = judge(asked.license, parts, public=asked.public)
+    notes = [*unseen, *notes]
     entry = _entry(info, sent, licence, record, parts)
     contents = {name: _elsewhere(path) for name, path in sent.items()}
     if record is not None:
@@ -159,50 +160,13 @@ def _elsewhere(path: Path) -> Path | bytes:
     return json.dumps({**said, **places}, indent=2, ensure_ascii=False).encode() if places else path
 
 
-def lineage(info: ModelInfo, folder: Path, data_license: str | None) -> list[Part]:
-    """What a model was made from, with each part's licence; the data last. Asks no network."""
-    parts: list[Part] = []
-    if (folder / "adapter_config.json").is_file():
-        parts.append(Part("adapter", name_of(info.ref) or info.id, info.license))
-    entry: ModelInfo | None = info
-    while entry is not None and len(parts) < 10:
-        base = _here(entry.base_model)
-        if entry.base_model is None:
-            if entry is not info:
-                parts.append(Part("base", name_of(entry.ref) or entry.id, entry.license))
-            break
-        if base is None:
-            # Its licence was noted when the model was made from it.
-            parts.append(Part("base", name_of(entry.base_model) or "?", entry.license))
-            break
-        if base.base_model is not None:
-            parts.append(Part("model", name_of(base.ref) or base.id, base.license))
-        entry = base
-    if not parts:
-        parts.append(Part("model", name_of(info.ref) or info.id, info.license))
-    if info.run or data_license:
-        parts.append(Part("data", t("publish.the_rows"), data_license))
-    return parts
-
-
-def _here(ref: str | None) -> ModelInfo | None:
-    """The entry of a base that can be looked up on this machine."""
-    if ref is None:
-        return None
-    try:
-        parsed = ModelRef.parse(ref)
-        where = source(parsed.source or "local")
-        return None if where.networked else where.info(parsed)
-    except ModelnookError:
-        return None
-
-
 def _entry(
     info: ModelInfo, sent: dict[str, Path], licence: str, record: RunRecord | None, parts: Sequence[Part]
 ) -> ModelInfo:
     """The entry that others find the model by: nothing of this machine in it."""
     # A local model means nothing elsewhere: what is named is the base that it comes from.
-    base = next((p.name for p in parts if p.role == "base"), name_of(info.base_model))
+    bases = tuple(dict.fromkeys(p.name for p in parts if p.role == "base"))
+    base = next(iter(bases), name_of(info.base_model))
     tags = ["modelnook", *(t for t in info.tags if ":" not in t)]
     tags += [f"base:{base}"] if base else []
     if record is not None:
@@ -215,6 +179,7 @@ def _entry(
         source="",
         license=licence,
         base_model=base,
+        bases=bases if len(bases) > 1 else (),
         formats=formats_of(sent),
         bytes=sum(path.stat().st_size for path in sent.values()),
         risks=tuple(risk for risk in info.risks if risk.code != "pickle"),
@@ -230,15 +195,12 @@ def _entry(
 
 
 def _hardware(record: RunRecord | None) -> str:
-    """The processor's name, where the run was on this machine."""
-    if record is None or record.device != "cpu" or record.host != platform.node():
+    """The chips that the run computed on: as it recorded them, else this machine's processor where it was here."""
+    if record is None:
         return ""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{os.cpu_count()} × {name}" if name else platform.processor()
+    told = str((record.environment or {}).get("hardware") or "")
+    here = record.device == "cpu" and record.host == platform.node()
+    return told or (hardware("cpu") if here else "")
 
 
 def _mask(folder: Path) -> str:
@@ -276,7 +238,8 @@ def _checks(
 ) -> tuple[str, ...]:
     told = list(notes)
     if not conflicts:
-        told.insert(0, t("publish.licence_fits", license=licence, parts=", ".join(p.license or "–" for p in parts)))
+        fits = ", ".join(p.license or "–" for p in parts if p.compared)
+        told.insert(0, t("publish.licence_fits", license=licence, parts=fits))
     if not bad:
         told.append(t("publish.allowed", n=len(found)) if found else t("publish.nothing_found"))
     return tuple(told)

@@ -6,10 +6,8 @@ What names this person's machine stays here: paths, the host, the process, the n
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,6 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["portable", "stripped", "without_places"]
 
-_PACKAGES = (
-    "modelnook torch transformers tokenizers safetensors peft datasets numpy pandas scikit-learn onnxruntime torchao"
-)
 _POINTS = 2000
 
 
@@ -68,7 +63,7 @@ def portable(store: Store, record: RunRecord) -> dict[str, Any]:
         "schema": 1,
         "record": stripped(record).to_dict(),
         "curves": run.series.sampled(_POINTS, run.series.names()),
-        "environment": _environment(),
+        "environment": record.environment,
         "code": _code(store, run),
     }
     if recipe is not None:
@@ -77,20 +72,6 @@ def portable(store: Store, record: RunRecord) -> dict[str, Any]:
         said["recipe"]["knobs"] = kept
     # Through JSON once: what can't be said in it must be seen here, not by who reads it.
     return json.loads(json.dumps(said, default=str))  # type: ignore[no-any-return]
-
-
-def _environment() -> dict[str, Any]:
-    found = {}
-    for name in _PACKAGES.split():
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "packages": found,
-    }
 
 
 def _code(store: Store, run: RunFolder) -> str | None:

@@ -17,9 +17,10 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry(
     {
         "bitsandbytes": Entry(
             "modelnook.quantize.bitsandbytes:BitsAndBytesQuantizer",
-            "8-bit and 4-bit (NF4) linear layers in PyTorch: saves memory, made for GPUs and slow on a CPU",
+            "8-bit and 4-bit (NF4) linear layers in PyTorch: saves memory, made for GPUs, on a CPU only by name",
             requires=("accelerate", "bitsandbytes", "torch", "transformers"),
             extra="bitsandbytes",
+            for_gpu=True,
             schemes=("int8", "int4"),
         ),
         "gguf": Entry(
@@ -109,7 +110,8 @@ SCHEMES = Schemes()
 def ways(
     backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[], bool] | None = None
 ) -> list[tuple[str, str]]:
-    """``(backend, scheme)`` of what is to be tried, in the rows' order; ``auto`` is all that this machine can run.
+    """``(backend, scheme)`` of what is to be tried, in the rows' order; ``auto`` is all that this machine can run,
+    without what is made for GPUs where there is none.
 
     Args:
         gpu: see :func:`check`.
@@ -131,7 +133,9 @@ def ways(
     whole = [(name, s) for name, s in there if not QUANTIZERS[name].lacks(s)]
     if not whole:
         raise _lacking(*there[0])
-    return whole
+    if backend != AUTO:
+        return whole
+    return [(name, s) for name, s in whole if not QUANTIZERS[name].for_gpu or (gpu or _cuda)()] or whole
 
 
 def needs_gpu(backend: str, scheme: str) -> bool:

@@ -18,6 +18,7 @@ __all__ = ["adopt", "place", "received"]
 
 _ID = re.compile(r"[a-z][a-z0-9]{7}")
 _LARGEST = 50_000_000
+_LONGEST, _PACKAGES = 200, 100
 
 
 def place(store: Store) -> Path:
@@ -50,7 +51,9 @@ def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | Non
     shown = said.get("record") if isinstance(said, dict) else None
     # What W&B shows is listed and forgotten by its reader: a source of that name isn't it.
     origin = source if source not in ("local", "wandb") else f"{source}:"
-    record = _record({**shown, "origin": origin, "model": model} if isinstance(shown, dict) else None)
+    # Before a record held it, its file did.
+    told = {"environment": said.get("environment"), **shown} if said and isinstance(shown, dict) else None
+    record = _record({**told, "origin": origin, "model": model} if told else None)
     if said is None or record is None or store.run(record.id).record() is not None:
         return None
     target = place(store) / record.id
@@ -59,7 +62,6 @@ def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | Non
         _keep_curves(Series(temp / "series"), said.get("curves"))
         if isinstance(said.get("code"), str):
             write_bytes(temp / "code.py", said["code"].encode("utf-8", "replace"))
-        write_json(temp / "environment.json", said.get("environment"))
         shutil.rmtree(target, ignore_errors=True)
         os.rename(temp, target)
     store.list_again([record])
@@ -82,6 +84,7 @@ def _record(said: Any) -> RunRecord | None:
         for k, v in (kept.get("baselines") or {}).items()
         if isinstance(v, dict)
     }
+    kept["environment"] = _environment(kept.get("environment"))
     if kept.get("state") not in ("finished", "stopped", "failed", "crashed"):
         kept["state"] = "finished"
     try:
@@ -95,8 +98,22 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
         "id name kind state model base task method primary_metric created started ended device origin version".split(),
         str,
     ),
-    **dict.fromkeys(("params", "metrics", "intervals", "baselines", "data"), dict),
+    **dict.fromkeys(("params", "metrics", "intervals", "baselines", "data", "environment"), dict),
 }
+
+
+def _environment(said: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a stranger's run was computed with: short texts alone."""
+    if not said:
+        return None
+    packages = said.get("packages")
+    kept: dict[str, Any] = {name: _short(said[name]) for name in ("python", "system", "hardware") if said.get(name)}
+    named = packages.items() if isinstance(packages, dict) else ()
+    return {**kept, "packages": {_short(name): _short(number) for name, number in list(named)[:_PACKAGES]}}
+
+
+def _short(value: object) -> str:
+    return "".join(c for c in str(value)[:_LONGEST] if c.isprintable())
 
 
 def _pair(value: Any) -> bool:

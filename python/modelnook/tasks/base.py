@@ -53,6 +53,8 @@ class Spec(ABC):
     """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""
     keeps_end: ClassVar[bool] = False
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
+    writes: ClassVar[bool] = False
+    """Whether each token of a row is an output as well: a score for every word of the vocabulary."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
 

@@ -45,6 +45,7 @@ class Text2TextGeneration(Spec):
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
+    writes = True
     baselines = ("copy",)
 
     def check(self, columns: Columns) -> list[Warned]:

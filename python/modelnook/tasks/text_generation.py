@@ -93,6 +93,7 @@ class TextGeneration(Foretelling):
     """A text that goes on from a prompt."""
 
     name = "text-generation"
+    writes = True
     inputs = ("prompt",)
     targets = ("completion",)
     forms = (("messages",), ("prompt", "completion"), ("text",))

@@ -7,11 +7,12 @@ attention layer's time went into page faults. Elsewhere than on Linux with glibc
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["keep_memory"]
+__all__ = ["give_back", "keep_memory"]
 
 # From <malloc.h>, and glibc's defaults.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -33,6 +34,14 @@ def keep_memory() -> Iterator[None]:
     finally:
         library.mallopt(M_MMAP_THRESHOLD, DEFAULT)
         library.mallopt(M_TRIM_THRESHOLD, DEFAULT)
+        library.malloc_trim(0)
+
+
+def give_back() -> None:
+    """What a training has left behind goes to the system: objects in circles first, then the blocks they held."""
+    gc.collect()
+    library = _glibc()
+    if library is not None:
         library.malloc_trim(0)
 
 

@@ -23,8 +23,16 @@ FINETUNE = (
     Arg("learning_rate", "float", above=0, example="5e-5"),
     Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
     Arg("max_length", "int", "auto", ("auto",), low=1, example="128"),
+    Arg("warmup", "float", low=0, example="0.1"),
+    Arg("weight_decay", "float", low=0, example="0.01"),
+    Arg("patience", "int", low=0, example="3"),
+    Arg("precision", default="auto", choices=("auto", "bf16", "fp32"), example="fp32"),
     Arg("rank", "int", low=1, example="8"),
     Arg("alpha", "int", low=1, example="16"),
+    Arg("dropout", "float", low=0, example="0.1"),
+    Arg("layers", "int", low=1, example="3"),
+    Arg("mix", "float", low=0, example="0.5"),
+    Arg("temperature", "float", above=0, example="0.3"),
     Arg("seed", "int", 0, low=0, example="1"),
     NAME,
     Arg("budget", example="10m"),
@@ -36,7 +44,10 @@ FINETUNE = (
     Arg("on", default="process", choices=("process", "kernel"), starts=("ray://",), example="ray://head:10001"),
 )
 
-_NOT_TUNED = ("budget", "processes", "dry_run", "unlabelled", "rank", "alpha")
+_NOT_TUNED = (
+    *("budget", "processes", "dry_run", "unlabelled", "warmup", "weight_decay", "patience", "precision"),
+    *("rank", "alpha", "dropout", "layers", "mix", "temperature"),
+)
 
 _TUNE = (
     *FINETUNE[:2],

@@ -10,6 +10,7 @@ from typing import Any
 from modelnook.domain.event import Finished
 from modelnook.jobs.beside import Beside, after_first_step
 from modelnook.jobs.steps.context import Context, Rows, parts
+from modelnook.jobs.steps.foretelling import as_begun, foretelling
 from modelnook.jobs.steps.rows import check_labels, check_rows
 
 __all__ = ["finetune"]
@@ -23,6 +24,10 @@ def finetune(context: Context) -> Finished:
     train, evaluation = parts(context)
     beside = after_first_step(context.recorder, lambda: check_rows(context))
     result, told = _fitted(context, source, train, evaluation)
+    if recipe.model:
+        from modelnook.training.memory import give_back
+
+        give_back()
     context.phase("scoring")
     metrics, intervals, bases = _scores(context, result, train, evaluation)
     context.phase("checking")
@@ -56,7 +61,7 @@ def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows
         return result, report(found)
     with Together(context) as together:
         result = fit(
-            context.recipe,
+            as_begun(context),
             source,
             train,
             evaluation,
@@ -67,6 +72,7 @@ def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows
             resume=context.resume,
             on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
             gather=together.gather,
+            foretell=foretelling(context),
         )
     return result, None
 

@@ -13,6 +13,7 @@ import numpy as np
 from modelnook.domain.event import Event, MetricLogged, Started
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.jobs.steps.context import Context, Rows, take
+from modelnook.jobs.steps.foretelling import as_begun, foretelling
 from modelnook.store.files import read_json, write_json
 
 __all__ = ["Found", "fit_with_unlabelled"]
@@ -115,7 +116,9 @@ def _fit(
     labels: Sequence[str] | None = None,
 ) -> FitResult:
     """One round; two of them share a budget of time."""
-    recipe, run = context.recipe, context.run
+    run = context.run
+    # Of two rounds the second has a method of its own: more rows may take another one.
+    recipe = as_begun(context) if (run.checkpoints / name).is_dir() else context.recipe
     limit = recipe.knobs.get("max_seconds")
     if limit:
         recipe = replace(recipe, knobs={**recipe.knobs, "max_seconds": limit / 2})
@@ -131,6 +134,7 @@ def _fit(
         resume=context.resume,
         on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
         labels=labels,
+        foretell=foretelling(context),
     )
 
 

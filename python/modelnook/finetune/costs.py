@@ -1,0 +1,90 @@
+"""What each method would take of time, memory and disk, by arithmetic alone. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelnook.measure.effort import Batch, Shape, bytes_of, work_of
+from modelnook.measure.memory import Need
+
+__all__ = ["STARTING", "Costs", "disk", "earliest", "partners"]
+
+GUESSED = (0.45, 2.2)
+"""How far off the time by arithmetic alone may be."""
+
+STARTING = (1.0, 14.0)
+"""Seconds that a job takes beside its training: forked from a warm process, and from a cold one on a slow disk."""
+
+COPIES = {"full": 8, "few-shot": 8}
+"""Method -> copies of the weights on disk at most: two checkpoints of weights and two moments, the best, the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a training of these rows takes.
+
+    Args:
+        shape: of the model; None where only its size is known.
+        passes: a method's epochs.
+        own: the settings of methods that were given.
+        pace: operations a second; None: nothing is said of time.
+        on_cpu: whether the memory is the machine's, whose process is counted in.
+    """
+
+    shape: Shape | None
+    batch: Batch
+    passes: Callable[[str], float]
+    own: Mapping[str, Any]
+    pace: float | None
+    on_cpu: bool = True
+
+    @property
+    def timed(self) -> bool:
+        """Whether :meth:`seconds` can be told."""
+        return self.shape is not None and self.pace is not None
+
+    def seconds(self, method: str) -> float:
+        """About how long the training takes, what comes before and after it left out."""
+        assert self.shape is not None
+        assert self.pace is not None
+        pairs = partners(self.batch.rows) if method == "few-shot" else 1
+        work = work_of(method, self.shape, self.batch, self.passes(method), knobs=self.own, pairs=pairs)
+        return work.seconds(self.pace)
+
+    def memory(self, method: str, rough: Need) -> int:
+        """Bytes at the peak; ``rough`` is by the model's size alone."""
+        if self.shape is None or not self.on_cpu or method == "qlora":
+            return rough.of(method)
+        took = self.seconds(method) if self.timed else 0.0
+        return bytes_of(method, self.shape, self.batch, knobs=self.own, seconds=took)
+
+    def need(self, rough: Need) -> Need:
+        """``rough`` as near as it can be told."""
+        return replace(rough, lora=self.memory("lora", rough), full=self.memory("full", rough))
+
+    def range(self, method: str, patience: int, budget: float | None) -> tuple[float, float] | None:
+        """Seconds from and to: arithmetic may be off, a process may be warm or cold, a training may end early."""
+        if not self.timed:
+            return None
+        low, high = (self.seconds(method) * off for off in GUESSED)
+        if budget is not None:
+            low, high = min(low, budget), min(high, budget)
+        return low * earliest(self.passes(method), patience) + STARTING[0], high + STARTING[1]
+
+
+def disk(method: str, parameters: int) -> int:
+    """Bytes that a training writes at most."""
+    return 4 * parameters * COPIES.get(method, 2)
+
+
+def earliest(passes: float, patience: int) -> float:
+    """The share of the epochs after which patience may be at its end."""
+    return min(1.0, (patience + 1) / passes) if patience and passes else 1.0
+
+
+def partners(rows: int) -> int:
+    """How often few-shot training pairs each row in an epoch: a thousand pairs, where there are fewer rows."""
+    return max(1, min(20, math.ceil(1000 / rows)))

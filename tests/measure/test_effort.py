@@ -1,0 +1,84 @@
+"""What a training will take, by arithmetic: the shape of a real folder, and what changes it in which direction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelnook.catalog.folder import tensors_of
+from modelnook.measure.effort import LORA, Batch, Shape, bytes_of, pace, shape_of, work_of
+from modelnook.runtime import folder
+from modelnook.testing.models import tiny_model, tiny_translator, tiny_writer
+
+SMALL = Shape(22_700_000, 11_720_000, 30_522, 6, 384, 1536, 12, 6 * (4 * 768 + 2 * 1920))
+BATCH = Batch(2000, 16, 20.0, 64, 400, 3000)
+
+
+def test_a_folder_tells_the_shape(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "m", hidden=32, layers=3)
+    found = shape_of(tensors_of(path), folder.config(path))
+    words = json.loads((path / "config.json").read_text())["vocab_size"]
+    assert (found.layers, found.width, found.inner, found.heads) == (3, 32, 64, 4)
+    assert (found.vocabulary, found.tables) == (words, words * 32)
+    assert found.linear == 3 * (4 * (32 + 32) + 2 * (32 + 64)) + 64, "and a pooler"
+
+
+def test_both_halves_of_a_translator_are_layers(tmp_path: Path) -> None:
+    path = tiny_translator(tmp_path / "m")
+    assert shape_of(tensors_of(path), folder.config(path)).layers == 4
+
+
+def test_a_config_that_says_nothing_is_taken_for_an_encoder() -> None:
+    found = shape_of([("a", "F32", (11_000_000, 2))], {})
+    assert 4 <= found.layers <= 8
+    assert 256 <= found.width <= 512
+
+
+@pytest.mark.real
+def test_minilm_is_known_by_its_folder(minilm: Path) -> None:
+    found = shape_of(tensors_of(minilm), folder.config(minilm))
+    assert (found.layers, found.width, found.inner, found.heads, found.vocabulary) == (6, 384, 1536, 12, 30522)
+    assert found.parameters == pytest.approx(22.7e6, rel=0.01)
+    assert found.tables == 30522 * 384
+
+
+def test_memory_grows_with_what_is_trained_and_what_passes_through() -> None:
+    long = replace(BATCH, size=64, longest=512, mean=400.0)
+    big = replace(SMALL, parameters=400_000_000, layers=24, width=1024, inner=4096)
+    needs = {method: bytes_of(method, big, BATCH) for method in ("head", "last-k", "lora", "full")}
+    assert list(needs.values()) == sorted(needs.values())
+    assert bytes_of("full", SMALL, long) > bytes_of("full", SMALL, BATCH)
+    assert bytes_of("last-k", SMALL, long) > bytes_of("last-k", SMALL, replace(long, rows=200)), (
+        "what is kept of each row"
+    )
+    assert bytes_of("lora", big, BATCH, knobs={"rank": 256}) > needs["lora"]
+    assert bytes_of("last-k", big, BATCH, knobs={"layers": 12}) > needs["last-k"]
+    assert bytes_of("full", replace(SMALL, tables=0), replace(BATCH, writes=True)) > bytes_of("full", SMALL, BATCH)
+
+
+def test_frozen_layers_are_run_once() -> None:
+    def took(method: str, epochs: float = 5, batch: Batch = BATCH) -> float:
+        return work_of(method, SMALL, batch, epochs).seconds(1e11)
+
+    assert took("head") < took("last-k") < took("full")
+    assert took("head", 40) < 2 * took("head", 5)
+    assert took("full", 10) == pytest.approx(2 * took("full", 5), rel=0.01)
+    assert took("full", batch=replace(BATCH, mean=200.0)) > 5 * took("full")
+    assert work_of("few-shot", SMALL, BATCH, 1, pairs=20).steps == 20 * 125
+    assert all(took(method) < took("full") * 1.5 for method in LORA)
+
+
+def test_the_pace_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1e8 < pace() < 1e15
+    assert pace() == pace()
+
+
+def test_a_writer_scores_every_word(tmp_path: Path) -> None:
+    path = tiny_writer(tmp_path / "m")
+    shape = shape_of(tensors_of(path), folder.config(path))
+    assert (
+        work_of("full", shape, replace(BATCH, writes=True), 1).operations > work_of("full", shape, BATCH, 1).operations
+    )
