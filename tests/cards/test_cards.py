@@ -188,6 +188,19 @@ def test_a_run_in_its_state(name: str, said: str) -> None:
     assert said in cards.text(RUNS[name])
 
 
+@pytest.mark.parametrize("draw", [cards.text, lambda run: Reader(cards.html(run)).text], ids=["text", "html"])
+@pytest.mark.parametrize("name", ["quantize", "trim"])
+def test_before_and_after_have_their_intervals_and_the_time_to_load(name: str, draw: Any, lang: str) -> None:
+    said = draw(RUNS[name])
+    for figure in ("0.980 (0.961–0.992)", "0.978 (0.957–0.991)", "3.4 ms / 7.0 ms"):
+        assert figure in said
+    # What changed the size stands before the time to load; in text the longest table gives way.
+    if name == "quantize" or draw is not cards.text:
+        assert {"en": "to load", "zh": "加载"}[lang] in said
+        for figure in ("413 ms", "62.0 ms", "-85%", "500.0 MB"):
+            assert figure in said
+
+
 def test_a_tuning_says_what_it_gained_and_what_mattered(lang: str) -> None:
     nothing = {"en": "gained nothing", "zh": "看不出调参有提高"}[lang]
     text = " ".join(cards.text(RUNS["tuned"]).split())

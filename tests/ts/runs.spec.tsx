@@ -1,6 +1,7 @@
 import { act, fireEvent, waitFor, within } from '@testing-library/react';
 
 import { RpcError } from '../../src/data/provider';
+import type { Figures } from '../../src/data/parts';
 import type { Run } from '../../src/data/types';
 import { text } from '../../src/text';
 import { cameFrom } from '../../src/views/parts/run-state';
@@ -293,6 +294,29 @@ describe('a run', () => {
     });
     const { findByText } = stage('run', { run: RUNNING.id }, { provider });
     expect(await findByText(legend, { exact: false })).toBeTruthy();
+  });
+
+  it('tells the interval and the time to load, before and after', async () => {
+    const quantized = RUNS.find(run => run.kind === 'quantize') as Run;
+    const report = quantized.report as { before: Figures; after: Figures };
+    const { provider } = changing({
+      ...quantized,
+      report: {
+        ...report,
+        before: { ...report.before, load_s: 0.413 },
+        after: { ...report.after, load_s: 0.062 }
+      }
+    });
+    const { findByTestId } = stage('run', { run: quantized.id }, { provider });
+    const table = await findByTestId('mn-report');
+    const line = (name: string) =>
+      [...table.querySelectorAll('tr')]
+        .find(row => row.querySelector('th')?.textContent === name)
+        ?.textContent?.replace(/\s/g, ' ');
+    expect(line('accuracy')).toContain('0.9730.952–0.989');
+    expect(line('accuracy')).toContain('0.9710.948–0.987');
+    expect(line('Time to load')).toContain('413 ms');
+    expect(line('Time to load')).toContain('62 ms');
   });
 
   it('shows an evaluation, whose report has other tables', async () => {
