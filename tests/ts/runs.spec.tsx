@@ -1,6 +1,7 @@
 import { act, fireEvent, waitFor, within } from '@testing-library/react';
 
 import { RpcError } from '../../src/data/provider';
+import type { Figures } from '../../src/data/parts';
 import type { Run } from '../../src/data/types';
 import { text } from '../../src/text';
 import { cameFrom } from '../../src/views/parts/run-state';
@@ -179,8 +180,54 @@ describe('a run', () => {
     expect(table.querySelector('thead')?.textContent).not.toContain('method');
     expect(rows[0]).toContain('0.000123');
     expect(getByTestId('mn-gain').textContent).toContain('gained +3.1 points');
-    expect(getByTestId('mn-importances').textContent).toContain('80%');
+    const mattered = getByTestId('mn-importances');
+    expect(mattered.tagName).toBe('TABLE');
+    expect(
+      [...mattered.querySelectorAll('tbody tr')].map(row => row.textContent)
+    ).toEqual(['learning_rate80%', 'epochs20%']);
+    expect(mattered.querySelectorAll('meter').length).toBe(2);
     expect(queryByTestId('mn-report')).toBeNull();
+  });
+
+  it('draws each trial of a tuning and the best so far, with a table of them', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'tune',
+      state: 'finished',
+      primary_metric: 'accuracy',
+      report: { trials: [] }
+    });
+    const points = (value: (number | null)[]) => ({
+      step: [0, 1, 2],
+      time: [1, 2, 3],
+      value
+    });
+    provider.recording.history = {
+      series: {
+        eval_accuracy: points([0.8, 0.7, 0.9]),
+        best_accuracy: points([0.8, 0.8, 0.9])
+      },
+      total: 3
+    };
+    const { findAllByTestId, findByTestId, getByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const charts = await findAllByTestId('mn-chart');
+    expect(charts.length).toBe(1);
+    const said = charts[0].textContent + charts[0].innerHTML;
+    expect(said).toContain('eval_accuracy');
+    expect(said).toContain('best_accuracy');
+    fireEvent.click(getByTestId('mn-as-table'));
+    const rows = (await findByTestId('mn-history')).querySelectorAll(
+      'tbody tr'
+    );
+    expect([...rows].map(row => row.textContent)).toEqual([
+      expect.stringMatching(/^2.*0\.9.*0\.9/),
+      expect.stringMatching(/^1.*0\.7.*0\.8/),
+      expect.stringMatching(/^0.*0\.8.*0\.8/)
+    ]);
   });
 
   it('shows what nothing beats of a tuning for several objectives', async () => {
@@ -247,6 +294,29 @@ describe('a run', () => {
     });
     const { findByText } = stage('run', { run: RUNNING.id }, { provider });
     expect(await findByText(legend, { exact: false })).toBeTruthy();
+  });
+
+  it('tells the interval and the time to load, before and after', async () => {
+    const quantized = RUNS.find(run => run.kind === 'quantize') as Run;
+    const report = quantized.report as { before: Figures; after: Figures };
+    const { provider } = changing({
+      ...quantized,
+      report: {
+        ...report,
+        before: { ...report.before, load_s: 0.413 },
+        after: { ...report.after, load_s: 0.062 }
+      }
+    });
+    const { findByTestId } = stage('run', { run: quantized.id }, { provider });
+    const table = await findByTestId('mn-report');
+    const line = (name: string) =>
+      [...table.querySelectorAll('tr')]
+        .find(row => row.querySelector('th')?.textContent === name)
+        ?.textContent?.replace(/\s/g, ' ');
+    expect(line('accuracy')).toContain('0.9730.952–0.989');
+    expect(line('accuracy')).toContain('0.9710.948–0.987');
+    expect(line('Time to load')).toContain('413 ms');
+    expect(line('Time to load')).toContain('62 ms');
   });
 
   it('shows an evaluation, whose report has other tables', async () => {

@@ -9,7 +9,7 @@ from modelnook.cards import tuning
 from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.exported import parity
-from modelnook.cards.figures import count, duration, metric, millis, moment, rate, seconds_between, size
+from modelnook.cards.figures import count, duration, interval, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.plan import takes
 from modelnook.cards.scores import scores
 from modelnook.domain.run import RunRecord
@@ -145,15 +145,20 @@ def _charts(record: RunRecord, series: Series) -> list[Chart]:
     return charts
 
 
+def _loading(seconds: float | None) -> str:
+    return millis(None if seconds is None else 1000 * seconds)
+
+
 _MEASURES = (
-    ("bytes", size),
-    ("tokens", count),
-    ("layers", count),
-    ("p50_ms", millis),
-    ("p95_ms", millis),
-    ("rows_per_s", count),
-    ("peak_memory_bytes", size),
+    (("bytes",), size),
+    (("tokens",), count),
+    (("layers",), count),
+    (("p50_ms", "p95_ms"), millis),
+    (("rows_per_s",), count),
+    (("load_s",), _loading),
+    (("peak_memory_bytes",), size),
 )
+"""The lines of a report, and how their values are said: two that are read together share a line."""
 
 
 def _report(record: RunRecord) -> Grid:
@@ -164,13 +169,21 @@ def _report(record: RunRecord) -> Grid:
     rows = []
     old, new = (before.get("metrics") or {}).get(name), (after.get("metrics") or {}).get(name)
     if old is not None and new is not None:
-        rows.append((name, metric(old), metric(new), f"{new - old:+.3f}"))
-    for measure, say in _MEASURES:
-        old, new = before.get(measure), after.get(measure)
-        if old is not None or new is not None:
-            rows.append((t(f"cards.column.{measure}"), say(old), say(new), _change(old, new)))
+        sides = (f"{metric(value)}{_between(side, name)}" for value, side in ((old, before), (new, after)))
+        rows.append((name, *sides, f"{new - old:+.3f}"))
+    for names, say in _MEASURES:
+        pairs = {n: (before.get(n), after.get(n)) for n in names if (before.get(n), after.get(n)) != (None, None)}
+        if pairs:
+            told = ([t(f"cards.column.{n}"), say(old), say(new), _change(old, new)] for n, (old, new) in pairs.items())
+            rows.append(tuple(" / ".join(filter(None, cells)) for cells in zip(*told, strict=True)))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
     return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else ())
+
+
+def _between(side: dict[str, Any], name: str) -> str:
+    """The 95% interval of one side's metric, after it."""
+    told = interval((side.get("intervals") or {}).get(name))
+    return f" ({told})" if told else ""
 
 
 def _steps(record: RunRecord) -> Grid:

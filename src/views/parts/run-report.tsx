@@ -5,6 +5,8 @@ import type { IText } from '../../text';
 import { bytes, compact, figure, ms } from '../format';
 import { useHost } from '../host';
 
+type Interval = [number | null, number | null];
+
 interface IRow {
   name: string;
   before: number | null;
@@ -17,8 +19,8 @@ interface IRow {
   /** Whether the difference is said in points and not in percent. */
   points?: boolean;
 
-  /** What may come of chance alone. */
-  interval?: [number | null, number | null];
+  /** What may come of chance alone: of the original, and of what was made of it. */
+  intervals?: { before?: Interval; after?: Interval };
 }
 
 /** Before and after, side by side, with what it changed. */
@@ -44,8 +46,14 @@ export function RunReport(props: {
         {rows(before, after, t).map(row => (
           <tr key={row.name}>
             <th scope="row">{row.name}</th>
-            <td className="mn-num">{row.show(row.before)}</td>
-            <td className="mn-num">{row.show(row.after)}</td>
+            <td className="mn-num">
+              {row.show(row.before)}
+              <Between row={row} side="before" t={t} />
+            </td>
+            <td className="mn-num">
+              {row.show(row.after)}
+              <Between row={row} side="after" t={t} />
+            </td>
             <Change row={row} t={t} />
           </tr>
         ))}
@@ -83,13 +91,31 @@ function rows(before: Figures, after: Figures, t: IText): IRow[] {
       show: (value: number | null) => figure(value, t),
       better: name === 'loss' || name === 'perplexity' ? -1 : 1,
       points: true,
-      interval: before.intervals?.[name]
+      intervals: {
+        before: before.intervals?.[name],
+        after: after.intervals?.[name]
+      }
     }))
   ];
 }
 
+/** The 95% interval of a metric, below it. */
+function Between(props: {
+  row: IRow;
+  side: 'before' | 'after';
+  t: IText;
+}): React.ReactElement | null {
+  const { row, side, t } = props;
+  const [low, high] = row.intervals?.[side] ?? [null, null];
+  return low === null || high === null ? null : (
+    <div className="mn-small" title={t('ui.run.interval')}>
+      {figure(low, t)}–{figure(high, t)}
+    </div>
+  );
+}
+
 function Change({ row, t }: { row: IRow; t: IText }): React.ReactElement {
-  const { before, after, better, points, interval } = row;
+  const { before, after, better, points, intervals } = row;
   if (
     before === null ||
     after === null ||
@@ -100,7 +126,7 @@ function Change({ row, t }: { row: IRow; t: IText }): React.ReactElement {
     return <td className="mn-num">–</td>;
   }
   const difference = after - before;
-  const [low, high] = interval ?? [null, null];
+  const [low, high] = intervals?.before ?? [null, null];
   const chance = low !== null && high !== null && after >= low && after <= high;
   const good = chance ? 0 : Math.sign(difference) * better;
   const sign = difference > 0 ? '+' : difference < 0 ? '−' : '±';
