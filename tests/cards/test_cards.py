@@ -220,10 +220,24 @@ def test_a_tuning_shows_each_trial_and_the_best_so_far_with_a_table_of_it() -> N
     values = {"step": [0, 1, 2], "time": [1.0, 2.0, 3.0], "value": [0.957, 0.93, 0.982]}
     series = {"eval_accuracy": values, "best_accuracy": {**values, "value": [0.957, 0.957, 0.982]}}
     read = Reader(cards.html(RUNS["tuned"], series=series))
-    assert [a["role"] for t, a in read.tags if t == "svg"] == ["img"]
+    assert [a["role"] for t, a in read.tags if t == "svg"] == ["img", "img"]
     assert sum(t == "polyline" for t, _ in read.tags) == 2
     assert [t for t, _ in read.tags].count("table") >= 2
     assert "0.930" in read.text
+
+
+def test_what_mattered_is_a_chart_and_a_table_of_all_knobs(lang: str) -> None:
+    shares = {"epochs": 0.05, "learning_rate": 0.6, "dropout": 0.021, "rank": 0.1, "method": 0.2, "warmup": 0.029}
+    run = replace(RUNS["tuned"], report={**(RUNS["tuned"].report or {}), "importances": shares})
+    read = Reader(cards.html(run))
+    bars = [float(a["width"]) for t, a in read.tags if t == "rect"]
+    assert len(bars) == len(shares)
+    assert bars == sorted(bars, reverse=True)
+    assert [t for t, _ in read.tags].count("table") == 2
+    assert all(f"{name}{100 * share:.1f}%" in read.text for name, share in shares.items())
+    said = cards.text(run)
+    assert "learning_rate 60%, method 20%, rank 10%, epochs 5%" in said
+    assert "warmup" not in said
 
 
 def test_all_that_was_tried_is_a_table_and_a_chart() -> None:

@@ -17,7 +17,7 @@ from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.measure.memory import need
-from modelnook.settings import home
+from modelnook.settings import home, save
 
 MIXED = safetensors({"enc.w": (10, 4)}, dtype="F16")
 
@@ -126,6 +126,17 @@ def test_types_all_bases_and_how_it_comes_from_them(hub: HubStandIn, monkeypatch
     assert [(m.bases, m.relation) for m in CatalogIndex(home()).all("hub")] == [(info.bases, "merge"), ((), "adapter")]
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     assert "a/one (适配器)" in cards.text(lora)
+
+
+def test_a_damaged_index_of_another_source_is_no_reason_to_say_nothing(hub: HubStandIn) -> None:
+    hub.add_repo("alice/half", {"config.json": "{}", "model.safetensors": MIXED})
+    save(sources=[{"name": "mirror", "url": hub.url, "kind": "hub"}])
+    index = CatalogIndex(home())
+    index.write("mirror", [ModelInfo("mirror:alice/half", "alice/half", "mirror", parameters=40)])
+    assert mn.info("hub:alice/half").also == ("mirror:alice/half",)
+    index.drop("mirror")
+    index.path("mirror").write_bytes(b"no database" * 1000)
+    assert mn.info("hub:alice/half").also == ()
 
 
 def test_a_disk_that_is_too_small_is_said() -> None:

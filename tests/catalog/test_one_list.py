@@ -110,6 +110,8 @@ def test_one_list_over_every_kind_of_source(everywhere: list[Any], monkeypatch: 
     other = row.also[0].partition(":")[0]
     assert f"{row.ref} = {other}" in cards.text(found)
     assert row.also[0] in cards.text(row)
+    assert mn.info(row.ref).also == row.also
+    assert mn.info("forge:dave/spam-git").also == ()
     by_use = mn.search("spam", sort="downloads")
     assert by_use[0].ref == "scope:bob/spam-zh"
     assert {m.source for m in mn.search("spam", license="mit", task="text-classification")} >= {"pip", "scope", "forge"}

@@ -20,7 +20,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     done = subprocess.run([*pip, "--target", str(target), str(PLUGIN)], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])}
+    # Made once for all tests, before the home of any of them: without its own, a run would be the person's.
+    alone = {"MODELNOOK_HOME": str(target / "home"), "MODELNOOK_WARM": "0"}
+    return {**os.environ, **alone, "PYTHONPATH": os.pathsep.join([str(target), os.environ.get("PYTHONPATH", "")])}
 
 
 def run(command: list[str], environ: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:

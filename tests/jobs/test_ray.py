@@ -22,7 +22,7 @@ from modelnook.domain.errors import (
     UnsupportedError,
     UsageError,
 )
-from modelnook.jobs.ray import Ray, _room
+from modelnook.jobs.ray import Ray, _room, _slots
 from modelnook.jobs.remote import checkpoints_in
 from modelnook.run import Run
 
@@ -220,6 +220,37 @@ def test_a_run_there_outlives_its_machine_and_stops(
     assert run.wait(timeout=120).state == "stopped"
     assert len(mn.predict(run.model, ["hello"])) == 1
     assert max(steps_kept(run)) == int(run.history()["step"].max()), "the point where it stopped came back"
+
+
+GPUS = [{"CPU": 8.0, "GPU": 2.0, "memory": 64e9}, {"CPU": 4.0, "GPU": 1.0, "memory": 64e9}, {"CPU": 16.0}]
+CORES = [{"CPU": 8.0, "memory": 4e9}, {"CPU": 6.0, "memory": 1e9}]
+
+
+@pytest.mark.parametrize(
+    ("machines", "asked", "most", "memory", "device", "count", "room"),
+    [
+        # One a GPU, each with the share of the cores that every machine with GPUs can give.
+        (GPUS, None, 20, 10**9, "auto", 3, {"num_gpus": 1, "num_cpus": 4}),
+        (GPUS, 2, 20, 10**9, "auto", 2, {"num_gpus": 1, "num_cpus": 4}),
+        (GPUS, 8, 20, 10**9, "auto", 3, {"num_gpus": 1, "num_cpus": 4}),
+        (GPUS, None, 1, 10**9, "auto", 1, {"num_gpus": 1, "num_cpus": 4}),
+        (GPUS, None, None, 10**9, "auto", 3, {"num_gpus": 1, "num_cpus": 4}),
+        # Without GPUs, or where they aren't wanted: as many cores as go that often, with memory that is reserved.
+        (GPUS, 2, 20, 10**9, "cpu", 2, {"num_cpus": 8, "memory": 10**9}),
+        (CORES, None, 20, 10**9, "auto", 8, {"num_cpus": 1, "memory": 10**9}),
+        (CORES, None, 4, 10**9, "auto", 4, {"num_cpus": 3, "memory": 10**9}),
+        (CORES, 2, 20, 0, "auto", 2, {"num_cpus": 6}),
+        (CORES, 50, 100, 10**9, "auto", 14, {"num_cpus": 1, "memory": 10**9}),
+        (CORES, 1, 20, 10**11, "auto", 1, {"num_cpus": 8, "memory": 4 * 10**9}),
+        ([{}], None, 4, 10**9, "auto", 1, {"num_cpus": 1}),
+    ],
+)
+def test_trials_take_what_a_cluster_has(
+    machines: Any, asked: int | None, most: int | None, memory: int, device: str, count: int, room: dict[str, int]
+) -> None:
+    nodes = [{"Alive": True, "Resources": machine} for machine in machines]
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0, "memory": 1e12}}
+    assert _slots([*nodes, gone], device, asked, most, memory) == (count, room)
 
 
 def test_a_cluster_that_does_not_answer_is_said_before_a_run_is_made(tiny: str) -> None:

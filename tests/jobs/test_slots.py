@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -81,8 +82,11 @@ class Tries:
 
     def search(self, most: int | None, at_once: int = 1, fit: Any = None, stop: Any = lambda: False) -> None:
         attempt = partial(self.attempt, fit)
-        search(self.study, SPACE, attempt, metric="accuracy", defaults={}, trials=most, deadline=self.until,
+        search(self.study, SPACE, attempt, metric="accuracy", defaults={}, trials=most, deadline=self.deadline,
                emit=lambda event: None, listed=lambda rows: None, stop=stop, at_once=at_once)  # fmt: skip
+
+    def deadline(self) -> float:
+        return math.inf if self.until is None else self.until
 
     def attempt(self, fit: Any, name: str, knobs: Any, report: Any, stop: Any) -> Outcome:
         with self.lock:

@@ -8,8 +8,10 @@ import os
 import shutil
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,10 +34,12 @@ from modelnook.domain.event import Progress
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
+from modelnook.jobs.steps.budget import Budget
 from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
 from modelnook.run import Run
 from modelnook.store import Store
+from modelnook.testing.models import tiny_model, tiny_pairs, tiny_translator
 
 from .conftest import table
 
@@ -161,6 +165,105 @@ def test_methods_and_models_are_knobs(
 
 
 @pytest.mark.slow
+def test_a_candidate_that_breaks_is_a_failed_trial(
+    tiny: str, store_home: Path, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from transformers import BertModel
+
+    odd, large = (str(tiny_model(tmp_path / f"b{width}", hidden=width)) for width in (48, 64))
+    forward = BertModel.forward
+
+    def breaks(self: Any, *given: Any, **named: Any) -> Any:
+        if self.config.hidden_size == 48:
+            raise TypeError("forward() got an unexpected argument")
+        if self.config.hidden_size == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(BertModel, "forward", breaks)
+    run = mn.tune(tiny, table(96), trials=3, space={"model": [tiny, odd, large]}, name="which", seed=2, **QUICK)
+    assert run.state == "finished"
+    trials = {row["knobs"].get("model"): row for row in run.report["trials"]}
+    assert [trials[model]["state"] for model in (tiny, odd, large)] == ["finished", "failed", "failed"]
+    assert "TypeError: forward() got an unexpected argument" in trials[odd]["error"]
+    assert "not enough memory" in trials[large]["error"]
+    assert {trial.state.name for trial in trials_of(run)} == {"COMPLETE", "FAIL"}
+    assert run.report["gain"]
+    assert mn.info(run.model).base_model == tiny
+
+
+@pytest.mark.slow
+def test_less_is_better_where_the_metric_says_so(tiny: str, store_home: Path, here: None) -> None:
+    rows = [{"text": row["text"], "label": len(row["text"]) / 10} for row in table(120)]
+    space = "learning_rate=1e-5..1e-2:log"
+    run = mn.tune(tiny, rows, task="text-regression", trials=4, space=space, name="less", **QUICK)
+    assert (run.state, run.record.primary_metric) == ("finished", "rmse")
+    values = [row["value"] for row in run.report["trials"]]
+    assert len(set(values)) > 2
+    assert run.best is not None
+    assert run.best["value"] == min(values)
+    assert run.trials["rmse"].iloc[0] == min(values), "the best is on top"
+    assert run.history()["best_rmse"].tolist() == [min(values[: n + 1]) for n in range(len(values))]
+    gain = run.report["gain"]
+    assert gain["points"] * (gain["default"] - gain["best"]) >= 0
+    assert gain["gained"] == (gain["interval"][0] > 0)
+    assert mn.evaluate(run.model, rows).metrics["rmse"] > 0
+
+
+@pytest.mark.slow
+def test_a_model_that_writes_is_chosen_by_what_it_writes(store_home: Path, here: None, tmp_path: Path) -> None:
+    pairs = tiny_pairs(80)
+    rows = [{"source": x, "target": y} for x, y in zip(pairs["source"], pairs["target"], strict=True)]
+    base = str(tiny_translator(tmp_path / "writer"))
+    space = "learning_rate=1e-4..1e-2:log"
+    run = mn.tune(base, rows, task="text2text-generation", trials=2, space=space, name="writes", **QUICK)
+    assert (run.state, run.record.primary_metric) == ("finished", "chrf")
+    assert run.best is not None
+    assert run.best["value"] == max(row["value"] for row in run.report["trials"])
+    assert all({"chrf", "loss"} <= set(row["metrics"]) for row in run.report["trials"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "pruner", "metric", "varied"), [
+    ("balanced", "auto", "loss", {"learning_rate", "epochs", "batch_size", "weight_decay"}),
+    ("thorough", "hyperband", "accuracy",
+     {"method", "learning_rate", "epochs", "batch_size", "weight_decay", "warmup"}),
+])  # fmt: skip
+def test_a_preset_prunes_and_tells_what_mattered(
+    tiny: str, store_home: Path, here: None, preset: str, pruner: str, metric: str, varied: set[str]
+) -> None:
+    asked: dict[str, Any] = {"space": preset, "pruner": pruner, "metric": metric, "name": preset, "track": "none"}
+    run = mn.tune(tiny, table(120), trials=20, **asked)
+    assert run.state == "finished"
+    trials = run.trials
+    states = trials["state"].value_counts()
+    assert set(states.index) == {"finished", "pruned"}, states
+    assert len(trials) == 21
+    assert run.best is not None
+    values = trials.loc[trials["state"] == "finished", metric]
+    assert run.best["value"] == (values.min() if metric == "loss" else values.max())
+    # What was ended early was: it has fewer points than its epochs.
+    study = {trial.number: trial for trial in trials_of(run)}
+    for row in run.report["trials"]:
+        if row["state"] == "pruned":
+            assert len(study[row["number"]].intermediate_values) <= row["knobs"]["epochs"]
+            assert row["value"] is not None
+    assert varied <= set(trials.columns)
+    if preset == "thorough":
+        assert trials["method"].nunique() > 1
+        assert trials.loc[trials["method"] != "lora", "rank"].isna().all()
+        assert trials.loc[trials["method"] != "last-k", "layers"].isna().all()
+    shares = run.report["importances"]
+    assert len(shares) > 1
+    assert set(shares) <= varied | {"rank", "layers"}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    most = max(shares, key=shares.__getitem__)
+    assert f"what mattered {most} {shares[most]:.0%}" in text(run)
+    assert html(run).count("<rect") == len(shares)
+
+
+@pytest.mark.slow
 def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, here: None) -> None:
     space = {"quantize": ["none", "int8"], "learning_rate": (1e-3, 1e-2, "log")}
     run = mn.tune(
@@ -207,7 +310,8 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 
 @pytest.mark.slow
 def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
-    run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **{**QUICK, "epochs": 12})
+    more = {**QUICK, "epochs": 12, "track": "offline"}
+    run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **more)
     assert run.state == "finished"
     assert not run.record.warnings
     trials = run.trials
@@ -223,6 +327,10 @@ def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> N
     ]
     together = [(one, other) for one in times for other in times if one[0] < other[0] < one[1]]
     assert together
+    # Each is a run of its own in W&B, whichever process tried it.
+    logged = run.folder.path / "tracking" / "trials"
+    for number in trials["trial"]:
+        assert [file.name for file in (logged / str(number)).rglob("*.wandb")] == [f"run-{run.id}-{number}.wandb"]
 
 
 @pytest.mark.slow
@@ -298,7 +406,7 @@ def test_a_waiting_cell_goes_on_at_most_three_times(store_home: Path, monkeypatc
 
 @pytest.mark.slow
 def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
-    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: str, store_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     run = mn.tune(tiny, table(200), trials=200, track="none", background=True)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
@@ -310,11 +418,19 @@ def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
     assert run.resumable
     # In mid-trial, and none is left begun.
     assert {trial.state.name for trial in trials_of(run)} <= {"COMPLETE", "PRUNED", "FAIL"}
-    # What the first end has moved is found by the second, in a store that was carried to another place.
+    # What the first end has moved is found by the second, in a store that was carried to another machine: the folder
+    # has another place there, and the Python that began it isn't there.
     before = run.report["trials"]
     os.rename(store_home, tmp_path / "carried")
     monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "carried"))
-    run = mn.resume(run.id, background=True)
+    recipe = tmp_path / "carried" / "runs" / run.id / "recipe.json"
+    recipe.write_text(json.dumps({**json.loads(recipe.read_text()), "python": "/no/such/python"}))
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    request.addfinalizer(InteractiveShell.clear_instance)
+    shell.run_line_magic("reload_ext", "modelnook")
+    shell.run_line_magic("model", f"runs resume {run.id} --background -o on")
+    run = shell.user_ns["on"]
     until(lambda: len((run.record.report or {}).get("trials") or ()) > len(before) or not run.record.live)
     run.stop()
     run.wait(timeout=300)
@@ -322,6 +438,27 @@ def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
     assert run.report["trials"][: len(before)] == before
     assert not store_home.exists()
     assert len(mn.predict(run.model, ["hello"])) == 1
+    # The study of another table is none to go on with.
+    other = mn.tune(tiny, table(160, seed=5), trials=1, space="quick", on="kernel", **QUICK)
+    shutil.copy(other.folder.path / "study.log", run.folder.path / "study.log")
+    with pytest.raises(ModelnookError, match="other rows"):
+        mn.resume(run.id)
+    assert mn.runs().to_frame().set_index("id").loc[run.id, "state"] == "failed"
+
+
+@pytest.mark.slow
+def test_an_interrupt_in_mid_trial_leaves_the_study_whole(tiny: str, store_home: Path) -> None:
+    run = mn.tune(tiny, table(160), trials=200, space="quick", track="none", epochs=40, on="kernel", background=True)
+    until(lambda: len((run.record.report or {}).get("trials") or ()) >= 2 or not run.record.live)
+    threading.Timer(0.3, lambda: signal.raise_signal(signal.SIGINT)).start()
+    done = run.wait(timeout=300)
+    assert done.state == "stopped"
+    tried = trials_of(run)
+    assert {trial.state.name for trial in tried} <= {"COMPLETE", "FAIL"}
+    # The one that it was in was cut after its step and counts with what it reached.
+    assert [row["cut"] for row in done.report["trials"]][-1] is True
+    assert len(mn.predict(done.model, ["hello"])) == 1
+    assert done.report["gain"]
 
 
 @pytest.mark.slow
@@ -342,11 +479,84 @@ def test_a_budget_is_kept_and_one_that_is_too_short_is_said(tiny: str, store_hom
 
 
 @pytest.mark.slow
-def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_start(tiny: str, store_home: Path) -> None:
-    mn.finetune(tiny, table(200), epochs=1, track="none", name="before", method="full")
+@pytest.mark.parametrize("kind", ["finetune", "tune"])
+def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_start(
+    tiny: str, store_home: Path, here: None, kind: str
+) -> None:
+    before: dict[str, Any] = {"epochs": 12, "track": "none", "name": "before", "method": "full"}
+    if kind == "tune":
+        mn.tune(tiny, table(120), trials=1, space="quick", **before)
+    else:
+        mn.finetune(tiny, table(120), **before)
     with pytest.raises(UsageError, match=r"takes about \d+ s"):
-        mn.tune(tiny, table(200), budget="1s", space="quick", method="full", **QUICK)
-    assert [run.kind for run in mn.runs()] == ["finetune"]
+        mn.tune(tiny, table(120), budget="0.1s", space="quick", method="full", track="none", epochs=12)
+    assert [run.kind for run in mn.runs()] == [kind]
+
+
+@pytest.mark.slow
+def test_a_budget_that_a_few_steps_show_to_be_too_short_is_said_before_the_first_trial(
+    tiny: str, store_home: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    listener = Trials._listener
+
+    def listened(self: Trials, name: str, *given: Any) -> Any:
+        begun.append(name)
+        return listener(self, name, *given)
+
+    monkeypatch.setattr(Trials, "_listener", listened)
+    asked: dict[str, Any] = {"space": "quick", "track": "none", "name": "short"}
+    with pytest.raises(ModelnookError, match=r"before one trial did: .* takes about \d+ s"):
+        mn.tune(tiny, table(120), budget="3s", epochs=5000, **asked)
+    assert not begun
+    # The same, where the time is enough: the steps that were taken first are no part of what it finds.
+    run = mn.tune(tiny, table(120), budget="60s", trials=1, epochs=2, **asked)
+    assert len(begun) == 2
+    without = mn.tune(tiny, table(120), trials=1, epochs=2, again=True, **asked)
+    assert [row["metrics"] for row in run.report["trials"]] == [row["metrics"] for row in without.report["trials"]]
+
+
+@pytest.mark.slow
+def test_after_a_budget_nothing_begins_but_the_step_and_the_evaluation_that_end_it(
+    tiny: str, store_home: Path, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.finetune import engine, frozen
+    from modelnook.quantize.once import Once
+    from modelnook.training import loop
+
+    began: list[tuple[str, float]] = []
+
+    def watched(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def told(*given: Any, **named: Any) -> Any:
+            began.append((name, time.time()))
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, told)
+
+    watched(loop, "outputs_of")
+    watched(loop._Loop, "_train_step")
+    watched(engine, "_ready")
+    watched(frozen.LastK, "_run")
+    watched(Once, "__call__")
+    # Nothing but the budget ends them.
+    other = str(tiny_model(tmp_path / "other", layers=3))
+    space = {
+        "method": ["full", "last-k"], "epochs": (900, 999), "quantize": ["none", "int8"], "model": [tiny, other],
+    }  # fmt: skip
+    run = mn.tune(
+        tiny, table(200), budget="14s", trial_budget="1.5s", space=space, metric="accuracy,size", name="kept",
+        track="none", seed=1,
+    )  # fmt: skip
+    assert run.state == "finished"
+    assert len(run.report["trials"]) > 2
+    end = datetime.fromisoformat(run.record.started or "").timestamp() + 14.0
+    assert max(trial.datetime_complete.timestamp() for trial in trials_of(run)) < end + 1.0
+    late = [name for name, at in began if at > end]
+    assert set(late) <= {"outputs_of", "_train_step"}, late
+    assert max(map(late.count, set(late)), default=0) <= 1, late
+    assert {name for name, _ in began} == {"outputs_of", "_train_step", "_ready", "_run", "__call__"}
 
 
 @pytest.mark.parametrize(
@@ -385,6 +595,7 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(tuning, "plan", lambda *given: None)
     monkeypatch.setattr(tuning, "seconds_before", lambda *given: (3000.0, 5000.0))
+    monkeypatch.setattr(tuning, "_tuned_before", lambda *given: ())
     store: Any = SimpleNamespace(index=SimpleNamespace(runs=lambda **given: [object()]))
     found: Any = SimpleNamespace(ref="x")
 
@@ -392,11 +603,7 @@ def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPat
         tuning._check_budget(store, found, None, None, None, {}, "auto", budget, most)
 
     def begun(budget: float, most: float | None) -> None:
-        knobs = {"trial_seconds": most}
-        trials: Any = SimpleNamespace(
-            until=time.monotonic() + budget, context=SimpleNamespace(recipe=SimpleNamespace(knobs=knobs))
-        )
-        Trials._check_budget(trials, Progress("training", step=10, total=1000, eta_s=3960.0))
+        Budget(most, time.monotonic() + budget).check(Progress("training", step=10, total=1000, eta_s=3960.0))
 
     for check in (before, begun):
         check(600.0, 60.0)

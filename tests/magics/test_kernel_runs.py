@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from modelnook.jobs import warm
 from modelnook.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     yield client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
+    warm.end(folder / "home")
 
 
 def said(client: Any, code: str, timeout: float = 180) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -180,8 +180,54 @@ describe('a run', () => {
     expect(table.querySelector('thead')?.textContent).not.toContain('method');
     expect(rows[0]).toContain('0.000123');
     expect(getByTestId('mn-gain').textContent).toContain('gained +3.1 points');
-    expect(getByTestId('mn-importances').textContent).toContain('80%');
+    const mattered = getByTestId('mn-importances');
+    expect(mattered.tagName).toBe('TABLE');
+    expect(
+      [...mattered.querySelectorAll('tbody tr')].map(row => row.textContent)
+    ).toEqual(['learning_rate80%', 'epochs20%']);
+    expect(mattered.querySelectorAll('meter').length).toBe(2);
     expect(queryByTestId('mn-report')).toBeNull();
+  });
+
+  it('draws each trial of a tuning and the best so far, with a table of them', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      kind: 'tune',
+      state: 'finished',
+      primary_metric: 'accuracy',
+      report: { trials: [] }
+    });
+    const points = (value: (number | null)[]) => ({
+      step: [0, 1, 2],
+      time: [1, 2, 3],
+      value
+    });
+    provider.recording.history = {
+      series: {
+        eval_accuracy: points([0.8, 0.7, 0.9]),
+        best_accuracy: points([0.8, 0.8, 0.9])
+      },
+      total: 3
+    };
+    const { findAllByTestId, findByTestId, getByTestId } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    const charts = await findAllByTestId('mn-chart');
+    expect(charts.length).toBe(1);
+    const said = charts[0].textContent + charts[0].innerHTML;
+    expect(said).toContain('eval_accuracy');
+    expect(said).toContain('best_accuracy');
+    fireEvent.click(getByTestId('mn-as-table'));
+    const rows = (await findByTestId('mn-history')).querySelectorAll(
+      'tbody tr'
+    );
+    expect([...rows].map(row => row.textContent)).toEqual([
+      expect.stringMatching(/^2.*0\.9.*0\.9/),
+      expect.stringMatching(/^1.*0\.7.*0\.8/),
+      expect.stringMatching(/^0.*0\.8.*0\.8/)
+    ]);
   });
 
   it('shows what nothing beats of a tuning for several objectives', async () => {

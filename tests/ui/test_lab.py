@@ -95,6 +95,12 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     expect(live.get_by_test_id("mn-chart").first).to_be_visible(timeout=LONG)
     row = page.get_by_test_id("mn-run-row").filter(has_text="watched")
     expect(row).to_have_attribute("data-state", "running", timeout=30_000)
+    expect(row.get_by_test_id("mn-spark")).to_be_visible(timeout=30_000)
+    moment = live.locator(".mn-now")
+    for label, figure in (("Loss", r"\d[\d.e-]*"), ("accuracy", r"\d\.\d{3}"), ("Rows/s", r"\d[\d.]*[KM]?")):
+        pair = moment.locator("div").filter(has_text=label)
+        expect(pair.locator("dd")).to_have_text(re.compile(f"^{figure}$"), timeout=30_000)
+    expect(live.locator(".mn-eta")).to_have_text(re.compile(r"^\d.* left$"), timeout=30_000)
     page.wait_for_timeout(1500)
     page.screenshot(path=shots / "training-light.png")
     theme(page, "Dark")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.finetune.foretell import foretold, seconds_before
+from modelnook.finetune.foretell import foretold
 from modelnook.store import Store
 
-__all__ = ["seconds_before", "told"]
+__all__ = ["told"]
 
 
 def told(planned: Any, store: Store, base: Any, table: Any, held_out: int, labels: Sequence[str], knobs: Any) -> Any:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from modelnook.api.dry_run import seconds_before
 from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
 from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.recipe import Recipe
+from modelnook.finetune.foretell import LIKE, SPREAD, seconds_before
 from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
@@ -209,13 +209,27 @@ def _check_budget(
     Args:
         most: seconds after which any trial is cut short.
     """
-    if not store.index.runs(state="finished", kind="finetune", model=str(found.ref), limit=1):
+    kinds = ("finetune", "tune")
+    if not any(store.index.runs(kind=kind, model=str(found.ref), limit=1) for kind in kinds):
         return
     planned = plan(found, spec, values, parts, {n: v for n, v in fixed.items() if v is not None}, method)
-    known = seconds_before(store, str(found.ref), planned)
-    whole = [min(s, most) if most else s for s in known or (0.0,)]
+    known = (seconds_before(store, str(found.ref), planned) or ()) + _tuned_before(store, str(found.ref), planned)
+    whole = sorted(min(s, most) if most else s for s in known or (0.0,))
     if whole[0] > budget:
-        raise UsageError("tune.budget_trial", seconds=round(sum(whole) / 2))
+        raise UsageError("tune.budget_trial", seconds=round((whole[0] + whole[-1]) / 2))
+
+
+def _tuned_before(store: Store, base: str, planned: Any) -> tuple[float, ...]:
+    """From and to, by the default configurations of earlier tunings with the same base, method and length."""
+    work, paces = planned.rows * planned.epochs, []
+    for run in store.index.runs(kind="tune", model=base, limit=50):
+        first: dict[str, Any] = next(iter((run.report or {}).get("trials") or ()), {})
+        said = first.get("knobs") or {}
+        done = len(store.run(run.id).split().get("train") or ()) * (said.get("epochs") or 0)
+        alike = all(said.get(name) == getattr(planned, name) for name in ("method", "max_length"))
+        if first.get("number") == DEFAULT and not first.get("cut") and done and alike and done * LIKE >= work:
+            paces.append(first["seconds"] / done)
+    return (min(paces) * work * SPREAD[0], max(paces) * work * SPREAD[1]) if paces else ()
 
 
 def _check_names(store: Store, name: str, task: str, many: bool) -> None:

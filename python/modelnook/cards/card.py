@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Dot", "Dots", "Facts", "Fold", "Grid", "Line", "Piece"]
+__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Dot", "Dots", "Facts", "Fold", "Grid", "Line", "Piece", "Shares"]
 
 MAX_LINES = 12
 """No card is longer than this, warnings and all (promise 3 of the contract)."""
@@ -92,6 +92,19 @@ class Dots:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """Parts of a whole, the largest first: name -> share between 0 and 1, as bars with a table; text has the first.
+
+    ``name`` and ``share`` are the table's heads.
+    """
+
+    title: str
+    name: str
+    share: str
+    shares: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """Preformatted text under a heading: folded in HTML, cut to what fits in text."""
 
@@ -99,7 +112,7 @@ class Fold:
     text: str
 
 
-Piece = Line | Facts | Grid | Bar | Chart | Dots | Fold
+Piece = Line | Facts | Grid | Bar | Chart | Dots | Shares | Fold
 
 
 @dataclass(frozen=True, slots=True)

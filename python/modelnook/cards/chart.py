@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: lines with a folded table of the same data, and a scatter of what a table lists."""
+"""Small charts as inline SVG: lines with a folded table of the same data, a scatter of what a table lists, bars."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
-from modelnook.cards.card import Chart, Dots
+from modelnook.cards.card import Chart, Dots, Shares
 from modelnook.cards.figures import count, metric
 from modelnook.messages import t
 
-__all__ = ["scatter", "svg"]
+__all__ = ["bars", "scatter", "svg"]
 
 _W, _H, _LEFT, _BOTTOM, _TOP = 320, 100, 42, 16, 6
 _COLOURS = ("var(--jp-brand-color1,#1976d2)", "var(--jp-warn-color0,#b26a00)", "var(--jp-success-color0,#2e7d32)")
 _DASHES = ("", "5 3", "2 2")
 _POINTS, _ROWS = 200, 10
+_BAR, _NAMES, _NUMBERS = 15, 110, 36
+"""Of bars: the height of one with its gap, the room for names at their left and for numbers at their right."""
 
 Points = list[tuple[float, float]]
 
@@ -124,4 +126,26 @@ def _dot(mark: str, name: str, at: str, front: bool) -> str:
     return (
         f'<circle cx="{x}" cy="{y}" r="3" fill="{fill}" stroke="{_COLOURS[0]}"><title>{escape(name)}</title></circle>'
         f'<text {text} x="{float(x) + 5:.1f}" y="{float(y) - 3:.1f}">{escape(mark)}</text>'
+    )
+
+
+def bars(piece: Shares) -> str:
+    """A bar for each share, its name before it and its percentage behind it."""
+    said = ", ".join(f"{name} {share:.0%}" for name, share in piece.shares)
+    drawn = "".join(_bar(name, share, _BAR * i) for i, (name, share) in enumerate(piece.shares))
+    height = _BAR * len(piece.shares) + 2
+    return (
+        f'<svg role="img" viewBox="0 0 {_W} {height}" width="{_W}" height="{height}" style="max-width:100%;'
+        f'display:block" font-size="10" font-family="sans-serif"><title>{escape(f"{piece.title}: {said}")}</title>'
+        f"{drawn}</svg>"
+    )
+
+
+def _bar(name: str, share: float, y: float) -> str:
+    wide = max(1.0, min(max(share, 0.0), 1.0) * (_W - _NAMES - _NUMBERS))
+    text = f'fill="var(--jp-ui-font-color1,#757575)" y="{y + 11}"'
+    return (
+        f'<text {text} x="{_NAMES - 6}" text-anchor="end">{escape(name)}</text>'
+        f'<rect x="{_NAMES}" y="{y + 3}" width="{wide:.1f}" height="{_BAR - 5}" fill="{_COLOURS[0]}"/>'
+        f'<text {text} x="{_NAMES + wide + 4:.1f}">{share:.0%}</text>'
     )

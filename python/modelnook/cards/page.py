@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece
-from modelnook.cards.chart import scatter, svg
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
+from modelnook.cards.chart import bars, scatter, svg
 from modelnook.cards.figures import count
 from modelnook.messages import t
 from modelnook.settings import language
@@ -72,7 +72,15 @@ def _piece(piece: Piece) -> str:
     if isinstance(piece, Dots):
         drawn = scatter(piece)
         return drawn and f"<div>{drawn}</div>"
-    return _fold(piece)
+    return _shares(piece) if isinstance(piece, Shares) else _fold(piece)
+
+
+def _shares(piece: Shares) -> str:
+    cells = tuple((name, f"{100 * share:.1f}%") for name, share in piece.shares)
+    table = _table(Grid((piece.name, piece.share), cells, (1,)), cells, 0)
+    title = escape(t("cards.chart_table", title=piece.title))
+    folded = f'<details><summary style="{_QUIET};cursor:pointer">{title}</summary>{table}</details>'
+    return f'<div><div style="{_QUIET}">{escape(piece.title)}</div>{bars(piece)}{folded}</div>'
 
 
 def _line(line: Line) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
 from modelnook.cards.figures import count, width
 from modelnook.messages import t
 
@@ -11,6 +11,7 @@ __all__ = ["WIDTH", "plain"]
 WIDTH = 118
 _NARROWEST = 12
 _PAGE = 10_000
+_SHARES = 4
 
 
 def plain(card: Card) -> str:
@@ -82,6 +83,8 @@ def _lines(piece: Piece, room: int) -> list[str]:
         return ["  " + " · ".join(f"{label} {value}".strip() for label, value in piece.said)]
     if isinstance(piece, Bar):
         return ["  " + " ".join(filter(None, (_bar(piece.part), piece.label)))]
+    if isinstance(piece, Shares):
+        return [f"  {piece.title} " + ", ".join(f"{name} {share:.0%}" for name, share in piece.shares[:_SHARES])]
     if isinstance(piece, Grid):
         return _grid(piece, room)
     if isinstance(piece, Fold):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelnook.cards.card import Chart, Dot, Dots, Facts, Grid, Line, Piece
+from modelnook.cards.card import Chart, Dot, Dots, Facts, Grid, Line, Piece, Shares
 from modelnook.cards.figures import count, duration, interval, metric, millis, size
 from modelnook.domain.run import UNBOUNDED, RunRecord
 from modelnook.domain.table import Table
@@ -30,10 +30,9 @@ def trials(record: RunRecord) -> list[Piece]:
         pieces += [_front(record, report), _dots(record, report, rows)]
     elif rows:
         pieces.append(_grid(record, rows))
-    mattered = sorted((report.get("importances") or {}).items(), key=lambda item: -item[1])[:4]
+    mattered = sorted((report.get("importances") or {}).items(), key=lambda item: -item[1])
     if mattered:
-        said = ", ".join(f"{name} {share:.0%}" for name, share in mattered)
-        pieces.append(Facts(((t("tune.importances"), said),)))
+        pieces.append(Shares(t("tune.importances"), t("tune.knob"), t("tune.share"), tuple(mattered)))
     return pieces
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,7 @@ from modelnook.catalog.folder_cache import FolderCache, cache_folder
 from modelnook.catalog.index import CatalogIndex, Hit, Page
 from modelnook.catalog.variants import exactly, grouped, one_row_each
 from modelnook.catalog.words import concepts, name_words
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UsageError, near, unknown
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError, near, unknown
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef, SearchResult
 from modelnook.domain.run import LIVE
@@ -156,6 +157,7 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
         found = resolve(text)
         said = found.source.info(found.ref)
         here = None if said.path else found.source.here(found.ref)
+        said = replace(said, also=_elsewhere(said))
         return (replace(said, path=str(here)) if here else said), found.note
     except OfflineError as error:
         ref = ModelRef.parse(text) if isinstance(text, str) else text
@@ -165,6 +167,17 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
             raise
         when = index.meta(name).get("refreshed", "")[:10]
         return known, t("catalog.from_index", when=when, why=error.message)
+
+
+def _elsewhere(info: ModelInfo) -> tuple[str, ...]:
+    """The references under which other sources have the same files, as far as is known here; nobody is asked."""
+    index, known = CatalogIndex(current().home), list[ModelInfo]()
+    for name in configured():
+        # What a damaged index has elsewhere is no reason to say nothing of this one.
+        with suppress(StoreError):
+            known += filter(None, [index.get(name, info.id)])
+    known = [i for i in (*known, *Store().index.models()) if i.source != info.source]
+    return one_row_each([info, *known])[0].also
 
 
 def room_at(info: ModelInfo) -> int | None:

@@ -172,7 +172,11 @@ def fit(
     if eval_rows is not None and outputs is None:
         emit(Progress("evaluating", step=done.steps, total=planned.steps))
         outputs = outputs_of(model, task, processor, eval_rows, device=ready.device)
-    if keep(done.metrics):
+    metrics = done.metrics
+    if eval_rows is not None and task.checks_by_loss:
+        # In mid-training a model that writes is told by its loss; what it writes is what it is chosen by.
+        metrics = {**metrics, **ready.spec.score(ready.truth, outputs, task.labels)}
+    if keep(metrics):
         emit(Progress("saving", step=done.steps, total=planned.steps))
         task.set_length(processor, planned.max_length)
         model.config.modelnook_task = recipe.task or ""
@@ -184,7 +188,7 @@ def fit(
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
     return FitResult(
         path=out,
-        metrics=done.metrics,
+        metrics=metrics,
         labels=task.labels,
         outputs=outputs,
         truth=ready.truth,

@@ -39,6 +39,8 @@ class Recorder:
         self.listeners: list[Callable[[Event], None]] = []
         self.before_end: list[Callable[[], None]] = []
         self.mirror = mirror_of(current(), self.emit)
+        self.begun = time.monotonic()
+        """When this process began to work on the run."""
         self._began = time.time()
         self._written = 0.0
         self._lock = threading.RLock()
@@ -50,6 +52,7 @@ class Recorder:
 
     def begin(self, *, state: str = "running", device: str | None = None, resumed_seconds: float = 0.0) -> None:
         """Say that work has begun, and keep giving signs of life."""
+        self.begun = time.monotonic()
         self._began = time.time() - resumed_seconds
         # A tuning's points are its trials, which aren't done again.
         self._goes_on = resumed_seconds > 0 and self.record.kind != "tune"

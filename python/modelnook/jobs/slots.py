@@ -216,6 +216,6 @@ class Slots:
         """Whether a slot that waits has nothing more to wait for."""
         if self.error is not None or self.context.stop():
             return True
-        if trials.until is not None and time.monotonic() >= trials.until:
+        if time.monotonic() >= trials.deadline():
             return True
         return trials.most is not None and len(trials.study.told()) - 1 >= trials.most

@@ -170,6 +170,9 @@ def resume(store: Store, run: RunFolder) -> None:
     # Packages are the worker's to check: it has the recipe's interpreter, this process may be the sidebar's server.
     place = executor(recipe.on, without=True)
     place.check()
+    if recipe.verb == "tune" and recipe.python and not os.path.exists(recipe.python):
+        # The study may have been begun on another machine; its next trials ask for no package of that one.
+        recipe = replace(recipe, python=sys.executable)
     seen = run.claim_resume()
     _start(store, run, recipe, place, seen=seen)
     store.index.touch("runs", run.id)

@@ -139,6 +139,8 @@ class _Loop:
         self.eval_every = config.eval_every or self.per_epoch
         self.micro = config.batch_size
         self.step = 0
+        self.evaluated = -1
+        """The step after which the validation rows were scored last."""
         self.best: Best | None = None
         self.epoch_batches: tuple[int, list[list[int]]] = (-1, [])
         self.precision = Precision(model, device, config.precision, self._probe)
@@ -166,10 +168,10 @@ class _Loop:
         reason = "finished"
         while self.step < self.total and reason == "finished":
             self._train_step()
-            reason = self._end_reason()
             due = self.step % self.eval_every == 0 and self.step < self.total
-            if reason == "finished" and due:
-                reason = "patience" if self._evaluate(going_on=True) else reason
+            # Asked once a step, after what takes longest in it: whoever ends it waits for one evaluation, not for two.
+            reason = "patience" if due and self._evaluate(going_on=True) else self._end_reason()
+            if due and reason == "finished":
                 self.report.progress("training", self.step, force=True)
             if self.ranks is not None:
                 reason = self.ranks.agree(reason)
@@ -278,6 +280,7 @@ class _Loop:
         self.report.progress("evaluating", self.step, force=True)
         began = time.perf_counter()
         outputs, metrics = self._checked(self.checks)
+        self.evaluated = self.step
         self.report.evaluated(self.step, metrics, time.perf_counter() - began)
         if self.best is None or self._beats(metrics, self.best.metrics):
             self.best = Best(self.step, metrics, outputs)
@@ -349,7 +352,7 @@ class _Loop:
         )
 
     def _result(self, reason: str) -> TrainResult:
-        if reason != "patience":
+        if self.evaluated != self.step:
             self._evaluate(going_on=False)
         if self.best is not None and self.best.step != self.step:
             self._load_best(self.best)

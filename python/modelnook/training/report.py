@@ -47,6 +47,8 @@ class Reporter:
         self.began = time.perf_counter()
         self.train_s = self.eval_s = 0.0
         self.rows = self.tokens = 0
+        self.first = (0.0, 0)
+        """Seconds and tokens of the first step: it makes ready what the others find, and tells nothing of them."""
         self.evals = 0
         self.first_step_s: float | None = None
         self.mean_loss = math.nan
@@ -66,6 +68,7 @@ class Reporter:
         """
         if self.first_step_s is None:
             self.first_step_s = time.perf_counter() - self.began
+            self.first = (seconds, tokens)
         self.train_s += seconds
         self.rows += rows
         self.tokens += tokens
@@ -110,7 +113,8 @@ class Reporter:
     def _eta(self) -> float | None:
         if not self.tokens:
             return None
-        a_token = self.train_s / self.tokens
+        first_s, first = self.first if self.tokens > self.first[1] else (0.0, 0)
+        a_token = (self.train_s - first_s) / (self.tokens - first)
         # An evaluation that wasn't measured yet is a forward pass, a third of a training step.
         a_eval = self.eval_s / self.evals if self.evals else self.eval_tokens * a_token / 3
         return max(0.0, self.tokens_left) * a_token + self.evals_left * a_eval

@@ -6,8 +6,10 @@ time is used up; the best model so far is always on disk.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +37,8 @@ class Pruned(Exception):
 class Outcome:
     """What a trial came to: its values, knobs as resolved, seconds in the training loop, whether it was cut short.
 
-    ``values`` are one a number that the study counts, the first what a trial is told by.
+    ``values`` are one a number that the study counts, the first what a trial is told by; ``whole`` is how many seconds
+    it would have taken without the cut, as far as its steps tell.
     """
 
     values: tuple[float, ...]
@@ -43,6 +46,7 @@ class Outcome:
     params: dict[str, Any] = field(default_factory=dict)
     trained: float = 0.0
     stopped: bool = False
+    whole: float = 0.0
 
 
 Try = Callable[[str, Mapping[str, Any], Callable[[int, float], None], Callable[[], bool]], Outcome]
@@ -57,13 +61,16 @@ def search(
     metric: str,
     defaults: Mapping[str, Any],
     trials: int | None,
-    deadline: float | None,
+    deadline: Callable[[], float],
     emit: Emit,
     listed: Callable[[list[dict[str, Any]]], None],
     stop: Callable[[], bool],
     at_once: int = 1,
 ) -> None:
-    """Try until ``trials`` have ended, ``deadline`` (``time.monotonic``) has come or ``stop()``.
+    """Try until ``trials`` have ended, ``deadline()`` (a time of ``time.monotonic``) has come or ``stop()``.
+
+    A trial that fails, however it does, is one of them; where that shows that there was no time left to begin it
+    (``tune.no_time``), it is none.
 
     Args:
         defaults: the knobs that the default configuration has; those in ``space`` are taught to the sampler.
@@ -84,7 +91,7 @@ def search(
         ended = len(study.told()) - 1
         if trials is not None and ended >= trials:
             return
-        if not _time_for_one(study, deadline):
+        if not _time_for_one(study, space, deadline):
             return
         emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline, at_once)))
         found = _one(study, space, attempt, trials, deadline, emit, stop)
@@ -104,7 +111,7 @@ def _default(
     space: Space,
     attempt: Try,
     defaults: Mapping[str, Any],
-    deadline: float | None,
+    deadline: Callable[[], float],
     stop: Callable[[], bool],
 ) -> None:
     start = time.monotonic()
@@ -112,7 +119,7 @@ def _default(
     seconds = time.monotonic() - start
     if found.stopped and _over(deadline) and not stop():
         # What it reached is no measure: nothing can be said to be better than a training that was cut off.
-        raise UsageError("tune.budget_short", seconds=round(seconds))
+        raise UsageError("tune.budget_short", spent=round(seconds), seconds=round(max(seconds, found.whole)))
     told = {**_told(found, "finished", seconds), "knobs": dict(found.params)}
     study.add_default(space, {**defaults, **found.params, **_factors(space)}, found.values, told)
 
@@ -127,11 +134,11 @@ def _one(
     space: Space,
     attempt: Try,
     trials: int | None,
-    deadline: float | None,
+    deadline: Callable[[], float],
     emit: Emit,
     stop: Callable[[], bool],
 ) -> tuple[str, ModelnookError | None] | None:
-    """``(state, error)`` of one trial; None where others have begun the last meanwhile."""
+    """``(state, error)`` of one trial; None where others have begun the last meanwhile, or no time was left for it."""
     trial, knobs = study.ask(space)
     if trials is not None and study.one_too_many(trial, trials):
         return None
@@ -161,20 +168,31 @@ def _one(
     except StoreError:
         study.tell(trial, None, "failed", {"state": "failed", "seconds": time.monotonic() - start})
         raise
-    except (ModelnookError, MemoryError, RuntimeError) as caught:
+    except Exception as caught:
         if isinstance(caught, ConflictError) and caught.code == "store.lease_lost":
             # The study is another's now.
             raise
-        error = (
-            caught if isinstance(caught, ModelnookError) else InternalError("core.internal", error=str(caught)[:200])
-        ).with_traceback(None)
-        # What the training held would be held as long as the error is.
-        error.__context__ = error.__cause__ = None
+        if isinstance(caught, ModelnookError) and caught.code == "tune.no_time":
+            study.give_back(trial)
+            return None
+        error = _told_error(caught)
         state = "failed"
         told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
         emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))
     study.tell(trial, values, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
     return state, error
+
+
+def _told_error(caught: Exception) -> ModelnookError:
+    """What a trial failed with, for the person; where nobody foresaw it, its traceback goes to the log."""
+    if isinstance(caught, ModelnookError):
+        error: ModelnookError = caught
+    else:
+        traceback.print_exception(caught)
+        error = InternalError("core.internal", error=f"{type(caught).__name__}: {str(caught)[:200]}")
+    # What the training held would be held as long as the error is.
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def _told(found: Outcome, state: str, seconds: float) -> dict[str, Any]:
@@ -204,18 +222,22 @@ def _points(study: Study, metric: str, emit: Emit) -> None:
             study.pointed.add(row["number"])
 
 
-def _over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
+def _over(deadline: Callable[[], float]) -> bool:
+    return time.monotonic() >= deadline()
 
 
-def _time_for_one(study: Study, deadline: float | None) -> bool:
-    took = [row["seconds"] for row in study.told() if row["state"] == "finished"]
-    return deadline is None or time.monotonic() + WORTH * min(took, default=0.0) < deadline
+def _time_for_one(study: Study, space: Space, deadline: Callable[[], float]) -> bool:
+    """Whether the time that is left holds the worth of a trial, and a model that is read for it as the first was."""
+    rows = [row for row in study.told() if row["state"] == "finished"]
+    least = WORTH * min((row["seconds"] for row in rows), default=0.0)
+    if "model" in space:
+        least = max([least, *(row["seconds"] - row.get("trained_seconds", 0.0) for row in rows[:1])])
+    return time.monotonic() + least < deadline()
 
 
-def _left(study: Study, ended: int, trials: int | None, deadline: float | None, at_once: int) -> float | None:
+def _left(study: Study, ended: int, trials: int | None, deadline: Callable[[], float], at_once: int) -> float | None:
     """Seconds: what the trials that are left will take, or what the budget leaves."""
     took = [row["seconds"] for row in study.told()]
-    work = (trials - ended) * statistics.mean(took) / at_once if trials is not None and took else None
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
-    return min((s for s in (work, left) if s is not None), default=None)
+    work = (trials - ended) * statistics.mean(took) / at_once if trials is not None and took else math.inf
+    left = min(work, max(0.0, deadline() - time.monotonic()))
+    return left if math.isfinite(left) else None

@@ -168,9 +168,13 @@ class Study:
         ]
         if sum(number < trial.number for number in begun) < most:
             return False
+        self.give_back(trial)
+        return True
+
+    def give_back(self, trial: Any) -> None:
+        """End a trial that wasn't tried: nobody hears of it."""
         with self._open():
             self.study.tell(trial, state=TrialState.FAIL)
-        return True
 
     def tell(self, trial: Any, values: Sequence[float] | None, state: str, told: dict[str, Any]) -> None:
         """End a trial: ``finished`` with its values, ``pruned`` or ``failed``; ``told`` is what a person sees of it."""

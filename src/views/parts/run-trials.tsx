@@ -28,15 +28,27 @@ export function RunTrials(props: {
       {run.report && <RunFront report={run.report} />}
       {mattered.length > 0 && (
         <Section title={t('ui.tune.importances')}>
-          <ul className="mn-shares" data-testid="mn-importances">
-            {mattered.map(([knob, share]) => (
-              <li key={knob}>
-                <span>{knob}</span>
-                <meter min={0} max={1} value={share} aria-label={knob} />
-                <span className="mn-num">{Math.round(100 * share)}%</span>
-              </li>
-            ))}
-          </ul>
+          <table className="mn-table mn-shares" data-testid="mn-importances">
+            <thead>
+              <tr>
+                <th scope="col">{t('ui.tune.knob')}</th>
+                <th scope="col" colSpan={2}>
+                  {t('ui.tune.share')}
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {mattered.map(([knob, share]) => (
+                <tr key={knob}>
+                  <th scope="row">{knob}</th>
+                  <td>
+                    <meter min={0} max={1} value={share} aria-label={knob} />
+                  </td>
+                  <td className="mn-num">{Math.round(100 * share)}%</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
         </Section>
       )}
       <Section title={t('ui.tune.trials', { n: trials.length })}>

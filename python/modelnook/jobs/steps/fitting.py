@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.data.snapshot import load_snapshot
-from modelnook.domain.errors import NotFoundError, UnsupportedError
-from modelnook.domain.event import Emit
+from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError
+from modelnook.domain.event import Emit, Event, Progress, Stopped, ending
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.steps.context import Rows, take
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
+from modelnook.tune import DEFAULT
 
 __all__ = ["Fit", "Fitted", "Fitting", "Parts", "training_of"]
 
@@ -92,13 +93,20 @@ class Fitting:
         """See :data:`Fit`.
 
         Raises:
-            UnsupportedError: memory ran out.
+            UnsupportedError: memory ran out; ``stop`` said so before the first step of any but the default, whose model
+                is always wanted.
         """
         from modelnook.training.device import is_out_of_memory
 
-        recipe = self._resolved(training_of(self.tuning, knobs, self.threads), knobs)
         try:
-            return self._fitted(recipe, knobs, out, emit, stop, keep)
+            recipe = self._resolved(training_of(self.tuning, knobs, self.threads), knobs)
+            return self._fitted(recipe, knobs, out, emit if name == DEFAULT else _begun(emit, stop), stop, keep)
+        except Stopped:
+            raise UnsupportedError("tune.no_time", number=name) from None
+        except ConflictError as error:
+            if error.code != "hub.stopped" or name == DEFAULT:
+                raise
+            raise UnsupportedError("tune.no_time", number=name) from None
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -143,3 +151,20 @@ class Fitting:
         # A budget of time is no part of what the plan decides here.
         rest = {n: v for n, v in recipe.knobs.items() if n not in ("learning_rate", "max_seconds")}
         return plan_for(self.spec, path, train, method=recipe.method or "auto", knobs=rest, lengths=lengths)
+
+
+def _begun(emit: Emit, stop: Callable[[], bool]) -> Emit:
+    """``emit`` of a training that ends where it makes ready: once it trains, it asks ``stop`` itself.
+
+    Raises (from what it gives):
+        Stopped: ``stop`` says so.
+    """
+    making_ready = True
+    ends = ending(emit, stop)
+
+    def told(event: Event) -> None:
+        nonlocal making_ready
+        (ends if making_ready else emit)(event)
+        making_ready = making_ready and not (isinstance(event, Progress) and event.phase == "training")
+
+    return told

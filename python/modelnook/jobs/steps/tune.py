@@ -12,12 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelnook.domain.errors import UsageError
+from modelnook.catalog.search import fetch
+from modelnook.domain.errors import ModelnookError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Started, Warned
+from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.apart import Apart
 from modelnook.jobs.listener import Tracked
+from modelnook.jobs.steps.budget import Budget, Foretold
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
 from modelnook.jobs.steps.trial import Made
@@ -36,10 +39,6 @@ IMPORTANCES_FROM = 60.0
 IMPORTANCES_SHARE = 0.02
 """Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
 what computes them takes a second to import. At the end they are there in any case."""
-
-FIRST_STEPS = 10
-SURE = 1.5
-"""Steps after which the time of a trial is foretold; a budget that this is so many times longer than is too short."""
 
 
 class Places(Protocol):
@@ -62,8 +61,10 @@ def tune(context: Context, places: Places | None = None) -> Finished:
     if trials.study.end:
         # The process died between the end of its work and its record.
         return trials.over(Finished(**trials.study.end))
-    budget = context.recipe.knobs.get("budget_seconds")
-    trials.until = None if budget is None else time.monotonic() + max(0.0, budget - trials.before)
+    # What this process has read and imported is in the budget as well.
+    trials.began = context.recorder.begun
+    most = context.recipe.knobs.get("budget_seconds")
+    trials.budget.until = None if most is None else trials.began + max(0.0, most - trials.before)
     if places:
         places.search(trials)
         trials.study.end_running()
@@ -82,7 +83,7 @@ def _search_here(context: Context, trials: Trials) -> None:
 
     # The default configuration is this process's alone: what the others need of it is in the study then.
     trials.search(most=0)
-    with Parallel(context, trials.until) as others:
+    with Parallel(context, None if trials.budget.until is None else trials.deadline()) as others:
         trials.search(most=trials.most, at_once=others.count)
         others.wait()
         trials.study.end_running()
@@ -96,7 +97,7 @@ def take_part(context: Context, place: int, until: float | None) -> None:
         until: the time of ``time.time`` at which the budget ends.
     """
     trials = Trials(context, place)
-    trials.until = None if until is None else time.monotonic() + until - time.time()
+    trials.budget.until = None if until is None else time.monotonic() + until - time.time()
     trials.search(most=trials.most)
     trials.close()
 
@@ -133,16 +134,19 @@ class Trials:
         self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
         self.before, self.began = self.study.elapsed, time.monotonic()
         """Seconds that processes before this one worked on the study, and when this one began."""
-        self.until: float | None = None
-        """The time of ``time.monotonic`` at which the budget ends."""
+        self.budget = Budget(knobs.get("trial_seconds"))
         self.parts = Parts.of(context.store, context.run, recipe)
-        self.fitting = Fitting(recipe, self.parts, context.fetch, self.threads)
+        self.fitting = Fitting(recipe, self.parts, self.fetch, self.threads)
         self.spec = self.fitting.spec
         self.made = Made(context, self.spec, self.parts.evaluation, self.objectives, "quantize" in self.space, place)
         self.measuring = threading.Lock()
         self.winners = Winners(context, self.study)
         self.folder = self.winners.folder
+        self.held = self.spec.as_rows(self.parts.holdout)
+        self.outputs: dict[int | str, tuple[list[str], Any]] = {}
+        """Trial -> labels and outputs on the held-out rows, where they were computed."""
         self.ended = 0
+        self.shown: Progress | None = None
         self.importances: dict[str, float] = {}
         self.due = IMPORTANCES_FROM
         self.report: dict[str, Any] = {}
@@ -172,12 +176,37 @@ class Trials:
             metric=self.metric,
             defaults=self.defaults(),
             trials=most,
-            deadline=self.until,
+            deadline=self.deadline,
             emit=self.emit,
             listed=self.show,
             stop=lambda: self.context.stop() or stop(),
             at_once=at_once,
         )
+        if self.budget.until is not None and most == 0 and not self.outputs and not self.context.stop():
+            # Needed at the end in any case: now it tells what has to be left of the budget for the others, which find
+            # imported what answers.
+            self.winners.outputs(DEFAULT, self.held[:1])
+            self.held_out(DEFAULT)
+
+    def deadline(self) -> float:
+        """The time of ``time.monotonic`` at which training has to end; infinite where it needn't."""
+        return self.budget.deadline()
+
+    def fetch(self, ref: str) -> Path:
+        """A model's folder; what would be downloaded for a trial ends with the time that there is."""
+
+        def stop() -> bool:
+            over = self.study.default is not None and time.monotonic() >= self.deadline()
+            return over or self.context.stop()
+
+        return fetch(ModelRef.parse(ref), self.context.emit, stop=stop)
+
+    def held_out(self, number: int | str) -> tuple[list[str], Any]:
+        """The labels of a trial's model, and its outputs on the rows that no trial saw."""
+        if number not in self.outputs:
+            with self.budget.scored():
+                self.outputs[number] = self.winners.outputs(number, self.held)
+        return self.outputs[number]
 
     def close(self) -> None:
         """Wait for the trackers of trials."""
@@ -210,6 +239,8 @@ class Trials:
 
         out = self.folder / name
         shutil.rmtree(out, ignore_errors=True)
+        if name == DEFAULT:
+            self._rehearse(fit, out, stop)
         trackers = self._trackers(name, training_of(self.context.recipe, knobs, self.threads))
         listen = self._listener(name, report, trackers)
         ended: dict[str, Any] = {"state": "failed"}
@@ -222,16 +253,20 @@ class Trials:
         except Pruned:
             ended = {"state": "stopped"}
             raise
+        except ModelnookError as error:
+            ended = {"state": "stopped" if error.code == "tune.no_time" else "failed"}
+            raise
         finally:
             self._close(name, trackers, ended)
         # What was cut short because the run is another's now is nothing to tell its study.
         self.context.hold()
         said = {"quantize": "none"} if name == DEFAULT and self.made.quantized else {}
-        return Outcome(self._values(metrics), metrics, {**done.knobs, **said}, done.seconds, done.stopped)
+        whole = self.budget.whole if name == DEFAULT else 0.0
+        return Outcome(self._values(metrics), metrics, {**done.knobs, **said}, done.seconds, done.stopped, whole)
 
     def _made(self, out: Path, knobs: Mapping[str, Any], metrics: Mapping[str, float]) -> dict[str, float]:
         """One after another: what runs beside a measurement would be measured as well."""
-        with self.measuring:
+        with self.measuring, self.budget.made(str(knobs.get("quantize"))):
             return self.made(out, knobs, metrics)
 
     def _values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
@@ -269,8 +304,6 @@ class Trials:
         self.closing.append(thread)
 
     def _listener(self, name: str, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
-        shown = getattr(self, "shown", None)
-
         def listen(event: Any) -> None:
             if isinstance(event, Started):
                 # What was resolved, before a tracker opens with it.
@@ -279,9 +312,8 @@ class Trials:
             trackers.on_event(event)
             if isinstance(event, Progress):
                 if name == DEFAULT:
-                    self._check_budget(event)
-                left = shown.eta_s if shown else None
-                self.context.emit(replace(event, phase="tuning", step=self.ended, total=self.most, eta_s=left))
+                    self.budget.check(event)
+                self._goes_on(event)
             elif isinstance(event, Warned):
                 self.context.emit(event)
             elif isinstance(event, MetricLogged) and f"eval_{self.metric}" in event.values:
@@ -289,20 +321,25 @@ class Trials:
 
         return listen
 
-    def _check_budget(self, event: Progress) -> None:
-        """End it after some steps of the default configuration where they tell that it won't come to its end.
+    def _goes_on(self, event: Progress) -> None:
+        """Show that a training does, as a part of the tuning."""
+        left = self.shown.eta_s if self.shown else None
+        self.context.emit(replace(event, phase="tuning", step=self.ended, total=self.most, eta_s=left))
+
+    def _rehearse(self, fit: Fit, out: Path, stop: Callable[[], bool]) -> None:
+        """Take some steps of the default configuration where there is a budget, before it is begun.
+
+        What trainings share is computed meanwhile, and nothing else remains of it.
 
         Raises:
             UsageError: the budget is shorter than one trial.
         """
-        if self.until is None or event.phase != "training" or event.step < FIRST_STEPS or event.eta_s is None:
+        if self.budget.until is None:
             return
-        share = event.step / max(1, event.total or 1)
-        whole = event.eta_s / max(1e-9, 1 - share)
-        # A trial's own budget cuts it short: what is left of it then is less than what the steps foretell.
-        most = min(whole, self.context.recipe.knobs.get("trial_seconds") or whole)
-        if most - share * whole > SURE * (self.until - time.monotonic()):
-            raise UsageError("tune.budget_trial", seconds=round(most))
+        try:
+            fit(DEFAULT, {}, out, self.budget.rehearsal(self._goes_on), stop, lambda found: False)
+        except Foretold:
+            pass
 
     def show(self, rows: list[dict[str, Any]]) -> None:
         """Show the trials so far, in the record; the models that others beat go."""
@@ -316,6 +353,7 @@ class Trials:
                 shutil.rmtree(left, ignore_errors=True)
         rows = self.study.told()
         front = self.study.front()
+        self.budget.models = max(1, sum(number != DEFAULT for number in front))
         by_number = {row["number"]: row for row in rows}
         best = by_number.get(self.study.first(front))
         self.report = {
@@ -332,7 +370,8 @@ class Trials:
     def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
         """How much each knob matters, computed anew when the trials since have taken long beside it, and at the end."""
         took = sum(row["seconds"] for row in rows)
-        if took >= self.due:
+        # Where there is a budget, what importing takes is a part of it, and not what comes after it.
+        if took >= self.due or (self.budget.until is not None and not self.importances):
             began = time.monotonic()
             self.importances = self.study.importances()
             self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
@@ -345,14 +384,11 @@ class Trials:
         self.context.phase("scoring")
         self.due = 0.0
         self.show(self.study.told())
-        held = self.spec.as_rows(self.parts.holdout)
-        labels, before = self.winners.outputs(DEFAULT, held)
+        labels, before = self.held_out(DEFAULT)
         truth = self.spec.truth(self.parts.holdout, labels)
         best = self.report["best"]["number"]
-        found = {DEFAULT: before}
-        for number in [row["number"] for row in self.report.get("front", ())] or [best]:
-            if number not in found:
-                found[number] = self.winners.outputs(number, held)[1]
+        kept_ones = [row["number"] for row in self.report.get("front", ())] or [best]
+        found = {number: self.held_out(number)[1] for number in (DEFAULT, *kept_ones)}
         outputs = found[best]
         drop, (low, high) = paired_drop(self.spec, self.metric, truth, before, outputs, labels)
         gain = {"points": 0.0 - drop, "interval": [0.0 - high, 0.0 - low], "gained": high < 0, "rows": len(before)}
