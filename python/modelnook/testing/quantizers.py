@@ -17,7 +17,7 @@ from modelnook.quantize import QUANTIZERS, SCHEMES
 from modelnook.runtime import pick, runtime
 from modelnook.runtime.folder import quantized
 from modelnook.testing.models import tiny_rows
-from modelnook.testing.runtimes import outputs_elsewhere
+from modelnook.testing.runtimes import all_elsewhere
 from modelnook.testing.trained import trained_model
 
 __all__ = ["QuantizerSuite"]
@@ -109,9 +109,11 @@ class QuantizerSuite:
     def test_the_same_to_the_last_bit_in_a_new_process(
         self, made: tuple[list[Path], list[Event]], texts: list[Any]
     ) -> None:
-        folder = made[0][0]
-        here = runtime(folder, device="cpu", threads=1).outputs(texts, batch_size=8)
-        assert outputs_elsewhere(folder, texts)[0] == here.tobytes()
+        folders = made[0]
+        # Every attempt may be the one that is taken.
+        for folder, elsewhere in zip(folders, all_elsewhere(folders, texts), strict=True):
+            here = runtime(folder, device="cpu", threads=1).outputs(texts, batch_size=8)
+            assert elsewhere == here.tobytes(), folder.name
 
     def test_the_same_weights_twice(
         self, quantizer: Any, made: tuple[list[Path], list[Event]], source: Path, texts: list[Any], tmp_path: Path

@@ -15,15 +15,17 @@ from modelnook.runtime import RUNTIMES, pick, runtime
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model
 
-__all__ = ["RuntimeSuite", "outputs_elsewhere"]
+__all__ = ["RuntimeSuite", "all_elsewhere", "outputs_elsewhere"]
 
 _ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from modelnook.runtime import runtime
-model = runtime(Path(sys.argv[1]), device="cpu", threads=1)
-outputs = model.outputs(json.loads(sys.argv[2]), batch_size=8)
-print(json.dumps({"hex": outputs.tobytes().hex(), "modules": sorted(sys.modules)}))
+made = []
+for folder in sys.argv[2:]:
+    model = runtime(Path(folder), device="cpu", threads=1)
+    made.append(model.outputs(json.loads(sys.argv[1]), batch_size=8).tobytes().hex())
+print(json.dumps({"hex": made, "modules": sorted(sys.modules)}))
 """
 
 
@@ -31,10 +33,20 @@ def outputs_elsewhere(folder: Path, texts: list[Any]) -> tuple[bytes, set[str]]:
     """``(the outputs' bytes, the modules loaded)`` of a new process that runs a folder on one thread in
     batches of 8.
     """
-    command = [sys.executable, "-c", _ELSEWHERE, str(folder), json.dumps(texts)]
+    said = _elsewhere([folder], texts)
+    return bytes.fromhex(said["hex"][0]), set(said["modules"])
+
+
+def all_elsewhere(folders: list[Path], texts: list[Any]) -> list[bytes]:
+    """The outputs' bytes of each folder, run one after another by one new process, see :func:`outputs_elsewhere`."""
+    return [bytes.fromhex(made) for made in _elsewhere(folders, texts)["hex"]]
+
+
+def _elsewhere(folders: list[Path], texts: list[Any]) -> dict[str, Any]:
+    command = [sys.executable, "-c", _ELSEWHERE, json.dumps(texts), *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    said = json.loads(done.stdout.splitlines()[-1])
-    return bytes.fromhex(said["hex"]), set(said["modules"])
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
 
 
 class RuntimeSuite:
