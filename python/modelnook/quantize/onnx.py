@@ -83,7 +83,9 @@ class OnnxQuantizer(Quantizer):
         layers = set(worst(model.heavy, model.model, model.processor, texts, max_length(model.source), share=share))
         # What the task made of the model for tracing may hold it as its own part.
         layers |= {f"model.{name}" for name in layers}
-        return [node.name for node in self._program.graph if node.name and _module(node) in layers]
+        nodes = [node for node in self._program.graph if node.name and _module(node) in layers]
+        # A Gemm is taken apart before it is quantized, and its product has a name of its own then.
+        return [name for node in nodes for name in (node.name, *[f"{node.name}_MatMul"] * (node.op_type == "Gemm"))]
 
 
 def _shrink(program: Any, *, per_channel: bool, exclude: list[str], rows: list[dict[str, Any]] | None) -> Any:

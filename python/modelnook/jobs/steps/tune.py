@@ -370,7 +370,8 @@ class Trials:
     def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
         """How much each knob matters, computed anew when the trials since have taken long beside it, and at the end."""
         took = sum(row["seconds"] for row in rows)
-        if took >= self.due:
+        # Where there is a budget, what importing takes is a part of it, and not what comes after it.
+        if took >= self.due or (self.budget.until is not None and not self.importances):
             began = time.monotonic()
             self.importances = self.study.importances()
             self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
