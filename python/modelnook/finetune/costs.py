@@ -58,8 +58,7 @@ class Costs:
         """Bytes at the peak; ``rough`` is by the model's size alone."""
         if self.shape is None or not self.on_cpu or method == "qlora":
             return rough.of(method)
-        took = self.seconds(method) if self.timed else 0.0
-        return bytes_of(method, self.shape, self.batch, knobs=self.own, seconds=took)
+        return bytes_of(method, self.shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
 
     def need(self, rough: Need) -> Need:
         """``rough`` as near as it can be told."""

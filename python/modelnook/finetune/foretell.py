@@ -35,9 +35,9 @@ def foretold(planned: Plan, store: Store, base: str, budget: float | None = None
         budget: seconds of training that there are at most.
     """
     planned = replace(planned, disk_free=shutil.disk_usage(store.home).free)
-    found = seconds_before(store, base, planned)
-    if found is not None:
-        low, high = found
+    found = [seconds for took, times in _alike(store, base, planned) for seconds in _scaled(took, times)]
+    if found:
+        low, high = min(found) * SPREAD[0], max(found) * SPREAD[1]
         # Those may have been forked from a warm process where this one isn't, or the other way round.
         low = max(STARTING[0], low * earliest(planned.epochs, planned.patience) - IMPORTS)
         return replace(planned, seconds=_within((low, high + IMPORTS), budget), known=True)
@@ -61,20 +61,23 @@ def with_unlabelled(planned: Plan, offered: int) -> Plan:
 
 def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float] | None:
     """From and to, by the finished runs of this machine with the same base, method and length; None without any."""
-    paces: list[float] = []
+    found = [took * times for took, times in _alike(store, base, planned)]
+    return (min(found) * SPREAD[0], max(found) * SPREAD[1]) if found else None
+
+
+def _alike(store: Store, base: str, planned: Any) -> Iterator[tuple[float, float]]:
+    """``(seconds that a run took, how many times its work is planned)``, of those with base, method and length."""
     for run in store.index.runs(state="finished", kind="finetune", model=base, limit=50):
         said, took = run.params, _took(run)
         work = (said.get("rows") or 0) * (said.get("epochs") or 0)
         alike = all(said.get(name) == getattr(planned, name) for name in ("method", "max_length"))
         if took > 0 and work and alike and work * LIKE >= planned.rows * planned.epochs:
-            paces += _scaled(took, planned.rows * planned.epochs / work)
-    return (min(paces) * SPREAD[0], max(paces) * SPREAD[1]) if paces else None
+            yield took, planned.rows * planned.epochs / work
 
 
 def _scaled(took: float, times: float) -> tuple[float, float]:
     """Seconds of so many times the work, of which starting up is no part: it took little of the time, or much."""
-    starts = (min(start, took) for start in STARTING)
-    first, second = (start + (took - start) * times for start in starts)
+    first, second = (start + (took - start) * times for start in (min(start, took) for start in STARTING))
     return first, second
 
 

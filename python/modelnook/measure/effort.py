@@ -1,8 +1,8 @@
 """What a training will take, before it starts: memory, and time. Arithmetic on a model's shape; no weight is read.
 
 Memory follows what the loop holds at its peak (``training/loop.py``): the process itself, weights, what AdamW keeps of
-those that are trained, the rows, and the largest of a training batch, an evaluation batch and a checkpoint in the
-writing, which take the same room one after the other. A layer's activations are those of Korthikanti et al., "Reducing
+those that are trained, the rows, a checkpoint in the writing, and the larger of a training batch and an evaluation
+batch, which take the same room one after the other. A layer's activations are those of Korthikanti et al., "Reducing
 Activation Recomputation in Large Transformer Models", 2022 (arXiv:2205.05198), section 4.1: at two bytes a number
 11 sh + 5 as² for attention, 19 sh for the MLP with its inner width of 4 h (sh of them the mask), 4 sh for the norms;
 its masks of one byte are of two here.
@@ -28,15 +28,15 @@ from modelnook.settings import current
 
 __all__ = ["Batch", "Shape", "Work", "bytes_of", "pace", "shape_of", "work_of"]
 
-PROCESS = 600_000_000
+PROCESS = 550_000_000
 """An interpreter with PyTorch, transformers and what a job keeps of its rows' checks (measured, CPU build)."""
 
-PEFT = 80_000_000
+PEFT = 30_000_000
 """What peft adds to it."""
 
-SCORING, A_CLASS = 60_000_000, 600
-"""What scikit-learn's baselines take once the training's memory has been given back; more for each word and class (the
-linear model's steps)."""
+SCORING, A_CLASS = 50_000_000, 80
+"""What measuring the trained model imports, and bytes of its linear baseline for each token of the rows and each class;
+they come once the training's memory has been given back."""
 
 FLOAT, HALF = 4, 2
 
@@ -45,9 +45,6 @@ EVALUATION = 8192
 
 LIST = 36
 """Bytes of a token in a row's list: a pointer, and an int beyond the small ones that Python shares."""
-
-LONG_S = 60.0
-"""Trainings of more seconds write checkpoints of AdamW's state as well."""
 
 LORA = ("lora", "dora", "qlora", "rslora")
 THICK = {"rslora": 64}
@@ -155,14 +152,14 @@ def shape_of(tensors: Iterable[Tensor], config: Mapping[str, Any]) -> Shape:
 
 
 def bytes_of(
-    method: str, shape: Shape, batch: Batch, *, knobs: Mapping[str, Any] | None = None, seconds: float = 0.0
+    method: str, shape: Shape, batch: Batch, *, knobs: Mapping[str, Any] | None = None, saves: bool = True
 ) -> int:
     """What a training on the CPU takes at its peak; within 15% of what was measured (``benchmarks/plan.py``).
 
     Args:
         method: of fine-tuning.
         knobs: the method's own (``rank``, ``layers``), where they were given.
-        seconds: how long it is going to take.
+        saves: whether there are checkpoints in mid-training.
     """
     knobs, wide = knobs or {}, HALF if native_bf16() else FLOAT
     adapted = method in LORA
@@ -179,17 +176,16 @@ def bytes_of(
     rows = batch.rows + batch.held_out
     held += int(LIST * rows * batch.mean) * (2 if method in ("full", "few-shot") else 1)
     share = _share(method, shape, knobs)
-    # In writing, a checkpoint stands in memory once more.
-    saved = FLOAT * (trained + (shape.tables if method in ("full", "few-shot") else 0))
-    passing = max(
+    # Written after each epoch but the last: what is saved stands in memory twice meanwhile, beside what a step left.
+    saved = 2 * FLOAT * (trained + (shape.tables if method in ("full", "few-shot") else 0)) if saves else 0
+    passing = saved + max(
         _activations(shape, batch, wide, share, adapted) * (2 if method == "few-shot" else 1),
         _evaluated(shape, batch, wide),
-        saved * (2 if seconds > LONG_S else 1),
     )
     if method in ("head", "last-k"):
         held += _kept(method, shape, batch, wide, knobs)
     training = PROCESS + (PEFT if adapted else 0) + held + passing
-    scoring = SCORING + A_CLASS * batch.classes * batch.words
+    scoring = SCORING + A_CLASS * batch.classes * batch.rows * batch.mean
     return int(max(training, PROCESS + scoring + FLOAT * shape.parameters))
 
 
@@ -250,7 +246,7 @@ def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: b
     a_layer += wide / HALF * 6 * batch.size * shape.heads * batch.longest**2
     if adapted:
         # Each matrix's input once more, with dropout, and its mask.
-        a_layer += tokens * 2 * wide * (5 * shape.width + shape.inner)
+        a_layer += tokens * 4.6 * wide * (5 * shape.width + shape.inner)
     outputs = tokens * shape.vocabulary * (wide + 2 * FLOAT) if batch.writes else 0
     return int(a_layer * shape.layers * share) + outputs
 
