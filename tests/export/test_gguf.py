@@ -139,3 +139,16 @@ def test_llama_cpp_writes_what_the_model_writes(written: Export, outside: Outsid
     assert {dtype for _, dtype, _ in header.tensors} == {"F16", "F32"}
     pytest.importorskip("xllamacpp")
     assert "Paris" in outside("gguf", place / "out", ["What is the capital of France?"])[0]
+
+
+def test_an_adapter_is_quantized_with_its_base(source: Path, place: Path) -> None:
+    pytest.importorskip("cyllama")
+    adapter = adapted(source, place / "adapter")
+    QUANTIZERS.load("gguf")().quantize(
+        adapter, place / "small", "q8_0", task=TASK, calibration=[], emit=lambda event: None
+    )
+    base, whole, small = (
+        runtime(path, task=TASK, device="cpu", threads=1).outputs(TEXTS) for path in (source, adapter, place / "small")
+    )
+    losses = [found[:, 0] / found[:, 1] for found in map(np.asarray, (base, whole, small))]
+    assert np.abs(losses[2] - losses[1]).max() < 0.2 * np.abs(losses[0] - losses[1]).max()
