@@ -303,6 +303,10 @@ def test_threads_make_way_for_other_programs_unless_they_are_given(monkeypatch: 
     try:
         threads = Threads(None, lambda: next(busy))
         assert [threads.look() and threads.count for _ in range(7)] == [False, 3, 1, False, False, 4, False]
+        # What is over after a second costs no thread; what stays does.
+        passing = iter([0.5, 0.1, 0.5, 0.5])
+        threads = Threads(None, lambda: next(passing))
+        assert [threads.look() and threads.count for _ in range(4)] == [False, False, False, 3]
         monkeypatch.setenv("MODELNOOK_THREADS", "2")
         fixed = Threads(2, lambda: 5.0)
         assert not fixed.look()

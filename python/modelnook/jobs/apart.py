@@ -30,8 +30,8 @@ from modelnook.tracking import TRACKERS
 
 __all__ = ["TOGETHER", "Apart", "There", "main"]
 
-TOGETHER = 1.0
-"""Seconds in which events are gathered before they are handed on; W&B sends every other second."""
+TOGETHER = 2.0
+"""Seconds in which events are gathered before they are handed on: W&B sends as often."""
 
 
 class Apart:

@@ -68,14 +68,28 @@ class Listener:
 
     def _work(self, record: RunRecord) -> None:
         trackers = [tracker for tracker in (self._open(row, record) for row in self.run.names) if tracker]
-        while not isinstance(order := self._orders.get(), RunRecord):
+        last: RunRecord | None = None
+        while last is None:
+            events, last = self._next()
             for tracker in trackers:
-                self._safely(tracker, tracker.on_event, order)
+                self._safely(tracker, tracker.on_events, events)
         for tracker in trackers:
-            self._safely(tracker, tracker.close, order)
+            self._safely(tracker, tracker.close, last)
             self._tell(tracker)
         self._over.set()
         self._closed()
+
+    def _next(self) -> tuple[list[Event], RunRecord | None]:
+        """The events that have gathered, at least one of them, and the last record where it has come."""
+        events: list[Event] = []
+        order = self._orders.get()
+        while not isinstance(order, RunRecord):
+            events.append(order)
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return events, None
+        return events, order
 
     def _open(self, row: str, record: RunRecord) -> Tracker | None:
         name, _, mode = row.partition(":")

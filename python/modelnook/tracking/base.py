@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ class Tracker(ABC):
     @abstractmethod
     def on_event(self, event: Event) -> None:
         """Take one event; returns at once (queues what would wait)."""
+
+    def on_events(self, events: Sequence[Event]) -> None:
+        """Take several that have gathered; for a tracker to which that is cheaper."""
+        for event in events:
+            self.on_event(event)
 
     @abstractmethod
     def close(self, record: RunRecord) -> None:

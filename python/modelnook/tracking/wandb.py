@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class WandbTracker(Tracker):
         self._warned = False
         self._refused = False
         self._place: Path | None = None
-        self._skip = -1
+        self._skip = self._ahead = -1
         self._watched = time.monotonic()
         self._server: Server | None = None
         self._notes = Notes(folder / "wandb.json")
@@ -117,6 +118,11 @@ class WandbTracker(Tracker):
             self._watched = time.monotonic()
             threading.Thread(target=self._watch, name="modelnook-wandb-watch", daemon=True).start()
 
+    def on_events(self, events: Sequence[Event]) -> None:
+        """See :meth:`Tracker.on_events`: one note of what is going to be logged does for all."""
+        self._ahead = max((event.step for event in events if isinstance(event, MetricLogged)), default=-1)
+        super().on_events(events)
+
     def close(self, record: RunRecord) -> None:
         """Send what the run came to, and end within seconds; what can't be sent by then is kept for ``sync``."""
         if self._run is None or self._place is None:
@@ -149,7 +155,7 @@ class WandbTracker(Tracker):
             if event.epoch is not None:
                 values["epoch"] = event.epoch
             # Not committed: what comes later for the same step joins it.
-            self._notes.logs(event.step)
+            self._notes.logs(max(event.step, self._ahead))
             self._run.log(values, step=event.step)
         elif isinstance(event, Started):
             self._run.config.update(plain(event.params), allow_val_change=True)

@@ -25,6 +25,10 @@ CALM = 3
 TOLERATED = 0.2
 """Cores that others may use without being noticed: a browser, a kernel that idles."""
 
+AT_ONCE = 0.6
+"""Cores beyond these for which a thread goes at the first look; for fewer at the second: what is written to a disk, or
+drawn, is over by then, and a thread that went would be missed for longer."""
+
 
 class Threads:
     """The number of threads of this process's torch.
@@ -44,7 +48,7 @@ class Threads:
         self.count = self.most
         self.busy = busy or others_cores()
         self.next_look = time.perf_counter() + LOOK_S
-        self.calm = 0
+        self.calm = self.crowded = 0
         if self.count != torch.get_num_threads():
             torch.set_num_threads(self.count)
 
@@ -54,7 +58,11 @@ class Threads:
         if self.fixed or self.most == 1 or now < self.next_look:
             return False
         self.next_look = now + LOOK_S
-        wanted = max(1, self.most - max(0, math.ceil(self.busy() - TOLERATED)))
+        beyond = self.busy() - TOLERATED
+        wanted = max(1, self.most - max(0, math.ceil(beyond)))
+        self.crowded = self.crowded + 1 if wanted < self.count else 0
+        if self.crowded == 1 and beyond < AT_ONCE:
+            return False
         self.calm = self.calm + 1 if wanted > self.count else 0
         if wanted == self.count or (wanted > self.count and self.calm < CALM):
             return False
