@@ -37,6 +37,8 @@ from .remote import (
 )
 
 pytest.importorskip("kagglehub")
+# Each download is a process of its own.
+pytestmark = pytest.mark.slow
 
 SITE = "https://www.kaggle.com"
 ID = "alice/bert/transformers/bert-tiny-zh"

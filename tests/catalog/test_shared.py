@@ -81,6 +81,7 @@ def test_a_version_is_a_number_and_an_alias_moves(team: SharedSource, tmp_path: 
     assert json.loads((taken("team:spam@1") / "config.json").read_text())["mark"] == "a"
 
 
+@pytest.mark.slow
 def test_a_name_that_two_sources_have_is_noted(team: SharedSource, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m", "theirs"), quiet)
     mine = tmp_path / "mine"

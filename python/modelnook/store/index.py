@@ -76,7 +76,9 @@ class Index:
         db.execute(f"PRAGMA journal_mode={'DELETE' if on_network(self.path) else 'WAL'}")
         db.execute("PRAGMA synchronous=NORMAL")
         db.executescript(_TABLES)
-        db.execute(f"PRAGMA user_version={_SCHEMA}")
+        if db.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA:
+            # A write: who opens a store doesn't wait for one who writes.
+            db.execute(f"PRAGMA user_version={_SCHEMA}")
         self.path.chmod(0o600)
         return db
 
