@@ -18,6 +18,9 @@ from modelnook.domain.errors import NotFoundError, OfflineError, UnsupportedErro
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
+# A server of S3 for each.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:

@@ -10,6 +10,9 @@ import pytest
 
 from modelnook.rpc import METHODS
 
+# Processes of their own, that import all there is.
+pytestmark = pytest.mark.slow
+
 # Of the hub's client only its constants are read: addresses and folders, a megabyte.
 _HEAVY = (
     "torch transformers wandb pandas numpy pyarrow huggingface_hub.hf_api huggingface_hub.utils datasets scipy sklearn "
