@@ -67,12 +67,14 @@ def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float]
 
 def _alike(store: Store, base: str, planned: Any) -> Iterator[tuple[float, float]]:
     """``(seconds that a run took, how many times its work is planned)``, of those with base, method and length."""
-    for run in store.index.runs(state="finished", kind="finetune", model=base, limit=50):
+    wanted = planned.rows * planned.epochs
+    for run in _telling(store, model=base, limit=50):
         said, took = run.params, _took(run)
-        work = (said.get("rows") or 0) * (said.get("epochs") or 0)
-        alike = all(said.get(name) == getattr(planned, name) for name in ("method", "max_length"))
-        if took > 0 and work and alike and work * LIKE >= planned.rows * planned.epochs:
-            yield took, planned.rows * planned.epochs / work
+        if took <= 0 or any(said.get(name) != getattr(planned, name) for name in ("method", "max_length")):
+            continue
+        work = (said.get("rows") or 0) * _epochs_done(store, run)
+        if work and work * LIKE >= wanted:
+            yield took, wanted / work
 
 
 def _scaled(took: float, times: float) -> tuple[float, float]:
@@ -83,11 +85,25 @@ def _scaled(took: float, times: float) -> tuple[float, float]:
 
 def _ratios(store: Store) -> Iterator[float]:
     """Of trainings that weren't cut short: how long they took as a multiple of what arithmetic said."""
-    for run in store.index.runs(state="finished", kind="finetune", limit=20):
+    for run in _telling(store, limit=20):
         said = run.plan or {}
         expected = said.get("expected")
         if expected and expected > STARTING[0] and not said.get("patience") and not run.params.get("max_seconds"):
             yield (_took(run) - STARTING[0]) / expected
+
+
+def _telling(store: Store, **those: Any) -> Iterator[RunRecord]:
+    """Trainings whose time tells something: of this machine, done in one go, of one round."""
+    for run in store.index.runs(state="finished", kind="finetune", **those):
+        # The time of a run that went on later holds the time between.
+        if run.origin == "local" and run.epoch <= 1 and "unlabelled" not in (run.report or {}):
+            yield run
+
+
+def _epochs_done(store: Store, run: RunRecord) -> float:
+    """Those that it came to: patience or a budget may have ended it before the last one."""
+    points = store.run(run.id).series.read("epoch")
+    return points[-1] if points else 0.0
 
 
 def _took(run: RunRecord) -> float:
