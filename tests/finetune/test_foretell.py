@@ -1,13 +1,15 @@
-"""The time that is told before a training, by those that this machine has done: which of them tell, and what they do."""
+"""The time that is told before a training, by those done on this machine: which of them tell, and what they say."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.foretell import foretold, seconds_before
+from modelnook.finetune.costs import STARTING
+from modelnook.finetune.foretell import foretold, seconds_before, with_unlabelled
 from modelnook.finetune.plan import Plan
 from modelnook.store import Store
 
@@ -54,3 +56,14 @@ def test_what_tells_nothing_of_this_machine_is_left_out(store: Store, other: dic
     ran(store, 300, **other)
     assert seconds_before(store, BASE, PLAN) is None
     assert foretold(PLAN, store, BASE).seconds == PLAN.seconds
+
+
+def test_two_rounds_share_a_budget(store: Store) -> None:
+    ran(store, 300)
+    within = with_unlabelled(foretold(PLAN, store, BASE, 60.0), 3000, 60.0)
+    assert within.seconds is not None
+    assert within.seconds[1] == 60.0 + STARTING[1]
+    free = with_unlabelled(foretold(PLAN, store, BASE), 3000)
+    assert free.seconds is not None
+    assert free.seconds[1] > 5 * 300
+    assert with_unlabelled(replace(PLAN, seconds=None), 3000).seconds is None

@@ -163,7 +163,7 @@ def finetune(
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
             planned = replace(planned, reason=reason)
         said = told(planned, store, found, table, validating, spec.labels(values), knobs)
-        return with_unlabelled(said, extra.rows) if extra is not None else said
+        return with_unlabelled(said, extra.rows, knobs.get("max_seconds")) if extra is not None else said
     recipe = Recipe(
         "finetune",
         str(found.ref) if found else "",

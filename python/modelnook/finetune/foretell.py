@@ -51,12 +51,16 @@ def foretold(planned: Plan, store: Store, base: str, budget: float | None = None
     return replace(planned, seconds=_within((low, high), budget))
 
 
-def with_unlabelled(planned: Plan, offered: int) -> Plan:
-    """The plan of a run that trains twice: on the rows, then on those that it labelled as well, all of them or none."""
+def with_unlabelled(planned: Plan, offered: int, budget: float | None = None) -> Plan:
+    """The plan of a run that trains twice: on the rows, then on those that it labelled as well, all of them or none.
+
+    Args:
+        budget: see :func:`foretold`; both trainings share it.
+    """
     if planned.seconds is None:
         return planned
     low, high = planned.seconds
-    return replace(planned, seconds=(low, high * (2 + offered / max(1, planned.rows))))
+    return replace(planned, seconds=_within((low, high * (2 + offered / max(1, planned.rows))), budget))
 
 
 def seconds_before(store: Store, base: str, planned: Any) -> tuple[float, float] | None:

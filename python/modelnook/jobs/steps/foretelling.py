@@ -24,8 +24,9 @@ def foretelling(context: Context) -> Callable[[Plan], Plan]:
     recipe = context.recipe
 
     def told(planned: Plan) -> Plan:
-        found = foretold(planned, context.store, recipe.model, recipe.knobs.get("max_seconds"))
-        found = with_unlabelled(found, recipe.unlabelled.rows) if recipe.unlabelled is not None else found
+        budget = recipe.knobs.get("max_seconds")
+        found = foretold(planned, context.store, recipe.model, budget)
+        found = with_unlabelled(found, recipe.unlabelled.rows, budget) if recipe.unlabelled is not None else found
         return replace(found, track=recipe.track)
 
     return told
