@@ -72,7 +72,9 @@ class Listener:
         while last is None:
             events, last = self._next()
             for tracker in trackers:
-                self._safely(tracker, tracker.on_events, events)
+                self._safely(tracker, tracker.expect, events)
+                for event in events:
+                    self._safely(tracker, tracker.on_event, event)
         for tracker in trackers:
             self._safely(tracker, tracker.close, last)
             self._tell(tracker)
@@ -80,7 +82,7 @@ class Listener:
         self._closed()
 
     def _next(self) -> tuple[list[Event], RunRecord | None]:
-        """The events that have gathered, at least one of them, and the last record where it has come."""
+        """The events that have gathered, and the last record where it has come; waits until there is one of either."""
         events: list[Event] = []
         order = self._orders.get()
         while not isinstance(order, RunRecord):

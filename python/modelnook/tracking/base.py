@@ -14,7 +14,7 @@ __all__ = ["Tracker"]
 
 
 class Tracker(ABC):
-    """Lives in the job's process or beside it. ``open`` is called beside the first training step, never before it.
+    """Lives in the job's process, opened after its first training step, or in one beside it, opened before that.
 
     Args:
         folder: the run's folder; what a tracker writes lies below it.
@@ -39,10 +39,8 @@ class Tracker(ABC):
     def on_event(self, event: Event) -> None:
         """Take one event; returns at once (queues what would wait)."""
 
-    def on_events(self, events: Sequence[Event]) -> None:
-        """Take several that have gathered; for a tracker to which that is cheaper."""
-        for event in events:
-            self.on_event(event)
+    def expect(self, events: Sequence[Event]) -> None:
+        """Hear of events that have gathered, before each is taken: what is done once for all of them is done here."""
 
     @abstractmethod
     def close(self, record: RunRecord) -> None:

@@ -118,10 +118,9 @@ class WandbTracker(Tracker):
             self._watched = time.monotonic()
             threading.Thread(target=self._watch, name="modelnook-wandb-watch", daemon=True).start()
 
-    def on_events(self, events: Sequence[Event]) -> None:
-        """See :meth:`Tracker.on_events`: one note of what is going to be logged does for all."""
+    def expect(self, events: Sequence[Event]) -> None:
+        """See :meth:`Tracker.expect`: one note of what is going to be logged does for all."""
         self._ahead = max((event.step for event in events if isinstance(event, MetricLogged)), default=-1)
-        super().on_events(events)
 
     def close(self, record: RunRecord) -> None:
         """Send what the run came to, and end within seconds; what can't be sent by then is kept for ``sync``."""
