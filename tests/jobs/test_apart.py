@@ -78,6 +78,12 @@ def test_its_death_is_a_warning_and_nobody_waits_for_it(tmp_path: Path, record: 
     assert isinstance(warned, Warned)
     assert warned.code == "jobs.tracker_failed"
     assert "wandb" in warned.message
+    other, held = trackers(tmp_path / "other", record, apart, said, []), apart._orders.qsize()
+    for step in range(1, 4):
+        other.on_event(MetricLogged(step, {"loss": 0.5}))
+    other.close()
+    assert apart._orders.qsize() <= held, "nothing is kept for whoever is gone"
+    assert said == [warned]
 
 
 def test_it_ends_at_once_with_a_job_that_dies(tmp_path: Path, record: RunRecord) -> None:

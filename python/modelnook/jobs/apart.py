@@ -57,7 +57,9 @@ class Apart:
         self.say(0, "prepare", sorted({row for there in self._runs for row in there.run.names}))
 
     def say(self, number: int, what: str, value: Any) -> None:
-        """Send an order. Neither a start nor a full pipe is waited for."""
+        """Send an order, while there is somebody to do it. Neither a start nor a full pipe is waited for."""
+        if self.dead:
+            return
         self._orders.put((number, what, value))
         if what != "event":
             self._urgent.set()

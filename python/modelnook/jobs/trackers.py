@@ -30,14 +30,15 @@ class Trackers:
         self.record = record
         near = [row for row in run.names if _near(row)]
         far = [row for row in run.names if not _near(row) and _goes(row)]
-        self._own = Apart() if far and apart is None else None
+        self._own: Apart | None = None
         self._parts: list[_Part] = []
         if near:
             self._parts.append(_Part(Listener(replace(run, names=near)), MetricLogged))
         if far:
+            if apart is None:
+                apart = self._own = Apart()
             # What it takes to begin, a core has before the first step and not beside the second.
-            there = (apart or self._own or Apart()).listener(replace(run, names=far))
-            self._parts.append(_Part(there, (Started, MetricLogged)))
+            self._parts.append(_Part(apart.listener(replace(run, names=far)), (Started, MetricLogged)))
         self._early: list[Event] = []
         self._lock = threading.Lock()
 
