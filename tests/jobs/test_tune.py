@@ -590,6 +590,19 @@ def test_what_cannot_be_meant_is_said_before_anything_runs(
     assert not len(mn.runs())
 
 
+@pytest.mark.parametrize("where", ["ref", "space"])
+def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(
+    tiny: str, store_home: Path, tmp_path: Path, where: str
+) -> None:
+    translator = str(tiny_translator(tmp_path / "translator"))
+    base, space = (translator, "quick") if where == "ref" else (tiny, {"model": [tiny, translator]})
+    rows = [{"text": f"word {i}"} for i in range(96)]
+    with pytest.raises(UnsupportedError) as caught:
+        mn.tune(base, rows, task="fill-mask", space=space)
+    assert caught.value.code == "task.no_masked"
+    assert not len(mn.runs())
+
+
 def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
     from modelnook.api import tuning
 

@@ -96,6 +96,7 @@ def tune(
             objectives without one of the task's, a pruner for several of them, ``latency`` with ``parallel``, a budget
             shorter than one trial.
         DataError: too few rows for three parts.
+        UnsupportedError: a model that can't be trained for the task, also one of the space.
 
     ::
 
@@ -153,7 +154,7 @@ def tune(
     if found is None:
         ref, _ = (models[0], "") if models else choose_base(task, spec.texts(values), len(table.rows))
         found = resolve(ref)
-    can_start(found)
+    can_start(found, task)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
     held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
@@ -265,7 +266,12 @@ def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, togeth
 
 
 def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
-    """The space with its models resolved, and these models."""
+    """The space with its models resolved, and these models.
+
+    Raises:
+        UnsupportedError: a model that can't be trained for the task.
+    """
+    from modelnook.api.bases import can_start
     from modelnook.finetune import METHODS
     from modelnook.tune.space import Choice, Space, space_of
 
@@ -277,7 +283,10 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
     if "model" not in space:
         return space, ()
     named = space["model"]
-    models = tuple(str(resolve(ref).ref) for ref in named.values) if isinstance(named, Choice) else ()
+    found = [resolve(ref) for ref in named.values] if isinstance(named, Choice) else []
+    for base in found:
+        can_start(base, spec.name)
+    models = tuple(str(base.ref) for base in found)
     pairs = ((n, Choice(models) if n == "model" else values) for n, values in space.knobs)
     return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
 
