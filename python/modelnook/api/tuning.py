@@ -226,9 +226,11 @@ def _tuned_before(store: Store, base: str, planned: Any) -> tuple[float, ...]:
     for run in store.index.runs(kind="tune", model=base, limit=50):
         first: dict[str, Any] = next(iter((run.report or {}).get("trials") or ()), {})
         said = first.get("knobs") or {}
-        done = len(store.run(run.id).split().get("train") or ()) * (said.get("epochs") or 0)
         alike = all(said.get(name) == getattr(planned, name) for name in ("method", "max_length"))
-        if first.get("number") == DEFAULT and not first.get("cut") and done and alike and done * LIKE >= work:
+        if first.get("number") != DEFAULT or first.get("cut") or not alike:
+            continue
+        done = len(store.run(run.id).split().get("train") or ()) * (said.get("epochs") or 0)
+        if done and done * LIKE >= work:
             paces.append(first["seconds"] / done)
     return (min(paces) * work * SPREAD[0], max(paces) * work * SPREAD[1]) if paces else ()
 

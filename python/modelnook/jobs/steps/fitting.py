@@ -148,9 +148,11 @@ class Fitting:
 
         path, train = self.fetch(recipe.model), self.parts.train
         lengths = self.shared.once(("lengths", path), lambda: lengths_for(self.spec, path, train))
-        # A budget of time is no part of what the plan decides here.
-        rest = {n: v for n, v in recipe.knobs.items() if n not in ("learning_rate", "max_seconds")}
-        return plan_for(self.spec, path, train, method=recipe.method or "auto", knobs=rest, lengths=lengths)
+        knobs = {n: v for n, v in recipe.knobs.items() if n != "learning_rate"}
+        # As a trial's training plans.
+        return plan_for(
+            self.spec, path, train, method=recipe.method or "auto", knobs=knobs, lengths=lengths, timed=False
+        )
 
 
 def _begun(emit: Emit, stop: Callable[[], bool]) -> Emit:
