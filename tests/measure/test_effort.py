@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelnook.catalog.folder import tensors_of
+from modelnook.measure import effort
 from modelnook.measure.effort import LORA, Batch, Shape, bytes_of, pace, shape_of, work_of
 from modelnook.runtime import folder
 from modelnook.testing.models import tiny_model, tiny_translator, tiny_writer
@@ -69,6 +70,20 @@ def test_frozen_layers_are_run_once() -> None:
     assert took("full", batch=replace(BATCH, mean=200.0)) > 5 * took("full")
     assert work_of("few-shot", SMALL, BATCH, 1, pairs=20).steps == 20 * 125
     assert all(took(method) < took("full") * 1.5 for method in LORA)
+
+
+def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
+    """They are named a second time for the plan, which imports no PyTorch."""
+    from modelnook.finetune.frozen import LastK
+    from modelnook.finetune.lora import Dora, Lora, RsLora
+    from modelnook.training.evaluation import TOKENS
+    from modelnook.training.vocabulary import WORTH_IT
+
+    for kind in (Lora, Dora, RsLora):
+        assert effort.THICK.get(kind.name, effort.RANK) == kind.rank
+    assert LastK.default_layers == effort.LAST_LAYERS
+    assert TOKENS == effort.EVALUATION
+    assert effort.WORTH_IT == WORTH_IT
 
 
 def test_the_pace_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,9 @@ FLOAT, HALF = 4, 2
 EVALUATION = 8192
 """Tokens of an evaluation batch (``training/evaluation.py``)."""
 
+WORTH_IT = 0.7
+"""The share of used rows up to which only those of the table are trained (``training/vocabulary.py``)."""
+
 LIST = 36
 """Bytes of a token in a row's list: a pointer, and an int beyond the small ones that Python shares."""
 
@@ -236,8 +239,7 @@ def _share(method: str, shape: Shape, knobs: Mapping[str, Any]) -> float:
 def _table(shape: Shape, batch: Batch) -> int:
     """Numbers of the table of tokens that are trained: those that occur, where that is worth it."""
     used = batch.words / shape.vocabulary if shape.vocabulary and batch.words else 1.0
-    # See training/vocabulary.py.
-    return int(shape.tables * used) if used <= 0.7 and not batch.writes else shape.tables
+    return int(shape.tables * used) if used <= WORTH_IT and not batch.writes else shape.tables
 
 
 def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: bool) -> int:
