@@ -29,11 +29,15 @@ def test_as_many_gpus_as_were_used_are_named(driver: Path) -> None:
     assert environment(run)["hardware"] == "2 × NVIDIA H100 80GB HBM3"
     (driver / "0000:43:00.0" / "information").write_text(DRIVER.replace("H100 80GB HBM3", "A10"))
     assert hardware("cuda:0", 2) == "1 × NVIDIA H100 80GB HBM3, 1 × NVIDIA A10"
+    assert hardware("cuda:1") == "1 × NVIDIA A10"
 
 
 def test_what_nobody_names_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_DRIVER", tmp_path / "none")
     assert hardware("cuda", 2) == ""
+    (tmp_path / "gpus" / "0000:1b:00.0" / "information").mkdir(parents=True)
+    monkeypatch.setattr(module, "_DRIVER", tmp_path / "gpus")
+    assert hardware("cuda") == "", "what can't be read fails no run"
     monkeypatch.setattr(module, "_CPUS", tmp_path / "none")
     monkeypatch.setattr(module.platform, "processor", lambda: "")
     assert hardware("cpu") == ""

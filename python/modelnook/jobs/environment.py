@@ -43,9 +43,9 @@ def hardware(device: str | None, count: int = 1) -> str:
     Args:
         count: how many GPUs were used. Empty where the names aren't known.
     """
-    names = _gpus() if (device or "").startswith("cuda") else _cpus()
-    used = names[:count] if (device or "").startswith("cuda") else names
-    return ", ".join(f"{n} × {name}" for name, n in Counter(used).items())
+    kind, _, first = (device or "").partition(":")
+    names = _gpus()[int(first or 0) :][:count] if kind == "cuda" else _cpus()
+    return ", ".join(f"{n} × {name}" for name, n in Counter(names).items())
 
 
 def _gpus() -> list[str]:
@@ -53,20 +53,18 @@ def _gpus() -> list[str]:
     torch: Any = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())]
-    told = (path.read_text(encoding="utf-8") for path in sorted(_DRIVER.glob("*/information")))
-    return [name for text in told if (name := _said(text, "Model"))]
+    return [name for path in sorted(_DRIVER.glob("*/information")) if (name := _said(path, "Model"))]
 
 
 def _cpus() -> list[str]:
-    try:
-        name = _said(_CPUS.read_text(encoding="utf-8"), "model name")
-    except OSError:
-        name = ""
-    name = name or platform.processor()
+    name = _said(_CPUS, "model name") or platform.processor()
     return [name] * (os.cpu_count() or 1) if name else []
 
 
-def _said(text: str, name: str) -> str:
-    """What the first line ``name: value`` says."""
-    lines = (line.partition(":") for line in text.splitlines())
+def _said(file: Path, name: str) -> str:
+    """What the first line ``name: value`` of a file says; empty where it can't be read, which fails no run."""
+    try:
+        lines = [line.partition(":") for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return ""
     return next((value.strip() for head, _, value in lines if head.strip() == name), "")
