@@ -130,7 +130,7 @@ def _tensors(header: bytes) -> list[Tensor]:
     try:
         said = json.loads(header)
         return [_tensor(n, e["dtype"], e["shape"]) for n, e in said.items() if n != "__metadata__"]
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+    except (ValueError, OverflowError, AttributeError, KeyError, TypeError, RecursionError):
         return []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -159,10 +159,15 @@ def files_of(found: Any) -> list[RepoFile]:
 
 
 def evaluations(card: Any) -> dict[str, float]:
-    """What a card says that the model reached, the first few: metric and data set -> value. Nobody has checked it."""
+    """What a card says that the model reached: metric and data set -> value. Nobody has checked it."""
     results = (card.eval_results if card else None) or ()
-    told = [(f"{r.metric_name or r.metric_type} ({r.dataset_name})", r.metric_value) for r in results]
-    return {name: float(v) for name, v in told if isinstance(v, (int, float)) and math.isfinite(v)}
+    # A name that is a tree of aliases would be written out: only texts are names.
+    told = [(first(r.metric_name) or first(r.metric_type), first(r.dataset_name), r.metric_value) for r in results]
+    return {
+        f"{name} ({rows})": float(value)
+        for name, rows, value in told
+        if name and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    }
 
 
 def evaluations_in(card: str) -> dict[str, float]:
