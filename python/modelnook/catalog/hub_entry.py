@@ -9,7 +9,7 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
-from modelnook.catalog.papers import every, first, lineage
+from modelnook.catalog.papers import every, first, licence, lineage
 from modelnook.catalog.words import concepts, language_code
 from modelnook.domain.model import RELATIONS, ModelInfo
 
@@ -123,7 +123,7 @@ def entry(found: Any, source: str) -> ModelInfo:
         revision=found.sha,
         name=found.id.rpartition("/")[2],
         task=first(found.pipeline_tag) or task_of(architectures),
-        license=_licence(card, tags),
+        license=licence(card) or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None),
         language=every(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
         parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
         formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
@@ -197,13 +197,6 @@ def flagged(found: Any) -> list[str]:
     """The files that the hub's scanners have found something in."""
     status = found.security_repo_status or {}
     return [str(issue.get("path", "")) for issue in status.get("filesWithIssues") or ()]
-
-
-def _licence(card: dict[str, Any], tags: tuple[str, ...]) -> str | None:
-    said = first(card.get("license"))
-    if said == "other":
-        return first(card.get("license_name")) or said
-    return said or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None)
 
 
 def _parameters(said: Any) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelnook.domain.model import RELATIONS
 
-__all__ = ["card_head", "config_in", "every", "first", "front_matter", "lineage", "sane_config"]
+__all__ = ["card_head", "config_in", "every", "facts", "first", "front_matter", "licence", "lineage", "sane_config"]
 
 _LONGEST = 65_536
 # A value that begins so is no plain one: a tag, an anchor, an alias, a mapping, a block.
@@ -94,6 +94,22 @@ def lineage(bases: Iterable[str], relation: str | None = None) -> dict[str, Any]
     several = len(found) > 1
     how = relation if relation in RELATIONS else "merge" if several else None
     return {"base_model": next(iter(found), None), "bases": found if several else (), "relation": how}
+
+
+def licence(card: dict[str, Any]) -> str | None:
+    """The licence that a card names; terms of their own are called "other" there, and named beside it.
+
+    >>> licence({"license": "other", "license_name": "llama3"}), licence({"license": ["mit"]}), licence({})
+    ('llama3', 'mit', None)
+    """
+    said = first(card.get("license"))
+    return first(card.get("license_name")) or said if said == "other" else said
+
+
+def facts(card: dict[str, Any]) -> dict[str, Any]:
+    """What a card's head tells of licence, languages and lineage, as fields of an entry."""
+    bases, relation = every(card.get("base_model")), first(card.get("base_model_relation"))
+    return {"license": licence(card), "language": every(card.get("language")), **lineage(bases, relation)}
 
 
 def config_in(text: bytes) -> dict[str, Any]:
