@@ -60,6 +60,14 @@ def test_a_configuration_that_is_none(text: bytes) -> None:
     assert config_in(text) == {}
 
 
+@pytest.mark.parametrize("text", [DEEP, b"[1]", b'{"base_model_name_or_path": {"a": 1}, "task_type": ["x"]}'])
+def test_an_adapter_that_is_none(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "adapter_config.json").write_bytes(text)
+    info = describe(tmp_path, ref="./x", id="x", source="path")
+    assert (info.base_model, info.task) == (None, None)
+    assert cards.text(info)
+
+
 def header(tensors: object) -> bytes:
     text = tensors if isinstance(tensors, bytes) else json.dumps(tensors).encode()
     return struct.pack("<Q", len(text)) + text

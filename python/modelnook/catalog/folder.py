@@ -12,7 +12,7 @@ from typing import Any
 from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.gguf import read_header, said_by
-from modelnook.catalog.papers import config_in, facts, front_matter
+from modelnook.catalog.papers import config_in, facts, first, front_matter
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
@@ -202,7 +202,7 @@ def _adapter(path: Path) -> dict[str, Any]:
     said = adapter_in(path)
     if not said:
         return {}
-    return {"task": adapter_task(said), "base_model": said.get("base_model_name_or_path"), "tags": ("adapter",)}
+    return {"task": adapter_task(said), "base_model": first(said.get("base_model_name_or_path")), "tags": ("adapter",)}
 
 
 def _gguf(path: Path) -> dict[str, Any]:
