@@ -9,7 +9,7 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
-from modelnook.catalog.papers import every, first, licence, lineage
+from modelnook.catalog.papers import every, first, licence, lineage, number
 from modelnook.catalog.words import concepts, language_code
 from modelnook.domain.model import RELATIONS, ModelInfo
 
@@ -128,18 +128,14 @@ def entry(found: Any, source: str) -> ModelInfo:
         parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
         formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
         architecture=next(iter(architectures), first(config.get("model_type"))),
-        downloads=_number(found.downloads),
-        likes=_number(found.likes),
+        downloads=number(found.downloads),
+        likes=number(found.likes),
         **lineage(every(card.get("base_model")) or _bases(tags), _relation(card, tags)),
         risks=risks((), code=brings_code(found, config)),
         updated=found.last_modified.isoformat() if found.last_modified else None,
         tags=tags,
         gated=bool(found.gated),
     )
-
-
-def _number(said: Any) -> int | None:
-    return said if isinstance(said, int) and not isinstance(said, bool) else None
 
 
 def _bases(tags: tuple[str, ...]) -> list[str]:

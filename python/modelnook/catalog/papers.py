@@ -14,7 +14,18 @@ from typing import Any
 
 from modelnook.domain.model import RELATIONS
 
-__all__ = ["card_head", "config_in", "every", "facts", "first", "front_matter", "licence", "lineage", "sane_config"]
+__all__ = [
+    "card_head",
+    "config_in",
+    "every",
+    "facts",
+    "first",
+    "front_matter",
+    "licence",
+    "lineage",
+    "number",
+    "sane_config",
+]
 
 _LONGEST = 65_536
 # A value that begins so is no plain one: a tag, an anchor, an alias, a mapping, a block.
@@ -82,6 +93,15 @@ def every(value: Any) -> tuple[str, ...]:
 def first(value: Any) -> str | None:
     """The first of :func:`every`."""
     return next(iter(every(value)), None)
+
+
+def number(value: Any) -> int | None:
+    """A value that should be a whole number, if it is one.
+
+    >>> number(3), number("3"), number(True)
+    (3, None, None)
+    """
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def lineage(bases: Iterable[str], relation: str | None = None) -> dict[str, Any]:
