@@ -16,6 +16,7 @@ from modelnook import cards
 from modelnook.cards.card import MAX_LINES
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
+from modelnook.domain.model import SearchResult
 from modelnook.run import RunList
 
 VOID = {"br", "hr", "img", "path", "polyline"}
@@ -119,6 +120,15 @@ def test_text_and_html_say_the_same_numbers(name: str) -> None:
 def test_what_comes_from_outside_is_escaped() -> None:
     assert "<b>" not in cards.html(INFO)
     assert "&lt;b&gt;" in cards.html(INFO)
+
+
+def test_what_would_move_a_cursor_is_shown_as_it_is_written() -> None:
+    bad = "\x1b]0;it\x07\r\x9b2J"
+    info = replace(INFO, task=bad, license=bad, language=(bad,), labels=(bad,), layers=bad, metrics={bad: 1.0})
+    for draw in (cards.text, cards.html, cards.whole):
+        for value in (info, SearchResult((info,), bad)):
+            assert not {"\x1b", "\x07", "\r", "\x9b"} & {*draw(value)}
+    assert "\\x1b]0;it\\x07\\r\\x9b2J" in cards.text(info)
 
 
 def test_a_model_says_what_to_know_first() -> None:

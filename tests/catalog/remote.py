@@ -136,12 +136,14 @@ def odd_papers_are_read(source: Any, ref: ModelRef) -> None:
 
 
 def evaluations_are_told(source: Any, ref: ModelRef) -> None:
-    """What the card says that it reached."""
-    assert mn.info(source.shown(ref)).metrics == {"Accuracy (IMDb)": 0.93}
+    """What the card says that it reached, and by which name its own terms go."""
+    info = mn.info(source.shown(ref))
+    assert (info.metrics, info.license) == ({"Accuracy (IMDb)": 0.93}, "llama3")
 
 
 JUDGED = b"""---
-license: mit
+license: other
+license_name: llama3
 model-index:
 - name: films
   results:

@@ -143,6 +143,13 @@ def test_sizes_are_held_by_their_buckets() -> None:
         assert len(held) < 40
 
 
+def test_a_number_that_is_none_is_not_kept(tmp_path: Path) -> None:
+    index = CatalogIndex(tmp_path)
+    index.write("hub", [model("eve/many", 10**30, likes=-(10**30), parameters=10**400)])
+    [info] = index.all("hub")
+    assert (info.downloads, info.likes, info.parameters) == (None, None, None)
+
+
 def test_lists_are_sorted_as_asked(index: CatalogIndex) -> None:
     assert ids(index, sort="likes")[:2] == ["all-MiniLM-L6-v2", "bert-base-uncased"]
     assert ids(index, "bert", sort="likes") == ["all-MiniLM-L6-v2", "bert-base-uncased"]

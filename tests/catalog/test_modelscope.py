@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.standins.modelscope import ModelScopeStandIn
@@ -105,6 +106,17 @@ def test_the_cards_own_evaluations_are_told(site: ModelScopeStandIn, source: Sou
 @pytest.mark.parametrize("answer", ODD_ANSWERS)
 def test_a_place_that_answers_something_else(site: ModelScopeStandIn, source: Source, answer: str) -> None:
     odd_answers_are_told(site, source, TINY, answer)
+
+
+def test_a_row_of_other_forms_than_rows_have(site: ModelScopeStandIn, source: Source) -> None:
+    odd: dict[str, Any] = {"tags": [{"x": 1}, "en", None], "tasks": [["x"]], "license": ["mit"], "likes": "many"}
+    site.add_model("eve/odd", FILES, **odd)
+    site.add_model("eve/[31m", FILES)
+    found = mn.search("", source="scope", sort="likes")
+    assert {row.id for row in found} == {"alice/tiny", "eve/odd"}
+    [row] = [row for row in found if row.id == "eve/odd"]
+    assert (row.tags, row.task, row.license, row.likes) == (("en",), None, "mit", None)
+    assert source.info(ModelRef("scope", "eve/odd")).parameters == 44
 
 
 def test_odd_papers_and_packed_weights(site: ModelScopeStandIn, source: Source) -> None:

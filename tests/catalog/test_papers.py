@@ -11,10 +11,15 @@ import pytest
 from modelnook import cards
 from modelnook.catalog.folder import describe, safetensors_head
 from modelnook.catalog.gguf import parse_header
+from modelnook.catalog.hub_entry import evaluations_in
 from modelnook.catalog.papers import card_head, config_in, every, first, lineage
 
 DEEP = b'{"x":' * 100_000
 BOMB = "a: &a [x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+# Written out it would have 10 ** 10 words.
+TREE = "a: &a [x]\n" + "".join(
+    f"{b}: &{b} [{', '.join(f'*{a}' for _ in range(10))}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,14 @@ def test_a_configuration_that_is_none(text: bytes) -> None:
     assert config_in(text) == {}
 
 
+@pytest.mark.parametrize("text", [DEEP, b"[1]", b'{"base_model_name_or_path": {"a": 1}, "task_type": ["x"]}'])
+def test_an_adapter_that_is_none(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "adapter_config.json").write_bytes(text)
+    info = describe(tmp_path, ref="./x", id="x", source="path")
+    assert (info.base_model, info.task) == (None, None)
+    assert cards.text(info)
+
+
 def header(tensors: object) -> bytes:
     text = tensors if isinstance(tensors, bytes) else json.dumps(tensors).encode()
     return struct.pack("<Q", len(text)) + text
@@ -70,6 +83,7 @@ def header(tensors: object) -> bytes:
         {"w": {"dtype": "F32", "shape": {"a": 1}}},
         {"w": {"dtype": "F32", "shape": [10**300]}},
         {"w": {"dtype": "F32", "shape": [-1]}},
+        b'{"w": {"dtype": "F32", "shape": [1e999]}}',
         {"w": ["F32"]},
     ],
 )
@@ -80,6 +94,19 @@ def test_weights_whose_header_is_none(tmp_path: Path, tensors: object) -> None:
     assert safetensors_head(header(tensors)) == []
     info = describe(tmp_path, ref="./x", id="x", source="path")
     assert (info.parameters, info.license, info.labels, info.dtypes) == (None, "mit", (), {})
+
+
+def test_evaluations_that_are_none() -> None:
+    def told(name: str, rows: str, value: str) -> dict[str, float]:
+        metric = f"{{type: accuracy, name: {name}, value: {value}}}"
+        result = f"{{task: {{type: x}}, dataset: {{type: imdb, name: {rows}}}, metrics: [{metric}]}}"
+        return evaluations_in(f"---\n{TREE}model-index: [{{name: m, results: [{result}]}}]\n---\n")
+
+    assert told("Accuracy", "IMDb", "0.5") == {"Accuracy (IMDb)": 0.5}
+    assert told("*j", "*j", "0.5") == {"accuracy (None)": 0.5}
+    assert told("{a: b}", "y", "true") == {"accuracy (y)": 1.0}
+    for value in ("1" + "0" * 400, "-.inf", ".nan", "'1'", "*j"):
+        assert told("x", "y", value) == {}
 
 
 def test_names_that_move_a_cursor_and_dimensions_without_end(tmp_path: Path) -> None:

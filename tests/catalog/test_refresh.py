@@ -20,8 +20,9 @@ from modelnook.catalog import hub_list
 from modelnook.catalog.base import Query
 from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
-from modelnook.catalog.refresh import refresh
+from modelnook.catalog.refresh import Pages, refresh
 from modelnook.domain.errors import ConflictError, OfflineError
+from modelnook.domain.model import ModelInfo
 from modelnook.settings import home
 
 MODELS = 250
@@ -199,6 +200,24 @@ def test_killed_it_goes_on_where_it_was(hub: HubStandIn, index: CatalogIndex) ->
     assert refreshed()[0] == MODELS
     assert calls(hub) - before == 2
     assert len({m.id for m in index.all("hub")}) == MODELS
+
+
+def test_notes_are_as_old_as_their_last_page(tmp_path: Path) -> None:
+    notes = Pages(tmp_path / "notes", 60)
+    assert not notes.open({"limit": 3})
+    notes.add("downloads", (ModelInfo("hub:a/b", "a/b", "hub"),), "next")
+    then = time.time() - 50
+    os.utime(notes.path, (then, then))
+    assert notes.open({"limit": 3}), "nothing is added, and they grow no younger"
+    assert notes.path.stat().st_mtime == pytest.approx(then, abs=1)
+    with notes.path.open("ab") as file:
+        file.write(b'{"sort": "likes"')
+    assert notes.open({"limit": 3})
+    notes.add("likes", (), "")
+    assert (notes.at("downloads"), notes.at("likes")) == (("next", 1, False), ("", 0, True))
+    then -= 20
+    os.utime(notes.path, (then, then))
+    assert not notes.open({"limit": 3})
 
 
 def test_a_server_that_stumbles_is_asked_again(hub: HubStandIn) -> None:

@@ -267,7 +267,13 @@ def test_an_entry_that_a_stranger_wrote_is_read_as_such(team: SharedSource, plac
         "parameters": "many",
         "path": "/etc",
     }
-    said["info"] |= {"risks": ["no"], "metrics": {"accuracy": "high"}, "name": "<script>", "tags": 3}
+    said["info"] |= {
+        "risks": ["no"],
+        "metrics": {"accuracy": "high", "f1": 10**400},
+        "downloads": 10**30,
+        "name": "<script>",
+        "tags": 3,
+    }
     said["author"] = "anna\x1b]0;title\x07"
     pointer.write_text(json.dumps(said))
     (place / "cache/index.json").unlink()

@@ -12,8 +12,9 @@ import pytest
 
 import modelnook
 from modelnook.domain.errors import DataError, UsageError
+from modelnook.finetune.choice import choose_method
 from modelnook.finetune.lengths import Lengths, measure_lengths
-from modelnook.finetune.plan import choose_method, plan
+from modelnook.finetune.plan import plan
 from modelnook.measure.effort import Shape
 from modelnook.measure.memory import need
 from modelnook.testing.models import tiny_model

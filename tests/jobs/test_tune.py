@@ -537,7 +537,7 @@ def test_after_a_budget_nothing_begins_but_the_step_and_the_evaluation_that_end_
 
     watched(loop, "outputs_of")
     watched(loop._Loop, "_train_step")
-    watched(engine, "_ready")
+    watched(engine, "make_ready")
     watched(frozen.LastK, "_run")
     watched(Once, "__call__")
     # Nothing but the budget ends them.
@@ -556,7 +556,7 @@ def test_after_a_budget_nothing_begins_but_the_step_and_the_evaluation_that_end_
     late = [name for name, at in began if at > end]
     assert set(late) <= {"outputs_of", "_train_step"}, late
     assert max(map(late.count, set(late)), default=0) <= 1, late
-    assert {name for name, _ in began} == {"outputs_of", "_train_step", "_ready", "_run", "__call__"}
+    assert {name for name, _ in began} == {"outputs_of", "_train_step", "make_ready", "_run", "__call__"}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,19 @@ def test_every_base_is_asked_however_far_up(bases: list[str] | str, hub: HubStan
     assert said["base_model"] == bases
 
 
+def test_more_bases_than_are_looked_up_are_said(hub: HubStandIn) -> None:
+    names = [f"carl/open-{n}" for n in range(10)]
+    for name in names:
+        hub.add_repo(name, WEIGHTS, card={"license": "mit"})
+    more = [f"carl/more-{n}" for n in range(1000)]
+    hub.add_repo("eve/merged", WEIGHTS, card={"license": "mit", "base_model": [*names, "bob/base", *names, *more]})
+    plan = mn.publish(brought("hub:eve/merged"), "team", license="mit", dry_run=True)
+    assert plan.checks[1].startswith("The licence of 'hub:bob/base', which it was made from, was not compared.")
+    assert "only 10 models are looked up" in plan.checks[1]
+    assert "base: hub:bob/base, not looked up" in plan.card
+    assert plan.card.count("not looked up") <= 10
+
+
 def test_what_cannot_be_looked_up_is_not_compared_and_said(hub: HubStandIn, make: Make) -> None:
     ref = brought("hub:eve/lora")
     api.offline("on")

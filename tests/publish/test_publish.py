@@ -248,6 +248,13 @@ def test_ones_own_run_stays_ones_own(place: Path, make: Make) -> None:
         json.dumps({"record": {"id": "zzzzzzz4", "environment": ["x"]}}).encode(),
         json.dumps(
             {
+                "record": {"id": "zzzzzzz6", "metrics": {"a": 10**400}, "baselines": {"b": {"a": 10**400}}},
+                "curves": {"e": {"step": [1e999], "time": [1], "value": [10**400]}},
+            }
+        ).encode(),
+        b'{"record":' * 100_000,
+        json.dumps(
+            {
                 "record": {"id": "zzzzzzz5"},
                 "environment": {"python": ["\x1b[2J"], "hardware": "x" * 5000, "packages": {"torch": {"\x1b[2J": 1}}},
             }

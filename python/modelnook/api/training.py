@@ -101,8 +101,8 @@ def finetune(
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import alone
+    from modelnook.finetune.choice import OWNERS
     from modelnook.finetune.foretell import with_unlabelled
-    from modelnook.finetune.plan import OWNERS
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 

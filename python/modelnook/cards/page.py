@@ -11,6 +11,7 @@ from html import escape
 from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
 from modelnook.cards.chart import bars, scatter, svg
 from modelnook.cards.figures import count
+from modelnook.domain.errors import as_written
 from modelnook.messages import t
 from modelnook.settings import language
 
@@ -42,7 +43,7 @@ def page(card: Card) -> str:
         "padding:2px 0 2px 10px;margin:2px 0;max-width:100%;overflow-x:auto"
     )
     lang = "zh-CN" if language() == "zh" else "en"
-    return f'<div lang="{lang}" style="{style}">{head}{body}{_warnings(card.warnings)}{hint}</div>'
+    return as_written(f'<div lang="{lang}" style="{style}">{head}{body}{_warnings(card.warnings)}{hint}</div>')
 
 
 def _warnings(warnings: tuple[str, ...]) -> str:

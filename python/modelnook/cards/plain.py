@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
 from modelnook.cards.figures import count, width
+from modelnook.domain.errors import as_written
 from modelnook.messages import t
 
 __all__ = ["WIDTH", "plain"]
@@ -16,6 +17,10 @@ _SHARES = 4
 
 def plain(card: Card) -> str:
     """The card's lines. Where they don't fit, the longest tables and folds give way, and say so."""
+    return as_written(_laid_out(card))
+
+
+def _laid_out(card: Card) -> str:
     head = " · ".join(filter(None, (card.title, card.badge)))
     tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]

@@ -28,7 +28,7 @@ def adapter_in(path: Path) -> dict[str, Any]:
         return {}
     try:
         said = json.loads((path / FILE).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

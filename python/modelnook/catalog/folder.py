@@ -12,7 +12,7 @@ from typing import Any
 from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.gguf import read_header, said_by
-from modelnook.catalog.papers import config_in, every, first, front_matter, lineage
+from modelnook.catalog.papers import config_in, facts, first, front_matter
 from modelnook.domain.model import ModelInfo, Risk
 from modelnook.messages import t
 
@@ -130,7 +130,7 @@ def _tensors(header: bytes) -> list[Tensor]:
     try:
         said = json.loads(header)
         return [_tensor(n, e["dtype"], e["shape"]) for n, e in said.items() if n != "__metadata__"]
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+    except (ValueError, OverflowError, AttributeError, KeyError, TypeError, RecursionError):
         return []
 
 
@@ -178,14 +178,10 @@ def describe(path: Path, *, ref: str, id: str, source: str, **more: Any) -> Mode
     tensors = tensors_of(path)
     files = [f for f in path.rglob("*") if f.is_file()]
     card = front_matter(path / "README.md")
-    license = first(card.get("license"))
     said: dict[str, Any] = {
         "name": path.name,
         "task": task_in(config),
-        # Terms of their own are called "other", and named beside it.
-        "license": first(card.get("license_name")) or license if license == "other" else license,
-        "language": every(card.get("language")),
-        **lineage(every(card.get("base_model")), first(card.get("base_model_relation"))),
+        **facts(card),
         "parameters": parameters_of(tensors) or None,
         "bytes": sum(f.stat().st_size for f in files),
         "formats": formats_of(f.name for f in files),
@@ -206,7 +202,7 @@ def _adapter(path: Path) -> dict[str, Any]:
     said = adapter_in(path)
     if not said:
         return {}
-    return {"task": adapter_task(said), "base_model": said.get("base_model_name_or_path"), "tags": ("adapter",)}
+    return {"task": adapter_task(said), "base_model": first(said.get("base_model_name_or_path")), "tags": ("adapter",)}
 
 
 def _gguf(path: Path) -> dict[str, Any]:

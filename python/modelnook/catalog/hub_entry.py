@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from modelnook.catalog.base import Query
 from modelnook.catalog.folder import task_of
 from modelnook.catalog.hub_files import RepoFile, risks
-from modelnook.catalog.papers import every, first, lineage
+from modelnook.catalog.papers import every, first, licence, lineage, number
 from modelnook.catalog.words import concepts, language_code
 from modelnook.domain.model import RELATIONS, ModelInfo
 
@@ -123,23 +123,19 @@ def entry(found: Any, source: str) -> ModelInfo:
         revision=found.sha,
         name=found.id.rpartition("/")[2],
         task=first(found.pipeline_tag) or task_of(architectures),
-        license=_licence(card, tags),
+        license=licence(card) or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None),
         language=every(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
         parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
         formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
         architecture=next(iter(architectures), first(config.get("model_type"))),
-        downloads=_number(found.downloads),
-        likes=_number(found.likes),
+        downloads=number(found.downloads),
+        likes=number(found.likes),
         **lineage(every(card.get("base_model")) or _bases(tags), _relation(card, tags)),
         risks=risks((), code=brings_code(found, config)),
         updated=found.last_modified.isoformat() if found.last_modified else None,
         tags=tags,
         gated=bool(found.gated),
     )
-
-
-def _number(said: Any) -> int | None:
-    return said if isinstance(said, int) and not isinstance(said, bool) else None
 
 
 def _bases(tags: tuple[str, ...]) -> list[str]:
@@ -159,10 +155,15 @@ def files_of(found: Any) -> list[RepoFile]:
 
 
 def evaluations(card: Any) -> dict[str, float]:
-    """What a card says that the model reached, the first few: metric and data set -> value. Nobody has checked it."""
+    """What a card says that the model reached: metric and data set -> value. Nobody has checked it."""
     results = (card.eval_results if card else None) or ()
-    told = [(f"{r.metric_name or r.metric_type} ({r.dataset_name})", r.metric_value) for r in results]
-    return {name: float(v) for name, v in told if isinstance(v, (int, float)) and math.isfinite(v)}
+    # A name that is a tree of aliases would be written out: only texts are names.
+    told = [(first(r.metric_name) or first(r.metric_type), first(r.dataset_name), r.metric_value) for r in results]
+    return {
+        f"{name} ({rows})": float(value)
+        for name, rows, value in told
+        if name and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    }
 
 
 def evaluations_in(card: str) -> dict[str, float]:
@@ -192,13 +193,6 @@ def flagged(found: Any) -> list[str]:
     """The files that the hub's scanners have found something in."""
     status = found.security_repo_status or {}
     return [str(issue.get("path", "")) for issue in status.get("filesWithIssues") or ()]
-
-
-def _licence(card: dict[str, Any], tags: tuple[str, ...]) -> str | None:
-    said = first(card.get("license"))
-    if said == "other":
-        return first(card.get("license_name")) or said
-    return said or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None)
 
 
 def _parameters(said: Any) -> int | None:

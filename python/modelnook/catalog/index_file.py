@@ -50,6 +50,7 @@ INSERT INTO names(names, rank) VALUES('crisismerge', 1999);
 INSERT INTO names(names, rank) VALUES('hashsize', 67108864);
 """
 _ROWS_AT_ONCE = 20_000
+_COUNTED_TO = 1 << 63
 PREFIXES_OF = 300_000
 """The words of so many of the first rows can be looked up by their beginnings; rarer ones are searched for."""
 
@@ -142,9 +143,7 @@ class IndexWriter:
         return (
             self.count,
             info.id,
-            info.downloads,
-            info.likes,
-            info.parameters,
+            *map(_storable, (info.downloads, info.likes, info.parameters)),
             rows.moment(info.updated),
             relation,
             rows.extra_of(info),
@@ -212,3 +211,8 @@ class IndexWriter:
             os.fsync(file.fileno())
         os.replace(self._part, self.path)
         self._done = True
+
+
+def _storable(number: int | None) -> int | None:
+    """A count; None for what is too long for a column, as only a lie is."""
+    return number if number is None or 0 <= number < _COUNTED_TO else None

@@ -16,7 +16,7 @@ from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated,
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
-from modelnook.catalog.words import language_named, task_named
+from modelnook.catalog.words import languages_named, task_named
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.messages import t
@@ -96,7 +96,7 @@ class KaggleSource(RemoteSource):
             name=instance.slug,
             # The site has no fields for these two: tags are all that it says.
             task=next(filter(None, map(task_named, tags)), None),
-            language=tuple(dict.fromkeys(filter(None, map(language_named, tags)))),
+            language=languages_named(tags),
             license=licence_id(instance.license_name),
             bytes=instance.total_uncompressed_bytes or None,
             likes=model.vote_count,

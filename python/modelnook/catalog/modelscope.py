@@ -13,9 +13,10 @@ from typing import Any
 from modelnook.catalog.base import Query
 from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated, unreachable
 from modelnook.catalog.hub_files import RepoFile
+from modelnook.catalog.papers import every, first, number
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource, licence_id
 from modelnook.catalog.transfer import Tally
-from modelnook.catalog.words import language_named
+from modelnook.catalog.words import languages_named
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.store.files import folder_bytes
@@ -48,7 +49,7 @@ class ModelScopeSource(RemoteSource):
         Raises:
             OfflineError: off or out of reach.
         """
-        found = (self._row(row) for row in self._page(query.text, 1, _PAGE, _SORTS.get(query.sort, _MOST_USED)))
+        found = self._entries(self._page(query.text, 1, _PAGE, _SORTS.get(query.sort, _MOST_USED)))
         return [info for info in found if query.matches(info)][: query.limit]
 
     def listing(self, limit: int) -> list[ModelInfo]:
@@ -59,7 +60,7 @@ class ModelScopeSource(RemoteSource):
             rows += page
             if len(page) < _PAGE:
                 break
-        return [self._row(row) for row in rows[:limit]]
+        return self._entries(rows[:limit])
 
     def _page(self, text: str, number: int, size: int, sort: str) -> list[Any]:
         self._online(text)
@@ -67,11 +68,13 @@ class ModelScopeSource(RemoteSource):
             asked: dict[str, Any] = {"search": text or None, "sort": sort, "page_number": number}
             return list(self._api().list_repos("model", page_size=size, **asked).items)
 
-    def _row(self, row: Any) -> ModelInfo:
-        id = f"{row.owner}/{row.name}"
-        tags = tuple(row.tags or ())
-        language = tuple(dict.fromkeys(filter(None, map(language_named, tags))))
-        said = {"name": row.name, "tags": tags, "language": language, **_facts(row)}
+    def _entries(self, rows: list[Any]) -> list[ModelInfo]:
+        ids = ((f"{row.owner}/{row.name}", row) for row in rows)
+        return [self._row(id, row) for id, row in ids if _ID.fullmatch(id)]
+
+    def _row(self, id: str, row: Any) -> ModelInfo:
+        tags = every(row.tags)
+        said = {"name": row.name, "tags": tags, "language": languages_named(tags), **_facts(row)}
         return ModelInfo(ref=f"{self.name}:{id}", id=id, source=self.name, **said)
 
     def told(self, shown: str) -> AbstractContextManager[None]:
@@ -154,10 +157,10 @@ def _facts(row: Any) -> dict[str, Any]:
     """What the site says of a model besides its files."""
     updated = row.last_modified
     return {
-        "task": next(iter(row.tasks or ()), None),
-        "license": licence_id(row.license),
-        "downloads": row.downloads,
-        "likes": row.likes,
+        "task": first(row.tasks),
+        "license": licence_id(first(row.license)),
+        "downloads": number(row.downloads),
+        "likes": number(row.likes),
         "updated": updated.isoformat() if hasattr(updated, "isoformat") else None,
         "gated": bool(row.gated),
     }

@@ -14,7 +14,18 @@ from typing import Any
 
 from modelnook.domain.model import RELATIONS
 
-__all__ = ["card_head", "config_in", "every", "first", "front_matter", "lineage", "sane_config"]
+__all__ = [
+    "card_head",
+    "config_in",
+    "every",
+    "facts",
+    "first",
+    "front_matter",
+    "licence",
+    "lineage",
+    "number",
+    "sane_config",
+]
 
 _LONGEST = 65_536
 # A value that begins so is no plain one: a tag, an anchor, an alias, a mapping, a block.
@@ -84,6 +95,15 @@ def first(value: Any) -> str | None:
     return next(iter(every(value)), None)
 
 
+def number(value: Any) -> int | None:
+    """A value that should be a whole number, if it is one.
+
+    >>> number(3), number("3"), number(True)
+    (3, None, None)
+    """
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def lineage(bases: Iterable[str], relation: str | None = None) -> dict[str, Any]:
     """What a model comes from and how, as fields of its entry; of several without a word it is a merge.
 
@@ -94,6 +114,22 @@ def lineage(bases: Iterable[str], relation: str | None = None) -> dict[str, Any]
     several = len(found) > 1
     how = relation if relation in RELATIONS else "merge" if several else None
     return {"base_model": next(iter(found), None), "bases": found if several else (), "relation": how}
+
+
+def licence(card: dict[str, Any]) -> str | None:
+    """The licence that a card names; terms of their own are called "other" there, and named beside it.
+
+    >>> licence({"license": "other", "license_name": "llama3"}), licence({"license": ["mit"]}), licence({})
+    ('llama3', 'mit', None)
+    """
+    said = first(card.get("license"))
+    return first(card.get("license_name")) or said if said == "other" else said
+
+
+def facts(card: dict[str, Any]) -> dict[str, Any]:
+    """What a card's head tells of licence, languages and lineage, as fields of an entry."""
+    bases, relation = every(card.get("base_model")), first(card.get("base_model_relation"))
+    return {"license": licence(card), "language": every(card.get("language")), **lineage(bases, relation)}
 
 
 def config_in(text: bytes) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modelnook.catalog import papers
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder import describe, dtypes_of, layer_tree, safetensors_header
 from modelnook.catalog.gguf import read_header, said_by
-from modelnook.catalog.papers import every, first, front_matter
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import NotFoundError, StoreError, near
 from modelnook.domain.event import Emit
@@ -76,15 +76,15 @@ class _Carried:
         licence = _licence(meta)
         if self.weights[0].suffix == ".gguf":
             return self._gguf(licence, about)
-        card = front_matter(self.folder / "README.md")
+        card = papers.front_matter(self.folder / "README.md")
         counted = Counter[str]()
         for file in self.files:
             for _, dtype, shape in safetensors_header(file):
                 counted[dtype] += 0 if dtype.startswith(("I", "BOOL")) else math.prod(shape)
-        tags = every(card.get("tags"))
+        tags = papers.every(card.get("tags"))
         dtypes = [f"dtype:{dtype.lower()}" for dtype, count in counted.most_common(2) if count]
         # The weights' own licence, where their card says one: the package's is about its Python code.
-        said = first(card.get("license")) or licence
+        said = papers.licence(card) or licence
         return describe(
             self.folder, ref=self.ref, id=self.id, source="pip", license=said, tags=(*tags, *dtypes), **about
         )

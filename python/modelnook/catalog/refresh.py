@@ -205,6 +205,13 @@ def _line(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
+def _is_whole(line: bytes) -> bool:
+    try:
+        return bool(json.loads(line)) and line.endswith(b"\n")
+    except ValueError:
+        return False
+
+
 class Pages:
     """What has been read of a list so far: a line a page, the plan in the first.
 
@@ -219,12 +226,20 @@ class Pages:
         """Go on with notes of the same plan, unless they are old; else begin. Whether there was something."""
         head = next(self._lines(), {})
         if head.get("plan") == plan and time.time() - self.path.stat().st_mtime < self.kept:
-            kept = list(self._lines())
-            # Nothing is added to half a line.
-            write_bytes(self.path, b"".join(map(_line, kept)))
-            return len(kept) > 1
+            return self._mended() > 1
         write_bytes(self.path, _line({"plan": plan}))
         return False
+
+    def _mended(self) -> int:
+        """How many lines are whole; what follows them is cut off, since nothing is added to half a line."""
+        count = end = 0
+        with disk_errors(self.path), self.path.open("r+b") as file:
+            for line in file:
+                if not _is_whole(line):
+                    file.truncate(end)
+                    break
+                count, end = count + 1, end + len(line)
+        return count
 
     def add(self, sort: str, items: tuple[ModelInfo, ...], following: str) -> None:
         """Note a page."""

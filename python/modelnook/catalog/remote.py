@@ -30,7 +30,7 @@ from modelnook.catalog.hub_entry import evaluations_in
 from modelnook.catalog.hub_errors import Place
 from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
 from modelnook.catalog.hub_headers import STEPS
-from modelnook.catalog.papers import card_head, config_in, every, first, lineage
+from modelnook.catalog.papers import card_head, config_in, facts, first
 from modelnook.catalog.transfer import Tally, need_room
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, OfflineError, RefusedError
@@ -260,9 +260,7 @@ class RemoteSource(Source):
         sizes = [f.size for f in listing.files if f.name in wanted]
         said: dict[str, Any] = {
             "task": first(card.get("pipeline_tag")) or task_in(config),
-            "license": first(card.get("license")),
-            "language": every(card.get("language")),
-            **lineage(every(card.get("base_model")), first(card.get("base_model_relation"))),
+            **facts(card),
             "parameters": parameters_of(tensors) or None,
             "architecture": next(iter(config.get("architectures") or ()), None) or config.get("model_type"),
         }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -195,8 +196,8 @@ def info_of(said: Any) -> ModelInfo:
         if isinstance(fields.get(name), list):
             kept[name] = tuple(printable(v)[:200] for v in fields[name][:1000] if isinstance(v, str))
     if isinstance(fields.get("metrics"), dict):
-        metrics = fields["metrics"].items()
-        kept["metrics"] = {printable(str(k))[:100]: float(v) for k, v in metrics if isinstance(v, int | float)}
+        metrics = [(k, v) for k, v in fields["metrics"].items() if isinstance(v, int | float)]
+        kept["metrics"] = {printable(str(k))[:100]: float(v) for k, v in metrics if abs(v) <= sys.float_info.max}
     if isinstance(fields.get("risks"), list):
         risks = [r for r in fields["risks"][:20] if isinstance(r, dict)]
         kept["risks"] = tuple(Risk(printable(str(r.get("code")))[:40], printable(str(r.get("message")))) for r in risks)

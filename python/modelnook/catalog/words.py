@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Concept", "concepts", "grams", "language_code", "language_named", "name_words", "task_named"]
+__all__ = ["Concept", "concepts", "grams", "language_code", "languages_named", "name_words", "task_named"]
 
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _CHUNK = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:\.\d[^\W_{_HAN}]*)*")
@@ -82,14 +83,14 @@ def language_code(said: str) -> str:
     return known.get(name) or known.get(name.partition("-")[0]) or name.partition("-")[0]
 
 
-def language_named(tag: str) -> str | None:
-    """The language that a site's tag names in full, if it does.
+def languages_named(tags: Iterable[str]) -> tuple[str, ...]:
+    """The languages that a site's tags name in full.
 
-    >>> language_named("English"), language_named("Keras")
-    ('en', None)
+    >>> languages_named(["English", "Keras"])
+    ('en',)
     """
     known: dict[str, str] = _table()["languages"]
-    return known.get(tag.strip().lower())
+    return tuple(dict.fromkeys(code for tag in tags if (code := known.get(tag.strip().lower()))))
 
 
 @cache

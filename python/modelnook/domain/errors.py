@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import difflib
 import sys
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,6 +42,7 @@ __all__ = [
     "StoreError",
     "UnsupportedError",
     "UsageError",
+    "as_written",
     "near",
     "unknown",
 ]
@@ -51,6 +51,7 @@ __all__ = [
 _PART = 4
 """So many letters name what they are a part of; fewer would name anything."""
 _LISTED = 60
+_CONTROL = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 class ModelnookError(Exception):
@@ -61,7 +62,7 @@ class ModelnookError(Exception):
     def __init__(self, code: str, /, **values: object) -> None:
         self.code = code
         self.values = values
-        self.message, self.hint = map(_shown, pair(code, **values))  # type: ignore[arg-type]
+        self.message, self.hint = map(as_written, pair(code, **values))  # type: ignore[arg-type]
         super().__init__(self.message)
 
     @classmethod
@@ -90,15 +91,13 @@ class ModelnookError(Exception):
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
-def _shown(text: str) -> str:
-    """Control characters, as a name that somebody gave may hold, as they are written: a terminal would obey them.
+def as_written(text: str) -> str:
+    """Control characters, as a name or card of anybody's may hold, as they are written: a terminal would obey them.
 
-    >>> print(_shown("no model 'a\x1b[31m'"))
+    >>> print(as_written("no model 'a\x1b[31m'"))
     no model 'a\\x1b[31m'
     """
-    if text.isprintable():
-        return text
-    return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
+    return text.translate(_CONTROL)
 
 
 def _in_notebook() -> bool:

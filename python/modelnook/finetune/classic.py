@@ -11,8 +11,10 @@ from modelnook.domain.errors import DataError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Started
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
-from modelnook.finetune.engine import Columns, FitResult, joined, written
-from modelnook.finetune.plan import KNOBS, OWNERS, Plan
+from modelnook.finetune.choice import OWNERS
+from modelnook.finetune.engine import FitResult, written
+from modelnook.finetune.plan import KNOBS, Plan
+from modelnook.finetune.ready import Columns, joined
 from modelnook.measure.memory import free
 from modelnook.messages import t
 from modelnook.tasks import TASKS

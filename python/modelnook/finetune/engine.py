@@ -6,28 +6,24 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelnook.convert.folder import writing
-from modelnook.domain.errors import StoreError, UnsupportedError, UsageError, unknown
+from modelnook.domain.errors import StoreError, UsageError
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.finetune import METHODS, alone
+from modelnook.finetune import alone
 from modelnook.finetune.base import Method
 from modelnook.finetune.lengths import lengths_for
-from modelnook.finetune.loaded import loaded
-from modelnook.finetune.plan import KNOBS, Plan, plan_for
+from modelnook.finetune.plan import Plan, plan_for
+from modelnook.finetune.ready import Columns, Ready, make_ready
 from modelnook.finetune.shared import Shared
-from modelnook.settings import current
 from modelnook.tasks import TASKS
-from modelnook.training.base import Place, TrainConfig, TrainResult
+from modelnook.training.base import Place, TrainResult
 
-__all__ = ["Columns", "FitResult", "assist", "fit", "joined", "written"]
-
-Columns = dict[str, Sequence[Any]]
+__all__ = ["Columns", "FitResult", "assist", "fit", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +56,6 @@ class FitResult:
     seconds: float
     warnings: list[Warned] = field(default_factory=list)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What is loaded and prepared before training."""
-
-    planned: Plan
-    config: TrainConfig
-    spec: Any
-    task: Any
-    model: Any
-    processor: Any
-    method: Any
-    train: dict[str, list[Any]]
-    evaluation: dict[str, list[Any]] | None
-    truth: Any
-
-    @property
-    def device(self) -> Any:
-        """Where it is trained, a ``torch.device``."""
-        from modelnook.training.device import pick_device
-
-        return pick_device(self.config.device)
 
 
 def fit(
@@ -158,7 +131,7 @@ def fit(
         emit(warning)
     count = _processes(recipe, planned)
     place = gather(planned, count) if count > 1 else None
-    ready = _ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
+    ready = make_ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
     task, model, processor = ready.task, ready.model, ready.processor
     params = _resolved(ready, place)
     emit(Started(recipe.verb, params, foretell(planned).to_dict() if foretell else None))
@@ -222,54 +195,12 @@ def assist(
     """
     from modelnook.training.checkpoint import Checkpoints
 
-    ready = _ready(recipe, model_path, train, evaluation, planned, place, Shared())
+    ready = make_ready(recipe, model_path, train, evaluation, planned, place, Shared())
     checkpoints = Checkpoints(checkpoints_dir, emit=lambda event: None)
     _trained(ready, lambda event: None, lambda: False, checkpoints, place)
 
 
-def _ready(
-    recipe: Recipe,
-    model_path: Path,
-    train: Columns,
-    evaluation: Columns | None,
-    planned: Plan,
-    place: Place | None,
-    shared: Shared,
-    method: Method | None = None,
-    labels: Sequence[str] | None = None,
-) -> _Ready:
-    """Load the model, encode the rows, mark what is trained; ``method`` and ``labels`` are those of :func:`fit`."""
-    from modelnook.training.device import pick_device
-
-    spec = TASKS.load(recipe.task or "", light=True)()
-    if labels is None:
-        whole = evaluation is None or recipe.eval_data is not None
-        labels = spec.labels(train if whole else joined(train, evaluation or {}))
-    config = _config(recipe, planned, spec.metrics_for(train))
-    kind = pick_device(config.device).type
-    if METHODS[planned.method].gpu and kind != "cuda":
-        raise UnsupportedError("train.needs_gpu", method=planned.method)
-    if place is not None:
-        threads = max(1, (config.threads or current().threads) // place.count)
-        config = replace(config, device=f"cuda:{place.rank}" if kind == "cuda" else kind, threads=threads)
-    task = TASKS.load(recipe.task or "")(labels)
-    task.learnt = spec.learn(train)
-    method = method or _method(recipe, planned.method)
-    of = (model_path, planned.max_length)
-    method.once = partial(_once, shared, of)
-    _seed(recipe.seed)
-    task, model, processor = loaded(shared, task, model_path, (recipe.seed, tuple(labels)))
-    rows: dict[str, Any] = {
-        part: shared.once((part, *of), partial(task.encode, processor, columns, planned.max_length))
-        for part, columns in (("train", train), ("evaluation", evaluation))
-        if columns is not None
-    }
-    model = method.prepare(model, task)
-    truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
-    return _Ready(planned, config, spec, task, model, processor, method, rows["train"], rows.get("evaluation"), truth)
-
-
-def _resolved(ready: _Ready, place: Place | None) -> dict[str, Any]:
+def _resolved(ready: Ready, place: Place | None) -> dict[str, Any]:
     """What a run's record says of how it is trained."""
     planned = ready.planned
     found = {
@@ -285,7 +216,7 @@ def _resolved(ready: _Ready, place: Place | None) -> dict[str, Any]:
 
 
 def _trained(
-    ready: _Ready, emit: Emit, stop: Callable[[], bool], checkpoints: Any, place: Place | None
+    ready: Ready, emit: Emit, stop: Callable[[], bool], checkpoints: Any, place: Place | None
 ) -> tuple[TrainResult, Any, dict[str, list[Any]] | None]:
     """``(how it went, the task, the validation rows)``, both as the method frames them."""
     from modelnook.training.loop import train as run_loop
@@ -351,43 +282,6 @@ def _untrained(
     by_loss = task.checks_by_loss
     outputs = outputs_of(model.to(device), task, processor, rows, device=device, check=by_loss)
     return {"untrained": task.check_score(outputs) if by_loss else task.spec().score(truth, outputs, task.labels)}
-
-
-def joined(train: Columns, evaluation: Columns) -> Columns:
-    """Rows of one table that were split: a label that is only in the validation rows is a label of the table."""
-    return {role: [*values, *evaluation[role]] for role, values in train.items()}
-
-
-def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfig:
-    """The loop's settings: what was planned, and the recipe's other knobs by the same names."""
-    own = {name: value for name, value in recipe.knobs.items() if name in TrainConfig.__dataclass_fields__}
-    for name in KNOBS:
-        own.pop(name, None)
-    metric = recipe.knobs.get("metric")
-    if metric is not None and metric not in metrics:
-        raise unknown("metric", str(metric), metrics)
-    values = {**planned.knobs(), **{k: v for k, v in own.items() if v is not None}}
-    values["metric"] = metric or metrics[0]
-    values |= {"seed": recipe.seed, "device": recipe.device, "threads": recipe.threads}
-    return TrainConfig(**values)
-
-
-def _method(recipe: Recipe, name: str) -> Any:
-    kind: Any = METHODS.load(name)
-    return kind(**{k: recipe.knobs[k] for k in kind.options if recipe.knobs.get(k) is not None})
-
-
-def _once(shared: Shared, of: tuple[Any, ...], key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What a method computes of rows and base model alone."""
-    return shared.once((*of, *key), make)
-
-
-def _seed(seed: int) -> None:
-    import torch
-
-    if not 0 <= seed < 2**63:
-        raise UsageError("train.bad_number", name="seed", value=seed)
-    torch.manual_seed(seed)
 
 
 def written(save: Callable[[Path], None], out: Path) -> None:

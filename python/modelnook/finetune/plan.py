@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.finetune import METHODS
+from modelnook.finetune.choice import OWNERS, choose_method
 from modelnook.finetune.costs import Costs, disk, partners
 from modelnook.finetune.lengths import Lengths, lengths_for
 from modelnook.measure import effort
-from modelnook.measure.effort import LORA, Batch, Shape, shape_of
-from modelnook.measure.memory import Need, free, need, on_gpu
+from modelnook.measure.effort import Batch, Shape, shape_of
+from modelnook.measure.memory import free, need, on_gpu
 from modelnook.messages import t
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
@@ -25,7 +26,6 @@ __all__ = [
     "KNOBS",
     "SIZES",
     "Plan",
-    "choose_method",
     "plan",
     "plan_for",
 ]
@@ -34,24 +34,8 @@ SIZES = ("quick", "balanced", "best")
 KNOBS = ("size", "epochs", "learning_rate", "batch_size", "max_length", "warmup", "weight_decay", "patience")
 """Those of every method that the plan decides where they are left open."""
 
-OWNERS = {
-    "rank": LORA,
-    "alpha": LORA,
-    "dropout": LORA,
-    "layers": ("last-k",),
-    "mix": ("few-shot",),
-    "temperature": ("few-shot",),
-}
-"""A method's own setting -> the methods that have it; ``auto`` is then the first of them that the task has."""
-
 PATIENCE = 3
 """Evaluations without a better one after which training ends, where the epochs are the plan's own."""
-
-QUICKER = ("last-k", "head")
-"""Methods that take less time than ``full``, the better one first."""
-
-FEW = 16
-"""Rows a class up to which few-shot training is chosen."""
 
 RATE_FACTORS = {"lora": 10.0, "dora": 10.0, "qlora": 10.0, "rslora": 3.0, "head": 20.0, "last-k": 2.0}
 """Method -> its learning rate as a multiple of full fine-tuning's, where that isn't 1."""
@@ -124,61 +108,6 @@ def check_unknown(unknown: float) -> list[Warned]:
     if unknown > UNKNOWN_WARN:
         return [Warned("train.some_unknown", t("train.some_unknown", percent=percent))]
     return []
-
-
-def choose_method(
-    *,
-    need: Need,
-    parameters: int,
-    memory_free: int | None,
-    wanted: str = "auto",
-    size: str = "balanced",
-    rows_a_class: float = math.inf,
-    methods: Sequence[str] = ("full", "lora", "last-k"),
-    gpu: bool = False,
-    own: Iterable[str] = (),
-    budget: float | None = None,
-    took: Callable[[str], float] | None = None,
-) -> tuple[str, str]:
-    """``(method, the reason in one sentence)``.
-
-    Args:
-        need, memory_free: bytes.
-        methods: those that the task has been tested with. ``quick`` takes ``last-k`` where that is among them: with
-            MiniLM it took half to a third of the time of ``full``, within two points of it on trec, bbc-news,
-            clinc150 and spam-assassin. With 8 rows of each of trec's classes ``few-shot`` was 4 to 9 points ahead.
-        gpu: whether the free memory is a GPU's that methods for GPUs alone can use.
-        own: settings that were given and that only some methods have.
-        budget: seconds that there are at most, where that was said.
-        took: about how many seconds a method takes.
-    """
-    if wanted != "auto":
-        return wanted, t("train.reason_asked", method=wanted)
-    values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
-    if memory_free is not None and need.lora > 0.8 * memory_free and gpu and "qlora" in methods:
-        return "qlora", t("train.reason_four_bits", need=_gigabytes(need.lora), free=values["free"])
-    for name in own:
-        owner = next((method for method in OWNERS[name] if method in methods), None)
-        if owner is not None:
-            return owner, t("train.reason_own", method=owner, name=name)
-    if memory_free is not None and need.full > 0.8 * memory_free:
-        return "lora", t("train.reason_memory", **values)
-    if parameters > 1_000_000_000:
-        return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")
-    if rows_a_class <= FEW and "few-shot" in methods:
-        chosen = "few-shot", t("train.reason_few", rows=round(rows_a_class))
-    elif size == "quick" and "last-k" in methods:
-        chosen = "last-k", t("train.reason_quick")
-    else:
-        chosen = "full", t("train.reason_full", **values)
-    if budget is None or took is None or took(chosen[0]) <= budget:
-        return chosen
-    quicker = [method for method in QUICKER if method in methods and took(method) < took(chosen[0])]
-    if not quicker:
-        return chosen
-    fitting = next((method for method in quicker if took(method) <= budget), quicker[-1])
-    said = {"needs": _seconds(took(chosen[0])), "budget": _seconds(budget), "than": chosen[0]}
-    return fitting, t("train.reason_budget", method=fitting, **said)
 
 
 def plan_for(
@@ -394,11 +323,3 @@ def _learning_rate(parameters: int, method: str, classes: int) -> float:
     full = 1e-4 if parameters < 40e6 else 7e-5 if parameters < 80e6 else 3e-5 if parameters < 200e6 else 1e-5
     many = 1.0 + max(0.0, math.log10(max(1, classes) / 6))
     return float(f"{full * many * RATE_FACTORS.get(method, 1.0):.1e}")
-
-
-def _seconds(took: float) -> str:
-    return f"{took:.0f}" if took >= 10 else f"{took:.1f}"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f}"

@@ -13,7 +13,7 @@ from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.folder import describe
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.search import configured, locate, source
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.model import ModelInfo, ModelRef, is_path
 from modelnook.messages import t
 from modelnook.publish.licences import Part
@@ -22,6 +22,7 @@ from modelnook.settings import current
 
 __all__ = ["lineage"]
 
+# So many are looked up, and as many more are named as not looked up: a card may list thousands.
 _MOST = 10
 # Entries of this machine are written here, and so may name what is here.
 _OURS = ("local", "path")
@@ -52,7 +53,7 @@ def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str]]:
     notes: list[str] = []
     seen: set[tuple[str | None, str]] = {(info.source, info.id)}
     queue = deque((info, name) for name in _bases(info, folder))
-    while queue and len(parts) < _MOST:
+    while queue and len(parts) < 2 * _MOST:
         child, name = queue.popleft()
         shown = Path(name).name if is_path(name) else name
         try:
@@ -61,6 +62,8 @@ def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str]]:
                 continue
             seen.add((ref.source, ref.id))
             shown = name_of(str(ref)) or shown
+            if len(parts) >= _MOST:
+                raise UnsupportedError("publish.too_many", n=_MOST)
             entry = _entry(ref)
         except ModelnookError as error:
             noted = _noted(child)

@@ -1,4 +1,4 @@
-"""A run's record as it travels with its model: what was done, its curves, its script, its environment. Never a row.
+"""A run's record as it travels with its model: what was done and with what, its curves, its script. Never a row.
 
 What names this person's machine stays here: paths, the host, the process, the notebook, where W&B logged to.
 """
@@ -63,7 +63,6 @@ def portable(store: Store, record: RunRecord) -> dict[str, Any]:
         "schema": 1,
         "record": stripped(record).to_dict(),
         "curves": run.series.sampled(_POINTS, run.series.names()),
-        "environment": record.environment,
         "code": _code(store, run),
     }
     if recipe is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | Non
     """
     try:
         said = json.loads(data) if len(data) <= _LARGEST else None
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     shown = said.get("record") if isinstance(said, dict) else None
     # What W&B shows is listed and forgotten by its reader: a source of that name isn't it.
@@ -75,15 +76,10 @@ def _record(said: Any) -> RunRecord | None:
     kept: dict[str, Any] = {
         name: value for name, value in said.items() if name in _KINDS and isinstance(value, _KINDS[name])
     }
-    for name in ("metrics", "params"):
-        kept[name] = {str(k): v for k, v in (kept.get(name) or {}).items() if isinstance(v, str | int | float)}
-    kept["metrics"] = {k: float(v) for k, v in kept["metrics"].items() if not isinstance(v, str)}
+    kept["params"] = {str(k): v for k, v in (kept.get("params") or {}).items() if isinstance(v, str | int | float)}
+    kept["metrics"] = _numbers(kept.get("metrics") or {})
     kept["intervals"] = {k: v for k, v in (kept.get("intervals") or {}).items() if _pair(v)}
-    kept["baselines"] = {
-        k: {m: float(x) for m, x in v.items() if isinstance(x, int | float)}
-        for k, v in (kept.get("baselines") or {}).items()
-        if isinstance(v, dict)
-    }
+    kept["baselines"] = {k: _numbers(v) for k, v in (kept.get("baselines") or {}).items() if isinstance(v, dict)}
     kept["environment"] = _environment(kept.get("environment"))
     if kept.get("state") not in ("finished", "stopped", "failed", "crashed"):
         kept["state"] = "finished"
@@ -100,6 +96,16 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     ),
     **dict.fromkeys(("params", "metrics", "intervals", "baselines", "data", "environment"), dict),
 }
+
+
+def _numbers(said: dict[str, Any]) -> dict[str, float]:
+    """The numbers among some values; one that is too long to be one is left out."""
+    kept = {}
+    for name, value in said.items():
+        if isinstance(value, int | float):
+            with suppress(OverflowError):
+                kept[str(name)] = float(value)
+    return kept
 
 
 def _environment(said: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -127,5 +133,5 @@ def _keep_curves(series: Series, curves: Any) -> None:
             for step, time, value in rows:
                 if value is not None:
                     series.append(int(step), float(time), {str(name)[:100]: float(value)})
-        except (TypeError, ValueError, KeyError):
+        except (TypeError, ValueError, KeyError, OverflowError):
             continue

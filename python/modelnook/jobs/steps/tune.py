@@ -14,31 +14,19 @@ from typing import Any, Protocol
 
 from modelnook.catalog.search import fetch
 from modelnook.domain.errors import ModelnookError
-from modelnook.domain.event import Finished, MetricLogged, Progress, Started, Warned
+from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.model import ModelRef
-from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import RunRecord
-from modelnook.jobs.apart import Apart
-from modelnook.jobs.listener import Tracked
 from modelnook.jobs.steps.budget import Budget, Foretold
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
+from modelnook.jobs.steps.telling import Importances, Logged
 from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.steps.winners import Winners
-from modelnook.jobs.trackers import Trackers
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.tune import DEFAULT, lower
 
 __all__ = ["Trials", "take_part", "tune"]
-
-CLOSE_WITHIN = 20.0
-"""Seconds that the end waits for the trackers of trials."""
-
-IMPORTANCES_FROM = 60.0
-IMPORTANCES_SHARE = 0.02
-"""Of the trials' time (seconds), when the knobs' importances are first shown, and what computing them may take of it:
-what computes them takes a second to import. At the end they are there in any case."""
 
 
 class Places(Protocol):
@@ -99,7 +87,7 @@ def take_part(context: Context, place: int, until: float | None) -> None:
     trials = Trials(context, place)
     trials.budget.until = None if until is None else time.monotonic() + until - time.time()
     trials.search(most=trials.most)
-    trials.close()
+    trials.logged.close()
 
 
 class Trials:
@@ -147,12 +135,9 @@ class Trials:
         """Trial -> labels and outputs on the held-out rows, where they were computed."""
         self.ended = 0
         self.shown: Progress | None = None
-        self.importances: dict[str, float] = {}
-        self.due = IMPORTANCES_FROM
+        self.importances = Importances(self.study)
         self.report: dict[str, Any] = {}
-        self.records: dict[str, RunRecord] = {}
-        self.closing: list[threading.Thread] = []
-        self.apart = Apart()
+        self.logged = Logged(context)
 
     def search(
         self,
@@ -208,12 +193,6 @@ class Trials:
                 self.outputs[number] = self.winners.outputs(number, self.held)
         return self.outputs[number]
 
-    def close(self) -> None:
-        """Wait for the trackers of trials."""
-        for thread in self.closing:
-            thread.join(CLOSE_WITHIN)
-        self.apart.end()
-
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
         return {"warmup": 0.1, "weight_decay": 0.0, "rank": 16, "alpha": 32, "dropout": 0.05, "layers": 2,
@@ -241,8 +220,8 @@ class Trials:
         shutil.rmtree(out, ignore_errors=True)
         if name == DEFAULT:
             self._rehearse(fit, out, stop)
-        trackers = self._trackers(name, training_of(self.context.recipe, knobs, self.threads))
-        listen = self._listener(name, report, trackers)
+        self.logged.begin(name, training_of(self.context.recipe, knobs, self.threads))
+        listen = self._listener(name, report)
         ended: dict[str, Any] = {"state": "failed"}
         try:
             done = fit(name, knobs, out, listen, stop, lambda found: self.made.needed or self._kept(name, found))
@@ -257,7 +236,7 @@ class Trials:
             ended = {"state": "stopped" if error.code == "tune.no_time" else "failed"}
             raise
         finally:
-            self._close(name, trackers, ended)
+            self.logged.end(name, **ended)
         # What was cut short because the run is another's now is nothing to tell its study.
         self.context.hold()
         said = {"quantize": "none"} if name == DEFAULT and self.made.quantized else {}
@@ -276,40 +255,9 @@ class Trials:
         """Whether a trial's model stays: the default's is what the others are compared with."""
         return name == DEFAULT or self.study.leads(self._values(metrics))
 
-    def _trackers(self, name: str, recipe: Recipe) -> Trackers:
-        """Each trial is logged as a run of its own, in the group of the tuning run."""
-        context = self.context
-        self.records[name] = replace(
-            context.recorder.record,
-            id=f"{context.run.id}-{name}",
-            name=f"{recipe.name} {name}",
-            kind="trial",
-            group=context.run.id,
-            base=recipe.model,
-            method=recipe.method,
-            params=recipe.knobs,
-            report=None,
-            model=None,
-        )
-        folder = context.run.path / "tracking" / "trials" / name
-        names = [row for row in recipe.track if row.partition(":")[0] == "wandb"]
-        record = partial(self.records.__getitem__, name)
-        return Trackers(Tracked(names, folder, context.emit, lambda status: None), record, self.apart)
-
-    def _close(self, name: str, trackers: Trackers, ended: dict[str, Any]) -> None:
-        """End a trial's trackers beside the next trial: nobody waits for them but the end."""
-        self.records[name] = replace(self.records[name], **ended)
-        thread = threading.Thread(target=trackers.close, name=f"modelnook-trial-{name}", daemon=True)
-        thread.start()
-        self.closing.append(thread)
-
-    def _listener(self, name: str, report: Callable[[int, float], None], trackers: Trackers) -> Callable[[Any], None]:
+    def _listener(self, name: str, report: Callable[[int, float], None]) -> Callable[[Any], None]:
         def listen(event: Any) -> None:
-            if isinstance(event, Started):
-                # What was resolved, before a tracker opens with it.
-                record = self.records[name]
-                self.records[name] = replace(record, params={**record.params, **event.params})
-            trackers.on_event(event)
+            self.logged.on_event(name, event)
             if isinstance(event, Progress):
                 if name == DEFAULT:
                     self.budget.check(event)
@@ -360,29 +308,19 @@ class Trials:
             "trials": rows,
             "best": best and {name: best[name] for name in ("number", "value", "knobs")},
             "space": str(self.space),
-            "importances": self._importances(rows),
+            "importances": self.importances(rows, at_once=self.budget.until is not None),
         }
         if self.study.many:
             chosen = ({n: by_number[number][n] for n in ("number", "values", "knobs")} for number in front)
             self.report |= {"objectives": list(self.objectives), "front": list(chosen)}
         self.context.recorder.change(report=self.report)
 
-    def _importances(self, rows: list[dict[str, Any]]) -> dict[str, float]:
-        """How much each knob matters, computed anew when the trials since have taken long beside it, and at the end."""
-        took = sum(row["seconds"] for row in rows)
-        # Where there is a budget, what importing takes is a part of it, and not what comes after it.
-        if took >= self.due or (self.budget.until is not None and not self.importances):
-            began = time.monotonic()
-            self.importances = self.study.importances()
-            self.due = took + (time.monotonic() - began) / IMPORTANCES_SHARE
-        return self.importances
-
     def end(self) -> Finished:
         """The best model beside the default one, on rows that no trial saw."""
         from modelnook.measure.score import paired_drop, score
 
         self.context.phase("scoring")
-        self.due = 0.0
+        self.importances.due = 0.0
         self.show(self.study.told())
         labels, before = self.held_out(DEFAULT)
         truth = self.spec.truth(self.parts.holdout, labels)
@@ -401,7 +339,7 @@ class Trials:
         metrics, intervals = score(self.spec, truth, outputs, labels)
         kept = DEFAULT if best == DEFAULT else "best"
         report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
-        self.close()
+        self.logged.close()
         knobs = {row["number"]: row["knobs"] for row in report["trials"]}
         ref = self.winners.add(best, labels, metrics, self.context.recipe.name, knobs[best])
         for row in report.get("front", ()):
