@@ -129,6 +129,9 @@ def test_what_would_move_a_cursor_is_shown_as_it_is_written() -> None:
         for value in (info, SearchResult((info,), bad)):
             assert not {"\x1b", "\x07", "\r", "\x9b"} & {*draw(value)}
     assert "\\x1b]0;it\\x07\\r\\x9b2J" in cards.text(info)
+    spoof = cards.text(replace(INFO, license="mit\nrisks none"))
+    assert "risks none" not in spoof.splitlines()
+    assert "mit risks none" in spoof
 
 
 def test_a_model_says_what_to_know_first() -> None:

@@ -17,15 +17,16 @@ _SHARES = 4
 
 def plain(card: Card) -> str:
     """The card's lines. Where they don't fit, the longest tables and folds give way, and say so."""
-    return as_written(_laid_out(card))
+    # Nobody's name or licence begins a line of its own.
+    return "\n".join(as_written(line.replace("\n", " ")) for line in _laid_out(card))
 
 
-def _laid_out(card: Card) -> str:
+def _laid_out(card: Card) -> list[str]:
     head = " · ".join(filter(None, (card.title, card.badge)))
     tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
     if card.whole:
-        return "\n".join([head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail])
+        return [head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail]
     room = MAX_LINES - 1 - len(tail)
     fixed = sum(len(_lines(p, 1)) for p in pieces if not isinstance(p, Grid | Fold))
     growing = [p for p in pieces if isinstance(p, Grid | Fold)]
@@ -42,7 +43,7 @@ def _laid_out(card: Card) -> str:
             body += lines
         else:
             body += _lines(piece, 1)
-    return "\n".join(_cut(line) for line in [head, *body[:room], *tail])
+    return [_cut(line) for line in [head, *body[:room], *tail]]
 
 
 def _warnings(warnings: tuple[str, ...]) -> list[str]:

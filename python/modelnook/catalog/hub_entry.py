@@ -89,7 +89,9 @@ def _meant(query: Query) -> tuple[str, str | None, list[str]]:
 
 def listed(rows: Any, source: str) -> list[ModelInfo]:
     """The entries of a list's answer. A row that names no model is left out, and of another a card that is none."""
-    found = (_read(row, source) for row in (rows if isinstance(rows, list) else ()) if _sane(row))
+    from huggingface_hub import ModelInfo as Row
+
+    found = (_read(Row, row, source) for row in (rows if isinstance(rows, list) else ()) if _sane(row))
     return [info for info in found if info is not None]
 
 
@@ -99,12 +101,10 @@ def _sane(row: Any) -> bool:
     return isinstance(id, str) and bool(id) and id.isprintable() and ".." not in id.split("/")
 
 
-def _read(row: dict[str, Any], source: str) -> ModelInfo | None:
-    from huggingface_hub import ModelInfo as Row
-
-    for said in (row, {name: value for name, value in row.items() if name != "cardData"}):
+def _read(kind: type[Any], row: dict[str, Any], source: str) -> ModelInfo | None:
+    for instead in ({}, {"cardData": None}):
         try:
-            return entry(Row(**{"siblings": None, **said}), source)
+            return entry(kind(**{"siblings": None, **row, **instead}), source)
         except (AttributeError, KeyError, TypeError, ValueError):
             continue
     return None

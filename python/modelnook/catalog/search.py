@@ -171,6 +171,8 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
 
 def _elsewhere(info: ModelInfo) -> tuple[str, ...]:
     """The references under which other sources have the same files, as far as is known here; nobody is asked."""
+    if info.source == "local":  # models made here are their own
+        return ()
     index, known = CatalogIndex(current().home), list[ModelInfo]()
     for name in configured():
         # What a damaged index has elsewhere is no reason to say nothing of this one.
