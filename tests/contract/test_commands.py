@@ -58,6 +58,12 @@ def test_the_first_python_that_is_new_enough_is_taken(tmp_path: Path) -> None:
     assert (found.returncode, found.stdout) == (0, "python3.12\n")
 
 
+def answers(port: int) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=10):
+        return True
+    return False
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(MAKE is None, reason="needs make")
 def test_make_lab_takes_another_port_where_its_own_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,8 +90,11 @@ def test_make_lab_takes_another_port_where_its_own_is_in_use(tmp_path: Path, mon
                 time.sleep(0.1)
             port = json.loads(held[0].read_text())["port"]
             assert 8888 < port < 8888 + 100
-            with socket.create_connection(("127.0.0.1", port), timeout=10):
-                pass
+            # It writes its file before it listens.
+            while not answers(port):
+                assert lab.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < end, (tmp_path / "log").read_text()
+                time.sleep(0.1)
         finally:
             os.killpg(lab.pid, signal.SIGKILL)
             lab.wait()

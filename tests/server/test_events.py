@@ -172,6 +172,18 @@ async def test_the_end_of_the_server_lets_everybody_go(call, app):
     assert time.monotonic() - began < 2
 
 
+async def test_a_question_that_stands_in_the_queue_at_the_end_is_answered(call, app):
+    start = await call("events", topics=["runs"], cursor=None, wait=0)
+    app.feed._thread.submit(time.sleep, 0.5)
+    while app.feed._thread._work_queue.qsize():
+        await asyncio.sleep(0.02)
+    waiting = asyncio.ensure_future(call("events", topics=["runs"], cursor=start["cursor"], wait=20))
+    while not app.feed._thread._work_queue.qsize():
+        await asyncio.sleep(0.02)
+    await app.stop_extension()
+    assert (await waiting)["changes"] == []
+
+
 @pytest.mark.parametrize(
     ("params", "status", "word"),
     [

@@ -23,6 +23,8 @@ __all__ = ["Answers"]
 T = TypeVar("T")
 
 _QUESTIONS = 4
+# Waiting clients are let go at the server's end; this is how long their last answers may take to be written.
+_LAST_ANSWERS = 2.0
 
 
 class Answers:
@@ -37,6 +39,7 @@ class Answers:
         # Threads of their own: those that wait for a network must not hold up those that read the disk.
         self._askers = ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="modelnook-ask")
         catalogue = Catalogue(opened, self._here, self._ask)
+        self._waiting: set[asyncio.Task[Any]] = set()
         self._far = {"search": catalogue.search, "info": catalogue.info, "compare": catalogue.compare}
 
     def action(self, method: str, params: dict[str, Any]) -> str:
@@ -60,6 +63,7 @@ class Answers:
         """
         try:
             if method == "events":
+                self._held()
                 result = await self._feed.events(Wish.read(**checked(Wish.read, params)))
             elif method in self._far:
                 result = await self._far[method](params)
@@ -71,10 +75,17 @@ class Answers:
         return await self._on_thread(lambda: json.dumps(result, ensure_ascii=False, allow_nan=False))
 
     async def close(self) -> None:
-        """End the children that still answer, and the threads."""
+        """End the children that still answer, and the threads. The feed is closed by now."""
+        if self._waiting:
+            await asyncio.wait(self._waiting, timeout=_LAST_ANSWERS)
         await asyncio.to_thread(self._children.close)
         for pool in (self._threads, self._askers):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _held(self) -> None:
+        if task := asyncio.current_task():
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
 
     async def _here(self, function: Callable[[dict[str, Any]], Any], params: dict[str, Any]) -> Any:
         def work() -> Any:

@@ -87,6 +87,8 @@ class Feed:
 
     async def events(self, wish: Wish) -> dict[str, Any]:
         """``{cursor, changes}``: at once where something has changed since ``cursor``, else when it does."""
+        if self._closed:
+            return {"cursor": wish.cursor, "changes": []}
         for watcher in self._watchers:
             watcher.watched(wish.topics)
         ends = time.monotonic() + wish.wait
@@ -106,7 +108,8 @@ class Feed:
             self._poller.cancel()
             await asyncio.wait({self._poller})
         self._stir()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        # What is asked of the thread already is answered: a waiting client gets an end, not an error.
+        self._thread.shutdown(wait=False)
 
     async def _until(self, cursor: int, topics: set[str], ends: float) -> tuple[int, list[dict[str, str]]]:
         changes: list[dict[str, str]] = []
