@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # As many tests at once as there are cores, one thread each; a file's tests stay together, for what they share.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+XDIST := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PACKAGING := pyproject.toml package.json yarn.lock constraints.txt
 FRONT := $(shell find src labextension/schema labextension/style python/modelnook/messages -type f 2>/dev/null)
 
@@ -29,7 +29,7 @@ check: $(VENV)/.test build-front ## lint, types and the fast tests, in under 90 
 	$(MAKE) --no-print-directory -j2 -O lint types fast
 
 fast: $(VENV)/.test
-	$(PYTEST) -m "not slow and not real" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(XDIST) -m "not slow and not real" tests
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -43,7 +43,7 @@ ts: $(VENV)/.test
 	jlpm test
 
 unit: $(VENV)/.test $(COLAB)/.made $(OLAH)/.made $(AZURITE)/.made build-front
-	$(PYTEST) --durations=40 tests
+	@bash tools/unit.sh $(BIN)/python $(XDIST) --durations=40 tests
 
 ui: $(VENV)/.test build-front
 	@bash tools/browser.sh
