@@ -3,10 +3,18 @@
     python benchmarks/sft.py               SmolLM2-135M, questions of trec answered with their kind, 3 turns
     python benchmarks/sft.py --json
     python benchmarks/sft.py --data FILE   rows of {"prompt": …, "completion": …}
+    python benchmarks/sft.py --trl PYTHON  TRL from an environment of its own
 
 Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
 rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it in
-its defaults. Real tokens a second, without padding, of training alone. Needs TRL: pip install trl. Target: 1.5x.
+its defaults. Real tokens a second, without padding, of training alone. Ours takes its precision by itself,
+TRL in float32 unless ``--bf16``. Target: 1.5x.
+
+TRL's environment has the versions of the other and TRL itself, without a second copy of torch::
+
+    python -m venv --without-pip .venv-trl
+    echo /path/to/.venv/lib/python3.11/site-packages > .venv-trl/lib/python3.11/site-packages/main.pth
+    pip --python .venv-trl/bin/python install --no-deps trl==1.16.0
 """
 
 from __future__ import annotations
@@ -22,6 +30,8 @@ import time
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
+
+from machine import line, machine
 
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 PEERS = ("ours", "packed", "unpacked")
@@ -145,7 +155,8 @@ def one(args: argparse.Namespace) -> None:
 
 def apart(args: argparse.Namespace, peer: str, folder: Path) -> dict[str, Any]:
     """The same in a fresh process."""
-    command = [sys.executable, __file__, "--peer", peer, "--folder", str(folder), *sys.argv[1:]]
+    python = args.trl if args.trl and peer != "ours" else sys.executable
+    command = [python, __file__, "--peer", peer, "--folder", str(folder), *sys.argv[1:]]
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if done.returncode:
@@ -163,6 +174,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--packed-batch", type=int, default=3, help="sequences a step: 16 rows of trec fill three")
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--trl", help="the Python of an environment with TRL; this one's without it")
     parser.add_argument("--bf16", action="store_true", help="TRL trains in bf16 autocast too")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     for hidden in ("--peer", "--folder"):
@@ -186,9 +198,11 @@ def main() -> None:
         for peer, found in runs.items()
         if peer != "ours"
     }
+    found = machine(args.threads, ("torch", "transformers", "peft"))
     if args.json:
-        print(json.dumps({"rows": args.rows, "threads": args.threads, "peers": table, "ratios": ratios}))
+        print(json.dumps({"machine": found, "options": vars(args), "peers": table, "ratios": ratios}))
         return
+    print(line(found))
     for peer, row in table.items():
         said = f"ours is {ratios[peer]:.2f}x" if peer in ratios else ""
         print(f"{peer:10} {row['tokens_per_s']:8.1f} tokens/s   loss at the end {row['loss']:.3f}   {said}")
