@@ -86,15 +86,22 @@ def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
 def _opened(run: Any) -> Screen:
     """The screen that fits; a simpler one where that can't be shown, such as a widget of versions that don't agree."""
     name = choose()
+    if name != "widget":
+        try:
+            return _open(name, run)
+        except Exception:
+            return _open("lines", run)
+    # The widget's packages take as long to import as all before them: the card stands in the cell meanwhile.
+    card = None if "anywidget" in sys.modules else _open("card", run)
     try:
-        return _open(name, run)
+        return _open("widget", run, *([card.id] if card else ()))
     except Exception:
-        return _open("card" if name == "widget" else "lines", run)
+        return card or _open("card", run)
 
 
-def _open(name: str, run: Any) -> Screen:
+def _open(name: str, run: Any, *where: str) -> Any:
     module, _, kind = SCREENS[name].partition(":")
-    screen: Screen = getattr(import_module(module), kind)()
+    screen = getattr(import_module(module), kind)(*where)
     screen.open(run)
     return screen
 
