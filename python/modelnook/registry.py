@@ -14,13 +14,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from modelnook.domain.errors import MissingPackage, unknown
 from modelnook.messages import t
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
 
 __all__ = ["Entry", "Registry", "installed"]
 
@@ -74,7 +71,7 @@ def installed() -> tuple[tuple[str, int], ...]:
 
 
 @lru_cache(maxsize=1)
-def _points(stamps: tuple[tuple[str, int], ...]) -> EntryPoints:
+def _points(stamps: tuple[tuple[str, int], ...]) -> Any:
     """Every package's entry points: read once for all families, a file a package is the slowest of a cold start."""
     from importlib.metadata import entry_points
 

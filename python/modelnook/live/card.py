@@ -16,15 +16,16 @@ EVERY_S = 0.5
 class LiveCard:
     """One output, updated by its display id."""
 
-    def __init__(self) -> None:
-        self.id = uuid4().hex
+    def __init__(self, id: str = "") -> None:
+        """``id`` is its output's, which a widget may take over."""
+        self._id = id or uuid4().hex
         self._shown = 0.0
 
     def open(self, run: Any) -> None:
         """Show the first card."""
         from IPython.display import display
 
-        display(bundle(run), raw=True, display_id=self.id)
+        display(bundle(run), raw=True, display_id=self._id)
 
     def update(self, run: Any) -> None:
         """Draw it anew, twice a second at most."""
@@ -39,4 +40,4 @@ class LiveCard:
     def _draw(self, value: Any) -> None:
         from IPython.display import update_display
 
-        update_display(bundle(value), raw=True, display_id=self.id)
+        update_display(bundle(value), raw=True, display_id=self._id)
