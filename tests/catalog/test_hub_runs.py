@@ -129,3 +129,14 @@ def test_who_does_not_say_who_one_is_lists_no_runs(hub: HubStandIn, status: int,
     assert TOKEN not in note
     assert ("colleagues" in note) == bool(said)
     assert not listed()
+
+
+def test_the_persons_own_hub_is_asked_with_their_own_token(
+    hub_server: HubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub_server.add_token(TOKEN, "anna", orgs=("team",))
+    published(hub_server, "team/topics", "aaaaaaa1", private=True)
+    monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert "1 runs of colleagues" in str(api.refresh_sources("hub").rows[0][2])
+    assert set(listed()) == {"aaaaaaa1"}

@@ -106,6 +106,7 @@ def test_a_killed_pull_goes_on_where_it_was(team: SharedSource, s3: S3Server, tm
     team.publish("spam", parcel(tmp_path / "m", padding=24_000_000), quiet)
     s3.sleep = 0.2
     run = killed_in_mid_file(team, "team:spam", "parts")
+    assert [(str(held.ref), held.part) for held in team.held()] == [("team:spam", True)]
     s3.sleep = 0.0
     s3.parts.clear()
     folder = mn.pull("team:spam")

@@ -65,7 +65,7 @@ class HubRuns:
 
     def _accounts(self) -> list[str]:
         """The person's own and those of their organizations; where they are too many, drawn by lot each time."""
-        if self.most < 2 or not self._token():
+        if self.most < 2 or "authorization" not in self._headers():
             return []
         try:
             said = self._asked("whoami-v2", {})
@@ -77,28 +77,27 @@ class HubRuns:
         names = sorted({name for name in named if isinstance(name, str) and name})
         return random.sample(names, min(len(names), self.most - self.calls))
 
-    def _token(self) -> str | None:
-        from huggingface_hub import get_token
+    def _headers(self) -> dict[str, str]:
+        """With the token that the source is asked with, if there is one."""
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-        own = self.source._token()
-        return get_token() if own is None else str(own or "") or None
+        return dict(build_hf_headers(token=self.source._token(), library_name="modelnook"))
 
     def _asked(self, path: str, params: dict[str, Any]) -> Any:
-        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
+        from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
-        headers = build_hf_headers(token=self._token(), library_name="modelnook")
         with told(self.source.place):
             self.calls += 1
             url = f"{self.source.endpoint}/api/{path}"
-            answer = get_session().get(url, params=params, headers=headers, timeout=_ASK_WITHIN)
+            answer = get_session().get(url, params=params, headers=self._headers(), timeout=_ASK_WITHIN)
             hf_raise_for_status(answer)
             return answer.json()
 
     def _record(self, info: ModelInfo) -> bytes | None:
         """The run's file; None where there is none, or one too large to be a record."""
-        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
+        from huggingface_hub.utils import get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
-        headers = build_hf_headers(token=self._token(), library_name="modelnook")
+        headers = self._headers()
         url = f"{self.source.endpoint}/{quote(info.id)}/resolve/{info.revision}/{RUN_FILE}"
         data = bytearray()
         with (
