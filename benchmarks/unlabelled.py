@@ -65,6 +65,8 @@ def parts(args: argparse.Namespace, name: str, seed: int) -> tuple[Rows, Rows, R
         train, held, test = (_tnews(f"{n}.json") for n in ("train_few_all", "dev_few_all", "test_public"))
         rest = _tnews("unlabeled.json")
         rng.shuffle(rest)
+        # It stands label after label.
+        rng.shuffle(test)
         return train, held, rest[: args.most], test[: args.test_rows]
     rows, test = load(name)
     rng.shuffle(rows)
