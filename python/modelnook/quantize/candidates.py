@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,29 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
+from modelnook.measure.speed import Speed
 from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS
 from modelnook.quantize.base import Quantizer
 from modelnook.store.files import folder_bytes
 
-__all__ = ["Measure", "Search", "Trial", "called"]
+__all__ = ["Measure", "Race", "Search", "Trial", "called"]
 
 Measure = Callable[[Path, list[Any]], Probe]
+Race = Callable[[list[Path], list[Any]], list[Speed]]
+"""Times several folders in turns, see :mod:`modelnook.measure.race`."""
 
 CALIBRATION = 64
 NOISE = 0.05
 """Rates of rows that differ by less are the same, as far as measuring for seconds can tell."""
 NOISE_OF_ONE = 0.1
 """The same of the times of one row."""
+FINALISTS, FAR = 4, 1 / 3
+"""How many are timed in turns at most; what had less than this share of the quickest's rate is not among them."""
+TOGETHER = 2_000_000_000
+"""Bytes of models that are loaded at a time."""
+RACING = 15.0
+"""Seconds kept for that where time is short."""
 HUNDRED_MB = 1e8
 TRAININGS = 3.0
 """Trying several ways takes at most so many times what the model's training took, or says first how long."""
@@ -106,6 +115,7 @@ class Search:
         until: the time of ``clock`` after which nothing new is begun, once something was tried; None: no end.
         measuring: seconds that measuring the original took: what the others will take.
         trained: seconds that the training of the model took, where they are known.
+        race: times the best in turns before one is taken; without it what was measured of each by itself decides.
     """
 
     def __init__(
@@ -122,8 +132,10 @@ class Search:
         until: float | None = None,
         measuring: float = 0.0,
         trained: float | None = None,
+        race: Race | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.race = race
         self.source, self.work, self.task, self.rows = source, work, task, rows
         self.probe, self.judge, self.emit, self.stop = probe, judge, emit, stop
         self.until, self.measuring, self.trained, self.clock = until, measuring, trained, clock
@@ -166,6 +178,7 @@ class Search:
             raise self._error
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried))
+        self._in_turns()
         return self.best()
 
     def best(self) -> Trial | None:
@@ -176,6 +189,31 @@ class Search:
         least = min((trial.probe.p50_ms for trial in quick), default=0.0)
         near = [trial for trial in quick if trial.probe.p50_ms <= (1 + NOISE_OF_ONE) * least]
         return min(near, key=lambda trial: (trial.probe.bytes, -trial.probe.rows_per_s), default=None)
+
+    def _in_turns(self) -> None:
+        """Time those that may be the best once more, side by side: each was measured while the machine did other
+        things.
+        """
+        places = self._finalists()
+        if self.race is None or len(places) < 2 or self.stop():
+            return
+        self.emit(Progress("measuring"))
+        try:
+            found = self.race([self.trials[at].path for at in places], self.rows)
+        except UnsupportedError:
+            # Too many at once for this machine: what is known of each by itself must do.
+            return
+        for at, speed in zip(places, found, strict=True):
+            self.trials[at] = replace(self.trials[at], probe=replace(self.trials[at].probe, **asdict(speed)))
+
+    def _finalists(self) -> list[int]:
+        """Places of the trials that may be the best, the quickest first."""
+        good = [at for at, trial in enumerate(self.trials) if trial.verdict.accepted]
+        good.sort(key=lambda at: -self.trials[at].probe.rows_per_s)
+        near = [at for at in good if self.trials[at].probe.rows_per_s >= FAR * self.trials[good[0]].probe.rows_per_s]
+        while sum(self.trials[at].probe.bytes for at in near[:FINALISTS]) > TOGETHER:
+            near = near[:FINALISTS][:-1]
+        return near[:FINALISTS]
 
     def _ordered(self, ways: Sequence[tuple[str, str]]) -> list[_Way]:
         """The best known first. One instance a backend: its schemes may share what it traced."""
@@ -206,7 +244,10 @@ class Search:
     def _late(self, way: _Way) -> bool:
         if self.until is None or not self.trials:
             return False
-        return self.clock() + way.expected(self._bytes, self.measuring) > self.until
+        left = self.until - self.clock()
+        if self.race is not None and self.best() is not None:
+            left -= RACING
+        return way.expected(self._bytes, self.measuring) > left
 
     def _try(self, way: _Way) -> bool:
         """Make and measure the next attempt of a way; whether a more careful one is worth it."""
