@@ -16,7 +16,7 @@ from modelnook import cards
 from modelnook.cards.card import MAX_LINES
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
-from modelnook.domain.model import SearchResult
+from modelnook.domain.model import SearchResult, Terms
 from modelnook.run import RunList
 
 VOID = {"br", "hr", "img", "path", "polyline"}
@@ -144,6 +144,15 @@ def test_a_model_says_what_to_know_first() -> None:
     assert "more lines" in said
     assert "! The weights are a pickle file <b>. (and 1 more: .to_dict(), or --json in a terminal)" in said
     assert "layer 29" in cards.html(INFO)
+
+
+def test_where_one_line_is_left_the_upper_layers_stand_in_it() -> None:
+    tree = "model 22.7M\n├── embeddings 11.9M\n│   └── weight 9×9\n└── pooler 147.8k\n    └── weight 3×3"
+    apache = Terms("permissive", must="Keep the notices.", forbidden="The trademarks.", clause="2. Grant", note="None.")
+    info = replace(INFO, layers=tree, terms=apache, risks=(), labels=(), metrics={"accuracy": 0.9, "f1": 0.8})
+    lines = cards.text(info).splitlines()
+    assert lines[lines.index("  layers") + 1] == "    model 22.7M · embeddings 11.9M · pooler 147.8k · … 2 more lines"
+    assert len(lines) <= MAX_LINES
 
 
 def test_the_primary_metric_comes_first_beside_its_baselines() -> None:

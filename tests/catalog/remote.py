@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,9 @@ from modelnook.catalog.search import source
 from modelnook.domain.errors import ModelnookError, OfflineError, StoreError
 from modelnook.domain.event import Event
 from modelnook.domain.model import ModelRef
+from modelnook.run import Run
 from modelnook.settings import current, save
+from modelnook.store.files import folder_bytes
 
 CARD = b"---\nlicense: mit\nlanguage:\n- zh\npipeline_tag: text-classification\nbase_model: b/base\n---\n# Tiny\n"
 CONFIG = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "id2label": {"0": "a", "1": "b"}}
@@ -87,6 +92,28 @@ def reached_by_the_verbs(source: Any, ref: str, *, listed: bool = True) -> None:
     folder = source.fetch(ModelRef.parse(ref), quiet)
     assert mn.pull(ref) == folder
     assert str(ModelRef.parse(info.ref).at(info.revision)) in {row[0] for row in mn.cache().rows}
+
+
+def killed_in_mid_file(source: Any, ref: str, place: str = "", enough: int = 5_000_000) -> Run:
+    """A pull whose process was killed once so many bytes lay below a place of the cache; nothing passes for it."""
+    run = mn.pull(ref, background=True)
+    assert isinstance(run, Run)
+    end = time.monotonic() + 60
+    while folder_bytes(source.cache.path / place) < enough:
+        assert time.monotonic() < end, run.log()
+        assert run.record.live, run.log()
+        time.sleep(0.02)
+    os.kill(run.record.pid or 0, signal.SIGKILL)
+    while run.state != "crashed":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert source.here(ModelRef.parse(ref)) is None
+    return run
+
+
+def range_start(request: Any) -> int:
+    """The byte from which a request asks for a file."""
+    return int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
 
 
 ODD_ANSWERS = ("<html>Welcome</html>", "[]", "{}", "null", '{"success": true, "data": {"models": [7, {"id": 5}]}}')

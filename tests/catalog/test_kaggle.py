@@ -28,10 +28,12 @@ from .remote import (
     files,
     fills_up,
     gguf,
+    killed_in_mid_file,
     odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
+    range_start,
     reached_by_the_verbs,
     silent_offline,
 )
@@ -164,6 +166,24 @@ def test_a_part_is_gone_on_with(site: KaggleStandIn, source: Source) -> None:
     (stage / "model.safetensors").write_bytes(LARGE[:10_000_000])
     assert (source.fetch(ref, quiet) / "model.safetensors").read_bytes() == LARGE
     assert "bytes=10000000-" in {r.headers.get("range") for r in site.seen("/_store/")}
+
+
+def test_a_killed_pull_goes_on_where_it_was(
+    site: KaggleStandIn, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.add_version("alice/bert/transformers/large", {**FILES, "model.safetensors": LARGE})
+    site.throttle.sleep = 0.05
+    # The job's process knows the client's own address of this machine, which has another port.
+    monkeypatch.setenv("HTTP_PROXY", site.url)
+    run = killed_in_mid_file(source, "kaggle:alice/bert/transformers/large")
+    assert [held.part for held in source.held()] == [True]
+    site.throttle.sleep = 0
+    folder = mn.pull("kaggle:alice/bert/transformers/large")
+    assert isinstance(folder, Path)
+    assert files(folder) == NEEDED
+    assert (folder / "model.safetensors").read_bytes() == LARGE
+    assert range_start(site.seen("/_store/.*/model.safetensors")[-1]) >= 4_000_000
+    assert [r.id for r in mn.runs(kind="pull")] == [run.id]
 
 
 def test_what_isnt_what_its_checksum_says_is_not_kept(site: KaggleStandIn, source: Source) -> None:

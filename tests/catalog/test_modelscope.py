@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +31,12 @@ from .remote import (
     files,
     fills_up,
     gguf,
+    killed_in_mid_file,
     odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
     quiet,
+    range_start,
     reached_by_the_verbs,
     silent_offline,
 )
@@ -142,24 +139,16 @@ def test_a_gated_model_says_where_to_ask(site: ModelScopeStandIn, source: Source
 def test_a_killed_download_goes_on_where_it_was(site: ModelScopeStandIn, source: Source) -> None:
     site.add_model("alice/large", {**FILES, "model.safetensors": LARGE})
     site.throttle.sleep = 0.05
-    script = (
-        "from modelnook.catalog.search import source\nfrom modelnook.domain.model import ModelRef\n"
-        "source('scope').fetch(ModelRef('scope', 'alice/large'), lambda event: None)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
-    end = time.monotonic() + 60
-    while not any(held.part and held.bytes > 8_000_000 for held in source.held()):
-        assert time.monotonic() < end
-        assert child.poll() is None
-        time.sleep(0.03)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert source.here(ModelRef("scope", "alice/large")) is None
+    run = killed_in_mid_file(source, "scope:alice/large")
+    assert [held.part for held in source.held()] == [True]
     site.throttle.sleep = 0
-    folder = source.fetch(ModelRef("scope", "alice/large"), quiet)
+    folder = mn.pull("scope:alice/large")
+    assert isinstance(folder, Path)
+    assert files(folder) == NEEDED
     assert (folder / "model.safetensors").read_bytes() == LARGE
     taken = [r for r in site.seen("/repo$") if ("FilePath", "model.safetensors") in r.query]
-    assert int(taken[-1].headers["range"].removeprefix("bytes=").rstrip("-")) >= 1_000_000
+    assert range_start(taken[-1]) >= 1_000_000
+    assert [r.id for r in mn.runs(kind="pull")] == [run.id], "it is the same run that goes on"
 
 
 def test_a_branch_is_known_by_what_it_holds(site: ModelScopeStandIn, source: Source) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -11,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from tests.standins.hub import HubStandIn
 from tests.standins.hub_repos import as_file, readme
+from tests.standins.serving import LoopbackServer
 
 import modelnook as mn
 from modelnook import api
@@ -23,7 +26,7 @@ from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.refresh import Pages, refresh
 from modelnook.domain.errors import ConflictError, OfflineError
 from modelnook.domain.model import ModelInfo
-from modelnook.settings import home
+from modelnook.settings import home, save
 
 MODELS = 250
 LIST = r"GET /api/models\?"
@@ -65,6 +68,38 @@ def test_from_nothing_a_call_a_page(hub: HubStandIn, index: CatalogIndex) -> Non
     assert best.task == "text-classification"
     assert api.sources().rows[-1][4] == MODELS
     assert hub_list.PAGE * 50 >= 50_000
+
+
+class LongList(LoopbackServer):
+    """A hub's list as long as its longest pages make it."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.pages = [
+            json.dumps([{"id": f"alice/m{n}", "downloads": rows - n, "tags": ["bert"]} for n in range(at, at + 1000)])
+            for at in range(0, rows, 1000)
+        ]
+
+    def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/api/models", self._list)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        at = int(request.query.get("cursor", 0))
+        more = {"Link": f'<{self.url}/api/models?cursor={at + 1}>; rel="next"'} if at + 1 < len(self.pages) else {}
+        return web.Response(text=self.pages[at], content_type="application/json", headers=more)
+
+
+@pytest.mark.slow
+def test_the_fifty_thousand_most_used_in_fifty_calls(index: CatalogIndex) -> None:
+    with LongList(60_000) as server:
+        save(sources=[{"name": "long", "url": server.url, "kind": "hub"}])
+        [(_, models, note)] = api.refresh_sources("long", limit=50_000).rows
+        assert (models, len(server.requests)) == (50_000, 50)
+        assert "50 calls" in note
+        before = len(server.requests)
+        api.refresh_sources("long", limit=50_000)
+        assert len(server.requests) - before <= 10
+    assert mn.search("m49999", source="long")[0].id == "alice/m49999"
 
 
 def test_later_only_what_changed_is_asked_for(hub: HubStandIn, index: CatalogIndex) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.catalog.team import DAY, added, at_once, killed, parcel, python, quiet, taken
 
+import modelnook as mn
 from modelnook import api, cards
 from modelnook.api.rows import noted
 from modelnook.catalog import shared_cache
@@ -184,12 +185,29 @@ def test_a_killed_download_goes_on_where_it_was(
     team.publish("spam", parcel(tmp_path / "m", padding=20_000_000), quiet)
     killed("fetch", tmp_path, 8_000_000, "(ModelRef('team', 'spam'),)")
     assert not list(team.cache.path.glob("models/*/*/*")), "it was killed in the middle"
+    [left] = team.held()
+    assert (str(left.ref), left.part, left.bytes >= 4_000_000) == ("team:spam", True, True)
     events: list[Progress] = []
     folder = team.fetch(ModelRef("team", "spam"), events.append)
     assert sha256((folder / "model.safetensors").read_bytes()).digest() == (
         sha256((tmp_path / "m" / "model.safetensors").read_bytes()).digest()
     )
     assert not [e.step for e in events if 1000 < e.step < 8_000_000], "what was here isn't brought again"
+    assert [held.part for held in team.held()] == [False]
+    assert not list(team.cache.path.glob("parts/*.incomplete"))
+
+
+@pytest.mark.slow
+def test_parts_of_a_download_are_told_and_go_with_the_model(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m", padding=9_000_000), quiet)
+    team.publish("other", parcel(tmp_path / "other", "other"), quiet)
+    killed("fetch", tmp_path, 4_000_000, "(ModelRef('team', 'spam'),)")
+    taken("team:other")
+    assert {str(held.ref): held.part for held in team.held()} == {"team:spam": True, "team:other@1": False}
+    assert ("team:spam", True) in {(row[0], row[6]) for row in mn.cache().rows}
+    assert "freed" in api.rm_cached("team:spam")
+    assert [str(held.ref) for held in team.held()] == ["team:other@1"]
+    assert not list(team.cache.path.glob("parts/*.incomplete"))
 
 
 def test_a_wrong_content_is_not_kept(team: SharedSource, place: Path, tmp_path: Path) -> None:

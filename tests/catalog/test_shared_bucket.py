@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.catalog.remote import killed_in_mid_file
 from tests.catalog.team import added, at_once, killed, parcel, quiet, taken
 from tests.standins.s3 import S3Server
 
+import modelnook as mn
 from modelnook import api
 from modelnook.catalog.base import Query
 from modelnook.catalog.search import source
@@ -98,6 +100,22 @@ def test_a_large_file_comes_whole(team: SharedSource, tmp_path: Path) -> None:
     assert (folder / "model.safetensors").read_bytes() == (tmp_path / "m" / "model.safetensors").read_bytes()
     assert team.gc() == (0, 0)
     assert team.search(Query("spam"))[0].parameters
+
+
+def test_a_killed_pull_goes_on_where_it_was(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "m", padding=24_000_000), quiet)
+    s3.sleep = 0.2
+    run = killed_in_mid_file(team, "team:spam", "parts")
+    assert [(str(held.ref), held.part) for held in team.held()] == [("team:spam", True)]
+    s3.sleep = 0.0
+    s3.parts.clear()
+    folder = mn.pull("team:spam")
+    assert isinstance(folder, Path)
+    assert (folder / "model.safetensors").read_bytes() == (tmp_path / "m" / "model.safetensors").read_bytes()
+    starts = [int(said.removeprefix("bytes=").partition("-")[0]) for path, said in s3.parts if "/blobs/" in path]
+    assert starts
+    assert min(starts) >= 4_000_000
+    assert [r.id for r in mn.runs(kind="pull")] == [run.id]
 
 
 @pytest.mark.slow

@@ -248,3 +248,8 @@ def test_a_colleague_sees_the_run_of_a_hubs_model(
     mn.pull("work:anna/topics")
     [run] = list(mn.runs(kind="finetune"))
     assert (run.origin, run.metrics["accuracy"]) == ("work", 0.98)
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "another"))
+    api.add_source("work", hub.url, token_env="WORK_TOKEN")
+    api.refresh_sources("work")
+    [seen] = list(mn.runs(kind="finetune"))
+    assert (seen.id, seen.origin, seen.metrics["accuracy"]) == (run.id, "work", 0.98)

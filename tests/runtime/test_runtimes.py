@@ -15,10 +15,27 @@ from modelnook.testing.models import tiny_rows
 from modelnook.testing.runtimes import RuntimeSuite
 
 
-def quantized(name: str, trained: Path, folder: Path) -> Path:
-    quantizer = QUANTIZERS.load(name)()
-    quantizer.quantize(trained, folder, "int8", task="text-classification", calibration=[], emit=lambda event: None)
-    return folder
+class Installed(RuntimeSuite):
+    """Skips where the package isn't there."""
+
+    package: str
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _installed(cls) -> None:
+        pytest.importorskip(cls.package)
+
+
+class Quantized(Installed):
+    """A folder that a quantizer made."""
+
+    quantizer: str
+
+    @classmethod
+    def make(cls, trained: Path, folder: Path) -> Path:
+        made = QUANTIZERS.load(cls.quantizer)()
+        made.quantize(trained, folder, "int8", task="text-classification", calibration=[], emit=lambda event: None)
+        return folder
 
 
 class TestTransformers(RuntimeSuite):
@@ -26,46 +43,28 @@ class TestTransformers(RuntimeSuite):
 
 
 @pytest.mark.slow
-class TestOnnx(RuntimeSuite):
+class TestOnnx(Quantized):
     name = "onnx"
     # One scale for the activations of a whole batch.
     tolerance = 0.5
     imports_torch = False
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("onnxruntime")
-
-    @classmethod
-    def make(cls, trained: Path, folder: Path) -> Path:
-        return quantized("onnx", trained, folder)
+    package = "onnxruntime"
+    quantizer = "onnx"
 
 
 @pytest.mark.slow
-class TestTorchAo(RuntimeSuite):
+class TestTorchAo(Quantized):
     name = "transformers"
     tolerance = 0.05
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("torchao")
-
-    @classmethod
-    def make(cls, trained: Path, folder: Path) -> Path:
-        return quantized("torchao", trained, folder)
+    package = "torchao"
+    quantizer = "torchao"
 
 
-class TestSklearn(RuntimeSuite):
+class TestSklearn(Installed):
     name = "sklearn"
     tolerance = 0.0
     imports_torch = False
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("sklearn")
+    package = "sklearn"
 
     @classmethod
     def make(cls, trained: Path, folder: Path) -> Path:
@@ -81,20 +80,13 @@ class TestSklearn(RuntimeSuite):
 
 
 @pytest.mark.slow
-class TestOpenVino(RuntimeSuite):
+class TestOpenVino(Quantized):
     name = "openvino"
     # Activations have fixed ranges: only sums of other lengths differ.
     tolerance = 0.05
     imports_torch = False
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("nncf")
-
-    @classmethod
-    def make(cls, trained: Path, folder: Path) -> Path:
-        return quantized("openvino", trained, folder)
+    package = "nncf"
+    quantizer = "openvino"
 
     def test_nothing_is_told_to_its_makers(self) -> None:
         code = (
@@ -107,17 +99,10 @@ class TestOpenVino(RuntimeSuite):
 
 
 @pytest.mark.slow
-class TestQuanto(RuntimeSuite):
+class TestQuanto(Quantized):
     name = "transformers"
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip("optimum.quanto")
-
-    @classmethod
-    def make(cls, trained: Path, folder: Path) -> Path:
-        return quantized("quanto", trained, folder)
+    package = "optimum.quanto"
+    quantizer = "quanto"
 
 
 def test_rows_stand_in_order() -> None:

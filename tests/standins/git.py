@@ -1,5 +1,7 @@
 """A forge on loopback: the real ``git http-backend`` behind HTTP, and beside it what git leaves to others, Git LFS.
 
+It is searched as GitHub and Gitee are, below ``/_api``; `bare_list` answers as Gitee does.
+
 with GitStandIn(tmp_path) as forge:
     commit = forge.add_repo("alice/tiny", {"config.json": b"{}", "w.safetensors": weights}, lfs={"w.safetensors"})
 """
@@ -33,9 +35,12 @@ class GitStandIn(LoopbackServer):
         self.objects: dict[str, bytes] = {}
         self.lost: set[str] = set()
         self.token: str | None = None
+        self.bare_list = False
         self.throttle = Throttle()
 
     def add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/_api/search/repositories", self._search)
+        app.router.add_get("/_api/repos/{owner}/{name}/git/trees/{commit}", self._tree)
         app.router.add_post("/{repo:.+}.git/info/lfs/objects/batch", self._batch)
         app.router.add_get("/_lfs/{oid}", self._object)
         app.router.add_route("*", "/{repo:.+}.git/{tail:.*}", self._git)
@@ -76,6 +81,33 @@ class GitStandIn(LoopbackServer):
     def _closed(self, request: web.Request) -> bool:
         said = base64.b64encode(f"oauth2:{self.token}".encode()).decode()
         return self.token is not None and request.headers.get("Authorization") != f"Basic {said}"
+
+    async def _search(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        served = self.folder / "served"
+        ids = [path.relative_to(served).as_posix().removesuffix(".git") for path in sorted(served.glob("*/*.git"))]
+        rows = [
+            {
+                "full_name": id,
+                "description": f"What {id} is for",
+                "default_branch": "main",
+                "stargazers_count": len(id),
+                "pushed_at": "2026-01-02T03:04:05Z",
+                "license": "MIT" if self.bare_list else {"spdx_id": "MIT"},
+                "topics": ["pytorch"],
+            }
+            for id in ids
+            if all(word in id for word in request.query["q"].lower().split())
+        ][: int(request.query["per_page"])]
+        return web.json_response(rows if self.bare_list else {"total_count": len(rows), "items": rows})
+
+    async def _tree(self, request: web.Request) -> web.Response:
+        id, commit = "{owner}/{name}".format(**request.match_info), request.match_info["commit"]
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"message": "Bad credentials"}, status=401)
+        names = self._run("ls-tree", "--name-only", commit, cwd=self.folder / "served" / f"{id}.git").splitlines()
+        return web.json_response({"tree": [{"path": name, "type": "blob"} for name in names]})
 
     async def _git(self, request: web.Request) -> web.StreamResponse:
         if self._closed(request):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Self
@@ -19,7 +20,8 @@ _BEGUN = b"2010-11-10T20:48:33.000Z"
 class S3Server:
     """``with S3Server() as s3``: an endpoint with one bucket, ``team``.
 
-    moto says of every upload in parts that it began in 2010; ``begun`` is when, instead.
+    moto says of every upload in parts that it began in 2010; ``begun`` is when, instead. ``parts`` are the paths and
+    ranges of files that were asked for in parts, each of which takes ``sleep`` seconds.
 
     Args:
         conditional: False makes it a lesser store, which never hears that a write was conditional.
@@ -29,6 +31,8 @@ class S3Server:
         app = DomainDispatcherApplication(create_backend_app)
         self.lost: Callable[[str, str], bool] = lambda method, path: False
         self.begun: datetime | None = None
+        self.parts: list[tuple[str, str]] = []
+        self.sleep = 0.0
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._wrapped(app, conditional), threaded=True)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -41,6 +45,9 @@ class S3Server:
                 list(app(environ, lambda *args: lambda data: None))
                 start("500 Lost", [])
                 return [b""]
+            if environ.get("HTTP_RANGE"):
+                self.parts.append((environ["PATH_INFO"], environ["HTTP_RANGE"]))
+                time.sleep(self.sleep)
             answer: Iterable[bytes] = app(environ, start)
             if self.begun and "uploads" in environ["QUERY_STRING"]:
                 return [b"".join(answer).replace(_BEGUN, self.begun.strftime("%Y-%m-%dT%H:%M:%S.000Z").encode())]

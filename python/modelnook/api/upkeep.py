@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.table import Table
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from modelnook.catalog.refresh import Outcome
 
 __all__ = ["gc_sources", "refresh_sources", "refreshed"]
 
@@ -40,17 +43,14 @@ def _refresh(name: str, limit: int) -> tuple[int | None, str]:
     from modelnook.catalog.refresh import refresh
     from modelnook.catalog.search import environment, source
     from modelnook.domain.errors import ModelnookError
-    from modelnook.messages import t
     from modelnook.store.runs import now
 
     store = Store()
     try:
-        where = source(name)
+        where: Any = source(name)
         if where.networked:
             done = refresh(where, CatalogIndex(store.home), limit, now())
-            count = done.models
-            note = t("api.refreshed", read=done.read, calls=done.calls) if done.calls else ""
-            note += t("api.waited", seconds=done.waited) if done.waited else ""
+            count, note = done.models, _told(store, where, done)
         else:
             found = where.listing(limit)
             store.index.put_models(name, found, env=environment() if name == "pip" else "", replace=True)
@@ -60,17 +60,36 @@ def _refresh(name: str, limit: int) -> tuple[int | None, str]:
     store.index.touch("models", name)
     write_json(store.home / "sources.json", {**refreshed(), name: now()})
     if where.kind == "folder":
-        _take_runs(store, where)
+        _take_runs(store, where, where.run_files)
     return count, note
 
 
-def _take_runs(store: Store, where: Any) -> None:
-    """List the runs that colleagues published with their models."""
+def _told(store: Store, where: Any, done: Outcome) -> str:
+    """What a refresh has read, and of a hub the colleagues' runs that came with it."""
+    from modelnook.catalog.hub_runs import HubRuns
+    from modelnook.catalog.refresh import CALLS, CALLS_FROM_NOTHING
+    from modelnook.domain.errors import ModelnookError
+    from modelnook.messages import t
+
+    calls, more = done.calls, ""
+    if where.kind == "hub":
+        runs = HubRuns(where, (CALLS_FROM_NOTHING if done.whole else CALLS) - calls)
+        try:
+            taken = _take_runs(store, where, runs.files)
+            more = t("api.took_runs", n=taken) if taken else ""
+        except ModelnookError as error:
+            more = t("api.took_no_runs", why=error.message)
+        calls += runs.calls
+    note = t("api.refreshed", read=done.read, calls=calls) if calls else ""
+    return note + (t("api.waited", seconds=done.waited) if done.waited else "") + more
+
+
+def _take_runs(store: Store, where: Any, files: Callable[[set[str]], Iterable[tuple[str, bytes]]]) -> int:
+    """List the runs that colleagues published with their models; how many are new."""
     from modelnook.store.received import adopt
 
     known = {id for id, _ in store.index.names(-1)}
-    for ref, data in where.run_files(known):
-        adopt(store, data, where.name, ref)
+    return sum(adopt(store, data, where.name, ref) is not None for ref, data in files(known))
 
 
 def refreshed() -> dict[str, Any]:

@@ -111,8 +111,20 @@ def _fold(fold: Fold, room: int) -> list[str]:
         levels = sorted({_indent(line) for line in lines}, reverse=True)
         shown = next((s for s in (_above(lines, level) for level in levels) if len(s) + 2 <= room), lines[: room - 2])
     left = len(lines) - len(shown)
+    if left and len(shown) < 2 and (told := _in_one_line(lines)):
+        return [f"  {fold.title}", f"    {told}"]
     more = [t("cards.cut", n=left)] if left else []
     return [f"  {fold.title}", *("    " + line for line in shown), *more]
+
+
+def _in_one_line(lines: list[str]) -> str:
+    """A tree's upper levels, as deep as a line holds, and how many lines are left; nothing where that is none."""
+    for level in sorted({_indent(line) for line in lines}, reverse=True):
+        shown = [" ".join(line[_indent(line) :].split()) for line in _above(lines, level)]
+        said = " · ".join([*shown, t("cards.cut", n=len(lines) - len(shown)).strip()])
+        if shown and width(said) <= WIDTH - 4:
+            return said
+    return ""
 
 
 def _above(lines: list[str], level: int) -> list[str]:

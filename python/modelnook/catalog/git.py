@@ -1,6 +1,7 @@
 """Models in git repositories, such as those of GitHub, Gitee and GitLab: read only, Git LFS included.
 
-Nobody lists them: a model is named ``SOURCE:owner/name[@branch, tag or commit]``, and found once it was pulled.
+A model is named ``SOURCE:owner/name[@branch, tag or commit]``. It is found once it was pulled, and on GitHub and Gitee
+by the site's own search, with a token.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from pathlib import Path
 from modelnook.catalog.base import Query
 from modelnook.catalog.git_errors import told
 from modelnook.catalog.git_repo import Checkout, Remote
+from modelnook.catalog.git_search import found, searchable
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.remote import HEAD, Listing, RemoteSource
 from modelnook.catalog.transfer import Tally, part_into_place, stream
 from modelnook.domain.errors import NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.settings import current
 
 __all__ = ["GitSource"]
 
@@ -33,11 +36,21 @@ class GitSource(RemoteSource):
     kind = "git"
 
     def search(self, query: Query) -> list[ModelInfo]:
-        """What was brought here: there is no list of models in a forest of repositories."""
-        return [info for info in self.cache.entries(self.name) if query.matches(info)][: query.limit]
+        """What was brought here, and what a site that can be searched finds for the words typed.
+
+        Raises:
+            OfflineError: the site is out of reach, or its limit is reached.
+            UsageError: it doesn't know the token.
+        """
+        rows = {info.id: info for info in self.cache.entries(self.name)}
+        added = next((s for s in current().sources if s["name"] == self.name), {})
+        if query.text.strip() and self.token and searchable(added) and not current().offline:
+            with self.told(query.text):
+                rows = {info.id: info for info in found(self.place, self.token, query)} | rows
+        return [info for info in rows.values() if query.matches(info)][: query.limit]
 
     def listing(self, limit: int) -> list[ModelInfo]:
-        """There is none.
+        """There is none: a site tells only of what it is asked for.
 
         Raises:
             UnsupportedError: always, with what to do instead.

@@ -26,10 +26,12 @@ from modelnook.domain.errors import ConflictError, OfflineError
 from modelnook.domain.model import ModelInfo
 from modelnook.store.files import disk_errors, folder, write_bytes
 
-__all__ = ["Outcome", "refresh"]
+__all__ = ["CALLS", "CALLS_FROM_NOTHING", "Outcome", "refresh"]
 
-# A refresh asks for the most used, for what changed last, and goes on with its round: together below ten calls.
-_TOP_PAGES, _NEW_PAGES, _ROUND_PAGES = 2, 4, 3
+# A refresh asks for the most used, for what changed last, and goes on with its round: ten calls at most, of which two
+# are left for colleagues' runs.
+CALLS, CALLS_FROM_NOTHING = 10, 50
+_TOP_PAGES, _NEW_PAGES, _ROUND_PAGES = 2, 4, 2
 _WHOLE_AGAIN_AFTER = 30 * 86400
 # A list so long that its rounds would take years is read anew as a whole.
 _ROUND_AT_MOST = 100_000
@@ -41,13 +43,17 @@ _MORE = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``models`` in the index now; ``read`` just now, with so many ``calls`` and seconds ``waited``."""
+    """``models`` in the index now; ``read`` just now, with so many ``calls`` and seconds ``waited``.
+
+    ``whole``: the list was read from its start.
+    """
 
     models: int
     read: int
     calls: int = 0
     waited: int = 0
     resumed: bool = False
+    whole: bool = False
 
 
 def refresh(source: Source, index: CatalogIndex, limit: int, now: str) -> Outcome:
@@ -131,7 +137,7 @@ class _Paged:
         self.notes.close()
         if whole or ended:
             self.round.close()
-        return Outcome(models, read, self.list.calls, self.list.waited, resumed)
+        return Outcome(models, read, self.list.calls, self.list.waited, resumed, whole)
 
     def _whole(self) -> bool:
         """Whether the list is read from its start, not only what is new in it."""

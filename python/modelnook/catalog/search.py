@@ -16,6 +16,7 @@ from pathlib import Path
 from modelnook.catalog import NETWORKED, SOURCES
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder_cache import FolderCache, cache_folder
+from modelnook.catalog.git_search import searchable
 from modelnook.catalog.index import CatalogIndex, Hit, Page
 from modelnook.catalog.variants import exactly, grouped, one_row_each
 from modelnook.catalog.words import concepts, name_words
@@ -48,8 +49,6 @@ _ROWS_A_PAGE, _ROWS_MORE = 3, 20
 _HOME = ("local", "pip")
 # Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
 _VAST = ("hub", "kaggle", "modelscope")
-# Kinds without a list: what was brought from them is all that can be found, and nobody is asked.
-_UNLISTED = ("git",)
 _IN_FOLDERS = ("git", "kaggle", "modelscope")
 
 
@@ -232,7 +231,7 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     pages = {name: index.search(name, wide) for name in names}
     notes: dict[str, str] = {}
     left = [n for n in names if len(pages[n].hits) < query.limit or (n in asked and kinds.get(n) not in _VAST)]
-    askable = [n for n in left if n in asked and kinds.get(n) not in _UNLISTED]
+    askable = [n for n in left if n in asked and (kinds.get(n) != "git" or _searchable(n, query))]
     waited = [n for n in askable if not _off(kinds.get(n))]
     for name in left:
         if name not in waited:
@@ -241,6 +240,12 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     if waited:
         _wait_for(waited, query, pages, notes)
     return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
+
+
+def _searchable(name: str, query: Query) -> bool:
+    """Whether a site of repositories can be asked; of most what was brought is all that is found."""
+    added = next((s for s in current().sources if s["name"] == name), {})
+    return bool(query.text.strip()) and searchable(added)
 
 
 def _off(kind: str | None) -> bool:

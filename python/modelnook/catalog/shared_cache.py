@@ -17,13 +17,15 @@ from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.settings import current
-from modelnook.store.files import disk_errors, folder, folder_bytes, remove, staging
+from modelnook.store.files import disk_errors, folder, folder_bytes, read_json, remove, staging, write_json
 
 __all__ = ["SharedCache"]
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".joblib", ".npy", ".npz")
 _CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe")
 _TELL_EVERY = 0.2
+# Says whose the parts of an unfinished download are; it ends as they do, and is cleared away with them.
+_NOTE = ".note.incomplete"
 
 
 class SharedCache:
@@ -50,17 +52,34 @@ class SharedCache:
         return sorted(name.removeprefix("_/") for name in held)
 
     def held(self, source: str) -> list[Held]:
-        """Every version that is here."""
-        return [
+        """Every version that is here, and what unfinished downloads have left."""
+        whole = [
             Held(ModelRef(source, id, path.name), folder_bytes(path), path.stat().st_mtime)
             for id in self.names()
             for path in sorted(self._model(id).iterdir())
             if path.name.isdecimal()
         ]
+        begun = {id: [part.stat() for part in parts] for id, parts in self._begun().items()}
+        return whole + [
+            Held(ModelRef(source, id), sum(s.st_size for s in stats), max(s.st_mtime for s in stats), part=True)
+            for id, stats in begun.items()
+        ]
 
     def discard(self, id: str, number: str | None) -> None:
-        """Remove a version, or all of a model's."""
+        """Remove a version, or all of a model's, parts of downloads included."""
         remove(self._model(id) / number if number else self._model(id))
+        for part in () if number else self._begun().get(id, ()):
+            part.unlink(missing_ok=True)
+
+    def _begun(self) -> dict[str, list[Path]]:
+        """Model -> the parts that downloads of it have left: a part's own name says only what it will hold."""
+        found: dict[str, list[Path]] = {}
+        for note in sorted(self.path.glob(f"parts/*{_NOTE}")):
+            said = read_json(note)
+            if isinstance(said, dict) and isinstance(said.get("parts"), list):
+                parts = [self.path / "parts" / Path(str(name)).name for name in said["parts"]]
+                found.setdefault(str(said.get("id")), []).extend(p for p in (*parts, note) if p.is_file())
+        return found
 
     def _model(self, id: str) -> Path:
         return self.path / model_folder(id)
@@ -87,7 +106,11 @@ class SharedCache:
             with FileLock(self.path / "parts" / f"{version.manifest}.lock"):
                 if target.is_dir():
                     return target
-                _Bringing(place, self.path / "parts", shown, emit, stop, wanted).run(target)
+                bringing = _Bringing(place, self.path / "parts", shown, emit, stop, wanted)
+                note = self.path / "parts" / f"{version.manifest}{_NOTE}"
+                write_json(note, {"id": version.id, "parts": bringing.names()})
+                bringing.run(target)
+                note.unlink(missing_ok=True)
         return target
 
 
@@ -123,6 +146,10 @@ class _Bringing:
                 self._part(file).unlink(missing_ok=True)
             os.rename(temp, target)
         self._tell(force=True)
+
+    def names(self) -> list[str]:
+        """The names of the parts."""
+        return sorted({self._part(f).name for f in self.files})
 
     def _shared(self, file: File) -> bool:
         return sum(f.sha256 == file.sha256 for f in self.files) > 1

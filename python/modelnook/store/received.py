@@ -15,10 +15,12 @@ from modelnook.store import Store
 from modelnook.store.files import read_json, staging, write_bytes, write_json
 from modelnook.store.series import Series
 
-__all__ = ["adopt", "place", "received"]
+__all__ = ["LARGEST", "adopt", "place", "received"]
 
 _ID = re.compile(r"[a-z][a-z0-9]{7}")
-_LARGEST = 50_000_000
+LARGEST = 50_000_000
+"""Bytes of a run's file that are read; a larger one is no record."""
+
 _LONGEST, _PACKAGES = 200, 100
 
 
@@ -46,7 +48,7 @@ def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | Non
         model: the reference under which the model is known here.
     """
     try:
-        said = json.loads(data) if len(data) <= _LARGEST else None
+        said = json.loads(data) if len(data) <= LARGEST else None
     except (ValueError, RecursionError):
         said = None
     shown = said.get("record") if isinstance(said, dict) else None
