@@ -277,7 +277,7 @@ def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
+def test_many_rows_and_one_weigh_alike_and_of_two_as_quick_the_smaller_is_taken(
     source: Path, tmp_path: Path, backend_rows: Any
 ) -> None:
     backend_rows(Copy, Quick)
@@ -285,6 +285,9 @@ def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
     assert Runner(source, tmp_path / "out", rates).run().backend == "copy"
     assert Runner(source, tmp_path / "out", rates, {"copy": 1.05}).run().backend == "copy"
     assert Runner(source, tmp_path / "out", rates, {"copy": 1.5}).run().backend == "quick"
+    # A tenth more rows a second, and three times the wait for one.
+    assert Runner(source, tmp_path / "out", rates | {"copy-int8": 330.0}, {"copy": 3.0}).run().backend == "quick"
+    assert Runner(source, tmp_path / "out", rates | {"copy-int8": 900.0}, {"copy": 1.5}).run().backend == "copy"
     rates["copy-int8"] = 250.0
     assert Runner(source, tmp_path / "out", rates).run().backend == "quick"
 
@@ -293,7 +296,7 @@ def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
 def test_what_was_measured_in_turns_decides_between_the_best(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad, Copy, Quick)
     # While the quick one was measured alone, the machine was busy.
-    runner = Runner(source, tmp_path / "out", {"quick": 150.0, "copy-int8": 300.0, "copy-int4": 90.0})
+    runner = Runner(source, tmp_path / "out", {"quick": 150.0, "copy-int8": 300.0, "copy-int4": 30.0})
     raced: list[list[str]] = []
 
     def race(paths: list[Path], rows: list[Any]) -> list[Speed]:
@@ -307,7 +310,7 @@ def test_what_was_measured_in_turns_decides_between_the_best(source: Path, tmp_p
     after = result.report["after"]
     assert (after["p50_ms"], after["p95_ms"], after["rows_per_s"]) == (1.0, 1.5, 305.0)
     told = {(a["backend"], a["scheme"]): a["rows_per_s"] for a in result.report["attempts"] if a["accepted"]}
-    assert told == {("quick", "int8"): 305.0, ("copy", "int8"): 310.0, ("copy", "int4"): 90.0}
+    assert told == {("quick", "int8"): 305.0, ("copy", "int8"): 310.0, ("copy", "int4"): 30.0}
 
 
 @pytest.mark.slow
