@@ -3,10 +3,19 @@
     python benchmarks/sft.py               SmolLM2-135M, questions of trec answered with their kind, 3 turns
     python benchmarks/sft.py --json
     python benchmarks/sft.py --data FILE   rows of {"prompt": …, "completion": …}
+    python benchmarks/sft.py --trl PYTHON  TRL from an environment of its own
 
 Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
 rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it in
-its defaults. Real tokens a second, without padding, of training alone. Needs TRL: pip install trl. Target: 1.5x.
+its defaults, but for gradient checkpointing, which would cost it time. Real tokens a second, without padding, of
+training alone. Each takes its precision by itself: both bfloat16 where the processor multiplies it, unless ``--fp32``.
+Target: 1.5x.
+
+TRL's environment has the versions of the other and TRL itself, without a second copy of torch::
+
+    python -m venv --without-pip .venv-trl
+    echo /path/to/.venv/lib/python3.11/site-packages > .venv-trl/lib/python3.11/site-packages/main.pth
+    pip --python .venv-trl/bin/python install --no-deps trl==1.16.0
 """
 
 from __future__ import annotations
@@ -22,6 +31,8 @@ import time
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
+
+from machine import line, machine
 
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
 PEERS = ("ours", "packed", "unpacked")
@@ -82,7 +93,13 @@ def ours(args: argparse.Namespace, rows: dict[str, list[str]], folder: Path) -> 
         if isinstance(event, MetricLogged) and "loss" in event.values:
             losses.append(event.values["loss"])
 
-    config = TrainConfig(epochs=args.epochs, learning_rate=RATE, batch_size=BATCH, threads=args.threads)
+    config = TrainConfig(
+        epochs=args.epochs,
+        learning_rate=RATE,
+        batch_size=BATCH,
+        threads=args.threads,
+        precision="fp32" if args.fp32 else "auto",
+    )
     torch.manual_seed(0)
     done = train(method.prepare(model, task), task, processor, encoded, None, config, method, look)
     seconds = args.epochs * len(rows["prompt"]) / done.rows_per_s
@@ -92,6 +109,7 @@ def ours(args: argparse.Namespace, rows: dict[str, list[str]], folder: Path) -> 
 
 def trl(args: argparse.Namespace, rows: dict[str, list[str]], folder: Path) -> dict[str, float]:
     """TRL's SFTTrainer."""
+    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -116,7 +134,8 @@ def trl(args: argparse.Namespace, rows: dict[str, list[str]], folder: Path) -> d
                 packing=packed,
                 completion_only_loss=True,
                 gradient_checkpointing=False,
-                bf16=args.bf16,
+                bf16=False if args.fp32 else None,
+                use_cpu=not torch.cuda.is_available(),
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -145,7 +164,8 @@ def one(args: argparse.Namespace) -> None:
 
 def apart(args: argparse.Namespace, peer: str, folder: Path) -> dict[str, Any]:
     """The same in a fresh process."""
-    command = [sys.executable, __file__, "--peer", peer, "--folder", str(folder), *sys.argv[1:]]
+    python = args.trl if args.trl and peer != "ours" else sys.executable
+    command = [python, __file__, "--peer", peer, "--folder", str(folder), *sys.argv[1:]]
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if done.returncode:
@@ -163,7 +183,8 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--packed-batch", type=int, default=3, help="sequences a step: 16 rows of trec fill three")
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--bf16", action="store_true", help="TRL trains in bf16 autocast too")
+    parser.add_argument("--trl", help="the Python of an environment with TRL; this one's without it")
+    parser.add_argument("--fp32", action="store_true", help="both train in float32")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     for hidden in ("--peer", "--folder"):
         parser.add_argument(hidden, help=argparse.SUPPRESS)
@@ -186,9 +207,11 @@ def main() -> None:
         for peer, found in runs.items()
         if peer != "ours"
     }
+    found = machine(args.threads, ("torch", "transformers", "peft"))
     if args.json:
-        print(json.dumps({"rows": args.rows, "threads": args.threads, "peers": table, "ratios": ratios}))
+        print(json.dumps({"machine": found, "options": vars(args), "peers": table, "ratios": ratios}))
         return
+    print(line(found))
     for peer, row in table.items():
         said = f"ours is {ratios[peer]:.2f}x" if peer in ratios else ""
         print(f"{peer:10} {row['tokens_per_s']:8.1f} tokens/s   loss at the end {row['loss']:.3f}   {said}")

@@ -6,18 +6,20 @@ imports nothing. Packages outside add rows through the entry point group ``model
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from shutil import which
 from typing import Any, Generic, TypeVar
 
 from modelnook.domain.errors import MissingPackage, unknown
 from modelnook.messages import t
 
-__all__ = ["Entry", "Registry"]
+__all__ = ["Entry", "Registry", "installed"]
 
 T = TypeVar("T")
 
@@ -57,6 +59,25 @@ class Entry:
         return () if any(_installed(name) or which(name) for name in names) else names
 
 
+def installed() -> tuple[tuple[str, int], ...]:
+    """Differs once a package was installed, upgraded or removed: each changes its folder's entries, hence its time."""
+    found = []
+    for entry in dict.fromkeys(sys.path):
+        try:
+            found.append((entry, Path(entry or ".").stat().st_mtime_ns))
+        except OSError:
+            continue
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _points(stamps: tuple[tuple[str, int], ...]) -> Any:
+    """Every package's entry points: read once for all families, a file a package is the slowest of a cold start."""
+    from importlib.metadata import entry_points
+
+    return entry_points()
+
+
 def _installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
@@ -83,10 +104,8 @@ class Registry(Mapping[str, Entry], Generic[T]):
         return {**self._outside(), **self._rows}
 
     def _outside(self) -> dict[str, Entry]:
-        from importlib.metadata import entry_points
-
         rows = {}
-        for point in entry_points(group=f"modelnook.{self.family}s"):
+        for point in _points(installed()).select(group=f"modelnook.{self.family}s"):
             rows[point.name] = Entry(point.value, point.dist.name if point.dist else point.value)
         return rows
 

@@ -63,14 +63,17 @@ def test_a_waiting_cell_ends_as_a_static_card(kernel: Any) -> None:
     outputs(kernel, SETUP + "api.quantize = lambda ref, background: FakeRun('queued', 'running', 'finished')")
     reply, found = outputs(kernel, "%model quantize topics -o made")
     assert reply["status"] == "ok"
-    # The card stands once: not as the cell's result again.
-    assert [m["msg_type"] for m in found] == ["display_data", "update_display_data"]
-    assert "application/vnd.jupyter.widget-view+json" in found[0]["content"]["data"]
+    # The card stands once: not as the cell's result again. The widget takes its place, which the card takes again.
+    assert [m["msg_type"] for m in found] == ["display_data", "update_display_data", "update_display_data"]
+    assert len({m["content"]["transient"]["display_id"] for m in found}) == 1
+    assert "application/vnd.jupyter.widget-view+json" not in found[0]["content"]["data"]
+    assert "application/vnd.jupyter.widget-view+json" in found[1]["content"]["data"]
     last = found[-1]["content"]["data"]
     assert set(last) == {"text/plain", "text/html"}
     assert "topics · fine-tuning · finished" in last["text/plain"]
     _, found = outputs(kernel, "made")
     assert [m["msg_type"] for m in found] == ["execute_result"]
+    # Imported, the widget is there at once.
     _, found = outputs(kernel, "r = %model quantize topics\ndisplay(r)")
     assert [m["msg_type"] for m in found] == ["display_data", "update_display_data", "display_data"]
 

@@ -10,9 +10,8 @@ import csv
 import hashlib
 import math
 import re
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import Distribution, distributions
@@ -27,6 +26,7 @@ from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import NotFoundError, StoreError, near
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.registry import installed
 
 __all__ = ["PipSource"]
 
@@ -211,16 +211,7 @@ def _normal(name: str) -> str:
 
 def _carried() -> dict[str, _Carried]:
     """Id -> model, of every package that this interpreter can import; looked for anew when an installer was there."""
-    return _scan(tuple(_stamps()))
-
-
-def _stamps() -> Iterator[tuple[str, int]]:
-    for entry in dict.fromkeys(sys.path):
-        try:
-            # Installing, upgrading and removing a package each change its folder's entries, hence its time.
-            yield entry, Path(entry or ".").stat().st_mtime_ns
-        except OSError:
-            continue
+    return _scan(installed())
 
 
 @lru_cache(maxsize=1)

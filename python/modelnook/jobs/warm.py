@@ -180,8 +180,15 @@ class _Waiting:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         last = time.monotonic()
+        wanted: list[str] = []
         while time.monotonic() - last < self.idle and self._mine():
-            if not select.select([self.listener], [], [], LOOK_S)[0]:
+            if not select.select([self.listener], [], [], 0 if wanted else LOOK_S)[0]:
+                # One at a time: who asks for a worker meanwhile waits for one module, not for all.
+                if wanted:
+                    bring_in([wanted.pop(0)])
+                    gc.freeze()
+                if not _alone():
+                    break
                 continue
             connection, _ = self.listener.accept()
             with connection:
@@ -194,9 +201,8 @@ class _Waiting:
                         return [order["run"], str(order["seen"])]
                     continue
                 _answer(connection, {"pid": os.getpid()})
-                bring_in(name for name in order.get("modules", ()) if name in _kept([name]))
-                gc.freeze()
-                if order.get("end") or not _alone():
+                wanted += [name for name in _kept(order.get("modules", ())) if name not in sys.modules]
+                if order.get("end"):
                     break
         if self._mine():
             self.path.unlink(missing_ok=True)

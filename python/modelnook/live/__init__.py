@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from modelnook import cards
 
@@ -85,16 +86,19 @@ def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
 
 def _opened(run: Any) -> Screen:
     """The screen that fits; a simpler one where that can't be shown, such as a widget of versions that don't agree."""
-    name = choose()
+    name, card, where = choose(), None, uuid4().hex
+    if name == "widget" and "anywidget" not in sys.modules:
+        # The widget's packages take as long to import as all before them: the card stands in the cell meanwhile.
+        card = _open("card", run, where)
     try:
-        return _open(name, run)
+        return _open(name, run, where) if card else _open(name, run)
     except Exception:
-        return _open("card" if name == "widget" else "lines", run)
+        return card or _open("card" if name == "widget" else "lines", run)
 
 
-def _open(name: str, run: Any) -> Screen:
+def _open(name: str, run: Any, *where: str) -> Screen:
     module, _, kind = SCREENS[name].partition(":")
-    screen: Screen = getattr(import_module(module), kind)()
+    screen: Screen = getattr(import_module(module), kind)(*where)
     screen.open(run)
     return screen
 

@@ -16,8 +16,9 @@ EVERY_S = 0.5
 class LiveCard:
     """One output, updated by its display id."""
 
-    def __init__(self) -> None:
-        self._id = uuid4().hex
+    def __init__(self, id: str = "") -> None:
+        """``id`` is its output's, which a widget may take over."""
+        self._id = id or uuid4().hex
         self._shown = 0.0
 
     def open(self, run: Any) -> None:

@@ -25,18 +25,21 @@ def answers_now() -> bool:
 class WidgetScreen:
     """A ``View`` bound to one run; its output also holds the run's card for readers without widgets."""
 
-    def __init__(self) -> None:
-        self._id = uuid4().hex
+    def __init__(self, shown: str = "") -> None:
+        """``shown`` is the display id of the output whose place it takes."""
+        self._id = shown or uuid4().hex
+        self._first = not shown
         self._curves = time.monotonic()
         self._total = -1
 
     def open(self, run: Any) -> None:
         """Show the view with what is known now."""
-        from IPython.display import display
+        from IPython.display import display, update_display
 
         state = {f"run:{run.id}": run.to_dict(), f"history:{run.id}": self._history(run)}
         self.view = View("run", {"run": run.id, "compact": True}, state=state, live=answers_now())
-        display({**bundle(run), **self.view.mime}, raw=True, display_id=self._id)
+        show = display if self._first else update_display
+        show({**bundle(run), **self.view.mime}, raw=True, display_id=self._id)
 
     def update(self, run: Any) -> None:
         """Push the record, and the curves once a second."""
