@@ -139,7 +139,7 @@ class StepSuite:
     ) -> None:
         monkeypatch.setattr("modelnook.jobs.steps.smaller.folder", lambda path: small_disk)
         with pytest.raises(ModelnookError, match=r"couldn't be written.*No space left") as caught:
-            print(verb().record)
+            pytest.fail(f"it went on: {verb().record}")
         assert "Free some disk space" in (caught.value.hint or str(caught.value))
         run = mn.runs(kind=self.name)[0]
         assert (run.state, run.model) == ("failed", None)
