@@ -65,6 +65,13 @@ def test_auto_takes_the_best_known_first_and_names_what_it_had_no_time_for(model
     assert len(mn.load(run.model).predict(["free money prize"])) == 1
 
 
+def test_auto_has_two_minutes_unless_it_is_told_otherwise(model: str, here: None) -> None:
+    run = mn.quantize(model, data=table(40, seed=3), background=True)
+    assert run.params["budget"] == 120.0
+    mn.stop(run.id)
+    assert run.wait(timeout=90).state in ("stopped", "finished")
+
+
 def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
     with pytest.raises(UsageError, match="int9"):
         mn.quantize(model, to="int9")
