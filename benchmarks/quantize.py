@@ -43,7 +43,9 @@ from modelnook.domain.errors import RefusedError, UnsupportedError
 from modelnook.domain.event import Event, Warned
 from modelnook.measure.outputs import write_rows
 from modelnook.measure.probe import Probe, measure, probe_args, read_probe
+from modelnook.measure.race import race_args, read_race
 from modelnook.measure.score import paired_drop
+from modelnook.measure.speed import Speed
 from modelnook.quantize import QUANTIZERS, ways
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.candidates import called
@@ -205,6 +207,14 @@ def _auto(rows: Rows, source: Path, out: Path) -> dict[str, Any]:
             done = subprocess.run([sys.executable, "-P", "-m", *arguments], check=False)
             return read_probe(work, done.returncode)
 
+    def in_turns(paths: list[Path], texts: list[str]) -> list[Speed]:
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            write_rows(work / "rows.json", texts)
+            arguments = race_args(paths, work / "rows.json", work, task=TASK)
+            done = subprocess.run([sys.executable, "-P", "-m", *arguments], check=False)
+            return read_race(work, done.returncode)
+
     try:
         result = compress(
             source,
@@ -215,6 +225,7 @@ def _auto(rows: Rows, source: Path, out: Path) -> dict[str, Any]:
             max_drop=0.01,
             metric=rows.metric,
             probe=probe,
+            race=in_turns,
             emit=told.append,
             budget=BUDGET,
             trained=tuning_seconds(source),

@@ -52,6 +52,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs run in this process, and a model is measured for a moment."""
     from modelnook.jobs import executor, submit
     from modelnook.measure.probe import Probe, measure
+    from modelnook.measure.race import race
 
     start = submit._start
 
@@ -61,6 +62,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def prober(context: Any, seconds: float | None = None, **more: Any) -> Callable[..., Probe]:
         return lambda path, rows: measure(path, rows, task=context.recipe.task, seconds=0.02)
 
+    def racer(context: Any) -> Callable[..., Any]:
+        return lambda paths, rows: race(paths, rows, task=context.recipe.task, seconds=0.02)
+
+    monkeypatch.setattr("modelnook.jobs.steps.quantize.racer", racer)
     monkeypatch.setattr(submit, "_start", in_kernel)
     for step in ("work", "quantize", "compare", "trial"):
         monkeypatch.setattr(f"modelnook.jobs.steps.{step}.prober", prober)

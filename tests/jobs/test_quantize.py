@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import modelnook as mn
-from modelnook import cards
+from modelnook import api, cards
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
 from modelnook.store import Store
@@ -65,6 +65,13 @@ def test_auto_takes_the_best_known_first_and_names_what_it_had_no_time_for(model
     assert len(mn.load(run.model).predict(["free money prize"])) == 1
 
 
+def test_auto_has_two_minutes_unless_it_is_told_otherwise(model: str, here: None) -> None:
+    run = mn.quantize(model, data=table(40, seed=3), background=True)
+    assert run.params["budget"] == 120.0
+    mn.stop(run.id)
+    assert run.wait(timeout=90).state in ("stopped", "finished")
+
+
 def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
     with pytest.raises(UsageError, match="int9"):
         mn.quantize(model, to="int9")
@@ -78,3 +85,28 @@ def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
         with pytest.raises(UnsupportedError, match="GPU"):
             mn.quantize(model, to="int4", backend="torchao")
     assert not list(mn.runs())
+
+
+def test_a_smaller_model_goes_through_the_team_and_answers_the_same_there(
+    model: str, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "mnt").mkdir()
+    api.add_source("team", str(tmp_path / "mnt"), kind="folder")
+    run = mn.quantize(model, to="int8", backend="onnx", data=table(80, seed=3), max_drop=0.05)
+    texts = ["free money prize", "a dog", *(row["text"] for row in table(20, seed=8))]
+    expected = mn.predict(run.model, texts)
+    assert mn.publish(run.model, "team", license="internal").ref == "team:spam-int8@1"
+    # A colleague's machine: what it knows is the team's folder alone.
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path / "colleague"))
+    api.add_source("team", str(tmp_path / "mnt"), kind="folder")
+    assert not mn.list()
+    folder = mn.pull("team:spam-int8")
+    assert (folder / "model.onnx").is_file()
+    assert not list(folder.glob("*.safetensors"))
+    found = mn.predict("team:spam-int8", texts)
+    assert found.equals(expected), "to the last bit"
+    assert mn.load("team:spam-int8").runtime.name == "onnx"
+    info = mn.info("team:spam-int8")
+    assert (info.task, info.labels) == ("text-classification", ("ham", "spam"))
+    assert "before" in (folder / "README.md").read_text(encoding="utf-8").lower()

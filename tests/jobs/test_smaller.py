@@ -14,8 +14,10 @@ import pytest
 
 import modelnook as mn
 from modelnook import cards
+from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError, UnsupportedError, UsageError
 from modelnook.run import Run
+from modelnook.store import Store
 from modelnook.testing.models import WORDS, tiny_model
 
 from .conftest import table
@@ -100,7 +102,11 @@ def test_distil_teaches_with_and_without_labels(topics: Run, here: None) -> None
 
 def test_distil_into_another_model(topics: Run, here: None, tmp_path: Path) -> None:
     other = tiny_model(tmp_path / "other", hidden=16, layers=1)
-    run = mn.distil("topics", student=str(other), data=table(120, seed=2), max_drop=1.0, epochs=2, track="none")
+    known = describe(other, ref="", id="other", source="local", license="cc-by-nc-4.0")
+    Store().models.add("other", other, known)
+    run = mn.distil("topics", student="other", data=table(120, seed=2), max_drop=1.0, epochs=2, track="none")
+    info = mn.info(run.model)
+    assert (info.base_model, info.license) == ("local:topics@1", "cc-by-nc-4.0"), "the stricter of both licences"
     assert run.report["data"] == "validation"
     assert run.report["rows"] == 12
     assert run.report["after"]["bytes"] < run.report["before"]["bytes"]

@@ -12,6 +12,7 @@ import pytest
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.probe import measure, probe_args, read_probe
+from modelnook.measure.race import race_args, read_race
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model, tiny_rows
 
@@ -49,3 +50,17 @@ def test_a_child_that_left_nothing(tmp_path: Path, code: int, key: str) -> None:
     with pytest.raises(UnsupportedError) as error:
         read_probe(tmp_path, code)
     assert error.value.code == key
+
+
+@pytest.mark.slow
+def test_a_race_times_each_in_a_process_of_its_own(tmp_path: Path) -> None:
+    folders = [tiny_model(tmp_path / f"model-{layers}", ["a", "b"], layers=layers) for layers in (1, 6)]
+    (tmp_path / "rows.json").write_text(json.dumps(tiny_rows(40)["text"]))
+    arguments = race_args(folders, tmp_path / "rows.json", tmp_path / "out", seconds=0.2)
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    small, large = read_race(tmp_path / "out", 0)
+    assert 0 < small.p50_ms <= small.p95_ms
+    assert small.rows_per_s > large.rows_per_s
+    with pytest.raises(UnsupportedError):
+        read_race(tmp_path / "nothing", -9)

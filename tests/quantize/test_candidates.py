@@ -14,6 +14,7 @@ import pytest
 from modelnook.domain.errors import MissingPackage, RefusedError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit, Event, Progress, Warned
 from modelnook.measure.probe import Probe
+from modelnook.measure.speed import Speed
 from modelnook.quantize import QUANTIZERS, SCHEMES, candidates, needs_gpu, ways
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.compress import CompressResult, compress
@@ -276,7 +277,7 @@ def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
+def test_many_rows_and_one_weigh_alike_and_of_two_as_quick_the_smaller_is_taken(
     source: Path, tmp_path: Path, backend_rows: Any
 ) -> None:
     backend_rows(Copy, Quick)
@@ -284,8 +285,55 @@ def test_of_two_as_quick_the_one_that_answers_sooner_then_the_smaller(
     assert Runner(source, tmp_path / "out", rates).run().backend == "copy"
     assert Runner(source, tmp_path / "out", rates, {"copy": 1.05}).run().backend == "copy"
     assert Runner(source, tmp_path / "out", rates, {"copy": 1.5}).run().backend == "quick"
+    # A tenth more rows a second, and three times the wait for one.
+    assert Runner(source, tmp_path / "out", rates | {"copy-int8": 330.0}, {"copy": 3.0}).run().backend == "quick"
+    assert Runner(source, tmp_path / "out", rates | {"copy-int8": 900.0}, {"copy": 1.5}).run().backend == "copy"
     rates["copy-int8"] = 250.0
     assert Runner(source, tmp_path / "out", rates).run().backend == "quick"
+
+
+@pytest.mark.slow
+def test_what_was_measured_in_turns_decides_between_the_best(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Bad, Copy, Quick)
+    # While the quick one was measured alone, the machine was busy.
+    runner = Runner(source, tmp_path / "out", {"quick": 150.0, "copy-int8": 300.0, "copy-int4": 30.0})
+    raced: list[list[str]] = []
+
+    def race(paths: list[Path], rows: list[Any]) -> list[Speed]:
+        raced.append([path.name for path in paths])
+        assert all((path / "config.json").is_file() for path in paths)
+        return [Speed(3.0, 4.0, 310.0), Speed(1.0, 1.5, 305.0)]
+
+    result = runner.run(race=race)
+    assert raced == [["copy-int8-0", "quick-int8-0"]], "what is far slower, or fell too far, isn't among them"
+    assert result.backend == "quick"
+    after = result.report["after"]
+    assert (after["p50_ms"], after["p95_ms"], after["rows_per_s"]) == (1.0, 1.5, 305.0)
+    told = {(a["backend"], a["scheme"]): a["rows_per_s"] for a in result.report["attempts"] if a["accepted"]}
+    assert told == {("quick", "int8"): 305.0, ("copy", "int8"): 310.0, ("copy", "int4"): 30.0}
+
+
+@pytest.mark.slow
+def test_what_cannot_be_loaded_together_is_chosen_by_what_is_known(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    backend_rows(Copy, Quick)
+
+    def race(paths: list[Path], rows: list[Any]) -> list[Speed]:
+        raise UnsupportedError("measure.killed", code=-9)
+
+    runner = Runner(source, tmp_path / "out", {"quick": 150.0, "copy": 300.0})
+    assert runner.run(race=race).backend == "copy"
+
+
+@pytest.mark.slow
+def test_of_a_budget_there_is_time_left_to_choose(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy, Quick)
+    runner = Runner(source, tmp_path / "out", {})
+    result = runner.run(budget=55.0, race=lambda paths, rows: [Speed(1.0, 1.0, 1.0)] * len(paths))
+    # Ten seconds each: without the race a third would be in time.
+    assert len(result.report["attempts"]) == 2
+    assert result.report["untried"] == ["copy int4"]
 
 
 @pytest.mark.slow

@@ -84,12 +84,11 @@ def export(
             found = _parity(source, folder, task, rows, to)
             if stop():
                 return None
-            report = {**_report(exporter, found, info, lineage), **more, "bytes": folder_bytes(folder)}
+            report = {**_report(exporter, found, info, lineage), **more}
             _tell(exporter, found, emit)
             emit(Progress("saving"))
             (folder / "README.md").write_text(card(exporter, task, info, report), encoding="utf-8")
-            written = {**report, "identity": identity}
-            (folder / MANIFEST).write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
+            report = _manifested(folder, report, identity)
             _place(folder, target)
     except Stopped:
         return None
@@ -110,6 +109,18 @@ def export(
 def _parity(source: Path, folder: Path, task: str, rows: Sequence[Any], to: str) -> Parity:
     before = answers(source, task, rows)
     return compared(TASKS.load(task, light=True)(), before, answers(folder, task, rows), to)
+
+
+def _manifested(folder: Path, report: dict[str, Any], identity: str) -> dict[str, Any]:
+    """Write the manifest; the report with the bytes of all files, the manifest's own among them."""
+    size, said = -1, 0
+    while size != said:
+        size = said
+        written = {**report, "bytes": size, "identity": identity}
+        (folder / MANIFEST).write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
+        # A digit more makes the file longer: never shorter, or this wouldn't end.
+        said = max(size, folder_bytes(folder))
+    return {**report, "bytes": size}
 
 
 def _place(folder: Path, target: Path) -> None:

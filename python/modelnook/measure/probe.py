@@ -20,7 +20,7 @@ from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
-from modelnook.store.files import folder_bytes
+from modelnook.store.models import model_bytes
 
 __all__ = ["Probe", "main", "measure", "probe_args", "read_probe"]
 
@@ -33,7 +33,7 @@ class Probe:
     """What was measured of a folder; ``figures`` is the part that a report keeps.
 
     Attributes:
-        bytes: every file of the folder, tokenizer included.
+        bytes: every file of the folder, tokenizer included, without the store's entry of it.
         p50_ms, p95_ms: one text at a time, warm.
         rows_per_s: at batch 32, sorted by length, warm.
         load_s: from the folder to a model that answers, libraries already imported.
@@ -75,7 +75,7 @@ def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds
     outputs = model.outputs(rows, batch_size=32)
     quick = speed(model, rows, seconds=seconds)
     found = Probe(
-        bytes=folder_bytes(path),
+        bytes=model_bytes(path),
         load_s=load_s,
         peak_memory_bytes=peak(),
         runtime=model.name,

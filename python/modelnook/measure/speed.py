@@ -11,7 +11,7 @@ import numpy as np
 
 from modelnook.runtime.base import Runtime
 
-__all__ = ["Speed", "speed"]
+__all__ = ["Speed", "in_turns", "speed"]
 
 BATCH = 32
 MOST_SINGLE = 200
@@ -19,6 +19,10 @@ MOST_SINGLE = 200
 LEAST_ROWS = 8 * BATCH
 MOST_ROWS = 2048
 LEAST_PASSES = 3
+
+TURNS = 5
+# Threads of a model that has just answered look for more work for a while before they sleep.
+REST = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,65 @@ def speed(
         clock: seconds that only grow; tests give their own.
     """
     single = _single(runtime, _spaced(texts, MOST_SINGLE), seconds / 2, clock)
+    return _speed(single, _batches(runtime, _many(texts), seconds / 2, clock))
+
+
+def in_turns(
+    runtimes: Sequence[Runtime],
+    texts: Sequence[Any],
+    *,
+    seconds: float = 8.0,
+    clock: Callable[[], float] = time.perf_counter,
+    rest: Callable[[float], None] = time.sleep,
+) -> list[Speed]:
+    """:func:`speed` of several models within about ``seconds`` for all, to tell which is quicker.
+
+    They answer the same texts by turns of a part of a second, back and forth: what else the machine does meanwhile
+    slows all of them, not the one that it met. What is told of each is its quietest turn: other work only slows.
+
+    Args:
+        rest: lets some seconds pass; tests give their own.
+    """
+    part = seconds / (2 * TURNS * len(runtimes))
+    single, many = _spaced(texts, MOST_SINGLE), _many(texts)
+    alone = max(_once(runtime, single[:1], clock) for runtime in runtimes)
+    batch = max(_once(runtime, _spaced(many, BATCH), clock) for runtime in runtimes)
+    # As many as the slowest answers in its part: all have the same texts.
+    single = _spaced(single, max(LEAST_PASSES, int(part / alone)))
+    many = _spaced(many, BATCH * max(1, int(part / batch)))
+    turns: list[list[Speed]] = [[] for _ in runtimes]
+    for turn in range(TURNS):
+        places = range(len(runtimes))
+        for at in places if turn % 2 == 0 else reversed(places):
+            rest(REST)
+            took = _single(runtimes[at], single, seconds, clock)
+            began = clock()
+            runtimes[at].outputs(many, batch_size=BATCH)
+            turns[at].append(_speed(took, len(many) / max(clock() - began, 1e-9)))
+    return [_quietest(told) for told in turns]
+
+
+def _quietest(turns: Sequence[Speed]) -> Speed:
+    one = min(turns, key=lambda turn: turn.p50_ms)
+    return Speed(one.p50_ms, one.p95_ms, max(turn.rows_per_s for turn in turns))
+
+
+def _speed(single: list[float], rate: float) -> Speed:
+    p50, p95 = (1e3 * float(np.percentile(single, share)) for share in (50, 95))
+    return Speed(p50_ms=p50, p95_ms=p95, rows_per_s=rate)
+
+
+def _once(runtime: Runtime, rows: list[Any], clock: Callable[[], float]) -> float:
+    """Seconds for some rows, warm."""
+    runtime.outputs(rows, batch_size=BATCH)
+    began = clock()
+    runtime.outputs(rows, batch_size=BATCH)
+    return max(clock() - began, 1e-9)
+
+
+def _many(texts: Sequence[Any]) -> list[Any]:
     rows = _spaced(texts, MOST_ROWS)
-    rows = (rows * -(-LEAST_ROWS // len(rows)))[:MOST_ROWS] if len(rows) < LEAST_ROWS else rows
-    return Speed(
-        p50_ms=1e3 * float(np.percentile(single, 50)),
-        p95_ms=1e3 * float(np.percentile(single, 95)),
-        rows_per_s=_batches(runtime, rows, seconds / 2, clock),
-    )
+    return (rows * -(-LEAST_ROWS // len(rows)))[:MOST_ROWS] if len(rows) < LEAST_ROWS else rows
 
 
 def _single(runtime: Runtime, texts: list[Any], seconds: float, clock: Callable[[], float]) -> list[float]:

@@ -7,7 +7,8 @@
     result.report["after"]["metrics"]["accuracy"]
 
 Attempts are made from the fastest to the most careful (see :mod:`modelnook.quantize.candidates`) until one stays
-within ``max_drop``; of the ways that have one, the quickest is taken. Where none has, the numbers are the error.
+within ``max_drop``; of the ways that have one, the quickest is taken, with many rows and with one. Where none has, the
+numbers are the error.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from modelnook.measure.judge import Judge
 from modelnook.measure.probe import Probe
 from modelnook.messages import t
 from modelnook.quantize import AUTO, QUANTIZERS, ways
-from modelnook.quantize.candidates import Measure, Search, Trial
+from modelnook.quantize.candidates import Measure, Race, Search, Trial
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.runtime.folder import quantized
 from modelnook.tasks import TASKS
@@ -42,7 +43,9 @@ SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class CompressResult:
-    """``path`` holds the model, unless ``stopped`` before one was good enough. ``report`` is JSON, see the contract."""
+    """``path`` holds the model, unless ``stopped`` before one was good enough. ``report`` is JSON, see the contract;
+    ``probe`` what was measured of the model.
+    """
 
     path: Path
     backend: str
@@ -50,6 +53,7 @@ class CompressResult:
     options: dict[str, Any]
     report: dict[str, Any]
     stopped: bool = False
+    probe: Probe | None = field(default=None, repr=False)
 
 
 def compress(
@@ -67,6 +71,7 @@ def compress(
     metric: str | None = None,
     budget: float | None = None,
     trained: float | None = None,
+    race: Race | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CompressResult:
     """Make ``target`` a smaller model that does as well as ``source`` on the person's rows.
@@ -82,6 +87,7 @@ def compress(
         budget: seconds after which no further attempt is begun; at least one is made. None: all are.
         trained: seconds that the model's training took: trying several ways for more than three times as long is said
             first.
+        race: times the best folders in turns before one is taken, where there are several.
         clock: seconds that only grow; tests give their own.
 
     Raises:
@@ -117,6 +123,7 @@ def compress(
         until=None if budget is None else began + budget,
         measuring=measuring,
         trained=trained,
+        race=race,
         clock=clock,
     )
     try:
@@ -135,7 +142,7 @@ def compress(
         emit(Warned("quantize.slower", t("quantize.slower", backend=best.backend, times=times)))
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
-    return CompressResult(target, best.backend, best.scheme, best.options, report)
+    return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)
 
 
 def _sample(rows: Columns) -> dict[str, list[Any]]:

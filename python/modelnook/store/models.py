@@ -12,12 +12,18 @@ from modelnook.domain.errors import ConflictError, NotFoundError, UsageError, ne
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.store.files import folder, folder_bytes, read_json, remove, write_json
 
-__all__ = ["CARD", "LocalModels"]
+__all__ = ["CARD", "LocalModels", "model_bytes"]
 
 CARD = "modelnook.json"
 """The file in a model's folder that holds its catalogue entry."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
+
+
+def model_bytes(path: Path) -> int:
+    """Bytes of all of a model's own files: the same before it is in the store and after."""
+    entry = path / CARD
+    return folder_bytes(path) - (entry.stat().st_size if entry.is_file() else 0)
 
 
 class LocalModels:
@@ -100,7 +106,7 @@ class LocalModels:
         while True:
             ref = ModelRef("local", name, str(number))
             card = replace(info, ref=str(ref), id=name, source="local", revision=str(number), name=name, path=None)
-            write_json(source / CARD, replace(card, bytes=folder_bytes(source)).to_dict(), durable=True)
+            write_json(source / CARD, replace(card, bytes=model_bytes(source)).to_dict(), durable=True)
             try:
                 os.rename(source, target / str(number))
                 return ref

@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
+    "ExporterSuite": "exporters",
     "MethodSuite": "methods",
     "QuantizerSuite": "quantizers",
     "RuntimeSuite": "runtimes",
     "SourceSuite": "sources",
+    "StepSuite": "steps",
     "TaskSuite": "tasks",
     "TrackerSuite": "trackers",
     "tiny_model": "models",

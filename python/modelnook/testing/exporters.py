@@ -13,6 +13,7 @@ from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
 from modelnook.export.engine import MANIFEST, export, manifest
+from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model
 
@@ -69,12 +70,13 @@ class ExporterSuite:
     def test_the_folder_is_whole_and_says_what_it_is(
         self, made: tuple[Path, dict[str, Any], list[Event]], source: Path
     ) -> None:
-        folder, _, events = made
+        folder, report, events = made
         assert (folder / EXPORTERS.load(self.name).weights).is_file()
         head = front_matter(folder / "README.md")
         assert (head["license"], head["base_model"]) == ("mit", "pip:tiny@1")
         assert "```python" in (folder / "README.md").read_text(encoding="utf-8")
         assert manifest(folder)["identity"] == "me"
+        assert manifest(folder)["bytes"] == report["bytes"] == folder_bytes(folder)
         assert {"loading", "measuring", "saving"} & {e.phase for e in events if isinstance(e, Progress)}
         assert not [file for file in folder.parent.iterdir() if file.name.startswith(".")]
         for file in folder.rglob("*.json"):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.testing.models import WORDS, tiny_model, tiny_rows
 
 __all__ = ["trained_model"]
 
 STEPS = 60
 
 
-def trained_model(folder: Path, labels: tuple[str, ...] = ("ham", "spam")) -> Path:
-    """Write a classifier of two layers that is right on nearly every tiny row. Takes about a second. Gives
+def trained_model(
+    folder: Path, labels: tuple[str, ...] = ("ham", "spam"), *, words: Sequence[str] = WORDS, layers: int = 2
+) -> Path:
+    """Write a classifier that is right on nearly every tiny row. Takes about a second. Gives
     the folder.
     """
     import torch
@@ -20,7 +23,7 @@ def trained_model(folder: Path, labels: tuple[str, ...] = ("ham", "spam")) -> Pa
     from modelnook.runtime.silence import silence
     from modelnook.tasks import TASKS
 
-    tiny_model(folder, labels)
+    tiny_model(folder, labels, words=words, layers=layers)
     task = TASKS.load("text-classification")(labels)
     model, tokenizer = task.load(str(folder))
     rows = task.encode(tokenizer, tiny_rows(256, labels, seed=1), 32)

@@ -1,4 +1,4 @@
-"""Measuring a model folder in a clean process, as part of a step."""
+"""Measuring model folders in a clean process, as part of a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from modelnook.jobs import process
 from modelnook.jobs.steps.context import Context
 
-__all__ = ["prober"]
+__all__ = ["prober", "racer"]
 
 
 def prober(
@@ -41,3 +41,23 @@ def prober(
             shutil.rmtree(work, ignore_errors=True)
 
     return probe
+
+
+def racer(context: Context) -> Callable[[list[Path], list[Any]], Any]:
+    """Times several model folders in turns, in a process of their own."""
+    from modelnook.measure.outputs import write_rows
+    from modelnook.measure.race import race_args, read_race
+
+    def race(paths: list[Path], rows: list[Any]) -> Any:
+        work = context.run.path / "race"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700)
+        write_rows(work / "rows.json", rows)
+        arguments = race_args(paths, work / "rows.json", work, task=context.recipe.task)
+        code = process.call(arguments, context.store, context.run.log, stop=context.stop)
+        try:
+            return read_race(work, code)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    return race

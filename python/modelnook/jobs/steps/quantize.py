@@ -9,7 +9,7 @@ from typing import Any
 from modelnook.domain.event import Finished, Warned
 from modelnook.jobs.lineage import quantized_base, training_run
 from modelnook.jobs.steps.context import Context, Rows
-from modelnook.jobs.steps.probing import prober
+from modelnook.jobs.steps.probing import prober, racer
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.messages import t
 from modelnook.store.runs import seconds
@@ -45,6 +45,7 @@ def quantize(context: Context) -> Finished:
         emit=context.emit,
         stop=context.stop,
         probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
+        race=racer(context),
         budget=budget,
         trained=_trained(context),
     )
@@ -84,14 +85,11 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         emit=work.context.emit,
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
+        race=racer(work.context),
     )
-    if target.is_dir():
+    if result.probe is not None:
         # It was measured under another name.
-        figures = [result.report["after"][name] for name in ("bytes", "p50_ms", "rows_per_s")]
-        same = (p for p in work.probes.values() if [p.bytes, p.p50_ms, p.rows_per_s] == figures)
-        measured = next(same, None)
-        if measured is not None:
-            work.probes[target] = measured
+        work.probes[target] = result.probe
     kept = ("backend", "scheme", "options", "attempts")
     return {name: result.report[name] for name in kept if name in result.report}
 

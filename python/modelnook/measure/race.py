@@ -1,0 +1,81 @@
+"""Model folders timed side by side: ``python -m modelnook.measure.race PATH … --rows FILE --out FOLDER``.
+
+``FILE`` holds the rows, ``FOLDER`` gets ``race.json``: a speed for each path, in their order. Measured one after
+another, what was measured while the machine was busy looks slow; here each is loaded and they take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from modelnook.domain.errors import UnsupportedError
+from modelnook.measure.outputs import read_rows
+from modelnook.measure.speed import Speed, in_turns
+from modelnook.runtime import runtime
+
+__all__ = ["main", "race", "race_args", "read_race"]
+
+SECONDS = 4.0
+"""For each model."""
+
+
+def race(
+    paths: Sequence[Path], rows: Sequence[Any], *, task: str | None = None, seconds: float = SECONDS
+) -> list[Speed]:
+    """Load all, and time them in turns; in this process.
+
+    Args:
+        seconds: for each of them.
+
+    Raises:
+        NotFoundError, UnsupportedError: a folder that can't be loaded.
+    """
+    models = [runtime(path, task=task, device="cpu") for path in paths]
+    found = in_turns(models, rows, seconds=seconds * len(models))
+    for model in models:
+        model.close()
+    return found
+
+
+def race_args(
+    paths: Sequence[Path], rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS
+) -> list[str]:
+    """The program's arguments, to be put after ``python -m``."""
+    arguments = ["modelnook.measure.race", *map(str, paths), "--rows", str(rows), "--out", str(out)]
+    return [*arguments, "--seconds", str(seconds), *(["--task", task] if task else [])]
+
+
+def read_race(out: Path, code: int = 0) -> list[Speed]:
+    """What the program left in ``out``; ``code`` is its exit code.
+
+    Raises:
+        UnsupportedError: it failed, was killed or stopped.
+    """
+    try:
+        return [Speed(**said) for said in json.loads((out / "race.json").read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        raise UnsupportedError("measure.killed", code=code) from None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(prog="python -m modelnook.measure.race")
+    parser.add_argument("paths", type=Path, nargs="+")
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--task")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    said = parser.parse_args(argv)
+    said.out.mkdir(parents=True, exist_ok=True)
+    found = race(said.paths, read_rows(said.rows), task=said.task, seconds=said.seconds)
+    (said.out / "race.json").write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
