@@ -182,7 +182,7 @@ def finetune(
     if own is not None:
         owner = next(name for name in OWNERS[own] if name in spec.methods)
         note = f"{note} {t('train.method_own', method=owner, name=own)}".strip()
-    notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
+    notes = (*reading(table.rows, table.columns), *found_odd)
     primary = metric or spec.metrics_for(values)[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
     return run if background else run.wait()

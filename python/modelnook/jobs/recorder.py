@@ -98,7 +98,8 @@ class Recorder:
         elif isinstance(event, Warned):
             self.run.note(event)
             if event.message not in self.record.warnings:
-                self.change(warnings=(*self.record.warnings, event.message))
+                record = self.record
+                self.change(warnings=(*record.warnings, event.message), sources=(*record.sources, event.source()))
         elif isinstance(event, Started):
             self.run.note(event)
             self.change(params={**self.record.params, **event.params}, plan=self.record.plan or event.plan)
