@@ -38,7 +38,7 @@ def refreshed(name: str | None = None, **options: int) -> dict[str, tuple[int | 
 
 
 def test_a_hub_is_read_up_to_a_limit(hub: HubStandIn) -> None:
-    assert refreshed("hub", limit=25) == {"hub": (25, "25 read in 1 calls")}
+    assert refreshed("hub", limit=25) == {"hub": (25, "25 read, calls made: 1")}
     index = CatalogIndex(Store().home)
     held = [m.ref for m in index.all("hub")]
     assert len(held) == 25

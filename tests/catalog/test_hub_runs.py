@@ -52,7 +52,7 @@ def listed() -> dict[str, str | None]:
 def test_colleagues_runs_are_listed_and_strangers_are_not(hub: HubStandIn) -> None:
     note = refreshed()
     assert "2 runs of colleagues" in note
-    assert "in 5 calls" in note, "the list, who one is, three accounts"
+    assert "calls made: 5" in note, "the list, who one is, three accounts"
     assert len(hub.seen(ASKED)) == 5
     runs = listed()
     assert set(runs) == {"aaaaaaa1", "aaaaaaa2"}
@@ -116,7 +116,7 @@ def test_an_endpoint_that_ignores_what_is_asked_lists_no_stranger(hub: HubStandI
 def test_without_a_token_nobody_is_asked_who_one_is(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORK_TOKEN")
     hub.repo("team/topics").private = False
-    assert "in 1 calls" in refreshed()
+    assert "calls made: 1" in refreshed()
     assert not listed()
     assert not hub.seen("whoami")
 

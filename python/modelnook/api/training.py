@@ -157,7 +157,11 @@ def finetune(
     if dry_run:
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
         planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
-        planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        planned = replace(
+            planned,
+            warnings=(*reading(table.rows, table.columns), *planned.warnings, *found_odd),
+            track=trackers(track),
+        )
         if extra is not None:
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
             planned = replace(planned, reason=reason)

@@ -63,6 +63,11 @@ class MetricLogged:
     epoch: float | None = None
 
 
+_GRAVE = ("data.leak", "data.seen", "data.mislabelled", "data.conflict")
+_MERE = ("data.long", "train.truncated", "train.length_capped")
+_RANKS = {code: rank for rank, code in enumerate(_GRAVE)} | dict.fromkeys(_MERE, len(_GRAVE) + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Warned:
     """Something a person should know; ``code`` is the message key, ``message`` its text with the ``values`` filled in.
@@ -80,6 +85,11 @@ class Warned:
         """The warning in the language of whoever is warned."""
         plain: dict[str, Any] = {name: v if isinstance(v, str | int | float) else str(v) for name, v in values.items()}
         return cls(code, t(code, **plain), plain)
+
+    @property
+    def rank(self) -> int:
+        """Where it stands among others, the gravest at 0: what makes the scores untrue, the rest, mere lengths."""
+        return _RANKS.get(self.code, len(_GRAVE))
 
     def source(self) -> dict[str, Any]:
         """What a record keeps beside the text, so that it can be told in another language."""
