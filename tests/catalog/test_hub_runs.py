@@ -51,7 +51,7 @@ def listed() -> dict[str, str | None]:
 
 def test_colleagues_runs_are_listed_and_strangers_are_not(hub: HubStandIn) -> None:
     note = refreshed()
-    assert "2 runs of colleagues" in note
+    assert "runs of colleagues listed: 2" in note
     assert "calls made: 5" in note, "the list, who one is, three accounts"
     assert len(hub.seen(ASKED)) == 5
     runs = listed()

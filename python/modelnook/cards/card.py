@@ -121,8 +121,8 @@ Piece = Line | Facts | Grid | Bar | Chart | Dots | Shares | Fold
 class Card:
     """One value as a person reads it.
 
-    ``tone`` colours the badge: ``plain good busy warn bad``. ``where`` is the command that shows all warnings. ``whole``
-    is for help pages, which are no results, and for what a person asked for: all lines are shown.
+    ``tone`` colours the badge: ``plain good busy warn bad``. ``where`` is the command that shows all warnings. With
+    ``whole`` all lines are shown: of help pages, which are no results, and of what a person asked for.
     """
 
     title: str
