@@ -69,7 +69,7 @@ def test_what_is_known_is_not_read_again(hub: HubStandIn) -> None:
     assert "colleagues" not in refreshed()
     assert len(hub.seen(FILES)) == before
     published(hub, "team/topics", "aaaaaaa4", private=True)
-    assert "1 runs of colleagues" in refreshed()
+    assert "runs of colleagues listed: 1" in refreshed()
     assert "aaaaaaa4" in listed()
 
 
@@ -138,5 +138,5 @@ def test_the_persons_own_hub_is_asked_with_their_own_token(
     published(hub_server, "team/topics", "aaaaaaa1", private=True)
     monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert "1 runs of colleagues" in str(api.refresh_sources("hub").rows[0][2])
+    assert "runs of colleagues listed: 1" in str(api.refresh_sources("hub").rows[0][2])
     assert set(listed()) == {"aaaaaaa1"}
