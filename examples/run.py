@@ -94,18 +94,12 @@ def results() -> None:
     """What came out, as the notebook's cards say it: scores beside baselines, before and after, side by side."""
     import modelnook
     from modelnook.api import comparison, evaluation
-    from modelnook.cards import text
 
     views = {"evaluate": evaluation, "compare": comparison}
     for kind in SHOWN:
         for run in modelnook.runs(kind=kind, state="finished", limit=1):
-            say(text(views.get(kind, lambda made: made)(run)))
-    say(text(modelnook.runs(limit=8)))
-
-
-def say(card: str) -> None:
-    """Print a card; its hints are for the terminal here."""
-    print(f"\n{card}".replace("%model", "modelnook"))
+            print(f"\n{views.get(kind, lambda made: made)(run)}")
+    print(f"\n{modelnook.runs(limit=8)}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,21 @@ export function languageOf(code: string | null | undefined): Language {
   return code?.toLowerCase().startsWith('zh') ? 'zh' : 'en';
 }
 
+/**
+ * The language of labels that stand beside the server's sentences: Chinese where JupyterLab or the server speaks it,
+ * unless the person told modelnook to speak English.
+ */
+export function spoken(
+  display: Language,
+  settings: Record<string, unknown>
+): Language {
+  return settings.language === 'en'
+    ? languageOf(settings.speaks as string)
+    : settings.speaks === 'zh'
+      ? 'zh'
+      : display;
+}
+
 /** The catalogue in one language. */
 export function text(language: Language): IText {
   const entries = CATALOGUE[language];

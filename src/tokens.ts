@@ -29,7 +29,7 @@ export interface ISidebarOptions {
   /** How many models or runs are listed before "Show more". */
   pageSize: number;
 
-  /** `auto` follows JupyterLab's display language. */
+  /** `auto` follows JupyterLab's display language, and modelnook's own where that is Chinese. */
   language: 'auto' | 'en' | 'zh';
 }
 

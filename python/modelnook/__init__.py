@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
     if name in _VERBS:
-        return getattr(import_module("modelnook.api"), name)
+        return import_module("modelnook.api.door").opened(getattr(import_module("modelnook.api"), name))
     if name in _HANDLES:
         return getattr(import_module(_HANDLES[name]), name)
     raise AttributeError(f"module 'modelnook' has no attribute {name!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.model import ModelInfo
+from modelnook.domain.shown import Shown
 
 __all__ = ["Model", "load", "loaded", "unload"]
 
@@ -17,7 +18,7 @@ _lock = threading.RLock()
 _loaded: dict[tuple[str, str, str], Model] = {}
 
 
-class Model:
+class Model(Shown):
     """A model in memory.
 
     >>> import modelnook as mn                                    # doctest: +SKIP

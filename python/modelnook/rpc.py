@@ -43,7 +43,7 @@ METHODS: dict[str, Method] = {
     "run": Method("modelnook.api:run_of"),
     "runs": Method("modelnook.api:runs"),
     "search": Method("modelnook.api:search"),
-    "settings": Method("modelnook.api:settings", "write"),
+    "settings": Method("modelnook.rpc:settings", "write"),
     "sources": Method("modelnook.rpc:sources"),
     "stop": Method("modelnook.api:stop", "execute"),
 }
@@ -99,6 +99,14 @@ def log(run: str = "last", *, offset: int = 0) -> dict[str, Any]:
     handle = run_of(run)
     text, end = handle.folder.read_log(offset)
     return {"text": text, "offset": end, "end": not handle.record.live}
+
+
+def settings(**values: str) -> dict[str, Any]:
+    """The settings, after keeping some; ``speaks`` is the language of every answer, for the labels around it."""
+    from modelnook import api
+    from modelnook.settings import language
+
+    return {**api.settings(**values), "speaks": language()}
 
 
 def sources() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.run import LIVE, RunRecord
+from modelnook.domain.shown import Shown
 from modelnook.domain.table import Table
 from modelnook.domain.trials import front_table, trials_table
 from modelnook.messages import t
@@ -32,7 +33,7 @@ LEAVING_S = 1.0
 Listener = Callable[["Run"], None]
 
 
-class Run:
+class Run(Shown):
     """A training, quantizing, evaluating or comparing run.
 
     >>> import modelnook as mn                                       # doctest: +SKIP
@@ -329,7 +330,7 @@ def _leaving() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class RunList:
+class RunList(Shown):
     """Runs, newest first; iterable of :class:`Run`."""
 
     items: tuple[RunRecord, ...]

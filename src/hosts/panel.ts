@@ -8,12 +8,14 @@ import type { ViewName } from '../views';
 
 /**
  * A Lumino panel around a view. The view is made when the panel is first seen; while it is hidden nothing is asked.
+ * `onSeen` is called each time it comes into sight.
  */
 export class ViewPanel extends Widget {
   constructor(
     private _view: ViewName,
     private _provider: IDataProvider & IPausable,
-    private _options: IMountOptions
+    private _options: IMountOptions,
+    private _onSeen: () => void = () => undefined
   ) {
     super();
     this.addClass('mn-panel');
@@ -76,6 +78,7 @@ export class ViewPanel extends Widget {
       this._provider,
       this._options
     );
+    this._onSeen();
   }
 
   private _mounted: IMounted | undefined;

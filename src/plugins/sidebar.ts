@@ -10,7 +10,7 @@ import { BROWSER_ACTIONS } from '../hosts/browser';
 import { ViewPanel } from '../hosts/panel';
 import { modelnookIcon } from '../icon';
 import type { Language } from '../text';
-import { languageOf, text } from '../text';
+import { languageOf, spoken, text } from '../text';
 import type { ISidebarOptions, Tab } from '../tokens';
 import { ISidebar } from '../tokens';
 
@@ -29,17 +29,19 @@ export const sidebar: JupyterFrontEndPlugin<ISidebar> = {
     restorer: ILayoutRestorer | null
   ): ISidebar => {
     const display = languageOf(translator?.languageCode);
-    let language: Language = display;
+    const provider = new RestProvider(app.serviceManager.serverSettings);
+    let told: ISidebarOptions['language'] = 'auto';
+    let heard: Language = display;
     let tab: Tab = 'models';
     let pageSize = 20;
     let nonce = 0;
 
     const panel = new ViewPanel(
       'sidebar',
-      new RestProvider(app.serviceManager.serverSettings),
+      provider,
       {
         params: { tab, pageSize },
-        language,
+        language: display,
         place: 'panel',
         actions: {
           ...BROWSER_ACTIONS,
@@ -47,17 +49,33 @@ export const sidebar: JupyterFrontEndPlugin<ISidebar> = {
             void app.commands.execute('modelnook:insert', { code });
           }
         }
-      }
+      },
+      () => void listen()
     );
     panel.id = 'modelnook-sidebar';
     panel.title.icon = modelnookIcon;
-    panel.title.caption = text(language)('ui.sidebar.caption');
+    panel.title.caption = text(display)('ui.sidebar.caption');
     app.shell.add(panel, 'left', { rank: 600 });
     restorer?.add(panel, panel.id);
 
+    const language = (): Language => (told === 'auto' ? heard : told);
     const refresh = () => {
-      panel.title.caption = text(language)('ui.sidebar.caption');
-      panel.configure({ language, params: { tab, pageSize, nonce } });
+      panel.title.caption = text(language())('ui.sidebar.caption');
+      panel.configure({
+        language: language(),
+        params: { tab, pageSize, nonce }
+      });
+    };
+    const listen = async () => {
+      try {
+        const now = spoken(display, await provider.call('settings', {}));
+        if (now !== heard) {
+          heard = now;
+          refresh();
+        }
+      } catch {
+        // The views say that there is no answer.
+      }
     };
     return {
       show: (wanted: Tab) => {
@@ -67,16 +85,13 @@ export const sidebar: JupyterFrontEndPlugin<ISidebar> = {
         app.shell.activateById(panel.id);
       },
       configure: (options: Partial<ISidebarOptions>) => {
-        language =
-          !options.language || options.language === 'auto'
-            ? display
-            : options.language;
+        told = options.language ?? 'auto';
         pageSize = options.pageSize ?? pageSize;
         tab = nonce === 0 ? (options.defaultTab ?? tab) : tab;
         refresh();
       },
       get text() {
-        return text(language);
+        return text(language());
       }
     };
   }

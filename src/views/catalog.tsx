@@ -23,7 +23,13 @@ const TASKS = [
   'summarization',
   'fill-mask',
   'feature-extraction',
-  'sentence-similarity'
+  'sentence-similarity',
+  'multi-label-classification',
+  'text-regression',
+  'image-classification',
+  'audio-classification',
+  'automatic-speech-recognition',
+  'table'
 ];
 const LICENCES = [
   'commercial',

@@ -17,6 +17,7 @@ import type { IViewProps } from './host';
 import { useHost } from './host';
 import { useIsLive, useLive } from './live';
 import { Jump } from './parts/jump';
+import { useTaskName } from './parts/model-facts';
 import { ErrorNotice, Facts, Section } from './parts/notice';
 import { DeleteRun, RunActions } from './parts/run-actions';
 import { Planned } from './parts/planned';
@@ -180,31 +181,38 @@ function Busy({ run }: { run: Run }): React.ReactElement | null {
   );
 }
 
+/** The first one in sight, so that the curves are too; a cell shows how many there are. */
 function Warnings(props: {
   warnings: string[];
   folded: boolean;
 }): React.ReactElement | null {
   const { t } = useHost();
   const { warnings, folded } = props;
-  if (!warnings.length) {
-    return null;
-  }
-  const list = (
+  const first = folded ? [] : warnings.slice(0, 1);
+  const others = warnings.slice(first.length);
+  const list = (some: string[]) => (
     <ul className="mn-warnings">
-      {warnings.map(warning => (
+      {some.map(warning => (
         <li key={warning} className="mn-notice mn-notice-warn">
           {warning}
         </li>
       ))}
     </ul>
   );
-  return folded ? (
-    <details className="mn-details">
-      <summary>{t('ui.run.warnings', { n: warnings.length })}</summary>
-      {list}
-    </details>
-  ) : (
-    list
+  return (
+    <>
+      {first.length > 0 && list(first)}
+      {others.length > 0 && (
+        <details className="mn-details" data-testid="mn-warnings">
+          <summary>
+            {t(folded ? 'ui.run.warnings' : 'ui.run.more_warnings', {
+              n: others.length
+            })}
+          </summary>
+          {list(others)}
+        </details>
+      )}
+    </>
   );
 }
 
@@ -214,7 +222,7 @@ function Charts(props: {
   brief: boolean;
 }): React.ReactElement | null {
   const { t } = useHost();
-  const { history, brief } = props;
+  const { run, history, brief } = props;
   const [table, setTable] = React.useState(false);
   if (history?.note) {
     return (
@@ -240,7 +248,12 @@ function Charts(props: {
         </button>
       }
     >
-      <RunCharts history={history} height={brief ? 120 : 150} table={table} />
+      <RunCharts
+        history={history}
+        primary={run.primary_metric}
+        height={brief ? 120 : 150}
+        table={table}
+      />
     </Section>
   );
 }
@@ -265,6 +278,7 @@ function Surroundings({ of }: { of: Environment }): React.ReactElement {
 
 function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
   const { t, open } = useHost();
+  const taskName = useTaskName();
   const { run } = props;
   const model = (ref: string | null) =>
     ref && <Jump id={ref} to={open && (id => open('model-card', id))} />;
@@ -277,8 +291,8 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
           rows={[
             [t('ui.run.model'), model(run.model)],
             [t('ui.run.base'), model(run.base)],
-            [t('ui.run.task'), run.task],
-            [t('ui.run.method'), run.method],
+            [t('ui.run.task'), run.task && taskName(run.task)],
+            [t('ui.run.method'), String(run.params.method ?? run.method ?? '')],
             [t('ui.run.data'), run.data?.name],
             [t('ui.run.rows'), run.data && count(run.data.rows, t)],
             [t('ui.run.columns'), columns],

@@ -13,10 +13,12 @@ import pytest
 from tests.cards.conftest import FINISHED, INFO, RUNS, VALUES
 
 from modelnook import cards
-from modelnook.cards.card import MAX_LINES
+from modelnook.cards.card import MAX_LINES, Dot, Dots
+from modelnook.cards.chart import scatter
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
 from modelnook.domain.model import SearchResult, Terms
+from modelnook.domain.table import Table
 from modelnook.run import RunList
 
 VOID = {"br", "hr", "img", "path", "polyline"}
@@ -368,3 +370,29 @@ def test_chinese_columns_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[3].split()[0] == "accuracy"
     ends = {width(line) for line in lines[2:9]}
     assert len(ends) == 1
+
+
+def test_a_scatter_of_shares_ends_at_one_and_its_marks_stand_apart() -> None:
+    dots = (Dot("0", "original", 24.0, 0.994, False), Dot("3", "torchao", 25.0, 0.994, False))
+    drawn = scatter(Dots("accuracy", "rows/s", (*dots, Dot("1", "openvino", 86.0, 0.994, True))))
+    assert ">1.000<" in drawn
+    labels = re.findall(r'x="([\d.]+)" y="([\d.]+)">([013])</text>', drawn)
+    marks = {mark: (float(x), float(y)) for x, y, mark in labels}
+    circles = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
+    # 0 has its mark at the left, away from its neighbour; the others have room at the right.
+    assert marks["0"][0] < circles[0] < circles[1] < marks["3"][0] < circles[2] < marks["1"][0]
+
+
+def test_marks_of_dots_on_one_spot_are_all_drawn() -> None:
+    drawn = scatter(Dots("accuracy", "rows/s", tuple(Dot(str(i), f"m{i}", 5.0, 1.0, True) for i in range(5))))
+    assert len(set(re.findall(r'x="([\d.]+)" y="([\d.]+)">[0-4]</text>', drawn))) >= 2
+    assert all(float(y) > 0 for y in re.findall(r'y="([-\d.]+)">[0-4]</text>', drawn))
+
+
+def test_what_waits_and_what_is_loaded_is_said_in_the_persons_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", "zh")
+    rows = (("loaded", "local:a@1", "onnx", "cpu", 5e6, 1), ("warm", "", "…", None, 5e8, 2))
+    said = cards.text(Table(("state", "name", "what", "device", "memory", "pid"), rows))
+    assert "已加载" in said
+    assert "待命" in said
+    assert not re.search(r"loaded|warm", said)

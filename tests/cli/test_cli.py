@@ -54,6 +54,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("runs", "show", "nosuchrun"), 1, "nosuchrun"),
         (("runs", "rm", "topics"), 2, "Did you mean 'runs delete'?"),
         (("runs", "cancel", "topics"), 2, "Did you mean 'runs stop'?"),
+        (("train", "reviews.csv"), 2, "Did you mean 'finetune'?"),
+        (("delete", "x"), 2, "Did you mean 'rm'?"),
+        (("models",), 2, "Did you mean 'list'?"),
+        (("upload", "x"), 2, "Did you mean 'publish'?"),
+        (("sources", "rm", "x"), 2, "Did you mean 'sources remove'?"),
+        (("predict", "topics", "reviews.csv"), 2, "modelnook predict topics --data reviews.csv"),
+        (("evaluate", "topics", "--data", "nosuch"), 1, "There is no file 'nosuch'"),
+        (("info", "./nosuch"), 1, "where the notebook or terminal is"),
         (("sources", "remove", "hub"), 1, "comes with modelnook"),
         (("stop",), 1, "modelnook runs lists what ran."),
     ],
@@ -66,6 +74,27 @@ def test_errors_are_sentences_on_stderr(
     assert message in err
     assert "Traceback" not in err
     assert "%model" not in err
+
+
+def test_a_name_without_its_ending_and_a_path_without_its_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text("text,label\na,b\n")
+    (tmp_path / "my reviews.csv").write_text("text,label\na,b\n")
+    assert "Did you mean 'reviews.csv'?" in said(capsys, "finetune", "x", "--data", "reviews")[2]
+    for words in (("x", "--data", "my", "reviews.csv"), ("x", "my", "reviews.csv")):
+        code, _, err = said(capsys, "finetune", *words)
+        assert code == 2
+        assert '"my reviews.csv"' in err
+
+
+def test_what_ps_names_can_be_ended_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook.jobs import warm
+
+    assert said(capsys, "unload")[1] == "Nothing was loaded.\n"
+    monkeypatch.setattr(warm, "end", lambda home: 1)
+    assert said(capsys, "unload")[1] == "Unloaded: the imports kept for the next job\n"
 
 
 def test_a_home_that_is_no_folder(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,17 @@ def test_bare_words_after_data_are_variables(scope: Namespace) -> None:
     assert scope.data("train[-1]") == 3
 
 
+def test_a_file_is_near_where_no_variable_has_its_name(
+    scope: Namespace, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").write_text("text,label\n")
+    (tmp_path / "train.csv").write_text("text,label\n")
+    with pytest.raises(NotFoundError, match=r"variable 'reviews'\. Did you mean 'reviews\.csv'"):
+        scope.data("reviews")
+    assert scope.data("train") == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "path", ["a/b", "./train", "rows.csv", "ds.jsonl", "~/x", "C:\\x", "hub:a/b", "s3://b/x", "x.csv.gz"]
 )

@@ -78,6 +78,14 @@ async def test_settings_are_kept(call):
     assert (await call("settings", language="zh"))["language"] == "zh"
 
 
+async def test_settings_say_what_language_the_answers_are_in(call, monkeypatch):
+    monkeypatch.delenv("MODELNOOK_LANG", raising=False)
+    assert (await call("settings", language="zh"))["speaks"] == "zh"
+    monkeypatch.setenv("MODELNOOK_LANG", "en")
+    said = await call("settings")
+    assert (said["language"], said["speaks"]) == ("zh", "en")
+
+
 async def test_sources_are_listed(call):
     names = {item["name"] for item in (await call("sources"))["items"]}
     assert {"local", "pip", "hub"} <= names

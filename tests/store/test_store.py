@@ -79,6 +79,14 @@ def test_a_run_that_was_asked_to_stop_reads_stopping_everywhere(store: Store) ->
     assert Run(store, run.id).record.shown_state == "crashed"
 
 
+def test_the_list_tells_what_can_be_resumed_as_the_run_itself_does(store: Store) -> None:
+    for state in ("stopped", "failed", "crashed", "finished"):
+        created(store, id=f"{state[:4]}1111", name=state, state=state)
+    resumable = {r.name: r.resumable for r in store.runs()}
+    assert resumable == {"stopped": True, "failed": True, "crashed": True, "finished": False}
+    assert resumable == {name: Run(store, f"{name[:4]}1111").record.resumable for name in resumable}
+
+
 def test_find_by_id_prefix_name_and_near_miss(store: Store) -> None:
     old = created(store, id="aaaa1111", name="spam", created="2026-01-01T00:00:00Z")
     new = created(store, id="aabb2222", name="spam", created="2026-01-02T00:00:00Z")

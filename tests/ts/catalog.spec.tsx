@@ -220,6 +220,15 @@ describe('the card', () => {
     expect(card.textContent).toContain('Not legal advice.');
   });
 
+  it('says nothing of other places where there are none', async () => {
+    const { findByTestId } = stage('model-card', { ref: 'local:topics@1' });
+    const card = await findByTestId('mn-model-card');
+    const facts = [...card.querySelectorAll('dd')];
+    expect(facts.length).toBeGreaterThan(5);
+    expect(facts.filter(one => !one.textContent)).toEqual([]);
+    expect(card.textContent).not.toContain('Also in');
+  });
+
   it('warns, and says where memory falls short', async () => {
     const { findByTestId } = stage('model-card', {
       ref: 'hub:Qwen/Qwen3-0.6B-Instruct-with-a-very-long-name'

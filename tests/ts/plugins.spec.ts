@@ -1,20 +1,29 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { ServerConnection } from '@jupyterlab/services';
 import { CommandRegistry } from '@lumino/commands';
-import type { Widget } from '@lumino/widgets';
+import { Widget } from '@lumino/widgets';
+import { act, waitFor } from '@testing-library/react';
 
 import plugins from '../../src';
 import { commands } from '../../src/plugins/commands';
 import { sidebar } from '../../src/plugins/sidebar';
 
-function app() {
+type Answer = (url: string) => Response;
+
+const NOBODY: Answer = () => new Response('', { status: 404 });
+
+function app(answer: Answer) {
   const added: { widget: Widget; area: string }[] = [];
   const activated: string[] = [];
   return {
     added,
     activated,
     commands: new CommandRegistry(),
-    serviceManager: { serverSettings: ServerConnection.makeSettings() },
+    serviceManager: {
+      serverSettings: ServerConnection.makeSettings({
+        fetch: async asked => answer((asked as Request).url)
+      })
+    },
     shell: {
       add: (widget: Widget, area: string) => added.push({ widget, area }),
       activateById: (id: string) => activated.push(id)
@@ -46,8 +55,8 @@ function tracker(cells: ReturnType<typeof cell>[]) {
   };
 }
 
-async function activated(notebooks: unknown = null) {
-  const lab = app();
+async function activated(notebooks: unknown = null, answer = NOBODY) {
+  const lab = app(answer);
   const front = lab as unknown as JupyterFrontEnd;
   const side = await sidebar.activate(front, null, null);
   const items: { command: string }[] = [];
@@ -73,6 +82,29 @@ describe('the plugins', () => {
     side.configure({ language: 'zh' });
     expect(lab.added[0].widget.title.caption).toContain('模型');
     expect(side.text('ui.tab.runs')).toBe('运行');
+  });
+
+  it.each([
+    [{ language: 'auto', speaks: 'zh' }, '运行'],
+    [{ language: 'auto', speaks: 'en' }, 'Runs'],
+    [null, 'Runs']
+  ])('label as modelnook speaks: %j', async (said, label) => {
+    const asked: string[] = [];
+    const { lab, side } = await activated(null, (url: string) => {
+      asked.push(url.split('/api/')[1].split('?')[0]);
+      return url.includes('/settings') && said
+        ? Response.json(said)
+        : Response.json({}, { status: 404 });
+    });
+    expect(asked).toEqual([]);
+    act(() => Widget.attach(lab.added[0].widget, document.body));
+    await waitFor(() => expect(asked).toContain('settings'));
+    await act(() => new Promise(resolve => setTimeout(resolve, 20)));
+    expect(side.text('ui.tab.runs')).toBe(label);
+    expect(lab.added[0].widget.node.textContent).toContain(label);
+    act(() => side.configure({ language: 'en' }));
+    expect(side.text('ui.tab.runs')).toBe('Runs');
+    act(() => lab.added[0].widget.dispose());
   });
 
   it('open the tabs', async () => {

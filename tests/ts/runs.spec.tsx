@@ -515,6 +515,70 @@ describe('a run', () => {
     ).toBeTruthy();
   });
 
+  it('gives training and what decides the first colour, as the finished card does', async () => {
+    const { provider } = changing({ ...RUNNING, primary_metric: 'f1' });
+    const of = (...value: number[]) => ({ step: [1, 2], time: [1, 2], value });
+    provider.recording.history = {
+      series: {
+        eval_accuracy: of(0.1, 0.2),
+        eval_f1: of(0.3, 0.4),
+        eval_loss: of(1, 2),
+        loss: of(3, 4)
+      },
+      total: 8
+    };
+    const { findAllByTestId } = stage('run', { run: RUNNING.id }, { provider });
+    const legends = (await findAllByTestId('mn-chart')).map(chart =>
+      [...chart.querySelectorAll('.mn-legend-item')].map(item => [
+        item.querySelector('path')?.getAttribute('class'),
+        item.textContent
+      ])
+    );
+    expect(legends).toEqual([
+      [
+        ['mn-line mn-line-0', 'loss4'],
+        ['mn-line mn-line-1', 'eval_loss2']
+      ],
+      [
+        ['mn-line mn-line-0', 'eval_f10.400'],
+        ['mn-line mn-line-1', 'eval_accuracy0.200']
+      ]
+    ]);
+  });
+
+  it.each([
+    ['panel', ['first'], 'Further warnings: 2'],
+    ['cell', [], 'Warnings: 3']
+  ] as const)(
+    'folds warnings in a %s, and says what was taken',
+    async (place, shown, folded) => {
+      const { provider } = changing({
+        ...RUNNING,
+        method: 'auto',
+        params: { method: 'full' },
+        warnings: ['first', 'second', 'third']
+      });
+      const { findByTestId, getByTestId, queryByText, container } = stage(
+        'run',
+        { run: RUNNING.id },
+        { provider, place }
+      );
+      const box = await findByTestId('mn-warnings');
+      expect(box.querySelector('summary')?.textContent).toBe(folded);
+      expect((box as HTMLDetailsElement).open).toBe(false);
+      const open = [...container.querySelectorAll('.mn-notice-warn')].filter(
+        one => !box.contains(one)
+      );
+      expect(open.map(one => one.textContent)).toEqual(shown);
+      if (place === 'panel') {
+        const facts = getByTestId('mn-run').querySelectorAll('dt');
+        const method = [...facts].find(one => one.textContent === 'Method');
+        expect(method?.nextElementSibling?.textContent).toBe('full');
+        expect(queryByText('Text classification')).toBeTruthy();
+      }
+    }
+  );
+
   it('reads values out under the arrow keys', async () => {
     const { findAllByTestId } = stage('run', { run: RUNNING.id });
     const [chart] = await findAllByTestId('mn-chart');
@@ -594,6 +658,12 @@ describe('the run history', () => {
     expect(
       line?.querySelector('path')?.getAttribute('d')?.split('L')
     ).toHaveLength(32);
+    // Beside a figure stands that figure's own course.
+    expect(drawn.get('r7f3a9c2')?.getAttribute('aria-label')).toBe(
+      'Course of eval_accuracy'
+    );
+    expect(drawn.get('r7f3a9c2')?.textContent).toBe('Course of eval_accuracy');
+    expect(drawn.get('r60crash')).toBeNull();
     // Nothing to draw: it waits, or measured what another had trained.
     expect(drawn.get('r8000001')).toBeNull();
     expect(drawn.get('r77cmp01')).toBeNull();

@@ -3,6 +3,7 @@ import { waitFor } from '@testing-library/react';
 import { FakeProvider } from '../../src/data/fake';
 import type { ViewName } from '../../src/views';
 import { VIEWS } from '../../src/views';
+import { extent } from '../../src/views/parts/scale';
 import { stage } from './stage';
 
 const PARAMS: Record<ViewName, Record<string, unknown>> = {
@@ -41,5 +42,19 @@ describe.each(NAMES)('the view %s', name => {
     const { findAllByRole } = stage(name, PARAMS[name], { provider });
     const alerts = await findAllByRole('alert');
     expect(alerts[0].textContent).toMatch(/Nothing recorded/);
+  });
+});
+
+describe('an axis', () => {
+  it.each([
+    [[0.994, 0.994], 0.25, [0.7455, 1]],
+    [[0.2, 1], 0.1, [0.12, 1]],
+    [[0, 0], 0.1, [0, 0.1]],
+    [[-0.5, 0.5], 0.1, [-0.6, 0.6]],
+    [[1, 3], 0.5, [0, 4]]
+  ])('of %j has air, and ends where shares do', (values, air, [low, high]) => {
+    const [from, to] = extent(values, air);
+    expect(from).toBeCloseTo(low);
+    expect(to).toBeCloseTo(high);
   });
 });

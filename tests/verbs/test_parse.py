@@ -26,6 +26,15 @@ def test_an_option_is_spelled_in_any_of_its_ways(spelling: str) -> None:
     assert kwargs(f"finetune pip:x --data t.csv {spelling}")["max_length"] == 128
 
 
+def test_what_is_missing_of_inputs_and_a_file_that_is_no_text() -> None:
+    with pytest.raises(UsageError, match="needs texts, or rows with --data") as caught:
+        parse(["predict", "topics"], door="terminal")
+    assert 'modelnook predict topics "A fine film."' in caught.value.hint
+    with pytest.raises(UsageError, match=r"predict topics --data rows\.csv"):
+        kwargs("predict topics rows.csv")
+    assert kwargs('predict topics "rows.csv"')["inputs"] == ["rows.csv"]
+
+
 def test_values_have_the_types_of_their_arguments() -> None:
     line = "finetune pip:x --data t.csv --epochs 2.5 --learning-rate 5e-5 --batch-size auto --seed 3 --again"
     assert kwargs(line) == {

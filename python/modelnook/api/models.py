@@ -341,10 +341,13 @@ def _resident(pid: int | None) -> int | None:
 
 
 def unload(ref: str | None = None) -> builtins.list[str]:
-    """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job."""
+    """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job.
+
+    Returns:
+        The references, and ``warm`` where a process with imports for the next job was ended.
+    """
     from modelnook.jobs import warm
     from modelnook.model import unload as drop
 
-    if ref is None:
-        warm.end(Store().home)
-    return drop(ref)
+    ended = ref is None and warm.end(Store().home)
+    return [*drop(ref), *(["warm"] if ended else [])]

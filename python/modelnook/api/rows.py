@@ -18,6 +18,7 @@ from modelnook.tasks.base import Spec
 
 __all__ = [
     "Read",
+    "base_and_rows",
     "columns_of",
     "default_name",
     "done_by",
@@ -121,6 +122,21 @@ def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: st
     if set(columns.to_dict()) != wanted:
         raise DataError("api.unlabelled_columns", known=", ".join(rows.names), wanted=", ".join(sorted(wanted)))
     return snapshot(rows, columns, store.home)
+
+
+def base_and_rows(verb: str, ref: Any, data: Any) -> tuple[str, Any]:
+    """What to start from, and the rows; a table alone is the rows, and the base is chosen.
+
+    Raises:
+        UsageError: there are no rows.
+    """
+    from modelnook.data.read import kind_of
+
+    if data is None and not isinstance(ref, str) and kind_of(ref) not in ("path", "other"):
+        return "auto", ref
+    if data is None:
+        raise UsageError("api.no_data", verb=verb)
+    return ref, data
 
 
 def without(rows: Any, drop: str | Sequence[str] | None, *, must: bool = True) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, read_table, read_unlabelled, spec_of, without
+from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_unlabelled, spec_of, without
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.recipe import Recipe
@@ -106,8 +106,7 @@ def finetune(
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
-    if data is None:
-        raise UsageError("verbs.missing", verb="finetune", word="--data", example="%model finetune --data train")
+    ref, data = base_and_rows("finetune", ref, data)
     place = executor(on)
     if unlabelled is not None and not place.here:
         raise UsageError("jobs.unlabelled_elsewhere", on=place.on)

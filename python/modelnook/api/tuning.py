@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, read_table, spec_of, without
+from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, spec_of, without
 from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
@@ -112,8 +112,7 @@ def tune(
     from modelnook.jobs.submit import submit
     from modelnook.tune import MEASURED, PRUNERS
 
-    if data is None:
-        raise UsageError("verbs.missing", verb="tune", word="--data", example="%model tune --data train")
+    ref, data = base_and_rows("tune", ref, data)
     if find_spec("optuna") is None:
         raise MissingPackage("tune.needs_optuna")
     if pruner not in PRUNERS:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelnook.cards.card import Card
 
-__all__ = ["MAKERS", "card_of", "html", "knows", "text", "whole"]
+__all__ = ["MAKERS", "card_of", "html", "knows", "printed", "text", "whole"]
 
 # module.Type -> module:function
 MAKERS: dict[str, str] = {
@@ -76,6 +76,14 @@ def whole(value: Any) -> str:
     from modelnook.cards.plain import plain
 
     return plain(replace(card_of(value), whole=True))
+
+
+def printed(value: Any) -> str:
+    """The card as ``print`` shows it: in a plain Python, with the commands of a terminal."""
+    from modelnook.cards.typed import typed
+    from modelnook.domain.errors import in_notebook
+
+    return text(value) if in_notebook() else typed(text(value))
 
 
 def html(value: Any, **more: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from math import isfinite
+from math import dist, isfinite
 
-from modelnook.cards.card import Chart, Dots, Shares
+from modelnook.cards.card import Chart, Dot, Dots, Shares
 from modelnook.cards.figures import count, metric
 from modelnook.messages import t
 
@@ -16,6 +16,8 @@ _W, _H, _LEFT, _BOTTOM, _TOP = 320, 100, 42, 16, 6
 _COLOURS = ("var(--jp-brand-color1,#1976d2)", "var(--jp-warn-color0,#b26a00)", "var(--jp-success-color0,#2e7d32)")
 _DASHES = ("", "5 3", "2 2")
 _POINTS, _ROWS = 200, 10
+_LETTER, _LINE = 6, 9
+"""How wide a letter of a mark is, and how high."""
 _BAR, _NAMES, _NUMBERS = 15, 110, 36
 """Of bars: the height of one with its gap, the room for names at their left and for numbers at their right."""
 
@@ -47,9 +49,14 @@ def _points(steps: Sequence[float], values: Sequence[float]) -> Points:
 
 
 def _at(point: tuple[float, float], xs: tuple[float, float], ys: tuple[float, float]) -> str:
+    x, y = _place(point, xs, ys)
+    return f"{x:.1f},{y:.1f}"
+
+
+def _place(point: tuple[float, float], xs: tuple[float, float], ys: tuple[float, float]) -> tuple[float, float]:
     x = _LEFT + (point[0] - xs[0]) / ((xs[1] - xs[0]) or 1) * (_W - _LEFT - 4)
     y = _TOP + (ys[1] - point[1]) / ((ys[1] - ys[0]) or 1) * (_H - _BOTTOM - _TOP)
-    return f"{x:.1f},{y:.1f}"
+    return x, y
 
 
 def _line(points: Points, i: int, xs: tuple[float, float], ys: tuple[float, float]) -> str:
@@ -104,7 +111,9 @@ def scatter(chart: Dots) -> str:
     best = sorted(((d.x, d.y) for d in chart.dots if d.front), key=lambda point: point[0])
     joined = " ".join(_at(point, xs, ys) for point in best)
     said = "; ".join(f"{d.mark} {d.name}: {metric(d.y)}, {chart.x} {count(d.x)}" for d in chart.dots)
-    dots = "".join(_dot(dot.mark, dot.name, _at((dot.x, dot.y), xs, ys), dot.front) for dot in chart.dots)
+    places = [_place((dot.x, dot.y), xs, ys) for dot in chart.dots]
+    marks = _marks([(dot.mark, place) for dot, place in zip(chart.dots, places, strict=True)])
+    dots = "".join(map(_dot, chart.dots, places, marks))
     return (
         f'<svg role="img" viewBox="0 0 {_W} {_H}" width="{_W}" height="{_H}" style="max-width:100%;display:block" '
         f'fill="none" font-size="10" font-family="sans-serif"><title>{escape(f"{chart.title}. {said}")}</title>'
@@ -114,18 +123,49 @@ def scatter(chart: Dots) -> str:
 
 
 def _wider(pair: tuple[float, float]) -> tuple[float, float]:
-    """A range with room for the dots at its ends; one of positive numbers stays that."""
+    """A range with room for the dots at its ends; one of positive numbers stays that, one of shares too."""
     room = 0.08 * ((pair[1] - pair[0]) or abs(pair[1]) or 1.0)
-    return max(pair[0] - room, 0.0 if pair[0] >= 0 else pair[0] - room), pair[1] + room
+    low, high = pair[0] - room, pair[1] + room
+    if pair[0] < 0:
+        return low, high
+    return max(low, 0.0), min(high, 1.0) if pair[1] <= 1 else high
 
 
-def _dot(mark: str, name: str, at: str, front: bool) -> str:
-    x, y = at.split(",")
-    fill = _COLOURS[0] if front else "none"
+def _marks(dots: list[tuple[str, tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Where each dot's mark stands (its left, its base line): nearest to its own dot, and on no other mark."""
+    taken: list[tuple[float, float, float]] = []
+    for i, (mark, (x, y)) in enumerate(dots):
+        wide = _LETTER * len(mark)
+        others = [place for j, (_, place) in enumerate(dots) if j != i]
+        corners = [(left, base) for base in (y - 3, y + 11) for left in (x + 5, x - 5 - wide)]
+        inside = [
+            (left, base) for left, base in corners if _LEFT <= left <= _W - wide and _LINE <= base <= _H - _BOTTOM
+        ]
+        free = [
+            (left, base)
+            for left, base in inside
+            if not any(left < at + w and at < left + wide and abs(base - line) < _LINE for at, line, w in taken)
+        ]
+        left, base = next((c for c in free if _nearest(c, wide, (x, y), others)), (free or inside or corners)[0])
+        taken.append((left, base, wide))
+    return [(left, base) for left, base, _ in taken]
+
+
+def _nearest(
+    corner: tuple[float, float], wide: float, own: tuple[float, float], others: list[tuple[float, float]]
+) -> bool:
+    """Whether no other dot is nearer to the middle of a mark than its own."""
+    middle = corner[0] + wide / 2, corner[1] - _LINE / 2
+    return all(dist(middle, own) <= dist(middle, other) for other in others)
+
+
+def _dot(dot: Dot, place: tuple[float, float], mark: tuple[float, float]) -> str:
+    fill = _COLOURS[0] if dot.front else "none"
     text = 'fill="var(--jp-ui-font-color1,#424242)"'
     return (
-        f'<circle cx="{x}" cy="{y}" r="3" fill="{fill}" stroke="{_COLOURS[0]}"><title>{escape(name)}</title></circle>'
-        f'<text {text} x="{float(x) + 5:.1f}" y="{float(y) - 3:.1f}">{escape(mark)}</text>'
+        f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="3" fill="{fill}" stroke="{_COLOURS[0]}">'
+        f"<title>{escape(dot.name)}</title></circle>"
+        f'<text {text} x="{mark[0]:.1f}" y="{mark[1]:.1f}">{escape(dot.mark)}</text>'
     )
 
 

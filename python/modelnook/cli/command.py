@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelnook import __version__, cards
+from modelnook.cards.typed import typed
 from modelnook.domain.errors import InternalError, ModelnookError, UsageError
 from modelnook.domain.table import jsonable
 from modelnook.messages import t
@@ -21,7 +22,6 @@ __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
-_VARIABLE = re.compile(r"(modelnook [^\n]*--data )(train|test|valid|rows|some_rows)\b(?!\.)")
 _KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task)=…")
 
 
@@ -115,6 +115,5 @@ def say(text: str) -> None:
 
 
 def _here(text: str) -> str:
-    """Hints are written for the notebook: here the command has another name, and there are options and files."""
-    text = _VARIABLE.sub(r"\1\2.csv", text.replace("%model", "modelnook"))
-    return _KEYWORD.sub(r"--\1 …", text)
+    """Text with its hints as they are typed here; arguments of Python are options."""
+    return _KEYWORD.sub(r"--\1 …", typed(text))

@@ -17,7 +17,7 @@ from modelnook.settings import current
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["ENDINGS", "is_url", "looks_like_file", "read_file"]
+__all__ = ["ENDINGS", "check_named", "is_url", "looks_like_file", "named_like", "read_file"]
 
 ENDINGS = {
     ".csv": "csv",
@@ -51,6 +51,26 @@ def looks_like_file(text: str) -> bool:
     (True, False)
     """
     return len(text) < 4096 and not re.search(r"\s", text) and _endings(text)[0] in ENDINGS
+
+
+def named_like(text: str) -> str | None:
+    """The one table whose name without its ending a word is: ``reviews`` for ``reviews.csv``."""
+    if not text or len(text) >= 4096 or is_url(text):
+        return None
+    path = Path(text).expanduser()
+    found = [name for name in _tables(path.parent) if name.split(".")[0] == path.name]
+    return text[: len(text) - len(path.name)] + found[0] if len(found) == 1 else None
+
+
+def check_named(text: str) -> None:
+    """Refuse a word that must be a file and plainly is none.
+
+    Raises:
+        NotFoundError: not there; a near miss, or what its folder has, is told.
+    """
+    path = Path(text).expanduser()
+    if not is_url(text) and not text.startswith("hub:") and _endings(text)[0] not in ENDINGS and not path.exists():
+        _missing(path, text)
 
 
 def read_file(data: str | Path, part: str = "train") -> Rows:
@@ -141,6 +161,8 @@ def _missing(path: Path, shown: str) -> None:
     if not folder.is_dir():
         raise NotFoundError("data.no_folder", path=shown, folder=folder)
     names = _tables(folder)
+    if near := named_like(shown):
+        raise NotFoundError("data.no_file_near", path=shown, near=near)
     close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     if close:
         near = shown[: len(shown) - len(path.name)] + close[0]

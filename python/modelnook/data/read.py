@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelnook.data.files import is_url, looks_like_file, read_file
+from modelnook.data.files import is_url, looks_like_file, named_like, read_file
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, OfflineError, UsageError
 from modelnook.messages import t
 from modelnook.settings import current
@@ -50,8 +50,9 @@ def read(data: Any, *, part: str = "train") -> Rows:
         ) from error
     rows = _READERS[kind_of(data)](data, part)
     if not len(rows) or not rows.names:
-        named = str(data) if kind_of(data) in ("path", "hub") else rows.name
-        raise DataError("data.empty", data=named or t("data.a_table"))
+        if kind_of(data) in ("path", "hub"):
+            raise DataError("data.empty", data=str(data))
+        raise DataError("data.empty_table")
     return rows
 
 
@@ -98,6 +99,8 @@ def _path(data: Any, part: str) -> Rows:
     if isinstance(data, str) and not (
         is_url(text) or looks_like_file(text) or re.search(r"[\\/.]", text) or Path(text).exists()
     ):
+        if near := named_like(text):
+            raise NotFoundError("data.no_file_near", path=text, near=near)
         raise NotFoundError("data.not_a_path", text=text[:80])
     return read_file(text, part)
 

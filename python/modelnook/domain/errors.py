@@ -43,6 +43,7 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "as_written",
+    "in_notebook",
     "near",
     "unknown",
 ]
@@ -81,7 +82,7 @@ class ModelnookError(Exception):
     def __str__(self) -> str:
         said = f"{self.message} {self.hint}".strip()
         # Hints are written for a notebook; a plain Python has no magics, but a terminal.
-        return said if _in_notebook() else said.replace("%model", "modelnook")
+        return said if in_notebook() else said.replace("%model", "modelnook")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).told, (self.to_dict(),)
@@ -100,7 +101,8 @@ def as_written(text: str) -> str:
     return text.translate(_CONTROL)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Whether IPython reads what is typed, which has magics."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None
 

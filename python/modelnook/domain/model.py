@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from modelnook.domain.errors import UsageError
+from modelnook.domain.shown import Shown
 from modelnook.domain.table import Table
 
 __all__ = ["RELATIONS", "Licence", "ModelInfo", "ModelRef", "Risk", "SearchResult", "Terms", "is_path"]
@@ -138,7 +139,7 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo:
+class ModelInfo(Shown):
     """A catalogue entry. ``None`` where a source doesn't say.
 
     ``bytes`` counts every file of the model's folder; ``memory_*`` are bytes needed to run it and to train it with
@@ -213,7 +214,7 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(Shown):
     """What a search found: iterable of :class:`ModelInfo`, with a note for each source that couldn't answer."""
 
     items: tuple[ModelInfo, ...]

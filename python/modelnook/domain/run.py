@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from modelnook.domain.shown import Shown
 from modelnook.domain.table import Table, jsonable
 
 __all__ = [
@@ -47,7 +48,7 @@ def unbeaten(metrics: dict[str, float], baselines: dict[str, dict[str, float]], 
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Shown):
     """One run. Times are ISO 8601 in UTC; ``metrics`` are the validation split's under the names ``evaluate`` uses.
 
     ``model`` is the reference made (None until it is), ``base`` the one started from. ``epoch`` is the lease's.
@@ -122,7 +123,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Shown):
     """What ``evaluate`` found; ``run`` is the id of the stored run, ``data`` which rows (``note`` says if used before).
 
     ``per_class`` is a table: label, precision, recall, f1, rows. ``confusion`` is rows = true, columns = predicted.
@@ -163,7 +164,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shown):
     """Models side by side on the same rows; ``front``: those on the Pareto front of quality, size and latency.
 
     ``data`` says on which and how many rows, ``note`` if they were used while choosing.

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from modelnook.domain.shown import Shown
+
 __all__ = ["Table", "jsonable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Shown):
     """Columns and rows; ``to_dict`` is ``{"columns": […], "rows": [[…]]}``."""
 
     columns: tuple[str, ...]

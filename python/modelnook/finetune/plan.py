@@ -11,6 +11,7 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.domain.event import Warned
+from modelnook.domain.shown import Shown
 from modelnook.finetune import METHODS
 from modelnook.finetune.choice import OWNERS, choose_method
 from modelnook.finetune.costs import Costs, disk, partners
@@ -44,7 +45,7 @@ UNKNOWN_WARN, UNKNOWN_STOP = 0.05, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Shown):
     """What will be done, all of it decided. ``reason`` says why this method, ``warnings`` what a person should know.
 
     ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak,

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from modelnook.data.files import named_like
 from modelnook.domain.errors import NotFoundError, UsageError, unknown
 from modelnook.domain.model import is_path
+from modelnook.messages import t
 from modelnook.verbs import Value
 
 __all__ = ["Namespace"]
@@ -63,8 +65,11 @@ class Namespace:
         """
         if is_path(word) or _PATH.search(word) or _ADDRESS.match(word):
             return word
-        if word.isidentifier() and word not in self._variables and not self.names():
-            raise NotFoundError("faces.no_rows_yet", name=word)
+        if word.isidentifier() and word not in self._variables:
+            if near := named_like(word):
+                raise NotFoundError("core.near", what=t("what.variable"), name=word, near=near)
+            if not self.names():
+                raise NotFoundError("faces.no_rows_yet", name=word)
         return self.value(word)
 
     def expand(self, word: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -131,7 +130,7 @@ class Store:
         query: str | None = None,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Runs as they are, newest first; those whose worker died since they were written read ``crashed``.
+        """Runs as they are, newest first: whose worker died since they were written, what can be resumed.
 
         Downloads that are done are left out unless a kind is named.
         """
@@ -139,7 +138,7 @@ class Store:
             self._fill(self.index)
         self.reconcile()
         found = self.index.runs(state=state, kind=kind, model=model, query=query, shown=kind is None, limit=limit)
-        return [replace(r, stopping=True) if r.live and self.run(r.id).stop_requested() else r for r in found]
+        return [r if r.state == "finished" or r.origin != "local" else self.run(r.id).judge(r) for r in found]
 
     def reconcile(self) -> list[str]:
         """Write into the index what no worker can write any more: that it crashed; gives the ids."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from modelnook.data.files import looks_like_file
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.verbs.convert import convert
 from modelnook.verbs.table import VERBS
@@ -19,6 +21,10 @@ COMMON: dict[str, dict[str, str]] = {
     "magic": {"-o": "output", "-h": "help", "--help": "help", "--debug": "debug"},
     "terminal": {"-h": "help", "--help": "help", "--debug": "debug", "--json": "json"},
 }
+
+
+_PARTS = 8
+"""So many words may be the parts of one path."""
 
 
 @dataclass(slots=True)
@@ -100,6 +106,7 @@ class _Reading:
     def take(self, typed: Sequence[str]) -> None:
         """Sort words into options and bare words; ``--`` ends the options."""
         words = [self._expanded(word) for word in typed]
+        self._check_whole(words)
         while words:
             word = words.pop(0)
             if word == "--":
@@ -111,6 +118,19 @@ class _Reading:
                 self._option(word, words)
             else:
                 self.bare.append(word)
+
+    def _check_whole(self, words: Sequence[str]) -> None:
+        """Say so where several words are together the path of a file, which then lacks its quotes."""
+        if not any(arg.kind in ("data", "inputs", "path") for arg in self.args):
+            return
+        for start, word in enumerate(words):
+            for end in range(start + 2, min(len(words), start + _PARTS) + 1):
+                part = words[start:end]
+                if any(isinstance(w, Value | Quoted) or w.startswith("-") for w in part) or " " in word:
+                    break
+                path = " ".join(part)
+                if looks_like_file(part[-1]) and Path(path).expanduser().is_file():
+                    raise UsageError("verbs.unquoted", path=path)
 
     def _expanded(self, word: str) -> str:
         found = self.scope.expand(word)
@@ -177,7 +197,7 @@ class _Reading:
                 self.call.kwargs[arg.name] = dict(_assigned(word) for word in bare)
                 bare = []
             elif arg.kind == "inputs":
-                self.call.kwargs[arg.name] = _texts(bare, self.door)
+                self.call.kwargs[arg.name] = self._texts(bare)
                 bare = []
             elif arg.rest and len(bare) > 1:
                 self.call.kwargs[arg.name] = convert(arg, " ".join(bare), self.scope)
@@ -187,6 +207,25 @@ class _Reading:
                 bare = bare[1:]
         if bare:
             raise self._left_over(bare[0])
+
+    def _texts(self, bare: list[str]) -> Any:
+        """The bare words after a reference; ``{rows}`` alone is what it stands for.
+
+        In a terminal every word is an input, as for any command: the shell has taken the quotes. In a magic line bare
+        words are one text (``predict spam it's good``), until one of them is quoted.
+
+        Raises:
+            UsageError: a word that can only be meant as a file: its name is no text to judge.
+        """
+        only = bare[0]
+        if len(bare) == 1 and isinstance(only, Value):
+            return only.value
+        if len(bare) == 1 and not isinstance(only, Quoted) and looks_like_file(only):
+            ref = next((str(v) for v in self.call.kwargs.values() if isinstance(v, str)), "REF")
+            typed = f"{command(self.verb, self.door)} {ref}"
+            raise UsageError("verbs.file_as_text", word=only, command=typed)
+        apart = self.door == "terminal" or any(isinstance(word, Quoted) for word in bare)
+        return [str(word) for word in bare] if apart else [" ".join(bare)]
 
     def miss_nothing(self) -> None:
         """Say what is required and wasn't given."""
@@ -202,21 +241,11 @@ class _Reading:
         return UsageError("verbs.left_over", word=word, verb=self.verb.name, help=usage)
 
     def _missing(self, arg: Arg) -> UsageError:
+        if arg.kind == "inputs":
+            typed, rows = command(self.verb, self.door), self.verb.example_at(self.door)
+            return UsageError("verbs.missing_inputs", verb=self.verb.name, option=arg.flag, command=typed, rows=rows)
         word = arg.name.upper() if arg.positional and arg.kind not in ("data", "inputs") else arg.flag
         return UsageError("verbs.missing", verb=self.verb.name, word=word, example=self.verb.example_at(self.door))
-
-
-def _texts(bare: list[str], door: str) -> Any:
-    """The bare words after a reference; ``{rows}`` alone is what it stands for.
-
-    In a terminal every word is an input, as for any command: the shell has taken the quotes. In a magic line bare words
-    are one text (``predict spam it's good``), until one of them is quoted.
-    """
-    only = bare[0]
-    if len(bare) == 1 and isinstance(only, Value):
-        return only.value
-    apart = door == "terminal" or any(isinstance(word, Quoted) for word in bare)
-    return [str(word) for word in bare] if apart else [" ".join(bare)]
 
 
 def _assigned(word: str) -> tuple[str, str]:

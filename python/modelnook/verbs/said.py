@@ -14,7 +14,8 @@ def said(verb: str, result: Any) -> str | None:
     if verb == "offline":
         return t("faces.offline_on" if result else "faces.offline_off")
     if verb == "unload":
-        return t("faces.unloaded", refs=", ".join(result)) if result else t("faces.nothing_loaded")
+        names = (t("faces.kept_imports") if ref == "warm" else ref for ref in result)
+        return t("faces.unloaded", refs=", ".join(names)) if result else t("faces.nothing_loaded")
     if verb == "rm":
         return t("faces.removed", ref=result)
     if verb == "rename":

@@ -225,7 +225,7 @@ _ROWS = (
         (Arg("ref", "ref", positional=True, example="topics"),),
         group="use",
         action="write",
-        doors=("magic", "python"),
+        doors=HANDS,
         example="%model unload topics",
     ),
     Verb(

@@ -126,7 +126,7 @@ class Verb:
         if door == "magic":
             return self.example
         words = self.example.replace("%model", "modelnook", 1).split(" -o ")[0]
-        return re.sub(r"--data (\w+)", r"--data \1.csv", words)
+        return re.sub(r"--(data|unlabelled) (\w+)", r"--\1 \2.csv", words)
 
     def arg(self, name: str) -> Arg | None:
         """The argument with this Python name."""
@@ -164,15 +164,15 @@ def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Ve
     if words[0] not in known:
         if words[0] in verbs:
             raise UsageError("verbs.elsewhere", verb=words[0])
+        if meant := _meant(words[0], known):
+            raise UsageError("core.near", what=t("what.verb"), name=words[0], near=meant)
         raise unknown("verb", words[0], _heads(known))
     verb = known[words[0]]
     follows = words[1] if len(words) > 1 and not words[1].startswith("-") else None
     subs = [n.split(" ", 1)[1] for n in known if n.startswith(f"{words[0]} ")]
     if follows is not None and subs and not any(a.positional for a in verb.args):
-        meant = _MEANT.get(follows)
-        if meant and any(name in known for name in (f"{words[0]} {meant}", meant)):
-            name = next(name for name in (f"{words[0]} {meant}", meant) if name in known)
-            raise UsageError("core.near", what=t("what.subcommand"), name=follows, near=name)
+        if meant := _meant(follows, known, words[0]):
+            raise UsageError("core.near", what=t("what.subcommand"), name=follows, near=meant)
         # Only what is hardly misspelled is taken for a sub-command: "longone" is a run, not "log".
         if verb.other and not get_close_matches(follows, subs, 1, 0.75):
             return known[verb.other], 1
@@ -180,9 +180,51 @@ def find(words: Sequence[str], verbs: Mapping[str, Verb], door: str) -> tuple[Ve
     return verb, 1
 
 
-# What other tools call it.
-_MEANT = {"rm": "delete", "remove": "delete", "del": "delete", "cancel": "stop", "kill": "stop", "ls": "list"}
-_MEANT |= {"logs": "log", "restart": "rerun", "continue": "resume"}
+# Name here -> what other tools, and people, call it; of several that a word may mean, the first that is there is taken.
+_CALLED = {
+    "alias": "tag",
+    "cache rm": "purge",
+    "compare": "diff versus",
+    "delete": "rm remove del",
+    "distil": "distill teach",
+    "evaluate": "test score eval measure benchmark validate metrics",
+    "export": "convert save",
+    "finetune": "train fit fine-tune fine_tune retrain",
+    "info": "show describe inspect card view",
+    "list": "ls models local index",
+    "load": "open",
+    "log": "logs",
+    "predict": "infer classify ask generate embed",
+    "ps": "top status",
+    "publish": "upload share release deploy",
+    "pull": "download get fetch install",
+    "quantize": "quantise compress",
+    "remove": "rm delete del",
+    "rename": "mv move",
+    "rerun": "restart retry redo",
+    "resume": "continue",
+    "rm": "delete remove del uninstall",
+    "runs": "jobs history trainings experiments",
+    "runs code": "script",
+    "runs issues": "mislabelled",
+    "runs log": "logs",
+    "runs rerun": "restart retry redo",
+    "search": "find query lookup browse",
+    "settings": "config configure set",
+    "show": "view describe inspect",
+    "shrink": "smaller reduce",
+    "sources": "hubs registries",
+    "stop": "cancel kill abort",
+    "tune": "optimize optimise sweep hpo",
+    "unload": "close free",
+    "withdraw": "unpublish revoke",
+}
+
+
+def _meant(word: str, known: Mapping[str, Verb], head: str = "") -> str | None:
+    """The verb that a door has for what others call ``word``; below a ``head``, its sub-command."""
+    names = (f"{head} {name}".strip() for name, called in _CALLED.items() if word.lower() in called.split())
+    return next((name for name in names if name in known), None)
 
 
 def _heads(known: Mapping[str, Verb]) -> Iterator[str]:

@@ -44,7 +44,14 @@ class Paths:
         return word
 
     def data(self, word: str) -> Any:
-        """The word itself; the function that reads it says if it isn't there."""
+        """The word itself.
+
+        Raises:
+            NotFoundError: it names no file and no address; what is near is suggested.
+        """
+        from modelnook.data.files import check_named
+
+        check_named(word)
         return word
 
 

@@ -85,12 +85,13 @@ export function Section(props: {
   );
 }
 
-/** Pairs of a name and a value; a pair whose value is null is left out. */
+/** Pairs of a name and a value; a pair that has nothing to show is left out. */
 export function Facts(props: {
   rows: [string, React.ReactNode][];
 }): React.ReactElement | null {
   const rows = props.rows.filter(
-    ([, value]) => value !== null && value !== undefined && value !== ''
+    ([, value]) =>
+      value !== null && value !== undefined && value !== false && value !== ''
   );
   return rows.length ? (
     <dl className="mn-facts">

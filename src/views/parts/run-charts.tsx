@@ -9,8 +9,16 @@ import { LineChart } from './chart';
 const NOT_DRAWN = /^(epoch|step|time|learning_rate|lr|grad_norm|rows_per_s)$/;
 const ROWS_SHOWN = 200;
 
-/** The lines of a history, losses apart from metrics. */
-export function linesOf(history: History): { loss: ILine[]; metric: ILine[] } {
+/**
+ * The lines of a history, losses apart from metrics. A line's place is its colour: training before validation, the
+ * metric that decides first, as the finished run's card draws them.
+ */
+export function linesOf(
+  history: History,
+  primary: string | null = null
+): { loss: ILine[]; metric: ILine[] } {
+  const place = ({ name }: ILine) =>
+    Number(/loss/.test(name) ? /^eval_/.test(name) : of(name) !== primary);
   const lines = Object.entries(history.series)
     .filter(([name]) => !NOT_DRAWN.test(name))
     .map(([name, series]) => ({
@@ -20,22 +28,29 @@ export function linesOf(history: History): { loss: ILine[]; metric: ILine[] } {
         return y === null ? [] : [{ x, y }];
       })
     }))
-    .filter(line => line.points.length);
+    .filter(line => line.points.length)
+    .sort((a, b) => place(a) - place(b));
   return {
     loss: lines.filter(line => /loss/.test(line.name)),
     metric: lines.filter(line => !/loss/.test(line.name))
   };
 }
 
+/** The metric that a line is of. */
+function of(name: string): string {
+  return name.replace(/^eval_/, '');
+}
+
 /** Loss and metrics over steps; the same data as a table where `table` says so. */
 export function RunCharts(props: {
   history: History;
+  primary: string | null;
   height: number;
   table?: boolean;
 }): React.ReactElement | null {
   const { t } = useHost();
-  const { history, height, table } = props;
-  const { loss, metric } = linesOf(history);
+  const { history, primary, height, table } = props;
+  const { loss, metric } = linesOf(history, primary);
   if (!loss.length && !metric.length) {
     return null;
   }

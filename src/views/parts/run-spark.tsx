@@ -3,13 +3,16 @@ import * as React from 'react';
 import type { Run } from '../../data/types';
 import { useLive } from '../live';
 import { linesOf } from './run-charts';
-import { isLive } from './run-state';
+import { isLive, primary } from './run-state';
 import { Sparkline } from './sparkline';
 
 const POINTS = 40;
 const WITH_HISTORY = new Set(['finetune', 'tune', 'distil']);
 
-/** A run's own small chart, asked for once its row has come into sight. */
+/**
+ * A run's own small chart, asked for once its row has come into sight: the course of the figure beside it, and of the
+ * loss only where no figure is.
+ */
 export function RunSpark({ run }: { run: Run }): React.ReactElement {
   const el = React.useRef<HTMLSpanElement>(null);
   const [seen, setSeen] = React.useState(
@@ -35,7 +38,12 @@ export function RunSpark({ run }: { run: Run }): React.ReactElement {
     isLive(run) ? [`run:${run.id}`] : []
   );
   const { loss, metric } = value ? linesOf(value) : { loss: [], metric: [] };
-  const line = longest(loss) ?? longest(metric);
+  const line =
+    primary(run) === null
+      ? (longest(loss) ?? longest(metric))
+      : [...metric, ...loss].find(
+          ({ name }) => name === `eval_${run.primary_metric}`
+        );
   return (
     <span ref={el} className="mn-spark-box">
       {line && (

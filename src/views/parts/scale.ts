@@ -16,7 +16,7 @@ export function ticks(low: number, high: number, n: number): number[] {
   );
 }
 
-/** The range of values, with a little air; never empty. */
+/** The range of values, with a little air; never empty, and that of shares within 0 and 1. */
 export function extent(values: number[], air = 0.06): [number, number] {
   if (!values.length) {
     return [0, 1];
@@ -27,7 +27,11 @@ export function extent(values: number[], air = 0.06): [number, number] {
     high = Math.max(high, value);
   });
   const span = high - low || Math.abs(high) || 1;
-  return [low - span * air, high + span * air];
+  const shares = low >= 0 && high <= 1;
+  return [
+    shares ? Math.max(0, low - span * air) : low - span * air,
+    shares ? Math.min(1, high + span * air) : high + span * air
+  ];
 }
 
 /** A linear map from a range of values to a range of pixels. */

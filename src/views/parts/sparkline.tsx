@@ -20,15 +20,17 @@ export function Sparkline(props: {
   const y = linear(extent(values, 0), [HEIGHT - 3, 3]);
   const points = values.map((v, i) => `${x(i).toFixed(1)} ${y(v).toFixed(1)}`);
   const last = values.length - 1;
+  const said = t('ui.chart.spark', { name: props.name });
   return (
     <svg
       className="mn-spark"
       width={WIDTH}
       height={HEIGHT}
       role="img"
-      aria-label={t('ui.chart.spark', { name: props.name })}
+      aria-label={said}
       data-testid="mn-spark"
     >
+      <title>{said}</title>
       <path className="mn-line mn-line-0" d={`M${points.join('L')}`} />
       <circle
         className="mn-dot mn-dot-0"

@@ -1,0 +1,20 @@
+"""What a person who prints a value reads: its card, as a terminal shows it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ["Shown"]
+
+CARDS = "modelnook.cards"
+"""Floors above this one; asked for when something is printed."""
+
+
+class Shown:
+    """A value whose ``str`` is its card's text. Values with a card of their own derive from it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        said: str = import_module(CARDS).printed(self)
+        return said
