@@ -71,7 +71,7 @@ def read_table(
 
     roles = tuple(dict.fromkeys((*spec.read, *spec.targets, *(r for form in spec.shapes() for r in form))))
     for role in given if not spec.features else ():
-        if role not in roles:
+        if role not in roles and not role.startswith(SLICE):
             raise UsageError("api.no_role", task=spec.name, role=role, column=given[role], known=", ".join(roles))
     rows = read(data, part=part)
     columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
