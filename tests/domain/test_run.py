@@ -38,3 +38,7 @@ def test_a_warning_is_told_in_the_readers_language(monkeypatch: pytest.MonkeyPat
 )
 def test_what_nobody_can_tell_anew_stays_as_it_was_written(sources: list[Any]) -> None:
     assert RunRecord.from_dict({**record(warnings=("as it was",)), "sources": sources}).warnings == ("as it was",)
+
+
+def test_the_same_warning_is_told_once() -> None:
+    assert len({WARNED, Warned.of("train.truncated", percent=74, max_length=128)}) == 1

@@ -78,7 +78,7 @@ class Warned:
 
     code: str
     message: str
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def of(cls, code: str, /, **values: Any) -> Warned:
