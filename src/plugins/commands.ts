@@ -72,23 +72,26 @@ export const commands: JupyterFrontEndPlugin<void> = {
 };
 
 /**
- * Put code into a new cell below the active one, or into the active one where that is empty. A notebook that doesn't
- * load the extension yet gets the line that does. False where no notebook is in front.
+ * Put code into a new cell below the active one, or into the active one where that is empty; below the cell that loads
+ * the extension in any case. A notebook that doesn't load it yet gets the line that does. False where no notebook is in front.
  */
 function insert(notebooks: INotebookTracker | null, code: string): boolean {
   const content = notebooks?.currentWidget?.content;
   if (!content?.model) {
     return false;
   }
-  const loaded = content.widgets.some(cell =>
+  const loaded = content.widgets.findIndex(cell =>
     cell.model.sharedModel.source.includes(LOAD)
   );
+  if (loaded > content.activeCellIndex) {
+    content.activeCellIndex = loaded;
+  }
   const active = content.activeCell?.model;
   if (active?.type !== 'code' || active.sharedModel.source.trim()) {
     NotebookActions.insertBelow(content);
   }
   content.activeCell?.model.sharedModel.setSource(
-    loaded ? code : `${LOAD}\n${code}`
+    loaded >= 0 ? code : `${LOAD}\n${code}`
   );
   content.activate();
   return true;

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.data.columns import NAMES, find, has_role, label_kind, taken
+from modelnook.data.columns import NAMES, find, has_role, label_beside, label_kind, taken
 from modelnook.data.frame import Rows
 from modelnook.data.read import read
 from modelnook.domain.errors import DataError, NotFoundError
@@ -100,3 +100,16 @@ def test_roles_are_seen_by_name_or_as_said() -> None:
     assert has_role(rows, "text")
     assert not has_role(rows, "tokens")
     assert has_role(rows, "tokens", {"tokens": "y"})
+
+
+def test_the_one_column_beside_texts_is_their_label_where_it_can_be() -> None:
+    rows = [{"id": i, "review": f"text {i}", "verdict": "yes" if i % 2 else "no", "note": f"n {i}"} for i in range(20)]
+    alone = read([{name: row[name] for name in ("id", "review", "verdict")} for row in rows])
+    assert label_beside(alone, {}, "fill-mask")
+    assert not label_beside(read([{"id": row["id"], "review": row["review"]} for row in rows]), {}, "fill-mask")
+    assert not label_beside(read([{"review": row["review"], "note": row["note"]} for row in rows]), {}, "fill-mask")
+    with pytest.raises(DataError) as caught:
+        label_beside(read(rows), {}, "fill-mask")
+    assert "verdict" in caught.value.message
+    assert "--label verdict" in caught.value.hint
+    assert "--task fill-mask" in caught.value.hint

@@ -127,6 +127,15 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
     assert mn.runs().items == ()
 
 
+def test_a_label_by_another_name_is_not_passed_over(tiny: str) -> None:
+    rows = [{"review": f"good {i}" if i % 2 else f"bad {i}", "verdict": "yes" if i % 2 else "no"} for i in range(60)]
+    plan = mn.finetune(tiny, rows, dry_run=True)
+    assert (plan.task, plan.columns) == ("text-classification", {"label": "verdict", "text": "review"})
+    assert all(word in cards.text(plan) for word in ("text-classification", plan.base, "label=verdict"))
+    with pytest.raises(UsageError, match="no use for 'label'"):
+        mn.finetune(tiny, rows, task="fill-mask", label="verdict", dry_run=True)
+
+
 def test_a_budget_of_time_is_part_of_what_chooses(tiny: str, rows: Rows) -> None:
     plan = mn.finetune(tiny, rows, budget="0.1s", dry_run=True)
     assert plan.method in ("last-k", "head")

@@ -91,6 +91,7 @@ def test_cells_out_of_order(shell: Any) -> None:
         assert isinstance(error, NotFoundError)
         assert "There is no model 'topics' in local, pip." in out
         assert "%model search topics" in out
+        assert "%model finetune MODEL --data train --name topics" in out
         assert "Traceback" not in out
     _, out = failing(shell, "del test\n%model evaluate topics --data test")
     assert "no variable 'test'" in out

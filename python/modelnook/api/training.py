@@ -157,7 +157,9 @@ def finetune(
     if dry_run:
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
         planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
-        planned = replace(planned, warnings=(*planned.warnings, *found_odd), track=trackers(track))
+        start = str(found.ref) if found else ""
+        odd = (*planned.warnings, *found_odd)
+        planned = replace(planned, warnings=odd, track=trackers(track), task=task, base=start)
         if extra is not None:
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
             planned = replace(planned, reason=reason)
@@ -189,17 +191,24 @@ def finetune(
 
 
 def task_of(rows: Any, given: dict[str, str], found: Any) -> str:
-    """The task that a table's columns tell."""
-    from modelnook.data.columns import has_role, label_kind, only_text
+    """The task that a table's columns tell.
+
+    Raises:
+        DataError: texts beside columns of which one may be their label; which, or that none is, must be said.
+    """
+    from modelnook.data.columns import has_role, label_beside, label_kind, only_text
     from modelnook.tasks import TASKS
-    from modelnook.tasks.infer import infer
+    from modelnook.tasks.infer import ALONE, WRITTEN, infer
 
     base = found.source.info(found.ref).task if found else None
 
     def has(role: str) -> bool:
         return has_role(rows, role, given) or (role == "text" and only_text(rows, given))
 
-    return infer(has, lambda: label_kind(rows, given), TASKS, base == "text-generation")
+    told = infer(has, lambda: label_kind(rows, given), TASKS, base == "text-generation")
+    if told in ALONE and not any(all(map(has, roles)) for roles in WRITTEN) and label_beside(rows, given, told):
+        return "text-classification"
+    return told
 
 
 def knobs_of(

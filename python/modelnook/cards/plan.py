@@ -17,6 +17,7 @@ def plan(value: Any) -> Card:
     pieces: tuple[Piece, ...] = (
         Line(line(planned(value.track)), "quiet"),
         Line(value.reason, "quiet"),
+        Facts((("", value.base), (t("cards.task"), value.task))),
         Facts(
             (
                 ("", ", ".join(f"{role}={column}" for role, column in value.columns.items())),

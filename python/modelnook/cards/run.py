@@ -83,7 +83,8 @@ def kind_of(kind: str) -> str:
 def _way(record: RunRecord) -> Facts:
     base = record.base or ""
     way = f"{base} → {record.model}" if record.model and base else record.model or base
-    return Facts((("", way), _rows(record), (t("cards.run"), record.id)))
+    task = record.task if record.kind in ("finetune", "tune") else ""
+    return Facts((("", way), ("", task or ""), _rows(record), (t("cards.run"), record.id)))
 
 
 def _rows(record: RunRecord) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def _newest(ref: ModelRef) -> ModelRef:
     for record in Store().index.runs(limit=200):
         if record.model and record.origin == "local":
             return ModelRef.parse(record.model)
-    raise NotFoundError("catalog.no_model", ref=ref, sources="local", words="")
+    raise NotFoundError("catalog.no_last", ref=ref)
 
 
 def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:

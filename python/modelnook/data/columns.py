@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from modelnook.domain.dataset import FEATURE, Columns
@@ -13,7 +13,17 @@ from modelnook.messages import t
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["NAMES", "find", "find_form", "has_role", "label_kind", "only_text", "taken", "with_features"]
+__all__ = [
+    "NAMES",
+    "find",
+    "find_form",
+    "has_role",
+    "label_beside",
+    "label_kind",
+    "only_text",
+    "taken",
+    "with_features",
+]
 
 # Role -> the names it goes by, plainest first. The first of each language settles it where several are there.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -158,6 +168,26 @@ def only_text(rows: Rows, given: Mapping[str, str | None] | None = None) -> bool
     return "text" in _by_elimination(rows, missing, chosen)
 
 
+def label_beside(rows: Rows, given: Mapping[str, str | None] | None, otherwise: str) -> bool:
+    """Whether the one column beside a table's texts can be their label, though its name doesn't tell.
+
+    Args:
+        otherwise: the task of the texts alone.
+
+    Raises:
+        DataError: there are several columns beside the texts, and some can be.
+    """
+    text = (given or {}).get("text") or _by_name(rows, "text", set())
+    left = _left(rows, {text, *(given or {}).values()})
+    could = [name for name in left if _is_label(rows, name)]
+    if len(could) == len(left) == 1:
+        return True
+    if could:
+        say, known = _say("label", could[0]), _listed(could)
+        raise DataError("data.label_unsaid", text=text, known=known, say=say, task=otherwise)
+    return False
+
+
 def label_kind(rows: Rows, given: Mapping[str, str | None] | None = None) -> str:
     """What the label column holds: ``lists``, ``numbers`` (quantities) or ``classes``.
 
@@ -213,8 +243,7 @@ def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str
     """Text and label of a table that has nothing else: the one column of texts, the one of few values."""
     if not missing or not set(missing) <= {"text", "label"}:
         return {}
-    left = [n for n in rows.names if n not in chosen.values() and _plain(n) not in _ROW_NUMBERS]
-    left = [n for n in left if not re.fullmatch(r"Unnamed: \d+", n)]
+    left = _left(rows, chosen.values())
     if len(left) != len(missing):
         return {}
     made = {}
@@ -229,6 +258,13 @@ def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str
     if "label" in missing and _is_label(rows, left[0]):
         made["label"] = left[0]
     return made
+
+
+def _left(rows: Rows, used: Iterable[str | None]) -> list[str]:
+    """The columns that play no part yet; numbers of rows never do."""
+    taken = set(used)
+    left = [n for n in rows.names if n not in taken and _plain(n) not in _ROW_NUMBERS]
+    return [n for n in left if not re.fullmatch(r"Unnamed: \d+", n)]
 
 
 def _is_text(rows: Rows, name: str) -> bool:

@@ -51,7 +51,7 @@ class Plan(Shown):
     ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak,
     ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
     is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
-    training alone, by arithmetic. None where nothing tells.
+    training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
     """
 
     method: str
@@ -78,6 +78,8 @@ class Plan(Shown):
     disk_free: int | None = None
     expected: float | None = None
     known: bool = False
+    task: str = ""
+    base: str = ""
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""

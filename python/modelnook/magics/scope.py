@@ -61,12 +61,15 @@ class Namespace:
         """The rows in a variable (``train``, ``ds["train"]``, ``df.body``), or the path that the word is.
 
         Raises:
-            NotFoundError: no such variable; the near miss is suggested.
+            NotFoundError: no such variable; the near miss is suggested, or how rows are read.
         """
         if is_path(word) or _PATH.search(word) or _ADDRESS.match(word):
             return word
-        if word.isidentifier() and word not in self._variables and (near := named_like(word)):
-            raise NotFoundError("core.near", what=t("what.variable"), name=word, near=near)
+        if word.isidentifier() and word not in self._variables:
+            if near := named_like(word):
+                raise NotFoundError("core.near", what=t("what.variable"), name=word, near=near)
+            if not self.names():
+                raise NotFoundError("faces.no_rows_yet", name=word)
         return self.value(word)
 
     def expand(self, word: str) -> str:

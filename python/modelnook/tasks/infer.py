@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 
-__all__ = ["infer"]
+__all__ = ["ALONE", "WRITTEN", "infer"]
+
+ALONE = ("fill-mask", "text-generation")
+"""The tasks of texts that stand alone."""
+WRITTEN: tuple[tuple[str, ...], ...] = (("messages",), ("prompt", "completion"))
+"""The roles of tables from which writing is learnt, whatever else they hold."""
 
 # Roles that must be there -> task, the most telling first. A text with a label comes before a source with a target:
 # "target" is a label's name as well.
