@@ -12,6 +12,7 @@ from tests.standins.hub import HubStandIn
 from modelnook import api, cards
 from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
+from modelnook.catalog.search import note_silence
 from modelnook.data.read import read
 from modelnook.data.snapshot import snapshot
 from modelnook.domain.dataset import Columns, DatasetRef
@@ -38,7 +39,7 @@ def refreshed(name: str | None = None, **options: int) -> dict[str, tuple[int | 
 
 
 def test_a_hub_is_read_up_to_a_limit(hub: HubStandIn) -> None:
-    assert refreshed("hub", limit=25) == {"hub": (25, "25 read in 1 calls")}
+    assert refreshed("hub", limit=25) == {"hub": (25, "25 read, calls made: 1")}
     index = CatalogIndex(Store().home)
     held = [m.ref for m in index.all("hub")]
     assert len(held) == 25
@@ -66,6 +67,23 @@ def test_what_cannot_be_asked_says_why_and_stays_known(hub: HubStandIn, monkeypa
     assert models is None
     assert "offline" in note
     assert CatalogIndex(Store().home).counts() == {"hub": 5}
+
+
+def test_a_source_that_did_not_answer_is_told_as_that(hub: HubStandIn) -> None:
+    def state() -> str:
+        return {name: state for name, _, _, state, *_ in api.sources().rows}["hub"]
+
+    assert state() == "not_asked"
+    api.search("model-1", source="hub")
+    assert state() == "ready"
+    hub.stop()
+    found = api.search("model-2", source="hub")
+    assert found.notes[0].startswith("hub (")
+    assert "no connection can be made" in found.notes[0]
+    assert state() == "unreachable"
+    assert "did not answer" in cards.text(api.sources())
+    note_silence("hub", silent=False)
+    assert state() == "ready"
 
 
 def test_a_hub_that_is_slow_ends_the_wait(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from modelnook.cards.typed import typed
 from modelnook.domain.errors import DataError, NotFoundError, UsageError
 from modelnook.domain.shown import Shown
 from modelnook.messages import LANGUAGES
+from modelnook.testing.models import tiny_model, tiny_rows
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -61,3 +62,20 @@ def test_every_value_with_a_card_prints_it(target: str) -> None:
     # An error is its sentences; what was written or sent is used as the path or reference that it is.
     own = ("ModelnookError", "Exported", "Publication")
     assert issubclass(kind, Shown) or name in own
+
+
+def test_a_dry_run_says_how_the_rows_were_read(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "tiny")
+    lines = [f"{text}很好,{label}" for text, label in zip(*tiny_rows(40).values(), strict=True)]
+    (tmp_path / "rows.csv").write_bytes("\n".join(["text,label", *lines]).encode("gb18030"))
+    planned = mn.finetune(str(tmp_path / "tiny"), tmp_path / "rows.csv", dry_run=True)
+    assert planned.warnings[0].code == "data.read_as"
+    assert "GB18030" in str(planned)
+
+
+def test_a_label_that_the_model_lacks_is_told_before_a_job_starts(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "tiny", labels=("ham", "spam"))
+    rows = [{"text": "free money", "label": "spam"}, {"text": "see you", "label": "bad"}]
+    with pytest.raises(DataError, match=r"Row 1 has the label 'bad'.*leave them out.*Known: ham, spam"):
+        mn.evaluate(str(tmp_path / "tiny"), rows)
+    assert not len(mn.runs())

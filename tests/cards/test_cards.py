@@ -144,7 +144,7 @@ def test_a_model_says_what_to_know_first() -> None:
     assert "900.0 GB (too much)" in said
     assert "BertModel 22.7M" in said
     assert "more lines" in said
-    assert "! The weights are a pickle file <b>. (and 1 more: .to_dict(), or --json in a terminal)" in said
+    assert "! The weights are a pickle file <b>. (and 1 more: .to_dict())" in said
     assert "layer 29" in cards.html(INFO)
 
 
@@ -279,6 +279,31 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
     assert "onnx int8" in said
+
+
+def test_all_that_was_tried_stands_in_the_text() -> None:
+    """Where it fits in twelve lines, with everything else that a run may have below it."""
+    long = {"path": "/home/somebody/.modelnook/runs/k3v9x2ab/wandb/offline-run-20261124_170000-k3v9x2ab-and-further"}
+    run = replace(RUNS["tried"], wandb=long, warnings=("one", "two"))
+    said = cards.text(run)
+    assert len(said.splitlines()) <= 12
+    assert all(name in said for name in ("1 onnx int8", "2 openvino int8", "3 quanto int4"))
+    assert "not uploaded: %model runs sync" in said
+    assert f"! one (and 1 more: %model runs show {run.id})" in said
+    assert "! two" in cards.whole(run)
+    many = {**(run.report or {}), "attempts": (run.report or {})["attempts"] * 5}
+    said = cards.text(replace(run, report=many))
+    assert len(said.splitlines()) <= 12
+    assert f"more: %model runs show {run.id}" in said
+
+
+def test_a_training_that_has_a_pace_tells_it_in_place_of_the_guess() -> None:
+    plan = VALUES["plan_told"].to_dict()
+    live = replace(RUNS["running"], plan=plan, kind="finetune", progress={"phase": "training", "step": 0, "total": 9})
+    assert "30 s to 1 min 20 s" in cards.text(live)
+    paced = cards.text(replace(live, progress={**(live.progress or {}), "eta_s": 300.0}))
+    assert "in all, as measured so far" in paced
+    assert "30 s to" not in paced
 
 
 def test_one_attempt_has_no_chart() -> None:

@@ -51,8 +51,8 @@ def listed() -> dict[str, str | None]:
 
 def test_colleagues_runs_are_listed_and_strangers_are_not(hub: HubStandIn) -> None:
     note = refreshed()
-    assert "2 runs of colleagues" in note
-    assert "in 5 calls" in note, "the list, who one is, three accounts"
+    assert "runs of colleagues listed: 2" in note
+    assert "calls made: 5" in note, "the list, who one is, three accounts"
     assert len(hub.seen(ASKED)) == 5
     runs = listed()
     assert set(runs) == {"aaaaaaa1", "aaaaaaa2"}
@@ -69,7 +69,7 @@ def test_what_is_known_is_not_read_again(hub: HubStandIn) -> None:
     assert "colleagues" not in refreshed()
     assert len(hub.seen(FILES)) == before
     published(hub, "team/topics", "aaaaaaa4", private=True)
-    assert "1 runs of colleagues" in refreshed()
+    assert "runs of colleagues listed: 1" in refreshed()
     assert "aaaaaaa4" in listed()
 
 
@@ -116,7 +116,7 @@ def test_an_endpoint_that_ignores_what_is_asked_lists_no_stranger(hub: HubStandI
 def test_without_a_token_nobody_is_asked_who_one_is(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORK_TOKEN")
     hub.repo("team/topics").private = False
-    assert "in 1 calls" in refreshed()
+    assert "calls made: 1" in refreshed()
     assert not listed()
     assert not hub.seen("whoami")
 
@@ -138,5 +138,5 @@ def test_the_persons_own_hub_is_asked_with_their_own_token(
     published(hub_server, "team/topics", "aaaaaaa1", private=True)
     monkeypatch.setenv("HF_ENDPOINT", hub_server.url)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert "1 runs of colleagues" in str(api.refresh_sources("hub").rows[0][2])
+    assert "runs of colleagues listed: 1" in str(api.refresh_sources("hub").rows[0][2])
     assert set(listed()) == {"aaaaaaa1"}

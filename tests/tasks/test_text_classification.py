@@ -93,7 +93,7 @@ def test_the_positive_label_of_two_comes_last() -> None:
 def test_a_label_that_the_model_does_not_know_names_its_row() -> None:
     with pytest.raises(DataError, match=r"Row 1 has the label 'sprot'.*Did you mean 'sport'"):
         spec.truth({"label": ["sport", "sprot"]}, ["news", "sport"])
-    with pytest.raises(DataError, match="Its labels are: news, sport"):
+    with pytest.raises(DataError, match="Known: news, sport"):
         spec.truth({"label": ["sport", "xyz"]}, ["news", "sport"])
 
 

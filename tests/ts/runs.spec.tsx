@@ -384,7 +384,8 @@ describe('a run', () => {
       disk: 7e8,
       disk_free: null
     };
-    const { provider, now } = changing({ ...RUNNING, plan });
+    const progress = { ...RUNNING.progress!, eta_s: null };
+    const { provider, now } = changing({ ...RUNNING, plan, progress });
     const { findByTestId, queryByTestId } = stage(
       'run',
       { run: RUNNING.id },
@@ -401,6 +402,14 @@ describe('a run', () => {
     ]) {
       expect(said).toContain(part);
     }
+    // Its own pace, once it has one, takes the place of what was said before.
+    now.run = { ...now.run, progress: { ...progress, eta_s: 407 } };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    await waitFor(
+      () =>
+        expect(queryByTestId('mn-plan')!.textContent).not.toContain('30 s to'),
+      { timeout: 3000 }
+    );
     now.run = { ...now.run, state: 'finished' };
     act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
     await waitFor(() => expect(queryByTestId('mn-plan')).toBeNull(), {

@@ -34,7 +34,7 @@ def sources() -> Table:
     from modelnook.api.upkeep import refreshed
     from modelnook.catalog import NETWORKED, SOURCES
     from modelnook.catalog.index import CatalogIndex
-    from modelnook.catalog.search import configured
+    from modelnook.catalog.search import configured, fell_silent
 
     addresses = {s["name"]: s.get("url", "") for s in current().sources}
     known, fresh = Store().index.counts(), refreshed()
@@ -44,7 +44,7 @@ def sources() -> Table:
     for name, kind in configured().items():
         missing = SOURCES[kind].missing
         there = kind in ("local", "pip", "folder") or known.get(name) or fresh.get(name)
-        state = "ready" if there else "not_asked"
+        state = "unreachable" if fell_silent(name) else "ready" if there else "not_asked"
         far = "://" in addresses.get(name, "") if kind == "folder" else kind in NETWORKED
         if current().hub_offline if kind == "hub" else far and current().offline:
             state = "offline"
@@ -83,6 +83,7 @@ def remove_source(name: str) -> Table:
         UnsupportedError: one that modelnook comes with.
         UsageError: no such source.
     """
+    from modelnook.catalog.search import note_silence
     from modelnook.settings import save
 
     held = current().sources
@@ -91,6 +92,7 @@ def remove_source(name: str) -> Table:
     if name not in {s["name"] for s in held}:
         raise unknown("source", name, [s["name"] for s in held])
     save(sources=[s for s in held if s["name"] != name] or None)
+    note_silence(name, silent=False)
     return sources()
 
 

@@ -224,6 +224,9 @@ def on_rows(
         given |= {SLICE + name: name for name in slices}
         table = read_table(store, data, spec, given, part=part, asked=unlabelled)
         primary = _primary(spec, table, primary)
+        if primary != AGREEMENT and entry.labels:
+            # What the job would find after it has loaded the weights.
+            spec.truth(table.values(), entry.labels)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if unlabelled and (trained is None or made is None):

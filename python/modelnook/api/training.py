@@ -158,7 +158,7 @@ def finetune(
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
         planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
         start = str(found.ref) if found else ""
-        odd = (*planned.warnings, *found_odd)
+        odd = (*reading(table.rows, table.columns), *planned.warnings, *found_odd)
         planned = replace(planned, warnings=odd, track=trackers(track), task=task, base=start)
         if extra is not None:
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
@@ -184,7 +184,7 @@ def finetune(
     if own is not None:
         owner = next(name for name in OWNERS[own] if name in spec.methods)
         note = f"{note} {t('train.method_own', method=owner, name=own)}".strip()
-    notes = tuple(w.message for w in (*reading(table.rows, table.columns), *found_odd))
+    notes = (*reading(table.rows, table.columns), *found_odd)
     primary = metric or spec.metrics_for(values)[0]
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
     return run if background else run.wait()

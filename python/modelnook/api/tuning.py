@@ -12,9 +12,9 @@ from modelnook.api.rows import base_and_rows, default_name, given_columns, read_
 from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
+from modelnook.domain.event import Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune.foretell import LIKE, SPREAD, seconds_before
-from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
@@ -188,7 +188,7 @@ def tune(
         threads=current().threads,
         models=models,
     )
-    said = (t("tune.not_pruned"),) if len(objectives) > 1 else ()
+    said = (Warned.of("tune.not_pruned"),) if len(objectives) > 1 else ()
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 

@@ -41,7 +41,7 @@ def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
 def _refresh(name: str, limit: int) -> tuple[int | None, str]:
     from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.refresh import refresh
-    from modelnook.catalog.search import environment, source
+    from modelnook.catalog.search import environment, note_silence, source
     from modelnook.domain.errors import ModelnookError
     from modelnook.store.runs import now
 
@@ -58,6 +58,7 @@ def _refresh(name: str, limit: int) -> tuple[int | None, str]:
     except ModelnookError as error:
         return None, str(error)
     store.index.touch("models", name)
+    note_silence(name, silent=False)
     write_json(store.home / "sources.json", {**refreshed(), name: now()})
     if where.kind == "folder":
         _take_runs(store, where, where.run_files)

@@ -15,7 +15,7 @@ __all__ = ["candidates"]
 Tried = dict[str, Any]
 
 
-def candidates(report: dict[str, Any]) -> list[Piece]:
+def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     """Nothing where one attempt was all: before and after say it then."""
     tried: list[Tried] = sorted(report.get("attempts") or [], key=_order)
     if len(tried) < 2:
@@ -25,7 +25,8 @@ def candidates(report: dict[str, Any]) -> list[Piece]:
     chosen = tuple(place for place, one in enumerate(tried) if _chosen(one, report))
     heads = (t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes"))
     columns = ("", name, t("cards.drop"), *heads)
-    grid = Grid(columns, rows, tuple(range(1, len(columns))), chosen, t("cards.tried", n=len(tried)))
+    numbers, more = tuple(range(1, len(columns))), t("cards.more_tried", run=run, n="{n}")
+    grid = Grid(columns, rows, numbers, chosen, t("cards.tried", n=len(tried)), more=more, first=True)
     return [grid, _chart(tried, report, name)]
 
 

@@ -37,7 +37,8 @@ class Grid:
     """A small table of texts. Columns in ``right`` are numbers; rows in ``strong`` stand out.
 
     ``more`` is said below where not all rows fit, with ``{n}`` for how many are left; ``total`` counts those that the
-    value itself left out as well. ``places`` says where the last cell of each row leads, in HTML: a page of the web is
+    value itself left out as well. ``first`` is for the table that the card is about: the others give way to it.
+    ``places`` says where the last cell of each row leads, in HTML: a page of the web is
     linked, a folder is told when one points at it.
     """
 
@@ -48,6 +49,7 @@ class Grid:
     caption: str = ""
     more: str = ""
     total: int = 0
+    first: bool = False
     places: tuple[str, ...] = ()
 
     def left(self, shown: int) -> int:
@@ -119,8 +121,8 @@ Piece = Line | Facts | Grid | Bar | Chart | Dots | Shares | Fold
 class Card:
     """One value as a person reads it.
 
-    ``tone`` colours the badge: ``plain good busy warn bad``. ``whole`` is for help pages, which are no results: all
-    their lines are shown.
+    ``tone`` colours the badge: ``plain good busy warn bad``. ``where`` is the command that shows all warnings. With
+    ``whole`` all lines are shown: of help pages, which are no results, and of what a person asked for.
     """
 
     title: str
@@ -129,4 +131,5 @@ class Card:
     pieces: tuple[Piece, ...] = ()
     warnings: tuple[str, ...] = ()
     hint: str = ""
+    where: str = ""
     whole: bool = False

@@ -62,11 +62,13 @@ def rate(n: float | None) -> str:
 
 def millis(n: float | None) -> str:
     """
-    >>> millis(2.345), millis(123.4)
-    ('2.3 ms', '123 ms')
+    >>> millis(2.345), millis(123.4), millis(2394)
+    ('2.3 ms', '123 ms', '2.4 s')
     """
     if n is None:
         return ""
+    if n >= 1000:
+        return t("cards.time.s", s=f"{n / 1000:.1f}")
     return f"{n:.0f} ms" if n >= 100 else f"{n:.1f} ms" if n >= 1 else f"{n:.2f} ms"
 
 

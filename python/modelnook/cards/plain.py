@@ -23,9 +23,11 @@ def plain(card: Card) -> str:
 
 def _laid_out(card: Card) -> list[str]:
     head = " · ".join(filter(None, (card.title, card.badge)))
-    tail = [*_warnings(card.warnings), *(_wrapped(card.hint) if card.hint else [])]
+    tail = [*_warnings(card.warnings, card.where), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
     if card.whole:
+        every = [line for warning in card.warnings for line in _wrapped(f"! {warning}", _PAGE)]
+        tail = [*every, *(_wrapped(card.hint) if card.hint else [])]
         return [head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail]
     room = MAX_LINES - 1 - len(tail)
     fixed = sum(len(_lines(p, 1)) for p in pieces if not isinstance(p, Grid | Fold))
@@ -33,7 +35,9 @@ def _laid_out(card: Card) -> list[str]:
     left = room - fixed
     while len(growing) > 1 and sum(map(_least, growing)) > left:
         # A heading without a row says nothing: the last table stays where there is room for it, in HTML and the value.
-        pieces.remove(growing.pop())
+        last = next(p for p in reversed(growing) if not (isinstance(p, Grid) and p.first and _others(growing)))
+        growing.remove(last)
+        pieces.remove(last)
     body: list[str] = []
     for piece in pieces:
         if isinstance(piece, Grid | Fold):
@@ -46,11 +50,16 @@ def _laid_out(card: Card) -> list[str]:
     return [_cut(line) for line in [head, *body[:room], *tail]]
 
 
-def _warnings(warnings: tuple[str, ...]) -> list[str]:
+def _others(growing: list[Grid | Fold]) -> bool:
+    """Whether something else than the card's first table can give way."""
+    return any(not (isinstance(p, Grid) and p.first) for p in growing)
+
+
+def _warnings(warnings: tuple[str, ...], where: str) -> list[str]:
     """The first whole, and where the rest is: half of a warning helps nobody."""
     if not warnings:
         return []
-    rest = f" {t('cards.warnings', n=len(warnings) - 1)}" if len(warnings) > 1 else ""
+    rest = f" {t('cards.warnings', n=len(warnings) - 1, where=where or '.to_dict()')}" if len(warnings) > 1 else ""
     first = _wrapped(f"! {warnings[0]}{rest}")
     return first if not first[-1].endswith("…") else [*_wrapped(f"! {warnings[0]}"), *filter(None, [rest.strip()])]
 
@@ -100,7 +109,11 @@ def _lines(piece: Piece, room: int) -> list[str]:
 
 def _least(piece: Grid | Fold) -> int:
     """Lines below which a piece shows nothing: a table's caption, heading, a row, and how many are left."""
-    return 3 + bool(piece.caption) if isinstance(piece, Grid) else 2
+    if not isinstance(piece, Grid):
+        return 2
+    if piece.first:
+        return len(_grid(piece, _PAGE))
+    return 3 + bool(piece.caption)
 
 
 def _fold(fold: Fold, room: int) -> list[str]:

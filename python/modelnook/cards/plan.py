@@ -41,8 +41,12 @@ def plan(value: Any) -> Card:
     return Card(t("cards.plan"), value.method, "warn" if warnings else "plain", pieces, warnings, t("cards.plan_next"))
 
 
-def takes(value: Any) -> tuple[Facts, ...]:
-    """What a training takes: memory, disk and time, and what it leaves unread; two lines."""
+def takes(value: Any, measured: float | None = None) -> tuple[Facts, ...]:
+    """What a training takes: memory, disk and time, and what it leaves unread; two lines.
+
+    Args:
+        measured: seconds in all by the first steps, which know better than what was said before them.
+    """
     return (
         Facts(
             (
@@ -55,7 +59,7 @@ def takes(value: Any) -> tuple[Facts, ...]:
             (
                 (t("cards.disk"), size(value.disk or None)),
                 (t("cards.memory.free"), size(value.disk_free) if value.disk else ""),
-                (t("cards.time"), _time(value.seconds, value.known)),
+                (t("cards.time"), _time(value.seconds, value.known, measured)),
             )
         ),
     )
@@ -67,8 +71,10 @@ def _rows(value: Any) -> str:
     return t("cards.rows_split", n=count(value.rows), out=count(value.held_out))
 
 
-def _time(seconds: tuple[float, float] | None, known: bool) -> str:
+def _time(seconds: tuple[float, float] | None, known: bool, measured: float | None) -> str:
     """From and to; whether by what took as long here is said."""
+    if measured is not None:
+        return t("cards.time_measured", time=duration(measured))
     if not seconds:
         return ""
     key = "cards.time_before" if known else "cards.time_guessed"

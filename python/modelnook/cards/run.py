@@ -43,7 +43,7 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces += _planned(record)
     if record.report and "before" in record.report:
         pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
-        pieces += candidates(record.report)
+        pieces += candidates(record.report, record.id)
     elif record.report and "equal" in record.report:
         pieces += [Line(str(record.report.get("path") or "")), *parity(record.report)]
     elif record.report and record.report.get("models"):
@@ -64,7 +64,8 @@ def run(value: Any, series: Series | None = None) -> Card:
         p for p in pieces if not (p.said == () if isinstance(p, Facts) else isinstance(p, Line) and not p.text)
     )
     badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
-    return Card(record.name or record.id, badge, TONES[record.state], told, record.warnings, _next(record))
+    name, where = record.name or record.id, f"%model runs show {record.id}"
+    return Card(name, badge, TONES[record.state], told, record.warnings, _next(record), where)
 
 
 def logged_line(record: RunRecord) -> str:
@@ -122,7 +123,14 @@ def _planned(record: RunRecord) -> list[Piece]:
     if record.kind != "finetune" or not record.plan:
         return []
     value = Plan.from_dict(record.plan)
-    return [Line(value.reason, "quiet"), *takes(value)]
+    return [Line(value.reason, "quiet"), *takes(value, _measured(record))]
+
+
+def _measured(record: RunRecord) -> float | None:
+    """Seconds that a training takes in all, by its own pace; None before it has one."""
+    left = (record.progress or {}).get("eta_s")
+    so_far = seconds_between(record.started, None) if record.started else None
+    return None if left is None or so_far is None else so_far + left
 
 
 def part_of(record: RunRecord) -> float | None:
@@ -283,7 +291,8 @@ def _wandb(record: RunRecord) -> Piece:
     said = record.wandb or {}
     if said.get("url"):
         return Line(f"W&B {said['url']}", "quiet", said["url"])
-    return Facts((("W&B", said["path"]), ("", t("cards.unsynced")))) if said.get("path") else Facts(())
+    # The command first: a long path is cut at its end.
+    return Facts((("W&B", t("cards.unsynced")), ("", said["path"]))) if said.get("path") else Facts(())
 
 
 def _next(record: RunRecord) -> str:

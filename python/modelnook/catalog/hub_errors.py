@@ -19,6 +19,7 @@ from modelnook.domain.errors import (
     UnsupportedError,
     UsageError,
 )
+from modelnook.messages import t
 
 __all__ = ["Place", "by_status", "patiently", "seconds_to_wait", "stumbled", "told", "translated", "unreachable"]
 
@@ -141,8 +142,15 @@ def _id(ref: str) -> str:
 
 def unreachable(place: Place, error: BaseException | None = None) -> OfflineError:
     """The endpoint doesn't answer."""
-    why = type(error).__name__ if error else "timeout"
-    return OfflineError("hub.unreachable", source=place.source, host=place.host, why=why)
+    return OfflineError("hub.unreachable", source=place.source, host=place.host, why=_why(error))
+
+
+def _why(error: BaseException | None) -> str:
+    """A client's error in words, where its name is one that nobody but a programmer knows."""
+    name = type(error).__name__
+    if error is None or "Timeout" in name:
+        return t("hub.why_timeout")
+    return t("hub.why_connect") if "Connect" in name else name
 
 
 def stumbled(place: Place, error: BaseException) -> UnsupportedError | None:

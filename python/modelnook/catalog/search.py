@@ -32,9 +32,11 @@ __all__ = [
     "Found",
     "configured",
     "facets",
+    "fell_silent",
     "fetch",
     "info",
     "locate",
+    "note_silence",
     "params_range",
     "resolve",
     "room_at",
@@ -265,10 +267,34 @@ def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dic
             pages[name] = _with(pages[name], job.result(timeout=0), query)
         except (TimeoutError, CancelledError):
             notes[name] = t("catalog.source_failed", source=name, error="timeout")
+        except OfflineError as error:
+            # That names the source by itself.
+            notes[name] = error.message
         except ModelnookError as error:
             notes[name] = t("catalog.source_failed", source=name, error=error.message)
+        note_silence(name, silent=name in notes)
         if name in notes:
             pages[name] = _with(pages[name], _remembered(name, query), query)
+
+
+def note_silence(name: str, *, silent: bool) -> None:
+    """Keep whether a source answered when it was asked last, for whoever lists the sources."""
+    path = _silence(name)
+    with suppress(OSError):
+        if silent:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        else:
+            path.unlink(missing_ok=True)
+
+
+def fell_silent(name: str) -> bool:
+    """Whether a source didn't answer when it was asked last."""
+    return _silence(name).exists()
+
+
+def _silence(name: str) -> Path:
+    return current().home / "catalogue" / f"{name}.silent"
 
 
 def _with(page: Page, items: list[ModelInfo], query: Query) -> Page:

@@ -22,6 +22,7 @@ __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
+_PYTHON = {", or .to_frame()": "", " 或 .to_frame() 查看": " 查看", ".to_dict()": "--json"}
 _KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task)=…")
 
 
@@ -85,8 +86,8 @@ def _text(call: Call, result: Any) -> str:
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
         return text
-    # Who says how many rows wants to see them; a card would fold them.
-    return cards.whole(result) if "limit" in call.kwargs else cards.text(result)
+    # Who says how many rows, or which run, wants to see all of it; a card would fold it.
+    return cards.whole(result) if "limit" in call.kwargs or call.verb.name == "runs show" else cards.text(result)
 
 
 def _json(result: Any) -> str:
@@ -116,4 +117,6 @@ def say(text: str) -> None:
 
 def _here(text: str) -> str:
     """Text with its hints as they are typed here; arguments of Python are options."""
+    for python, here in _PYTHON.items():
+        text = text.replace(python, here)
     return _KEYWORD.sub(r"--\1 …", typed(text))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.dataset import Columns
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
@@ -78,7 +77,7 @@ def reading(rows: Rows, columns: Columns) -> list[Warned]:
     for column in columns.to_dict().values():
         rows.arrow(column)
         if column in rows.mixed:
-            warned.append(_warned("data.mixed", column=column, row=rows.mixed[column]))
+            warned.append(Warned.of("data.mixed", column=column, row=rows.mixed[column]))
     return warned
 
 
@@ -102,7 +101,7 @@ def leaks(
     if not count:
         return []
     percent = _percent(count, len(held_out))
-    return [_warned(code, count=count, rows=len(held_out), percent=percent)]
+    return [Warned.of(code, count=count, rows=len(held_out), percent=percent)]
 
 
 def cjk_share(texts: Sequence[Any], sample: int = _SAMPLE) -> float:
@@ -115,10 +114,6 @@ def cjk_share(texts: Sequence[Any], sample: int = _SAMPLE) -> float:
     joined = "".join(str(v)[:500] for v in texts[::step] if v is not None)
     letters = len(_LETTER.findall(joined))
     return len(_CJK.findall(joined)) / letters if letters else 0.0
-
-
-def _warned(code: str, **values: object) -> Warned:
-    return Warned(code, t(code, lang=None, **values))
 
 
 def _normal(text: str) -> str:
@@ -136,7 +131,7 @@ def _conflicts(plain: Sequence[str], labels: Sequence[Any], rows: Rows) -> list[
             example = example or (int(rows.ids[before]), int(rows.ids[i]))
     if example is None:
         return []
-    return [_warned("data.conflict", count=len(odd), one=example[0], two=example[1])]
+    return [Warned.of("data.conflict", count=len(odd), one=example[0], two=example[1])]
 
 
 def _copies(plain: Sequence[str], train: Sequence[int] | None) -> list[Warned]:
@@ -144,14 +139,14 @@ def _copies(plain: Sequence[str], train: Sequence[int] | None) -> list[Warned]:
     copies = len(seen) - len(set(seen))
     if not copies or copies < 0.01 * len(seen):
         return []
-    return [_warned("data.copies", count=copies, rows=len(seen), percent=_percent(copies, len(seen)))]
+    return [Warned.of("data.copies", count=copies, rows=len(seen), percent=_percent(copies, len(seen)))]
 
 
 def _lengths(texts: Sequence[str]) -> list[Warned]:
     long = sum(1 for text in texts if len(text) > _LONG)
     if long < 0.01 * len(texts) or not long:
         return []
-    return [_warned("data.long", count=long, percent=_percent(long, len(texts)), characters=_LONG)]
+    return [Warned.of("data.long", count=long, percent=_percent(long, len(texts)), characters=_LONG)]
 
 
 def _languages(texts: Sequence[str]) -> list[Warned]:
@@ -162,7 +157,7 @@ def _languages(texts: Sequence[str]) -> list[Warned]:
     other = sum(1 for s in shares if s < 0.1)
     if not shares or min(chinese, other) < 0.05 * len(shares):
         return []
-    return [_warned("data.languages", percent=_percent(chinese, len(shares)))]
+    return [Warned.of("data.languages", percent=_percent(chinese, len(shares)))]
 
 
 def _percent(part: int, whole: int) -> str:

@@ -101,8 +101,7 @@ def read_file(data: str | Path, part: str = "train") -> Rows:
 
         blob, encoding = to_utf8(blob, shown)
         if encoding != "utf-8":
-            note = t("data.read_as", path=shown, encoding=encoding.upper())
-            notes.append(Warned("data.read_as", note))
+            notes.append(Warned.of("data.read_as", path=shown, encoding=encoding.upper()))
     about: dict[str, Any] = {"name": name, "notes": notes}
     if kind == "json":
         return parse.json_rows(blob, shown, part, **about)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from modelnook.domain.table import jsonable
+from modelnook.messages import t
 
 __all__ = [
     "Emit",
@@ -62,12 +63,37 @@ class MetricLogged:
     epoch: float | None = None
 
 
+_GRAVE = ("data.leak", "data.seen", "data.mislabelled", "data.conflict")
+_MERE = ("data.long", "train.truncated", "train.length_capped")
+_RANKS = {code: rank for rank, code in enumerate(_GRAVE)} | dict.fromkeys(_MERE, len(_GRAVE) + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something a person should know; ``code`` is the message key, ``message`` its text."""
+    """Something a person should know; ``code`` is the message key, ``message`` its text with the ``values`` filled in.
+
+    >>> Warned.of("train.best_lost", step=3).values
+    {'step': 3}
+    """
 
     code: str
     message: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: str, /, **values: Any) -> Warned:
+        """The warning in the language of whoever is warned."""
+        plain: dict[str, Any] = {name: v if isinstance(v, str | int | float) else str(v) for name, v in values.items()}
+        return cls(code, t(code, **plain), plain)
+
+    @property
+    def rank(self) -> int:
+        """Where it stands among others, the gravest at 0: what makes the scores untrue, the rest, mere lengths."""
+        return _RANKS.get(self.code, len(_GRAVE))
+
+    def source(self) -> dict[str, Any]:
+        """What a record keeps beside the text, so that it can be told in another language."""
+        return {"code": self.code, "values": self.values}
 
 
 @dataclass(frozen=True, slots=True)

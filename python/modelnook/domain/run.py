@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from modelnook.domain.errors import as_written
 from modelnook.domain.shown import Shown
 from modelnook.domain.table import Table, jsonable
+from modelnook.messages import has, t
 
 __all__ = [
     "AGREEMENT",
@@ -91,6 +94,8 @@ class RunRecord(Shown):
     """The run that this one is a part of."""
     epoch: int = 0
     version: str = ""
+    sources: tuple[dict[str, Any], ...] = ()
+    """Of each warning its ``code`` and ``values``; none in records of before there were any."""
     environment: dict[str, Any] | None = None
     """What it was computed with: ``python``, ``system``, ``packages`` (name -> version), ``hardware``."""
 
@@ -117,9 +122,30 @@ class RunRecord(Shown):
     def from_dict(cls, data: dict[str, Any]) -> RunRecord:
         """Read :meth:`to_dict`'s form; unknown keys are left out."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        known["warnings"] = tuple(known.get("warnings") or ())
+        known["sources"] = tuple(known.get("sources") or ())
+        known["warnings"] = _told(tuple(known.get("warnings") or ()), known["sources"])
         known["intervals"] = {k: tuple(v) for k, v in (known.get("intervals") or {}).items()}
         return cls(**known)
+
+
+_KEY = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+def _told(warnings: tuple[str, ...], sources: tuple[Any, ...]) -> tuple[str, ...]:
+    """Warnings in the reader's language, where it is known what they are made of; else as they were written."""
+    if len(sources) != len(warnings):
+        return warnings
+    return tuple(map(_anew, warnings, sources))
+
+
+def _anew(written: str, source: Any) -> str:
+    try:
+        code, values = source["code"], source["values"]
+        # Records of others are read as well: a key of the catalogue and what fills it, nothing else.
+        known = _KEY.fullmatch(code) and has(code) and "lang" not in values
+        return as_written(t(code, **values)) if known else written
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        return written
 
 
 @dataclass(frozen=True, slots=True)

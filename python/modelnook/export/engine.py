@@ -17,7 +17,6 @@ from modelnook.export import EXPORTERS
 from modelnook.export.base import Exporter, shown
 from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
-from modelnook.messages import t
 from modelnook.store.files import folder_bytes, remove, staging
 from modelnook.tasks import TASKS
 
@@ -156,5 +155,4 @@ def _tell(exporter: Exporter, found: Parity, emit: Emit) -> None:
     off = found.max_difference
     if off is not None and off > exporter.tolerance:
         values = {"format": exporter.name, "difference": f"{off:.2g}", "tolerance": f"{exporter.tolerance:g}"}
-        text = t("export.further", **values, equal=f"{100 * found.equal:.1f}")
-        emit(Warned("export.further", text))
+        emit(Warned.of("export.further", **values, equal=f"{100 * found.equal:.1f}"))

@@ -12,7 +12,6 @@ from modelnook.convert.floats import as_floats, requantizes
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.export.base import Exporter
-from modelnook.messages import t
 from modelnook.runtime.folder import config, learnt, max_length, quantized
 from modelnook.store.models import CARD
 
@@ -66,7 +65,7 @@ class SafetensorsExporter(Exporter):
         if how and not requantizes(source):
             raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
         if how:
-            emit(Warned("export.floats_of_gguf", t("export.floats_of_gguf", how=how)))
+            emit(Warned.of("export.floats_of_gguf", how=how))
         emit(Progress("loading"))
         as_floats(source, folder, task)
         if task == "sentence-similarity":

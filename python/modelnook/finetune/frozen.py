@@ -22,7 +22,6 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.finetune.base import Framed, Method
 from modelnook.finetune.full import save_pretrained
 from modelnook.measure.memory import free
-from modelnook.messages import t
 from modelnook.tasks.base import Task, in_order
 from modelnook.training.batches import eval_batches
 from modelnook.training.device import native_bf16
@@ -137,7 +136,7 @@ class LastK(Method):
         lengths = task.lengths(train) + (task.lengths(evaluation) if evaluation else [])
         # Asked once: what an earlier training on these rows holds is memory that this one doesn't need.
         if not self.once(("fits", self.first), partial(self._fits, model, task, processor, train, lengths)):
-            emit(Warned("train.not_kept", t("train.not_kept", method=self.name)))
+            emit(Warned.of("train.not_kept", method=self.name))
             return Framed(task, train, evaluation)
         model.to(device)
         emit(Progress("preparing", 0, len(lengths)))

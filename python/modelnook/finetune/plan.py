@@ -19,7 +19,6 @@ from modelnook.finetune.lengths import Lengths, lengths_for
 from modelnook.measure import effort
 from modelnook.measure.effort import Batch, Shape, shape_of
 from modelnook.measure.memory import free, need, on_gpu
-from modelnook.messages import t
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
 
@@ -109,7 +108,7 @@ def check_unknown(unknown: float) -> list[Warned]:
     if unknown > UNKNOWN_STOP:
         raise DataError("train.unknown_tokens", percent=percent)
     if unknown > UNKNOWN_WARN:
-        return [Warned("train.some_unknown", t("train.some_unknown", percent=percent))]
+        return [Warned.of("train.some_unknown", percent=percent)]
     return []
 
 
@@ -240,12 +239,10 @@ def plan(
     waits = _patience(patience, epochs, chosen)
     warnings = check_unknown(lengths.unknown)
     if asked > longest:
-        said = t("train.length_capped", asked=asked, limit=longest)
-        warnings.append(Warned("train.length_capped", said))
+        warnings.append(Warned.of("train.length_capped", asked=asked, limit=longest))
     lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
-        said = t("train.truncated", percent=round(100 * lost), max_length=longest)
-        warnings.append(Warned("train.truncated", said))
+        warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
     return Plan(
         method=chosen,
         reason=reason,

@@ -25,7 +25,6 @@ from typing import Any
 from modelnook.domain.event import Event, Warned, event_from_dict, event_to_dict
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.listener import CLOSE_WITHIN, Listener, Tracked
-from modelnook.messages import t
 from modelnook.tracking import TRACKERS
 
 __all__ = ["TOGETHER", "Apart", "There", "main"]
@@ -120,7 +119,7 @@ class Apart:
         for there in waiting[:1]:
             name = ", ".join(row.partition(":")[0] for row in there.run.names)
             with suppress(Exception):
-                there.run.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=why)))
+                there.run.emit(Warned.of("jobs.tracker_failed", name=name, error=why))
         for there in waiting:
             there.closed.set()
 

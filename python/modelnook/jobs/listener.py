@@ -11,7 +11,6 @@ from typing import Any
 
 from modelnook.domain.event import Emit, Event, Warned
 from modelnook.domain.run import RunRecord
-from modelnook.messages import t
 from modelnook.tracking import TRACKERS
 from modelnook.tracking.base import Tracker
 
@@ -117,4 +116,4 @@ class Listener:
             self._warn(tracker.name, error)
 
     def _warn(self, name: str, error: Exception) -> None:
-        self.run.emit(Warned("jobs.tracker_failed", t("jobs.tracker_failed", name=name, error=str(error)[:200])))
+        self.run.emit(Warned.of("jobs.tracker_failed", name=name, error=str(error)[:200]))

@@ -11,7 +11,6 @@ from modelnook.domain.event import Warned
 from modelnook.jobs import process
 from modelnook.jobs.steps.context import Context
 from modelnook.measure.memory import free, need
-from modelnook.messages import t
 
 __all__ = ["Parallel", "needed"]
 
@@ -40,8 +39,7 @@ class Parallel:
         if self.context.stop():
             return self
         if count < asked:
-            said = t("tune.less_parallel", asked=asked, count=count)
-            self.context.emit(Warned("tune.less_parallel", said))
+            self.context.emit(Warned.of("tune.less_parallel", asked=asked, count=count))
         self.count = count
         for place in range(1, count):
             epoch = self.context.recorder.holder.epoch
@@ -61,8 +59,7 @@ class Parallel:
         self.context.hold()
         for child in self.children:
             if child.returncode:
-                said = t("tune.process_lost", code=child.returncode)
-                self.context.emit(Warned("tune.process_lost", said))
+                self.context.emit(Warned.of("tune.process_lost", code=child.returncode))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

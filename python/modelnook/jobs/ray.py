@@ -40,7 +40,6 @@ from modelnook.jobs.parallel import needed
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.relay import Relay
 from modelnook.jobs.steps.context import Context
-from modelnook.messages import t
 from modelnook.settings import current, language
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
@@ -125,7 +124,7 @@ class Ray(Process):
         asked, most = recipe.knobs.get("parallel"), recipe.knobs.get("trials")
         count, room = _slots(ray.nodes(), recipe.device, asked, most, needed(context) or 0)
         if asked and count < min(asked, most or asked):
-            context.emit(Warned("tune.fewer_slots", t("tune.fewer_slots", asked=asked, count=count)))
+            context.emit(Warned.of("tune.fewer_slots", asked=asked, count=count))
 
         def start(stop: Stop, phase: Callable[[str], None]) -> Call | None:
             with self._told(ray, context.run.id):

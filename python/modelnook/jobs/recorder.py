@@ -98,7 +98,7 @@ class Recorder:
         elif isinstance(event, Warned):
             self.run.note(event)
             if event.message not in self.record.warnings:
-                self.change(warnings=(*self.record.warnings, event.message))
+                self.change(**_with(self.record, event))
         elif isinstance(event, Started):
             self.run.note(event)
             self.change(params={**self.record.params, **event.params}, plan=self.record.plan or event.plan)
@@ -177,3 +177,16 @@ class Recorder:
                 self.run.lease.beat()
             except OSError:
                 continue
+
+
+def _with(record: RunRecord, event: Warned) -> dict[str, Any]:
+    """A record's warnings with one more, the gravest first: that is the one which a short card tells."""
+    warnings, sources = list(record.warnings), list(record.sources)
+    ranks = [Warned(said.get("code", ""), "").rank for said in sources]
+    at = next((n for n, rank in enumerate(ranks) if rank > event.rank), len(warnings))
+    if len(sources) != len(warnings):
+        # Of an older version, which kept no sources: nothing is known of their order.
+        at = len(warnings)
+    warnings.insert(at, event.message)
+    sources.insert(at, event.source())
+    return {"warnings": tuple(warnings), "sources": tuple(sources)}

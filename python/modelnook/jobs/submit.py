@@ -10,6 +10,7 @@ from typing import Any
 
 from modelnook import __version__
 from modelnook.domain.errors import ConflictError, ModelnookError, UnsupportedError
+from modelnook.domain.event import Warned
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -32,7 +33,7 @@ def submit(
     primary_metric: str | None = None,
     again: bool = False,
     on: str | None = None,
-    warnings: tuple[str, ...] = (),
+    warnings: tuple[Warned, ...] = (),
     note: str = "",
 ) -> Run:
     """Start a run, or give the one that did, or does, the same; returns at once.
@@ -66,7 +67,8 @@ def submit(
         created=now(),
         notebook=recipe.notebook,
         wandb=planned(recipe.track),
-        warnings=warnings,
+        warnings=tuple(w.message for w in warnings),
+        sources=tuple(w.source() for w in warnings),
         identity=identity,
         version=__version__,
     )

@@ -11,7 +11,6 @@ from modelnook.domain.run import AGREEMENT
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
-from modelnook.messages import t
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
@@ -90,16 +89,12 @@ class Judge:
         needed, allowed = rows_needed(self.max_drop), _points(self.max_drop)
         said = []
         if self.rows < needed:
-            said.append(_warned("quantize.few_rows", rows=self.rows, needed=needed, points=allowed))
+            said.append(Warned.of("quantize.few_rows", rows=self.rows, needed=needed, points=allowed))
         if verdict.interval[1] > self.max_drop:
             drop, most = _points(verdict.drop), _points(verdict.interval[1])
             told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
-            said.append(_warned("quantize.may_drop_more", **told))
+            said.append(Warned.of("quantize.may_drop_more", **told))
         return said
-
-
-def _warned(code: str, **values: Any) -> Warned:
-    return Warned(code, t(code, **values))
 
 
 def _points(share: float) -> str:

@@ -37,6 +37,7 @@ def stripped(record: RunRecord) -> RunRecord:
         notebook=None,
         pid=None,
         warnings=(),
+        sources=(),
         error=None,
         resumable=False,
         stopping=False,

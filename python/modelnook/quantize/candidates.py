@@ -20,7 +20,6 @@ from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
 from modelnook.measure.speed import Speed
-from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS
 from modelnook.quantize.base import Quantizer
 from modelnook.store.files import folder_bytes
@@ -246,7 +245,7 @@ class Search:
             self._warn("quantize.longer_than_training", n=len(waiting), **said)
 
     def _warn(self, code: str, **values: Any) -> None:
-        self.emit(Warned(code, t(code, **values)))
+        self.emit(Warned.of(code, **values))
 
     def _late(self, way: _Way) -> bool:
         if self.until is None or not self.trials:

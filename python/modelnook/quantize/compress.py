@@ -26,7 +26,6 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.domain.table import jsonable
 from modelnook.measure.judge import Judge
 from modelnook.measure.probe import Probe
-from modelnook.messages import t
 from modelnook.quantize import AUTO, QUANTIZERS, ways
 from modelnook.quantize.candidates import Measure, Race, Search, Trial
 from modelnook.quantize.folder import refuse_quantized
@@ -139,7 +138,7 @@ def compress(
         emit(warning)
     if best.probe.rows_per_s < before.rows_per_s:
         times = f"{best.probe.rows_per_s / before.rows_per_s:.2f}"
-        emit(Warned("quantize.slower", t("quantize.slower", backend=best.backend, times=times)))
+        emit(Warned.of("quantize.slower", backend=best.backend, times=times))
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
     return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)

@@ -17,7 +17,6 @@ from modelnook.convert.floats import requantizes
 from modelnook.convert.gguf import FILE, TASK, convert, shrink
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
-from modelnook.messages import t
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
 from modelnook.runtime.folder import quantized
@@ -54,7 +53,7 @@ class GgufQuantizer(Quantizer):
             raise UnsupportedError("quantize.only_for", backend=self.name, tasks=TASK, task=task)
         refuse_quantized(source, again=True)
         if requantizes(source):
-            emit(Warned("quantize.twice", t("quantize.twice", how=quantized(source))))
+            emit(Warned.of("quantize.twice", how=quantized(source)))
         emit(Progress("quantizing"))
         with staged(target) as folder:
             file, name = folder / FILE, _name(source)

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from modelnook.domain.errors import StoreError
 from modelnook.domain.event import Emit, Warned
-from modelnook.messages import t
 from modelnook.settings import Settings
 from modelnook.store.files import folder, temporary
 
@@ -102,7 +101,7 @@ class FolderMirror:
             self._warned = True
             cause = error.__cause__ if isinstance(error, StoreError) else error
             why = getattr(cause, "strerror", None) or str(error)[:200]
-            self.emit(Warned("store.mirror_failed", t("store.mirror_failed", path=self.path, error=why)))
+            self.emit(Warned.of("store.mirror_failed", path=self.path, error=why))
 
 
 def mirror_of(settings: Settings, emit: Emit = lambda event: None) -> Mirror:

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks.base import Columns, require
 from modelnook.tasks.classification import Classification
 
@@ -45,7 +44,7 @@ class AudioClassification(Classification):
         long = sum(seconds > LONGEST for seconds in known)
         if long:
             percent = max(1, round(100 * long / len(known)))
-            warned.append(Warned("task.long_audio", t("task.long_audio", percent=percent, seconds=LONGEST)))
+            warned.append(Warned.of("task.long_audio", percent=percent, seconds=LONGEST))
         return warned
 
     def texts(self, columns: Columns) -> None:

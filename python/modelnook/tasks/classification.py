@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.messages import t
 from modelnook.tasks.base import ADAPTERS, Columns, Spec, resample
 from modelnook.tasks.labels import indices, label_names, names, ordered, positive
 
@@ -219,15 +218,15 @@ def _check_labels(values: Sequence[Any], counts: Counter[str]) -> list[Warned]:
     if len(kinds) == 2:
         is_text = isinstance(values[0], str)
         row = next(i for i, v in enumerate(values) if isinstance(v, str) != is_text)
-        warned.append(Warned("task.mixed_labels", t("task.mixed_labels", row=row, value=repr(values[row]))))
+        warned.append(Warned.of("task.mixed_labels", row=row, value=repr(values[row])))
     single = [name for name, n in counts.items() if n == 1]
     if single:
         names = ", ".join(single[:3]) + (" …" if len(single) > 3 else "")
-        warned.append(Warned("task.rare_class", t("task.rare_class", count=len(single), labels=names)))
+        warned.append(Warned.of("task.rare_class", count=len(single), labels=names))
     name, most = counts.most_common(1)[0]
     share = most / sum(counts.values())
     if share >= 0.8:
-        warned.append(Warned("task.imbalanced", t("task.imbalanced", label=name, percent=round(100 * share))))
+        warned.append(Warned.of("task.imbalanced", label=name, percent=round(100 * share)))
     return warned
 
 

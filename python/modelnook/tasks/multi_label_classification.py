@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.messages import t
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.labels import label_name, label_names, ordered, unseen
@@ -180,9 +179,9 @@ def label_sets(values: Sequence[Any]) -> list[list[str]]:
 def _check_sets(sets: Sequence[Sequence[str]], counts: Counter[str]) -> list[Warned]:
     warned = []
     if all(len(row) == 1 for row in sets):
-        warned.append(Warned("task.single_labels", t("task.single_labels")))
+        warned.append(Warned.of("task.single_labels"))
     single = [name for name, n in counts.items() if n == 1]
     if single:
         names = ", ".join(single[:3]) + (" …" if len(single) > 3 else "")
-        warned.append(Warned("task.rare_class", t("task.rare_class", count=len(single), labels=names)))
+        warned.append(Warned.of("task.rare_class", count=len(single), labels=names))
     return warned

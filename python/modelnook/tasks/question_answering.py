@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks.answers import Answer, answers_of, overlap, place
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
@@ -54,10 +53,10 @@ class QuestionAnswering(Spec):
         self.places(columns)
         warned = []
         if empty:
-            warned.append(Warned("task.empty_question", t("task.empty_question", count=len(empty), row=empty[0])))
+            warned.append(Warned.of("task.empty_question", count=len(empty), row=empty[0]))
         twice = sum(as_text(c).count(a[0][0]) > 1 for c, a in self._answered(columns) if a[0][1] is None)
         if twice > 0.1 * rows:
-            warned.append(Warned("task.answer_twice", t("task.answer_twice", count=twice)))
+            warned.append(Warned.of("task.answer_twice", count=twice))
         return warned
 
     def labels(self, columns: Columns) -> list[str]:

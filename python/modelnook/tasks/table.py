@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks.base import ADAPTERS, Columns
 from modelnook.tasks.classification import Classification
 from modelnook.tasks.labels import names, positive
@@ -63,8 +62,7 @@ class TableClassification(Classification):
             raise DataError("task.no_features")
         odd = [name for name, values in _features(columns).items() if _names_rows(values)]
         if odd:
-            said = t("task.row_names", columns=", ".join(odd[:5]), drop=",".join(odd))
-            warned.append(Warned("task.row_names", said))
+            warned.append(Warned.of("task.row_names", columns=", ".join(odd[:5]), drop=",".join(odd)))
         return warned
 
     def metrics_for(self, columns: Columns) -> tuple[str, ...]:

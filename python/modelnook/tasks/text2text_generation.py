@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks import translated
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.text import as_text
@@ -59,10 +58,10 @@ class Text2TextGeneration(Spec):
         warned = []
         empty = [i for i, text in enumerate(sources) if not as_text(text).strip()]
         if empty:
-            warned.append(Warned("task.empty_text", t("task.empty_text", count=len(empty), row=empty[0])))
+            warned.append(Warned.of("task.empty_text", count=len(empty), row=empty[0]))
         same = sum(as_text(source) == target for source, target in zip(sources, wanted, strict=True)) / len(wanted)
         if same > SAME:
-            warned.append(Warned("task.same_texts", t("task.same_texts", percent=round(100 * same))))
+            warned.append(Warned.of("task.same_texts", percent=round(100 * same)))
         return warned
 
     def labels(self, columns: Columns) -> list[str]:

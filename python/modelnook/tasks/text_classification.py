@@ -16,7 +16,6 @@ from typing import Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks.base import Columns
 from modelnook.tasks.classification import Classification
 
@@ -45,4 +44,4 @@ def check_texts(texts: Sequence[Any]) -> list[Warned]:
         raise DataError("task.no_text", rows=len(texts))
     if not empty:
         return []
-    return [Warned("task.empty_text", t("task.empty_text", count=len(empty), row=empty[0]))]
+    return [Warned.of("task.empty_text", count=len(empty), row=empty[0])]

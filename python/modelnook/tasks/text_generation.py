@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
-from modelnook.messages import t
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.chat import has_answer, messages_of
 from modelnook.tasks.text import as_text
@@ -115,7 +114,7 @@ class TextGeneration(Foretelling):
         empty = [i for i, prompt in enumerate(columns["prompt"]) if not as_text(prompt).strip()]
         if not empty:
             return []
-        return [Warned("task.empty_prompt", t("task.empty_prompt", count=len(empty), row=empty[0]))]
+        return [Warned.of("task.empty_prompt", count=len(empty), row=empty[0])]
 
     def learn(self, columns: Columns) -> dict[str, Any]:
         """``form``: a model that was taught plain texts goes on with a prompt as it stands."""

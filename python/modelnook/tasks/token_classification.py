@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.messages import t
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS, softmax
 from modelnook.tasks.labels import label_name, label_names, unseen
@@ -222,15 +221,15 @@ def _oddities(columns: Columns, tagged: Sequence[Sequence[str]], counts: Counter
     warned = []
     empty = [i for i, row in enumerate(tagged) if not row]
     if empty:
-        warned.append(Warned("task.empty_words", t("task.empty_words", count=len(empty), row=empty[0])))
+        warned.append(Warned.of("task.empty_words", count=len(empty), row=empty[0]))
     kinds = [(row, tag, isinstance(tag, str)) for row, cell in enumerate(columns["ner_tags"]) for tag in cell or ()]
     odd = next((one for one in kinds if one[2] != kinds[0][2]), None)
     if odd is not None:
-        warned.append(Warned("task.mixed_labels", t("task.mixed_labels", row=odd[0], value=repr(odd[1]))))
+        warned.append(Warned.of("task.mixed_labels", row=odd[0], value=repr(odd[1])))
     elif not kinds[0][2]:
-        warned.append(Warned("task.number_tags", t("task.number_tags", tag=next(iter(counts)))))
+        warned.append(Warned.of("task.number_tags", tag=next(iter(counts))))
     single = [name for name, n in counts.items() if n == 1]
     if single:
         names = ", ".join(single[:3]) + (" …" if len(single) > 3 else "")
-        warned.append(Warned("task.rare_tag", t("task.rare_tag", count=len(single), tags=names)))
+        warned.append(Warned.of("task.rare_tag", count=len(single), tags=names))
     return warned

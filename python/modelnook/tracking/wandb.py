@@ -14,7 +14,6 @@ from typing import Any
 
 from modelnook.domain.event import Emit, Event, MetricLogged, Started, Warned
 from modelnook.domain.run import RunRecord
-from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store.files import folder as private_folder
 from modelnook.tracking.base import Tracker
@@ -210,4 +209,4 @@ class WandbTracker(Tracker):
     def _warn(self, code: str, **values: str) -> None:
         if not self._warned:
             self._warned = True
-            self.emit(Warned(code, t(code, **values)))
+            self.emit(Warned.of(code, **values))

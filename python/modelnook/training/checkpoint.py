@@ -23,7 +23,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from modelnook.domain.event import Emit, Warned
-from modelnook.messages import t
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -152,4 +151,4 @@ def _sync(path: Path) -> None:
 
 
 def _warned(code: str, *, name: str = "", error: object = None) -> Warned:
-    return Warned(code, t(code, name=name, error=error))
+    return Warned.of(code, name=name, error=error)

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from modelnook.domain.event import Emit, Warned
-from modelnook.messages import t
 from modelnook.training.base import Trainable
 from modelnook.training.checkpoint import Checkpoint, Checkpoints
 from modelnook.training.device import rng_state, set_rng_state
@@ -71,7 +70,7 @@ class Keeper:
         if found is None:
             return None
         if any(found.meta.get(name) != value for name, value in expected.items()):
-            self.emit(Warned("train.checkpoint_other", t("train.checkpoint_other")))
+            self.emit(Warned.of("train.checkpoint_other"))
             return None
         self._load(found.weights)
         parts: dict[str, dict[str, torch.Tensor]] = {"optimizer": {}, "rng": {}}
@@ -96,7 +95,7 @@ class Keeper:
         """Put the best weights back; None, and a warning, where the disk has lost them."""
         found = self.kept if self.checkpoints is None else self.checkpoints.best()
         if found is None:
-            self.emit(Warned("train.best_lost", t("train.best_lost", step=step)))
+            self.emit(Warned.of("train.best_lost", step=step))
             return None
         self._load(found.weights)
         return found

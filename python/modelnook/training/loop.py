@@ -20,7 +20,6 @@ import torch
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Warned
-from modelnook.messages import t
 from modelnook.tasks.base import Task
 from modelnook.training.attention import fast_attention
 from modelnook.training.base import Trainable, TrainConfig, TrainResult
@@ -255,15 +254,13 @@ class _Loop:
             longest = max(self.lengths[i] for i in index)
             raise UnsupportedError("train.out_of_memory", tokens=longest)
         self.micro = max(1, min(self.micro, len(index)) // 2)
-        said = t("train.smaller_batch", micro=self.micro, batch=self.config.batch_size)
-        self.emit(Warned("train.smaller_batch", said))
+        self.emit(Warned.of("train.smaller_batch", micro=self.micro, batch=self.config.batch_size))
 
     def _make_way(self) -> None:
         """Leave cores to other programs; said once: it is slower, and its last bits are not those of a quiet run."""
         if self.threads.look() and not self.made_way:
             self.made_way = True
-            said = t("train.busy_machine", threads=self.threads.count, most=self.threads.most)
-            self.emit(Warned("train.busy_machine", said))
+            self.emit(Warned.of("train.busy_machine", threads=self.threads.count, most=self.threads.most))
 
     def _end_reason(self) -> str:
         if self.step >= self.total or (self.ranks is not None and not self.ranks.first):

@@ -16,7 +16,6 @@ from typing import Any
 
 from modelnook.domain.errors import ConflictError, InternalError, ModelnookError, StoreError, UsageError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Warned
-from modelnook.messages import t
 from modelnook.tune.space import Range, Space
 from modelnook.tune.study import Study
 
@@ -178,7 +177,7 @@ def _one(
         error = _told_error(caught)
         state = "failed"
         told = {"state": state, "value": None, "error": error.message, "seconds": time.monotonic() - start}
-        emit(Warned("tune.trial_failed", t("tune.trial_failed", number=trial.number, error=error.message)))
+        emit(Warned.of("tune.trial_failed", number=trial.number, error=error.message))
     study.tell(trial, values, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
     return state, error
 

@@ -35,7 +35,8 @@ export function Planned({ run }: { run: Run }): React.ReactElement | null {
       }).format(plan.tokens_lost)
     ]
   ];
-  if (plan.seconds) {
+  // Once the run measures itself, its own time left says more.
+  if (plan.seconds && typeof run.progress?.eta_s !== 'number') {
     const [low, high] = plan.seconds;
     facts.push([
       t('ui.plan.time'),

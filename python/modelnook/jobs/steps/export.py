@@ -13,7 +13,6 @@ from modelnook.domain.event import Finished, Warned
 from modelnook.domain.model import ModelInfo
 from modelnook.jobs.lineage import quantized_base
 from modelnook.jobs.steps.context import Context
-from modelnook.messages import t
 
 __all__ = ["export"]
 
@@ -32,7 +31,7 @@ def export(context: Context) -> Finished:
     info = replace(context.base(), task=recipe.task)
     once = quantized_base(info)
     if once is not None:
-        context.emit(Warned("export.floats_of_gguf", t("export.floats_of_gguf", how=once.ref)))
+        context.emit(Warned.of("export.floats_of_gguf", how=once.ref))
     target = Path(recipe.knobs["path"])
     report = write(
         source,

@@ -11,7 +11,6 @@ from modelnook.jobs.lineage import quantized_base, training_run
 from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober, racer
 from modelnook.jobs.steps.work import Made, Work
-from modelnook.messages import t
 from modelnook.store.runs import seconds
 
 __all__ = ["lowered", "quantize"]
@@ -30,7 +29,7 @@ def quantize(context: Context) -> Finished:
     rows = _rows(context, source)
     once = quantized_base(context.base())
     if once is not None:
-        context.emit(Warned("quantize.twice", t("quantize.twice", how=once.ref)))
+        context.emit(Warned.of("quantize.twice", how=once.ref))
     budget = recipe.knobs.get("budget")
     out = context.run.path / "model"
     result = compress(
@@ -116,6 +115,6 @@ def _say_of_labels(context: Context, report: dict[str, Any]) -> None:
     """A report without labels says less than one with them: that stands beside it."""
     said = {"metric": report["metric"], "n": report["rows"]}
     if report["data"] == "own":
-        context.emit(Warned("quantize.own_texts", t("quantize.own_texts", **said)))
+        context.emit(Warned.of("quantize.own_texts", **said))
     elif not report["labels_used"]:
-        context.emit(Warned("quantize.no_labels", t("quantize.no_labels", n=report["rows"])))
+        context.emit(Warned.of("quantize.no_labels", n=report["rows"]))

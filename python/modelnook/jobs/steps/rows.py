@@ -8,7 +8,6 @@ from typing import Any
 from modelnook.domain.dataset import Columns
 from modelnook.domain.event import Warned
 from modelnook.jobs.steps.context import Context, Rows, take
-from modelnook.messages import t
 from modelnook.store.files import write_json
 
 __all__ = ["check_labels", "check_rows"]
@@ -72,5 +71,4 @@ def check_labels(context: Context, labels: list[str]) -> None:
     text = " ".join(texts[found.items[0].row].split())
     shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1].rstrip() + "…"
     values: dict[str, Any] = {"count": len(items), "rows": found.rows, "row": row, "text": shown, "label": label}
-    said = t("data.mislabelled", **values, suggested=suggested, run=context.run.id)
-    context.emit(Warned("data.mislabelled", said))
+    context.emit(Warned.of("data.mislabelled", **values, suggested=suggested, run=context.run.id))

@@ -9,7 +9,6 @@ from typing import Any
 
 from modelnook.domain.event import Warned
 from modelnook.jobs.steps.work import Made, Work
-from modelnook.messages import t
 
 __all__ = ["trim"]
 
@@ -33,7 +32,7 @@ def trim(work: Work, source: Path, target: Path, option: str) -> Made:
     done = cut(source, target, task=work.task, rows=work.whole, most=most, emit=work.context.emit)
     if done.cut > MUCH:
         percent = f"{100 * done.cut:.1f}"
-        work.context.emit(Warned("shrink.cut_tokens", t("shrink.cut_tokens", percent=percent, tokens=done.after)))
+        work.context.emit(Warned.of("shrink.cut_tokens", percent=percent, tokens=done.after))
     counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}, "used_tokens": done.used}
     return {**counts, **unseen}
 
@@ -59,6 +58,5 @@ def _on_new_texts(work: Work, source: Path, target: Path, most: int | None) -> d
         raise work.refusal("trim", verdict)
     if verdict.drop >= FELT:
         points = f"{100 * verdict.drop:.1f}"
-        said = t("shrink.new_texts", metric=work.judge.metric, points=points, rows=work.judge.rows)
-        work.context.emit(Warned("shrink.new_texts", said))
+        work.context.emit(Warned.of("shrink.new_texts", metric=work.judge.metric, points=points, rows=work.judge.rows))
     return {"unseen": {"value": verdict.value, "drop": verdict.drop, "drop_interval": verdict.interval}}

@@ -22,7 +22,6 @@ from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
 from modelnook.jobs.steps.telling import Importances, Logged
 from modelnook.jobs.steps.trial import Made
 from modelnook.jobs.steps.winners import Winners
-from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.tune import DEFAULT, lower
 
@@ -335,7 +334,7 @@ class Trials:
         if low > 0:
             # Chosen on the validation rows, and surely worse on others: what was there before is the better model.
             best, outputs = DEFAULT, before
-            self.context.emit(Warned("tune.worse", t("tune.worse", metric=self.metric)))
+            self.context.emit(Warned.of("tune.worse", metric=self.metric))
         metrics, intervals = score(self.spec, truth, outputs, labels)
         kept = DEFAULT if best == DEFAULT else "best"
         report = {**self.report, "gain": gain, "rows": gain["rows"], "data": "holdout", "kept": kept}
