@@ -329,7 +329,7 @@ def _leaving() -> bool:
     return bool(shell.exit_now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunList(Shown):
     """Runs, newest first; iterable of :class:`Run`."""
 

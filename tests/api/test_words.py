@@ -51,6 +51,7 @@ def test_print_shows_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (mn.runs(), mn.ps(), mn.list(), Table(("a", "b"), ((1, 2),))):
         assert str(value) == typed(text(value))
         assert "%model" not in str(value)
+    assert repr(mn.runs()) == "<RunList 'Runs: 0'>"
 
 
 @pytest.mark.parametrize("target", [m for m in MAKERS if not m.startswith(("builtins", "modelnook.verbs"))])

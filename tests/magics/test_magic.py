@@ -55,7 +55,7 @@ def test_a_result_is_displayed_and_kept(shell: Any) -> None:
 
 def test_in_a_list_a_value_is_its_repr(shell: Any) -> None:
     found = result(shell, "%model runs")
-    assert text(shell, [found]).startswith("[RunList(")
+    assert text(shell, [found]).startswith("[<RunList ")
 
 
 def test_plain_results_read_as_text(shell: Any) -> None:

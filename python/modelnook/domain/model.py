@@ -213,7 +213,7 @@ class ModelInfo(Shown):
         return cls(**known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SearchResult(Shown):
     """What a search found: iterable of :class:`ModelInfo`, with a note for each source that couldn't answer."""
 
