@@ -267,11 +267,9 @@ def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dic
             pages[name] = _with(pages[name], job.result(timeout=0), query)
         except (TimeoutError, CancelledError):
             notes[name] = t("catalog.source_failed", source=name, error="timeout")
-        except OfflineError as error:
-            # That names the source by itself.
-            notes[name] = error.message
         except ModelnookError as error:
-            notes[name] = t("catalog.source_failed", source=name, error=error.message)
+            named = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", error.message)
+            notes[name] = error.message if named else t("catalog.source_failed", source=name, error=error.message)
         note_silence(name, silent=name in notes)
         if name in notes:
             pages[name] = _with(pages[name], _remembered(name, query), query)
