@@ -138,7 +138,7 @@ export type Run = {
   group: string | null;
   epoch: number;
   version: string;
-  sources: (Record<string, unknown>)[];
+  sources: Record<string, unknown>[];
   environment: Environment | null;
 };
 
