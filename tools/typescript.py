@@ -111,16 +111,20 @@ def _of(hint: Any, names: dict[type, str], *, inside: bool = False) -> str:
     if hint in _PLAIN:
         return "number | null" if inside and hint is float else _PLAIN[hint]
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
+    if _is_union(hint):
         return " | ".join(_of(a, names) for a in args)
     if origin is dict:
         return f"Record<{_of(args[0], names)}, {_of(args[1], names, inside=True)}>"
     if origin is tuple and args[-1] is Ellipsis:
         item = _of(args[0], names, inside=inside)
-        return f"({item})[]" if " " in item else f"{item}[]"
+        return f"({item})[]" if _is_union(args[0]) else f"{item}[]"
     if origin is tuple:
         return f"[{', '.join(_of(a, names, inside=inside) for a in args)}]"
     raise TypeError(f"no TypeScript for {hint!r}: say it in the shape's 'finer'")
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (types.UnionType, typing.Union)
 
 
 def main() -> int:

@@ -54,5 +54,6 @@ def test_finetune_without_a_reference(tmp_path: Path, store_home: Path) -> None:
     run = mn.finetune(data=table(64), epochs=1, name="spam", track="none")
     assert run.base == "local:small@1"
     assert "local:small" in run.note
-    with pytest.raises(UsageError, match="--data"):
+    with pytest.raises(UsageError, match="needs the rows") as caught:
         mn.finetune()
+    assert "modelnook.finetune(data=train)" in caught.value.hint
