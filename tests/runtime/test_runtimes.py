@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.installed import Installed
 
 from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import RUNTIMES
@@ -15,18 +16,7 @@ from modelnook.testing.models import tiny_rows
 from modelnook.testing.runtimes import RuntimeSuite
 
 
-class Installed(RuntimeSuite):
-    """Skips where the package isn't there."""
-
-    package: str
-
-    @pytest.fixture(autouse=True, scope="class")
-    @classmethod
-    def _installed(cls) -> None:
-        pytest.importorskip(cls.package)
-
-
-class Quantized(Installed):
+class Quantized(Installed, RuntimeSuite):
     """A folder that a quantizer made."""
 
     quantizer: str
@@ -60,7 +50,7 @@ class TestTorchAo(Quantized):
     quantizer = "torchao"
 
 
-class TestSklearn(Installed):
+class TestSklearn(Installed, RuntimeSuite):
     name = "sklearn"
     tolerance = 0.0
     imports_torch = False

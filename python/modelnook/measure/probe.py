@@ -22,7 +22,7 @@ from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
 from modelnook.store.models import model_bytes
 
-__all__ = ["Probe", "main", "measure", "probe_args", "read_probe"]
+__all__ = ["Probe", "arguments", "main", "measure", "probe_args", "read_probe"]
 
 SECONDS = 8.0
 STOPPED = -2
@@ -110,14 +110,20 @@ def read_probe(out: Path, code: int = 0) -> Probe:
     return Probe(**said, outputs=read_outputs(out))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program. Errors that a person can mend go into ``probe.json`` as ``{"error": text}``; the exit code is 1."""
-    parser = argparse.ArgumentParser(prog="python -m modelnook.measure.probe")
-    parser.add_argument("path", type=Path)
+def arguments(module: str, seconds: float) -> argparse.ArgumentParser:
+    """What the programs of this room are told, beside the folders."""
+    parser = argparse.ArgumentParser(prog=f"python -m modelnook.measure.{module}")
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--task")
-    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program. Errors that a person can mend go into ``probe.json`` as ``{"error": text}``; the exit code is 1."""
+    parser = arguments("probe", SECONDS)
+    parser.add_argument("path", type=Path)
     said = parser.parse_args(argv)
     said.out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(said.rows)

@@ -6,7 +6,6 @@ another, what was measured while the machine was busy looks slow; here each is l
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.outputs import read_rows
+from modelnook.measure.probe import arguments
 from modelnook.measure.speed import Speed, in_turns
 from modelnook.runtime import runtime
 
@@ -64,12 +64,8 @@ def read_race(out: Path, code: int = 0) -> list[Speed]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program."""
-    parser = argparse.ArgumentParser(prog="python -m modelnook.measure.race")
+    parser = arguments("race", SECONDS)
     parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--rows", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--task")
-    parser.add_argument("--seconds", type=float, default=SECONDS)
     said = parser.parse_args(argv)
     said.out.mkdir(parents=True, exist_ok=True)
     found = race(said.paths, read_rows(said.rows), task=said.task, seconds=said.seconds)
