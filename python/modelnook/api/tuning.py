@@ -188,8 +188,8 @@ def tune(
         threads=current().threads,
         models=models,
     )
-    said = (Warned.of("tune.not_pruned"),) if len(objectives) > 1 else ()
-    said += (Warned.of("tune.alone"),) if trials == 1 else ()
+    doubts = {"tune.not_pruned": len(objectives) > 1, "tune.alone": trials == 1}
+    said = tuple(Warned.of(code) for code, there in doubts.items() if there)
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 
