@@ -148,6 +148,12 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
         ("%model finetune x --data train --text body", "modelnook finetune x --data train.csv --text body"),
         ("modelnook finetune x --data train.csv", "modelnook finetune x --data train.csv"),
         ("Name the column with label=…", "Name the column with --label …"),
+        ("Give rows with data=…, or allow more: max_drop=…", "Give rows with --data …, or allow more: --max-drop …"),
+        ('Give more with budget="10m".', "Give more with --budget 10m."),
+        (
+            'Use backend="torchao" or to="q8_0", recover=\'never\'',
+            "Use --backend torchao or --to q8_0, --recover never",
+        ),
     ],
 )
 def test_hints_are_commands_that_work_here(hint: str, here: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from modelnook.domain.dataset import SLICE, Columns, DatasetRef
@@ -29,6 +30,7 @@ __all__ = [
     "on_rows",
     "read_table",
     "read_unlabelled",
+    "refuse_quantized",
     "spec_of",
     "without",
 ]
@@ -168,6 +170,28 @@ def needs_network(verb: str, ref: str, entry: ModelInfo) -> None:
         raise UnsupportedError("api.no_network", ref=ref, method=entry.architecture, verb=verb)
 
 
+def refuse_quantized(code: str, ref: str, entry: ModelInfo, **said: object) -> None:
+    """Refuse a quantized model whose original is known by name, before a job is started; the job says the rest.
+
+    Args:
+        code: the message, which is given ``said``, the model, how it was quantized, and its original.
+
+    Raises:
+        UnsupportedError: see above.
+    """
+    from modelnook.runtime.folder import config, formats, quantized
+
+    if not entry.path or not entry.base_model:
+        return
+    path = Path(entry.path)
+    # A GGUF file that was found can be quantized again; what was made here has a better original.
+    if formats(path) == ("gguf",) and not config(path).get("modelnook_quantization"):
+        return
+    how = quantized(path)
+    if how:
+        raise UnsupportedError(code, ref=ref, how=how, base=entry.base_model, **said)
+
+
 def done_by(entry: ModelInfo) -> str | None:
     """The task that a model does as it is: a bare encoder makes vectors."""
     return "sentence-similarity" if entry.task == "feature-extraction" else entry.task
@@ -213,6 +237,8 @@ def on_rows(
         raise UnsupportedError("api.no_task", ref=ref)
     if verb not in ("compare", "evaluate"):
         needs_network(verb, ref, entry)
+    if verb == "quantize":
+        refuse_quantized("quantize.already_made", ref, entry)
     spec = spec_of(task)
     recipe = Recipe(verb, str(found.ref), task=task, name=entry.name, threads=current().threads)
     trained = training_run(store, str(found.ref))

@@ -23,7 +23,8 @@ __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _PYTHON = {", or .to_frame()": "", " 或 .to_frame() 查看": " 查看", ".to_dict()": "--json"}
-_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task)=…")
+_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…")
+_NAMED = re.compile(r"(?<![\w-])(backend|budget|recover|to)=(?P<mark>[\"'])(\w+)(?P=mark)")
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -119,4 +120,5 @@ def _here(text: str) -> str:
     """Text with its hints as they are typed here; arguments of Python are options."""
     for python, here in _PYTHON.items():
         text = text.replace(python, here)
-    return _KEYWORD.sub(r"--\1 …", typed(text))
+    text = _NAMED.sub(r"--\1 \3", typed(text))
+    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} …", text)
