@@ -645,7 +645,11 @@ describe('a run', () => {
       stage(
         'run',
         { run: RUNNING.id },
-        changing({ ...RUNNING, kind: 'shrink', report: { ...report, steps: told } })
+        changing({
+          ...RUNNING,
+          kind: 'shrink',
+          report: { ...report, steps: told }
+        })
       );
     const { findByTestId, unmount } = chain(steps);
     const table = await findByTestId('mn-steps');
