@@ -233,7 +233,7 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     pages = {name: index.search(name, wide) for name in names}
     notes: dict[str, str] = {}
     left = [n for n in names if len(pages[n].hits) < query.limit or (n in asked and kinds.get(n) not in _VAST)]
-    askable = [n for n in left if n in asked and (kinds.get(n) != "git" or _searchable(n, query))]
+    askable = [n for n in left if n in asked and (kinds.get(n) != "git" or searchable(n, query))]
     waited = [n for n in askable if not _off(kinds.get(n))]
     for name in left:
         if name not in waited:
@@ -242,12 +242,6 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     if waited:
         _wait_for(waited, query, pages, notes)
     return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
-
-
-def _searchable(name: str, query: Query) -> bool:
-    """Whether a site of repositories can be asked; of most what was brought is all that is found."""
-    added = next((s for s in current().sources if s["name"] == name), {})
-    return bool(query.text.strip()) and searchable(added)
 
 
 def _off(kind: str | None) -> bool:
