@@ -154,6 +154,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
     removed = [
         age(store.data / orphan.fingerprint),
         made(done.path / "probe"),
+        made(done.path / "probe-race"),
         made(store.home / "runs" / ".halfmade.1234abcd.tmp"),
         made(store.home / "wandb-reader" / "curves" / "nobody"),
         made(store.home / "cache" / "hub" / "gone.example-12345678"),
@@ -170,7 +171,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
     for word in (
         "Freed",
         "1 snapshots",
-        "1 folders of measurements",
+        "2 folders of measurements",
         "2 unfinished",
         "2 caches",
         "1 colleagues' curves",
