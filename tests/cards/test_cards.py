@@ -411,8 +411,10 @@ def test_a_scatter_of_shares_ends_at_one_and_its_marks_stand_apart() -> None:
 
 def test_marks_of_dots_on_one_spot_are_all_drawn() -> None:
     drawn = scatter(Dots("accuracy", "rows/s", tuple(Dot(str(i), f"m{i}", 5.0, 1.0, True) for i in range(5))))
-    assert len(set(re.findall(r'x="([\d.]+)" y="([\d.]+)">[0-4]</text>', drawn))) >= 2
-    assert all(float(y) > 0 for y in re.findall(r'y="([-\d.]+)">[0-4]</text>', drawn))
+    marks = re.findall(r'x="([-\d.]+)" y="([-\d.]+)">([0-4])</text>', drawn)
+    assert [mark for _, _, mark in marks] == list("01234")
+    assert len({at[:2] for at in marks}) == 2, "both places that there are below a dot at the top"
+    assert all(float(y) > 0 for _, y, _ in marks)
 
 
 def test_what_waits_and_what_is_loaded_is_said_in_the_persons_language(monkeypatch: pytest.MonkeyPatch) -> None:

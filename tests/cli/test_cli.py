@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from modelnook import __version__, api
 from modelnook.cli import main
 from modelnook.cli.command import _here
+from modelnook.messages import LANGUAGES, t
 from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.verbs import VERBS
 
@@ -158,6 +160,28 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
 )
 def test_hints_are_commands_that_work_here(hint: str, here: str) -> None:
     assert _here(hint) == here
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_card_names_what_only_python_has(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    for key in ("more_models", "more_runs"):
+        assert ".to_" in t(f"cards.{key}")
+        assert not re.search(r"\.to_|or$|或", _here(t(f"cards.{key}")))
+    assert ".to_" not in _here(t("cards.warnings", n=2, where=".to_dict()"))
+
+
+def test_what_is_no_hint_is_printed_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    written = "run %model info x --data train, then df.to_dict() with label=…"
+    frame = pd.DataFrame({"text": [written]})
+    monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: frame)
+    assert json.loads(said(capsys, "predict", "x", "a", "--json")[1])["rows"] == [[written]]
+    monkeypatch.setattr("modelnook.records.code", lambda run="last": written)
+    assert said(capsys, "runs", "code", "x")[1] == f"{written}\n"
 
 
 class Waiting:

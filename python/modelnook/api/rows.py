@@ -249,10 +249,11 @@ def on_rows(
             given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
         table = read_table(store, data, spec, given, part=part, asked=unlabelled)
-        primary = _primary(spec, table, primary)
+        columns = table.values()
+        primary = _primary(spec, columns, primary)
         if primary != AGREEMENT and entry.labels:
             # What the job would find after it has loaded the weights.
-            spec.truth(table.values(), entry.labels)
+            spec.truth(columns, entry.labels)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if unlabelled and (trained is None or made is None):
@@ -266,9 +267,8 @@ def on_rows(
     return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary
 
 
-def _primary(spec: Spec, table: Read, primary: str) -> str:
+def _primary(spec: Spec, columns: dict[str, Any], primary: str) -> str:
     """The metric that decides on these rows."""
-    columns = table.values()
     if not any(set(form) <= set(columns) for form in spec.shapes()):
         return AGREEMENT
     told = spec.metrics_for(columns)

@@ -61,7 +61,7 @@ def tune(
 ) -> Run:
     """Find a better model in a budget: trials of fine-tuning on the same rows, led by Optuna.
 
-    The default configuration is trained first. What the best trial gains over it is measured on a tenth of the rows
+    The default configuration is the first trial. What the best one gains over it is measured on a tenth of the rows
     that no trial sees, with a 95% interval; where that is nothing, the answer says so.
 
     With several objectives (``metric="accuracy,latency"``) the answer is a Pareto front: the trials that no other beats
@@ -69,7 +69,7 @@ def tune(
 
     Args:
         ref: the model to start from; with ``model=a|b`` in the space, those are compared.
-        trials: how many at most; without ``budget`` the preset's number.
+        trials: how many at most, the default configuration among them; without ``budget`` the preset's number.
         budget: the most time for all of it, ``"20m"``; the last trial is cut short.
         trial_budget: the most time for one.
         space: ``quick``, ``balanced``, ``thorough``, lines of ``knob=values``, or a dict (see
@@ -188,7 +188,8 @@ def tune(
         threads=current().threads,
         models=models,
     )
-    said = (Warned.of("tune.not_pruned"),) if len(objectives) > 1 else ()
+    doubts = {"tune.not_pruned": len(objectives) > 1, "tune.alone": trials == 1}
+    said = tuple(Warned.of(code) for code, there in doubts.items() if there)
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 
