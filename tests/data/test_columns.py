@@ -134,7 +134,9 @@ def test_the_one_column_beside_texts_is_their_label_where_it_can_be() -> None:
     assert label_beside(alone, {}, "fill-mask")
     assert not label_beside(read([{"id": row["id"], "review": row["review"]} for row in rows]), {}, "fill-mask")
     assert not label_beside(read([{"review": row["review"], "note": row["note"]} for row in rows]), {}, "fill-mask")
-    assert label_beside(read({"utter": [f"say {i}" for i in range(9)], "act": [0, 1, 2] * 3}), {}, "fill-mask")
+    unnamed = read([{"what": row["review"], "how": row["verdict"]} for row in rows])
+    assert label_beside(unnamed, {}, "fill-mask"), "by elimination, as the columns are found"
+    assert not label_beside(read([{"what": row["review"], "other": row["note"]} for row in rows]), {}, "fill-mask")
     with pytest.raises(DataError) as caught:
         label_beside(read(rows), {}, "fill-mask")
     assert "verdict" in caught.value.message

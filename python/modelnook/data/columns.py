@@ -190,6 +190,7 @@ def label_beside(rows: Rows, given: Mapping[str, str | None] | None, otherwise: 
     """
     text = (given or {}).get("text") or _by_name(rows, "text", set())
     if text is None:
+        # The one column of texts, see only_text; beside it there is one other at most.
         return "label" in _by_elimination(rows, ("text", "label"), {})
     left = _left(rows, {text, *(given or {}).values()})
     could = [name for name in left if _is_label(rows, name)]
