@@ -1,6 +1,6 @@
 """What tuning says where there is nothing to gain: studies over a space without effect, each on a split of its own.
 
-    python benchmarks/nothing.py                      trec, 600 rows, MiniLM's last two layers, 20 studies of 4 trials
+    python benchmarks/nothing.py                      trec, 600 rows, MiniLM's last two layers, 20 studies of 5 trials
     python benchmarks/nothing.py --first 10 --studies 10      the second half of them
     python benchmarks/nothing.py --json
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", default="trec", help="a set's name, or a jsonl of text and label")
     parser.add_argument("--rows", type=int, default=600)
-    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--trials", type=int, default=5)
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--first", type=int, default=0, help="the seed of the first study")
     parser.add_argument("--studies", type=int, default=20)

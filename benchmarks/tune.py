@@ -8,14 +8,14 @@
     python benchmarks/tune.py --json
 
 Both search ``learning_rate`` and ``weight_decay`` with Optuna's TPE (same seed and start-up trials) for ``--trials``
-trials of ``--epochs`` epochs; ours trains the default configuration first as well, and measures its gain on held-out
-rows: that is in its time. Theirs is given the same training and validation rows. Both times are those of whole
-processes, imports included; on a machine that does other work as well, ``cpu_s`` (of all threads and processes) says
-more than the wall's, with ``--threads 1``. ``overhead`` is what lies between the end of a trial's training loop and the
-beginning of the next one's (the median of them): loading, tokenising, saving, the study. With ``--pruner asha`` both
-sides hold the same rungs, after 1, 2, 4, … epochs: ours reports by epoch, the Trainer by step, so that its first rung
-is an epoch's steps. A line a seed says on stderr how far it is. Targets: a third of the wall time at most, the best
-within 0.5 points, overhead under 0.3 s.
+trials of ``--epochs`` epochs; the first one of ours is the default configuration, and what the best gains over it is
+measured on held-out rows: that is in its time. Theirs is given the same training and validation rows. Both times are
+those of whole processes, imports included; on a machine that does other work as well, ``cpu_s`` (of all threads and
+processes) says more than the wall's, with ``--threads 1``. ``overhead`` is what lies between the end of a trial's
+training loop and the beginning of the next one's (the median of them): loading, tokenising, saving, the study. With
+``--pruner asha`` both sides hold the same rungs, after 1, 2, 4, … epochs: ours reports by epoch, the Trainer by step,
+so that its first rung is an epoch's steps. A line a seed says on stderr how far it is. Targets: a third of the wall
+time at most, the best within 0.5 points, overhead under 0.3 s.
 """
 
 from __future__ import annotations

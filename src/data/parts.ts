@@ -103,6 +103,14 @@ export type Gain = {
   best: number;
 };
 
+/** One step of a chain that makes a model smaller; `backend` is the one that a quantizing step chose. */
+export type Step = {
+  step: string;
+  before: Figures;
+  after: Figures;
+  backend?: string;
+};
+
 /** What a kind of run tells beside its metrics: quantizing has before and after, tuning trials, others tables. */
 export type Report = {
   before?: Figures;
@@ -120,4 +128,7 @@ export type Report = {
   backend?: string;
   scheme?: string;
   options?: Record<string, unknown>;
+
+  /** Of a chain: each step with the figures before and after it. */
+  steps?: Step[];
 };

@@ -27,6 +27,7 @@ import { RunLog } from './parts/run-log';
 import { RunMetrics } from './parts/run-metrics';
 import { RunProgress } from './parts/run-progress';
 import { RunReport } from './parts/run-report';
+import { RunSteps } from './parts/run-steps';
 import { RunTrials } from './parts/run-trials';
 import { StateIcon, cameFrom, isLive, useKindName } from './parts/run-state';
 import { PlannedLine, WandbLine } from './parts/wandb';
@@ -84,6 +85,7 @@ export function RunView({
       {run.report?.before && (
         <Section title={t('ui.run.report')}>
           <RunReport report={run.report} />
+          <RunSteps report={run.report} />
           {!brief && <RunCandidates report={run.report} />}
         </Section>
       )}

@@ -12,7 +12,7 @@ from tests.standins.hub import HubStandIn
 from modelnook import api, cards
 from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
-from modelnook.catalog.search import note_silence
+from modelnook.catalog.search import fell_silent, note_silence
 from modelnook.data.read import read
 from modelnook.data.snapshot import snapshot
 from modelnook.domain.dataset import Columns, DatasetRef
@@ -84,6 +84,18 @@ def test_a_source_that_did_not_answer_is_told_as_that(hub: HubStandIn) -> None:
     assert "did not answer" in cards.text(api.sources())
     note_silence("hub", silent=False)
     assert state() == "ready"
+    assert refreshed("hub")["hub"][0] is None
+    assert state() == "unreachable", "a refresh asks it as well"
+
+
+def test_a_source_that_refuses_or_is_not_asked_did_answer(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.fail("GET /api/models", 401)
+    assert "token" in api.search("model-1", source="hub").notes[0]
+    assert "token" in refreshed("hub")["hub"][1]
+    assert not fell_silent("hub")
+    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    refreshed("hub")
+    assert not fell_silent("hub")
 
 
 def test_a_hub_that_is_slow_ends_the_wait(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +154,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
     removed = [
         age(store.data / orphan.fingerprint),
         made(done.path / "probe"),
+        made(done.path / "probe-race"),
         made(store.home / "runs" / ".halfmade.1234abcd.tmp"),
         made(store.home / "wandb-reader" / "curves" / "nobody"),
         made(store.home / "cache" / "hub" / "gone.example-12345678"),
@@ -158,7 +171,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
     for word in (
         "Freed",
         "1 snapshots",
-        "1 folders of measurements",
+        "2 folders of measurements",
         "2 unfinished",
         "2 caches",
         "1 colleagues' curves",

@@ -81,7 +81,12 @@ CHAIN: dict[str, Any] = {
     "steps": [
         {"step": "distil:layers:3", "before": REPORT["before"], "after": {**REPORT["before"], "bytes": 6.8e7}},
         {"step": "trim", "before": {**REPORT["before"], "bytes": 6.8e7}, "after": {**REPORT["before"], "bytes": 3e7}},
-        {"step": "int8", "before": {**REPORT["before"], "bytes": 3e7}, "after": {**REPORT["after"], "bytes": 8e6}},
+        {
+            "step": "int8",
+            "before": {**REPORT["before"], "bytes": 3e7},
+            "after": {**REPORT["after"], "bytes": 8e6},
+            "backend": "onnx",
+        },
     ],
 }
 UNLABELLED = {

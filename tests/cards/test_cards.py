@@ -200,8 +200,9 @@ def test_an_evaluation_on_rows_that_were_trained_on_says_so_unfolded() -> None:
         ("quantize", "backend onnx"),
         ("trim", "30,522"),
         ("shrink", "as it was"),
-        ("shrink", "distil:layers:3     0.980  68.0 MB"),
-        ("shrink", "int8                0.978   8.0 MB"),
+        ("shrink", "distil:layers:3  0.980 (0.961–0.992)  68.0 MB"),
+        ("shrink", "int8 (onnx)      0.978 (0.957–0.991)   8.0 MB"),
+        ("shrink", "3.4 ms / 7.0 ms   2,900  62.0 ms     500.0 MB"),
         ("compare", "local:topics@1     0.900"),
         ("uploaded", "https://wandb.ai/x/y/runs/k3v9x2ab"),
         ("finished", "not uploaded"),
@@ -410,8 +411,10 @@ def test_a_scatter_of_shares_ends_at_one_and_its_marks_stand_apart() -> None:
 
 def test_marks_of_dots_on_one_spot_are_all_drawn() -> None:
     drawn = scatter(Dots("accuracy", "rows/s", tuple(Dot(str(i), f"m{i}", 5.0, 1.0, True) for i in range(5))))
-    assert len(set(re.findall(r'x="([\d.]+)" y="([\d.]+)">[0-4]</text>', drawn))) >= 2
-    assert all(float(y) > 0 for y in re.findall(r'y="([-\d.]+)">[0-4]</text>', drawn))
+    marks = re.findall(r'x="([-\d.]+)" y="([-\d.]+)">([0-4])</text>', drawn)
+    assert [mark for _, _, mark in marks] == list("01234")
+    assert len({at[:2] for at in marks}) == 2, "both places that there are below a dot at the top"
+    assert all(float(y) > 0 for _, y, _ in marks)
 
 
 def test_what_waits_and_what_is_loaded_is_said_in_the_persons_language(monkeypatch: pytest.MonkeyPatch) -> None:

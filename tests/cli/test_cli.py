@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from modelnook import __version__, api
 from modelnook.cli import main
 from modelnook.cli.command import _here
+from modelnook.messages import LANGUAGES, t
 from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.verbs import VERBS
 
@@ -59,6 +61,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("models",), 2, "Did you mean 'list'?"),
         (("upload", "x"), 2, "Did you mean 'publish'?"),
         (("sources", "rm", "x"), 2, "Did you mean 'sources remove'?"),
+        (("cache", "purge"), 2, "Did you mean 'cache rm'?"),
+        (("runs", "script"), 2, "Did you mean 'runs code'?"),
+        (("runs", "logs"), 2, "Did you mean 'runs log'?"),
+        (("logs",), 2, "Did you mean 'runs log'?"),
         (("predict", "topics", "reviews.csv"), 2, "modelnook predict topics --data reviews.csv"),
         (("evaluate", "topics", "--data", "nosuch"), 1, "There is no file 'nosuch'"),
         (("info", "./nosuch"), 1, "where the notebook or terminal is"),
@@ -148,10 +154,38 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
         ("%model finetune x --data train --text body", "modelnook finetune x --data train.csv --text body"),
         ("modelnook finetune x --data train.csv", "modelnook finetune x --data train.csv"),
         ("Name the column with label=…", "Name the column with --label …"),
+        ("Give rows with data=…, or allow more: max_drop=…", "Give rows with --data …, or allow more: --max-drop …"),
+        ('Give more with budget="10m".', "Give more with --budget 10m."),
+        (
+            'Use backend="torchao" or to="q8_0", recover=\'never\'',
+            "Use --backend torchao or --to q8_0, --recover never",
+        ),
     ],
 )
 def test_hints_are_commands_that_work_here(hint: str, here: str) -> None:
     assert _here(hint) == here
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_card_names_what_only_python_has(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    for key in ("more_models", "more_runs"):
+        assert ".to_" in t(f"cards.{key}")
+        assert not re.search(r"\.to_|or$|或", _here(t(f"cards.{key}")))
+    assert ".to_" not in _here(t("cards.warnings", n=2, where=".to_dict()"))
+
+
+def test_what_is_no_hint_is_printed_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    written = "run %model info x --data train, then df.to_dict() with label=…"
+    frame = pd.DataFrame({"text": [written]})
+    monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: frame)
+    assert json.loads(said(capsys, "predict", "x", "a", "--json")[1])["rows"] == [[written]]
+    monkeypatch.setattr("modelnook.records.code", lambda run="last": written)
+    assert said(capsys, "runs", "code", "x")[1] == f"{written}\n"
 
 
 class Waiting:

@@ -138,7 +138,7 @@ def slots(folder: Path, *machines: list[There | None], stop: Callable[[], bool] 
 
 def test_all_slots_try_until_there_are_enough(tmp_path: Path) -> None:
     machines = [There() for _ in range(4)]
-    tries = Tries(tmp_path, 12)
+    tries = Tries(tmp_path, 13)
     slots(tmp_path, *[[machine] for machine in machines]).search(tries)  # type: ignore[arg-type]
     assert tries.states == ["finished"] * 13
     assert len({row["number"] for row in tries.study.told()}) == 13
@@ -151,7 +151,7 @@ def test_all_slots_try_until_there_are_enough(tmp_path: Path) -> None:
 
 
 def test_a_lost_machine_is_a_failed_trial_and_another_takes_its_place(tmp_path: Path) -> None:
-    tries = Tries(tmp_path, 5)
+    tries = Tries(tmp_path, 6)
     slots(tmp_path, [There(dies="2"), There(dies="4"), There()]).search(tries)  # type: ignore[arg-type]
     assert tries.states.count("failed") == 2
     assert tries.states.count("finished") == 4
@@ -159,7 +159,7 @@ def test_a_lost_machine_is_a_failed_trial_and_another_takes_its_place(tmp_path: 
 
 
 def test_the_default_configuration_is_tried_again_where_its_machine_is_lost(tmp_path: Path) -> None:
-    tries = Tries(tmp_path, 2)
+    tries = Tries(tmp_path, 3)
     slots(tmp_path, [There(dies="default"), There()]).search(tries)  # type: ignore[arg-type]
     assert tries.states == ["finished"] * 3
 
@@ -168,11 +168,11 @@ def test_a_cluster_that_is_lost_ends_it(tmp_path: Path) -> None:
     gone = There()
     gone.dead = True
     with pytest.raises(ConflictError, match="is lost"):
-        slots(tmp_path, [gone] * 9, [gone] * 9).search(Tries(tmp_path, 2))  # type: ignore[arg-type]
+        slots(tmp_path, [gone] * 9, [gone] * 9).search(Tries(tmp_path, 3))  # type: ignore[arg-type]
 
 
 def test_a_slot_without_room_keeps_nobody_waiting(tmp_path: Path) -> None:
-    tries = Tries(tmp_path, 3)
+    tries = Tries(tmp_path, 4)
     slots(tmp_path, [There()], [None]).search(tries)  # type: ignore[arg-type]
     assert tries.states == ["finished"] * 4
 
@@ -184,14 +184,14 @@ def test_no_room_within_the_budget_is_said(tmp_path: Path) -> None:
 
 def test_a_stop_while_it_waits_for_room_is_no_error(tmp_path: Path) -> None:
     began = time.monotonic()
-    tries = Tries(tmp_path, 3)
+    tries = Tries(tmp_path, 4)
     slots(tmp_path, [None], [None], stop=lambda: time.monotonic() > began + 0.05).search(tries)  # type: ignore[arg-type]
     assert tries.study.default is None
 
 
 def test_what_fails_there_is_a_failed_trial_and_a_full_disk_there_is_no_other(tmp_path: Path) -> None:
     full = StoreError("store.disk_full", path="/tmp/there", free="0 B")
-    tries = Tries(tmp_path, 3)
+    tries = Tries(tmp_path, 4)
     with pytest.raises(ModelnookError) as caught:
         slots(tmp_path, [There(error=full)]).search(tries)  # type: ignore[arg-type]
     assert not isinstance(caught.value, StoreError), "three in a row, and the cause is told"
@@ -203,7 +203,7 @@ def test_a_trial_that_is_ended_early_is_given_up_there(tmp_path: Path, monkeypat
         if name != "default" and isinstance(event, MetricLogged):
             raise Pruned
 
-    machine, tries = There(), Tries(tmp_path, 2)
+    machine, tries = There(), Tries(tmp_path, 3)
     monkeypatch.setattr(tries, "hear", hopeless)
     slots(tmp_path, [machine]).search(tries)  # type: ignore[arg-type]
     assert tries.states == ["finished", "pruned", "pruned"]
@@ -214,7 +214,7 @@ def test_a_default_configuration_that_fails_ends_all_slots(tmp_path: Path, monke
     def fails(name: str, event: Any) -> None:
         raise DataError("data.too_few", rows=1)
 
-    tries = Tries(tmp_path, 4)
+    tries = Tries(tmp_path, 5)
     monkeypatch.setattr(tries, "hear", fails)
     with pytest.raises(DataError):
         slots(tmp_path, [There()], [There()]).search(tries)  # type: ignore[arg-type]

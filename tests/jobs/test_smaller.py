@@ -15,7 +15,14 @@ import pytest
 import modelnook as mn
 from modelnook import cards
 from modelnook.catalog.folder import describe
-from modelnook.domain.errors import ConflictError, ModelnookError, NotFoundError, UnsupportedError, UsageError
+from modelnook.domain.errors import (
+    ConflictError,
+    MissingPackage,
+    ModelnookError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from modelnook.run import Run
 from modelnook.store import Store
 from modelnook.testing.models import WORDS, tiny_model
@@ -75,6 +82,8 @@ def test_trim_keeps_what_it_is_shown(topics: Run, here: None) -> None:
     asked = mn.trim("topics", data=[{"text": text} for text in texts(24)], name="asked")
     assert (asked.report["labels_used"], asked.report["metric"]) == (False, "agreement")
     assert asked.report["after"]["metrics"]["agreement"] == 1
+    assert any("No labels were used" in said for said in asked.warnings)
+    assert not any("No labels were used" in said for said in plain.warnings)
 
 
 def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) -> None:
@@ -175,7 +184,11 @@ def test_what_falls_too_far_is_refused_with_its_numbers(topics: Run, here: None)
     assert not (mn.runs(kind="shrink")[0].folder.path / "steps").exists()
 
 
-def test_mistakes_are_told_before_anything_starts(topics: Run, here: None, base: str) -> None:
+def test_mistakes_are_told_before_anything_starts(
+    topics: Run, here: None, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
     for steps, match in (
         ("trimm", "Did you mean 'trim'"),
         ("int8,trim", "Nothing can follow 'int8'"),
@@ -184,9 +197,19 @@ def test_mistakes_are_told_before_anything_starts(topics: Run, here: None, base:
         ("distil:layers:x", "doesn't take 'layers:x'"),
         ("int8:onxx", "Did you mean 'onnx'"),
         ("", "No step was said"),
+        # What the last step can't do isn't found out after the others.
+        ("trim,int8:gptq", "doesn't make 'int8'"),
+        ("trim,q8_0", "gguf makes models for text-generation smaller"),
     ):
-        with pytest.raises((UsageError, NotFoundError), match=match):
+        with pytest.raises((UsageError, NotFoundError, UnsupportedError), match=match):
             mn.shrink("topics", steps=steps)
+    if not torch.cuda.is_available():
+        with pytest.raises(UnsupportedError, match="GPU"):
+            mn.shrink("topics", steps="distil,int4:torchao")
+    with monkeypatch.context() as patch:
+        patch.setattr("modelnook.registry._installed", lambda name: name != "onnxruntime")
+        with pytest.raises(MissingPackage, match=r"modelnook\[onnx\]"):
+            mn.shrink("topics", steps="distil,int8:onnx")
     with pytest.raises(UsageError, match="max_drop"):
         mn.trim("topics", max_drop=1.5)
     with pytest.raises(UsageError, match="soft"):
@@ -207,6 +230,10 @@ def test_mistakes_are_told_before_anything_starts(topics: Run, here: None, base:
 
 def test_a_quantized_model_says_what_to_take(topics: Run, here: None) -> None:
     mn.quantize("topics", backend="torchao", max_drop=0.9, name="int8")
-    for verb in (mn.trim, mn.prune, mn.distil):
-        with pytest.raises(ModelnookError, match="already quantized"):
+    for verb in (mn.trim, mn.prune, mn.distil, mn.quantize):
+        with pytest.raises(UnsupportedError, match="'int8' is already quantized") as caught:
             verb("int8", max_drop=1.0)
+        assert "local:topics@1" in caught.value.hint
+    with pytest.raises(UnsupportedError, match="already quantized"):
+        mn.shrink("int8", steps="int8")
+    assert {run.state for run in mn.runs()} == {"finished"}, "no job was started for any of them"

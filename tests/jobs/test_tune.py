@@ -68,7 +68,7 @@ def test_the_whole_way(
     tiny: str, store_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     space = {"learning_rate": "0.3x..30x:log", "weight_decay": (0.0, 0.1)}
-    run = mn.tune(tiny, table(200), trials=4, space=space, name="best", **QUICK)
+    run = mn.tune(tiny, table(200), trials=5, space=space, name="best", **QUICK)
     assert run.state == "finished"
     assert run.model == "local:best@1"
     trials = run.trials
@@ -94,7 +94,7 @@ def test_the_whole_way(
     assert mn.evaluate(run.model).metrics["accuracy"] >= 0
     assert not (run.folder.path / "trials").exists()
     # From the other doors it is the same run, not a second one.
-    words = ["tune", tiny, "--trials", "4", "--name", "best", "--epochs", "2", "--pruner", "none", "--track", "none"]
+    words = ["tune", tiny, "--trials", "5", "--name", "best", "--epochs", "2", "--pruner", "none", "--track", "none"]
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in table(200)))
     knobs = ["learning_rate=0.3x..30x:log", "weight_decay=0..0.1"]
@@ -148,7 +148,7 @@ def test_methods_and_models_are_knobs(
         "layers": (1, 2),
         "learning_rate": (1e-4, 1e-2, "log"),
     }
-    run = mn.tune(tiny, table(160), trials=6, space=space, seed=3, **QUICK)
+    run = mn.tune(tiny, table(160), trials=7, space=space, seed=3, **QUICK)
     trials = run.trials
     assert trials["method"].nunique() > 1
     assert trials.loc[trials["method"] == "full", "rank"].isna().all()
@@ -157,7 +157,7 @@ def test_methods_and_models_are_knobs(
     (tmp_path / "sitecustomize.py").write_text(LIMITED)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     models = [tiny, other.model, too_large(Path(tiny), tmp_path / "large")]
-    run = mn.tune(tiny, table(160), trials=3, space={"model": models}, name="which", seed=2, **QUICK)
+    run = mn.tune(tiny, table(160), trials=4, space={"model": models}, name="which", seed=2, **QUICK)
     trials = {row["knobs"].get("model"): row for row in run.report["trials"]}
     assert [trials[model]["state"] for model in models] == ["finished", "finished", "failed"]
     assert trials[models[2]]["error"] == "Memory ran out."
@@ -182,7 +182,7 @@ def test_a_candidate_that_breaks_is_a_failed_trial(
         return forward(self, *given, **named)
 
     monkeypatch.setattr(BertModel, "forward", breaks)
-    run = mn.tune(tiny, table(96), trials=3, space={"model": [tiny, odd, large]}, name="which", seed=2, **QUICK)
+    run = mn.tune(tiny, table(96), trials=4, space={"model": [tiny, odd, large]}, name="which", seed=2, **QUICK)
     assert run.state == "finished"
     trials = {row["knobs"].get("model"): row for row in run.report["trials"]}
     assert [trials[model]["state"] for model in (tiny, odd, large)] == ["finished", "failed", "failed"]
@@ -197,7 +197,7 @@ def test_a_candidate_that_breaks_is_a_failed_trial(
 def test_less_is_better_where_the_metric_says_so(tiny: str, store_home: Path, here: None) -> None:
     rows = [{"text": row["text"], "label": len(row["text"]) / 10} for row in table(120)]
     space = "learning_rate=1e-5..1e-2:log"
-    run = mn.tune(tiny, rows, task="text-regression", trials=4, space=space, name="less", **QUICK)
+    run = mn.tune(tiny, rows, task="text-regression", trials=5, space=space, name="less", **QUICK)
     assert (run.state, run.record.primary_metric) == ("finished", "rmse")
     values = [row["value"] for row in run.report["trials"]]
     assert len(set(values)) > 2
@@ -217,11 +217,20 @@ def test_a_model_that_writes_is_chosen_by_what_it_writes(store_home: Path, here:
     rows = [{"source": x, "target": y} for x, y in zip(pairs["source"], pairs["target"], strict=True)]
     base = str(tiny_translator(tmp_path / "writer"))
     space = "learning_rate=1e-4..1e-2:log"
-    run = mn.tune(base, rows, task="text2text-generation", trials=2, space=space, name="writes", **QUICK)
+    run = mn.tune(base, rows, task="text2text-generation", trials=3, space=space, name="writes", **QUICK)
     assert (run.state, run.record.primary_metric) == ("finished", "chrf")
     assert run.best is not None
     assert run.best["value"] == max(row["value"] for row in run.report["trials"])
     assert all({"chrf", "loss"} <= set(row["metrics"]) for row in run.report["trials"])
+
+
+@pytest.mark.slow
+def test_one_trial_is_the_default_alone_and_that_is_said(tiny: str, store_home: Path, here: None) -> None:
+    run = mn.tune(tiny, table(120), trials=1, space="quick", name="alone", **QUICK)
+    assert run.trials["trial"].tolist() == ["default"]
+    assert not run.report["gain"]["gained"]
+    assert [said for said in run.record.warnings if "give 2 or more" in str(said)]
+    assert len(mn.predict(run.model, ["hello"])) == 1
 
 
 @pytest.mark.slow
@@ -234,7 +243,7 @@ def test_a_preset_prunes_and_tells_what_mattered(
     tiny: str, store_home: Path, here: None, preset: str, pruner: str, metric: str, varied: set[str]
 ) -> None:
     asked: dict[str, Any] = {"space": preset, "pruner": pruner, "metric": metric, "name": preset, "track": "none"}
-    run = mn.tune(tiny, table(120), trials=20, **asked)
+    run = mn.tune(tiny, table(120), trials=21, **asked)
     assert run.state == "finished"
     trials = run.trials
     states = trials["state"].value_counts()
@@ -267,7 +276,7 @@ def test_a_preset_prunes_and_tells_what_mattered(
 def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, here: None) -> None:
     space = {"quantize": ["none", "int8"], "learning_rate": (1e-3, 1e-2, "log")}
     run = mn.tune(
-        tiny, table(200), trials=2, space=space, metric="latency,accuracy,size", name="many", track="none", epochs=2
+        tiny, table(200), trials=3, space=space, metric="latency,accuracy,size", name="many", track="none", epochs=2
     )
     assert run.state == "finished"
     assert run.record.primary_metric == "accuracy"
@@ -311,7 +320,7 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 @pytest.mark.slow
 def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
     more = {**QUICK, "epochs": 12, "track": "offline"}
-    run = mn.tune(tiny, table(200), trials=5, space="quick", parallel=2, name="both", **more)
+    run = mn.tune(tiny, table(200), trials=6, space="quick", parallel=2, name="both", **more)
     assert run.state == "finished"
     assert not run.record.warnings
     trials = run.trials
@@ -337,7 +346,7 @@ def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> N
 def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store_home: Path) -> None:
     import psutil
 
-    run = mn.tune(tiny, table(200), trials=6, space="quick", parallel=2, background=True, **QUICK)
+    run = mn.tune(tiny, table(200), trials=7, space="quick", parallel=2, background=True, **QUICK)
 
     def helper() -> list[psutil.Process]:
         children = psutil.Process(run.record.pid).children() if run.record.pid else []
@@ -373,7 +382,7 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
     # Python reads it in every worker: once, one dies when its trials' models are gone and its record isn't there yet.
     (tmp_path / "sitecustomize.py").write_text(DIES.format(mark=str(tmp_path / "died")))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
-    run = mn.tune(tiny, table(200), trials=6, space="quick", background=True, **QUICK)
+    run = mn.tune(tiny, table(200), trials=7, space="quick", background=True, **QUICK)
     until(lambda: len((run.record.report or {}).get("trials") or ()) >= 3 or not run.record.live)
     before = (run.record.report or {})["trials"]
     os.kill(run.record.pid or 0, signal.SIGKILL)
@@ -439,7 +448,7 @@ def test_a_stop_leaves_the_best_so_far_and_the_study_goes_on_elsewhere(
     assert not store_home.exists()
     assert len(mn.predict(run.model, ["hello"])) == 1
     # The study of another table is none to go on with.
-    other = mn.tune(tiny, table(160, seed=5), trials=1, space="quick", on="kernel", **QUICK)
+    other = mn.tune(tiny, table(160, seed=5), trials=2, space="quick", on="kernel", **QUICK)
     shutil.copy(other.folder.path / "study.log", run.folder.path / "study.log")
     with pytest.raises(ModelnookError, match="other rows"):
         mn.resume(run.id)
@@ -485,7 +494,7 @@ def test_a_budget_that_earlier_runs_show_to_be_too_short_is_said_before_the_star
 ) -> None:
     before: dict[str, Any] = {"epochs": 12, "track": "none", "name": "before", "method": "full"}
     if kind == "tune":
-        mn.tune(tiny, table(120), trials=1, space="quick", **before)
+        mn.tune(tiny, table(120), trials=2, space="quick", **before)
     else:
         mn.finetune(tiny, table(120), **before)
     with pytest.raises(UsageError, match=r"takes about \d+ s"):
@@ -510,9 +519,9 @@ def test_a_budget_that_a_few_steps_show_to_be_too_short_is_said_before_the_first
         mn.tune(tiny, table(120), budget="3s", epochs=5000, **asked)
     assert not begun
     # The same, where the time is enough: the steps that were taken first are no part of what it finds.
-    run = mn.tune(tiny, table(120), budget="60s", trials=1, epochs=2, **asked)
+    run = mn.tune(tiny, table(120), budget="60s", trials=2, epochs=2, **asked)
     assert len(begun) == 2
-    without = mn.tune(tiny, table(120), trials=1, epochs=2, again=True, **asked)
+    without = mn.tune(tiny, table(120), trials=2, epochs=2, again=True, **asked)
     assert [row["metrics"] for row in run.report["trials"]] == [row["metrics"] for row in without.report["trials"]]
 
 

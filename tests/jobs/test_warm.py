@@ -119,7 +119,7 @@ def test_switched_off_nothing_stays(tiny: str, store_home: Path, monkeypatch: py
 
 def test_ps_shows_it_and_unload_ends_it(tiny: str, store_home: Path) -> None:
     # A tuning leaves one as well.
-    mn.tune(tiny, table(96), trials=1, epochs=1, space="quick", track="none")
+    mn.tune(tiny, table(96), trials=2, epochs=1, space="quick", track="none")
     waiting = warm.pid(store_home)
     rows = mn.ps().to_frame()
     assert rows.loc[rows["pid"] == waiting, "state"].tolist() == ["warm"]

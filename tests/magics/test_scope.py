@@ -10,6 +10,8 @@ import pytest
 
 from modelnook.domain.errors import ModelnookError, NotFoundError, UsageError
 from modelnook.magics.scope import Namespace
+from modelnook.run import RunList
+from modelnook.store import Store
 from modelnook.verbs import Value
 
 FRAME = pd.DataFrame({"body": ["a", "b"], "label": [1, 2]})
@@ -102,3 +104,11 @@ def test_a_word_that_is_a_variable_is_the_object(scope: Namespace) -> None:
 
 def test_the_persons_own_names(scope: Namespace) -> None:
     assert scope.names() == ["df", "ds", "n", "run", "train"]
+
+
+def test_the_word_of_a_value_with_a_card_is_one_line() -> None:
+    runs = RunList((), Store())
+    named = Namespace({"runs": runs})
+    assert named.expand("{runs}") == "<RunList 'Runs: 0'>"
+    assert named.expand("{runs}").value is runs  # type: ignore[attr-defined]
+    assert named.expand("of-{runs}") == "of-<RunList 'Runs: 0'>"

@@ -60,6 +60,21 @@ def test_few_rows_hide_no_interval_that_crosses_the_limit() -> None:
     assert f"{100 * verdict.interval[1]:.1f}" in crossing.message
 
 
+def test_a_refusal_on_few_rows_says_how_many_could_tell_and_a_collapse_does_not() -> None:
+    codes = ("shrink.refused", "shrink.refused_few")
+    judge, fell = judged(50, 2, probe(4, 50), 0.01)
+    assert not fell.accepted
+    few = judge.refusal(*codes, fell, step="trim")
+    assert few.code == "shrink.refused_few"
+    assert "4.0 points" in few.message
+    assert f"{100 * fell.interval[0]:+.1f} to {100 * fell.interval[1]:+.1f}" in few.message
+    assert "769" in few.hint
+    # Enough rows, or too far for chance: more rows wouldn't help.
+    for rows, wrong in ((50, 30), (4000, 300)):
+        judge, fell = judged(rows, 2, probe(wrong, rows), 0.01)
+        assert judge.refusal(*codes, fell, step="trim").code == "shrink.refused"
+
+
 def test_gains_and_losses_that_cancel_out_leave_a_wide_interval() -> None:
     _, same = judged(1000, 50, probe(50, 1000), 0.01)
     _, moved = judged(1000, 50, probe(50, 1000, start=500), 0.01)

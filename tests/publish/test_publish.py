@@ -131,6 +131,37 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
     assert "-0.10 to +1.10" in told
     assert "No labels" not in told
     assert "## Before and after" not in mn.publish(make(), "team", dry_run=True).card
+    assert '"validation rows of' in card
+    chosen = {"backend": "onnx", "scheme": "int8", "options": {"per_channel": True, "keep": 0.25}, "data": "own"}
+    asked = {"to": "int8", "backend": "auto"}
+    run.write(dataclasses.replace(record, kind="quantize", report=report | chosen, params=asked), epoch=record.epoch)
+    card = mn.publish(ref, "team", dry_run=True).card
+    assert "- quantized by: onnx int8 per\\_channel keep=0.25" in card
+    assert "backend: auto" not in card
+    assert "texts of its own card and vocabulary" in card
+    assert '"validation rows of' not in card
+
+
+def test_a_chains_card_says_what_each_step_left(place: Path, make: Make) -> None:
+    ref = make("small", base="local:topics@1")
+    run = Store().run(mn.info(ref).run or "")
+    assert run is not None
+    record = run.record()
+    assert record is not None
+    sides = [
+        {"metrics": {"accuracy": value}, "intervals": {}, "bytes": size, "p50_ms": 3.0, "rows_per_s": 800.0}
+        for value, size in ((0.98, 9e7), (0.975, 3e7), (0.97, 8e6))
+    ]
+    steps = [
+        {"step": "trim:8000", "before": sides[0], "after": sides[1]},
+        {"step": "int8", "before": sides[1], "after": sides[2], "backend": "onnx", "scheme": "int8", "options": {}},
+    ]
+    report = {"before": sides[0], "after": sides[2], "steps": steps, "metric": "accuracy", "rows": 900, "drop": 0.01}
+    run.write(dataclasses.replace(record, kind="shrink", report=report), epoch=record.epoch)
+    card = mn.publish(ref, "team", dry_run=True).card
+    assert "| trim:8000 | 0.9750 | 30.0 MB | 3.00 ms | 800 |" in card
+    assert "| int8 | 0.9700 | 8.0 MB | 3.00 ms | 800 |" in card
+    assert "- quantized by: onnx int8" in card
 
 
 def test_the_gpus_of_a_run_stand_in_its_card(place: Path, make: Make) -> None:

@@ -84,6 +84,16 @@ def test_a_model_without_linear_layers_is_said(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_what_fails_for_another_reason_is_told_in_its_own_words() -> None:
+    from modelnook.convert.trace import tracing
+    from modelnook.quantize.trace import NEXT, UNTRACEABLE
+
+    with pytest.raises(UnsupportedError) as caught, tracing("BertForX", UNTRACEABLE, path="x", next=NEXT):
+        raise RuntimeError("The rows need different lengths.\nMore.")
+    assert caught.value.message == "BertForX can't be converted: The rows need different lengths."
+    assert "torchao" in caught.value.hint
+
+
 def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     import torch

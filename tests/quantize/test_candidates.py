@@ -293,6 +293,31 @@ def test_many_rows_and_one_weigh_alike_and_of_two_as_quick_the_smaller_is_taken(
 
 
 @pytest.mark.slow
+def test_a_chains_step_is_judged_beside_the_model_that_the_chain_began_with(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    """What an earlier step cost is in its figures, and what is allowed is what the person said."""
+    from modelnook.measure.judge import Judge
+    from modelnook.tasks.text_classification import TextClassification
+
+    backend_rows(Bad, Copy)
+    runner = Runner(source, tmp_path / "out", {})
+    first = runner.probe(source, ROWS["text"])
+    # The model as an earlier step left it: half of its answers are others.
+    changed = tmp_path / "changed"
+    Bad().quantize(source, changed, "int8")
+    runner.source = changed
+    judge = Judge(TextClassification(), ROWS, first, None, 0.02)
+    with pytest.raises(RefusedError) as caught:
+        runner.run(judge=judge, max_drop=judge.max_drop, backend="copy", scheme="int8")
+    assert f"falls from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
+    assert "; 2 are allowed" in caught.value.message
+    # And one that comes back to the first model's answers stands.
+    result = runner.run(judge=judge, max_drop=judge.max_drop, backend="bad", scheme="int8")
+    assert result.report["drop"] == 0
+
+
+@pytest.mark.slow
 def test_what_was_measured_in_turns_decides_between_the_best(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad, Copy, Quick)
     # While the quick one was measured alone, the machine was busy.

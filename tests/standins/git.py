@@ -92,7 +92,7 @@ class GitStandIn(LoopbackServer):
                 "full_name": id,
                 "description": f"What {id} is for",
                 "default_branch": "main",
-                "stargazers_count": len(id),
+                "stargazers_count": len(id.partition("/")[0]),
                 "pushed_at": "2026-01-02T03:04:05Z",
                 "license": "MIT" if self.bare_list else {"spdx_id": "MIT"},
                 "topics": ["pytorch"],

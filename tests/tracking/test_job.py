@@ -125,7 +125,7 @@ def test_each_trial_of_a_tuning_is_a_run_of_its_group(
     hub: HubStandIn, server: WandbStandIn, rows: list[dict[str, Any]]
 ) -> None:
     space = "learning_rate=1e-4..1e-2:log"
-    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=2, epochs=1, space=space)
+    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=3, epochs=1, space=space)
     trials = {name for name, there in server.runs.items() if there.group == run.id}
     assert trials == {f"{run.id}-{number}" for number in ("default", "1", "2")}
     rates = {server.runs[name].values.get("learning_rate") for name in trials}
@@ -145,7 +145,7 @@ def test_a_tuning_offline_is_uploaded_with_its_trials(
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", wandb_server.url)
     space = "learning_rate=1e-4..1e-2:log"
-    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=1, epochs=1, space=space)
+    run = mn.tune("hub:alice/tiny", rows, text="body", label="y", name="t", trials=2, epochs=1, space=space)
     assert not wandb_server.requests
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     sync(run)

@@ -617,6 +617,54 @@ describe('a run', () => {
     expect(queryByTestId('mn-candidates')).toBeNull();
   });
 
+  it('shows what each step of a chain left, and no table of one step', async () => {
+    const side = (bytes: number, accuracy: number) => ({
+      bytes,
+      p50_ms: 4,
+      p95_ms: 6,
+      rows_per_s: 800,
+      peak_memory_bytes: 3e8,
+      metrics: { accuracy },
+      intervals: {}
+    });
+    const steps = [
+      { step: 'trim', before: side(9e7, 0.98), after: side(3e7, 0.975) },
+      {
+        step: 'int8',
+        before: side(3e7, 0.975),
+        after: side(8e6, 0.97),
+        backend: 'onnx'
+      }
+    ];
+    const report = {
+      before: steps[0].before,
+      after: steps[1].after,
+      metric: 'accuracy'
+    };
+    const chain = (told: typeof steps) =>
+      stage(
+        'run',
+        { run: RUNNING.id },
+        changing({
+          ...RUNNING,
+          kind: 'shrink',
+          report: { ...report, steps: told }
+        })
+      );
+    const { findByTestId, unmount } = chain(steps);
+    const table = await findByTestId('mn-steps');
+    const rows = within(table).getAllByRole('row').slice(1);
+    expect(rows.map(row => row.textContent)).toEqual([
+      expect.stringMatching(/^original0\.980/),
+      expect.stringMatching(/^trim0\.975/),
+      expect.stringMatching(/^int8 \(onnx\)0\.970/)
+    ]);
+    unmount();
+    const one = chain(steps.slice(0, 1));
+    await one.findByTestId('mn-report');
+    expect(one.queryByTestId('mn-steps')).toBeNull();
+  });
+
   it('is deleted only when asked twice', async () => {
     const provider = recorded();
     provider.recording.delete = ({ run }) =>

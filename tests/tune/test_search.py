@@ -52,7 +52,7 @@ class Ground:
         return Outcome((self.value(knobs),), {}, dict(knobs), stopped=self.seconds > 0 and stop())
 
     def run(self, study: Study, **more: Any) -> None:
-        given: dict[str, Any] = {"trials": 12, "deadline": lambda: math.inf, "stop": lambda: False, **more}
+        given: dict[str, Any] = {"trials": 13, "deadline": lambda: math.inf, "stop": lambda: False, **more}
         search(
             study,
             given.pop("space", SPACE),
@@ -72,7 +72,7 @@ def study(tmp_path: Path, **more: Any) -> Study:
 
 def test_it_comes_near_the_best_and_keeps_it(tmp_path: Path) -> None:
     ground, held = Ground(), study(tmp_path)
-    ground.run(held, trials=25)
+    ground.run(held, trials=26)
     assert len(ground.asked) == 26
     assert ground.asked[0] == "default"
     rows = held.told()
@@ -127,7 +127,7 @@ def test_a_study_is_gone_on_with_where_the_process_died(tmp_path: Path) -> None:
 def test_trials_without_hope_end_early(tmp_path: Path, pruner: str, kind: type) -> None:
     ground, held = Ground(), study(tmp_path, pruner=pruner, trials=30)
     assert type(held.study.pruner) is kind
-    ground.run(held, trials=30)
+    ground.run(held, trials=31)
     rows = held.told()
     assert {row["state"] for row in rows} == {"finished", "pruned"}
     # Not chance: what was ended early was on its way to less than what ran through.
@@ -264,7 +264,7 @@ def test_a_study_that_another_process_locks_is_said(
         other.wait()
     (tmp_path / "study.log.lock").unlink(missing_ok=True)
     again = study(tmp_path)
-    ground.run(again, trials=2)
+    ground.run(again, trials=3)
     assert len(again.told()) == 3
 
 
@@ -276,7 +276,7 @@ def test_a_study_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_optuna_opens_the_same_file(tmp_path: Path) -> None:
     held = study(tmp_path)
-    Ground().run(held, trials=3)
+    Ground().run(held, trials=4)
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "study.log")))
     theirs = optuna.load_study(study_name="modelnook", storage=storage)
     assert [t.value for t in theirs.trials] == [t.value for t in held.trials]
@@ -290,19 +290,19 @@ def test_a_stop_ends_it_at_once(tmp_path: Path) -> None:
 
 def test_the_default_teaches_the_sampler_where_it_lies_inside(tmp_path: Path) -> None:
     held = study(tmp_path)
-    Ground().run(held, trials=2)
+    Ground().run(held, trials=3)
     assert [t.user_attrs.get("default") for t in held.trials] == [True, None, None]
     other = study(tmp_path / "other")
-    Ground().run(other, trials=2, space=space_of("learning_rate=1e-4..1e-2:log weight_decay=0..0.1"))
+    Ground().run(other, trials=3, space=space_of("learning_rate=1e-4..1e-2:log weight_decay=0..0.1"))
     assert len(other.trials) == 2
     assert other.default is not None
 
 
 def test_progress_says_how_far_it_is(tmp_path: Path) -> None:
     ground = Ground()
-    ground.run(study(tmp_path), trials=4)
+    ground.run(study(tmp_path), trials=5)
     shown = [(e.step, e.total) for e in ground.events if isinstance(e, Progress)]
-    assert shown == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    assert shown == [(1, 5), (2, 5), (3, 5), (4, 5)]
 
 
 class Trade(Ground):
@@ -319,7 +319,7 @@ class Trade(Ground):
 
 def test_several_numbers_make_a_front(tmp_path: Path) -> None:
     ground, held = Trade(), study(tmp_path, lower=[False, True], pruner="asha")
-    ground.run(held, trials=25)
+    ground.run(held, trials=26)
     rows = {row["number"]: row["values"] for row in held.told()}
     front = held.front()
     assert len(front) > 1
@@ -347,10 +347,10 @@ def test_what_leads_is_what_nothing_reached_so_far_beats_or_equals(tmp_path: Pat
 
 def test_a_study_of_several_numbers_goes_on_where_it_ended(tmp_path: Path) -> None:
     ground = Trade()
-    ground.run(study(tmp_path, lower=[False, True]), trials=4)
+    ground.run(study(tmp_path, lower=[False, True]), trials=5)
     again = study(tmp_path, lower=[False, True])
     before = again.told()
-    ground.run(again, trials=7)
+    ground.run(again, trials=8)
     assert again.told()[: len(before)] == before
     assert len(again.told()) == 8
 
@@ -358,12 +358,12 @@ def test_a_study_of_several_numbers_goes_on_where_it_ended(tmp_path: Path) -> No
 def test_time_counts_once_however_many_try(tmp_path: Path) -> None:
     ground = Ground(seconds=0.05)
     first = study(tmp_path)
-    ground.run(first, trials=2)
+    ground.run(first, trials=3)
     first.elapsed = 1.5
     ground.events.clear()
     again = study(tmp_path)
     assert again.elapsed == 1.5
     mean = sum(row["seconds"] for row in again.told()) / 3
-    ground.run(again, trials=6, at_once=2)
+    ground.run(again, trials=7, at_once=2)
     said = next(event for event in ground.events if isinstance(event, Progress))
     assert said.eta_s == pytest.approx(4 * mean / 2)

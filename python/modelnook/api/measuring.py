@@ -136,18 +136,18 @@ def quantize(
         RefusedError: every attempt fell further than ``max_drop``; the numbers are told.
     """
     from modelnook.jobs.submit import submit
-    from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES
+    from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES, check, ways
 
     store, called = Store(), to
     if backend == AUTO and to in QUANTIZERS and to not in SCHEMES:
         backend, to = to, AUTO
-    _can_be(to, backend)
+    check(backend, to, gpu=_gpu)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     given = given_columns(text, label, columns)
     recipe, split, primary = on_rows("quantize", store, ref, data, given, unlabelled=True)
     source = ModelRef.parse(recipe.model)
-    _can_be(to, backend, recipe.task)
+    ways(backend, to, recipe.task, gpu=_gpu)
     made = name or default_name(source, called)
     store.models.check(made, recipe.task)
     if made == source.id and source.source == "local":
@@ -159,12 +159,11 @@ def quantize(
     return run if background else run.wait()
 
 
-def _can_be(to: str, backend: str, task: str | None = None) -> None:
-    """See :func:`modelnook.quantize.check`; nothing heavy is imported."""
+def _gpu() -> bool:
+    """Whether there is a GPU, as far as that is told without PyTorch."""
     from modelnook.jobs.device import pick
-    from modelnook.quantize import check
 
-    check(backend, to, task, gpu=lambda: pick() == "cuda")
+    return pick() == "cuda"
 
 
 def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from modelnook.domain.dataset import SLICE, Columns, DatasetRef
@@ -29,6 +30,8 @@ __all__ = [
     "on_rows",
     "read_table",
     "read_unlabelled",
+    "read_validation",
+    "refuse_quantized",
     "spec_of",
     "without",
 ]
@@ -94,6 +97,24 @@ def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> 
         except DataError:
             pass
         raise
+
+
+def read_validation(
+    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, train: Read
+) -> Read:
+    """A person's validation rows, which have no targets but those of the rows to train on.
+
+    Raises:
+        DataError, NotFoundError: as :func:`read_table` and the task; that it is these rows is said.
+    """
+    from modelnook.data.read import read
+
+    try:
+        held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
+        spec.truth(held.values(), spec.labels(train.values()))
+    except (DataError, NotFoundError) as error:
+        raise type(error)("api.validation", said=error.message, next=error.hint) from error
+    return held
 
 
 def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:
@@ -168,6 +189,28 @@ def needs_network(verb: str, ref: str, entry: ModelInfo) -> None:
         raise UnsupportedError("api.no_network", ref=ref, method=entry.architecture, verb=verb)
 
 
+def refuse_quantized(code: str, ref: str, entry: ModelInfo, **said: object) -> None:
+    """Refuse a quantized model whose original is known by name, before a job is started; the job says the rest.
+
+    Args:
+        code: the message, which is given ``said``, the model, how it was quantized, and its original.
+
+    Raises:
+        UnsupportedError: see above.
+    """
+    from modelnook.runtime.folder import config, formats, quantized
+
+    if not entry.path or not entry.base_model:
+        return
+    path = Path(entry.path)
+    # A GGUF file that was found can be quantized again; what was made here has a better original.
+    if formats(path) == ("gguf",) and not config(path).get("modelnook_quantization"):
+        return
+    how = quantized(path)
+    if how:
+        raise UnsupportedError(code, ref=ref, how=how, base=entry.base_model, **said)
+
+
 def done_by(entry: ModelInfo) -> str | None:
     """The task that a model does as it is: a bare encoder makes vectors."""
     return "sentence-similarity" if entry.task == "feature-extraction" else entry.task
@@ -213,6 +256,8 @@ def on_rows(
         raise UnsupportedError("api.no_task", ref=ref)
     if verb not in ("compare", "evaluate"):
         needs_network(verb, ref, entry)
+    if verb == "quantize":
+        refuse_quantized("quantize.already_made", ref, entry)
     spec = spec_of(task)
     recipe = Recipe(verb, str(found.ref), task=task, name=entry.name, threads=current().threads)
     trained = training_run(store, str(found.ref))
@@ -223,10 +268,11 @@ def on_rows(
             given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
         table = read_table(store, data, spec, given, part=part, asked=unlabelled)
-        primary = _primary(spec, table, primary)
+        columns = table.values()
+        primary = _primary(spec, columns, primary)
         if primary != AGREEMENT and entry.labels:
             # What the job would find after it has loaded the weights.
-            spec.truth(table.values(), entry.labels)
+            spec.truth(columns, entry.labels)
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if unlabelled and (trained is None or made is None):
@@ -240,9 +286,8 @@ def on_rows(
     return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary
 
 
-def _primary(spec: Spec, table: Read, primary: str) -> str:
+def _primary(spec: Spec, columns: dict[str, Any], primary: str) -> str:
     """The metric that decides on these rows."""
-    columns = table.values()
     if not any(set(form) <= set(columns) for form in spec.shapes()):
         return AGREEMENT
     told = spec.metrics_for(columns)

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import default_name, given_columns, needs_network, no_rows, noted, read_table, spec_of
+from modelnook.api.rows import (
+    default_name,
+    given_columns,
+    needs_network,
+    no_rows,
+    noted,
+    read_table,
+    refuse_quantized,
+    spec_of,
+)
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
@@ -254,9 +263,11 @@ def _run(
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     teaches = any(step.startswith("distil") for step in steps)
+    _check_quantized(ref, steps[0])
     recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, seed=seed)
     if teaches and recipe.task not in TAUGHT:
         raise UnsupportedError("shrink.not_taught", task=recipe.task, known=", ".join(TAUGHT))
+    _check_last(recipe, steps[-1])
     steps, models = _students(recipe, steps)
     source = ModelRef.parse(recipe.model)
     made = name or default_name(source, {"shrink": "small"}.get(verb, verb))
@@ -286,9 +297,37 @@ def _check_steps(steps: Sequence[str]) -> None:
             if at < len(steps) - 1:
                 raise UsageError("shrink.not_last", step=name)
             if option and option != "auto":
-                QUANTIZERS.check(option)
+                # An unknown name; whether it can do the step is looked at once the task is known.
+                QUANTIZERS[option]
         elif name in _OPTIONS and colon and not _OPTIONS[name].fullmatch(option):
             raise UsageError("shrink.bad_option", step=name, option=option)
+
+
+def _check_quantized(ref: str, step: str) -> None:
+    """Refuse a quantized model for the first step, where that needs the weights as floats."""
+    from modelnook.catalog.search import resolve
+
+    name, _, option = step.partition(":")
+    if name == "distil" and option.partition(":")[0] not in ("", "auto", "layers"):
+        # Of a teacher only its answers are taken.
+        return
+    found = resolve(ref)
+    code = "shrink.already_made" if name in STEPS else "quantize.already_made"
+    refuse_quantized(code, ref, found.source.info(found.ref), step=name)
+
+
+def _check_last(recipe: Recipe, step: str) -> None:
+    """Raise where the step that quantizes can't be done, before others take their time for nothing.
+
+    Raises:
+        MissingPackage, UnsupportedError: see :func:`modelnook.quantize.ways`.
+    """
+    from modelnook.jobs.device import pick
+    from modelnook.quantize import AUTO, SCHEMES, ways
+
+    scheme, _, backend = step.partition(":")
+    if scheme in SCHEMES:
+        ways(backend or AUTO, scheme, recipe.task, gpu=lambda: pick() == "cuda")
 
 
 def _students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

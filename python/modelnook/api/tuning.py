@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, spec_of, without
+from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
 from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
@@ -61,7 +61,7 @@ def tune(
 ) -> Run:
     """Find a better model in a budget: trials of fine-tuning on the same rows, led by Optuna.
 
-    The default configuration is trained first. What the best trial gains over it is measured on a tenth of the rows
+    The default configuration is the first trial. What the best one gains over it is measured on a tenth of the rows
     that no trial sees, with a 95% interval; where that is nothing, the answer says so.
 
     With several objectives (``metric="accuracy,latency"``) the answer is a Pareto front: the trials that no other beats
@@ -69,7 +69,7 @@ def tune(
 
     Args:
         ref: the model to start from; with ``model=a|b`` in the space, those are compared.
-        trials: how many at most; without ``budget`` the preset's number.
+        trials: how many at most, the default configuration among them; without ``budget`` the preset's number.
         budget: the most time for all of it, ``"20m"``; the last trial is cut short.
         trial_budget: the most time for one.
         space: ``quick``, ``balanced``, ``thorough``, lines of ``knob=values``, or a dict (see
@@ -156,7 +156,7 @@ def tune(
     can_start(found, task)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
-    held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
         most = seconds(trial_budget) if trial_budget else None
@@ -188,7 +188,8 @@ def tune(
         threads=current().threads,
         models=models,
     )
-    said = (Warned.of("tune.not_pruned"),) if len(objectives) > 1 else ()
+    doubts = {"tune.not_pruned": len(objectives) > 1, "tune.alone": trials == 1}
+    said = tuple(Warned.of(code) for code, there in doubts.items() if there)
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 

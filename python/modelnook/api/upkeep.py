@@ -41,7 +41,7 @@ def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
 def _refresh(name: str, limit: int) -> tuple[int | None, str]:
     from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.refresh import refresh
-    from modelnook.catalog.search import environment, note_silence, source
+    from modelnook.catalog.search import environment, is_silence, note_silence, source
     from modelnook.domain.errors import ModelnookError
     from modelnook.store.runs import now
 
@@ -56,6 +56,7 @@ def _refresh(name: str, limit: int) -> tuple[int | None, str]:
             store.index.put_models(name, found, env=environment() if name == "pip" else "", replace=True)
             count, note = len(found), ""
     except ModelnookError as error:
+        note_silence(name, silent=is_silence(error))
         return None, str(error)
     store.index.touch("models", name)
     note_silence(name, silent=False)

@@ -35,7 +35,7 @@ def _laid_out(card: Card) -> list[str]:
     left = room - fixed
     while len(growing) > 1 and sum(map(_least, growing)) > left:
         # A heading without a row says nothing: the last table stays where there is room for it, in HTML and the value.
-        last = next(p for p in reversed(growing) if not (isinstance(p, Grid) and p.first and _others(growing)))
+        last = next((p for p in reversed(growing) if not _is_first(p)), growing[-1])
         growing.remove(last)
         pieces.remove(last)
     body: list[str] = []
@@ -50,9 +50,9 @@ def _laid_out(card: Card) -> list[str]:
     return [_cut(line) for line in [head, *body[:room], *tail]]
 
 
-def _others(growing: list[Grid | Fold]) -> bool:
-    """Whether something else than the card's first table can give way."""
-    return any(not (isinstance(p, Grid) and p.first) for p in growing)
+def _is_first(piece: Grid | Fold) -> bool:
+    """Whether it is the table that the card is about, to which others give way."""
+    return isinstance(piece, Grid) and piece.first
 
 
 def _warnings(warnings: tuple[str, ...], where: str) -> list[str]:
@@ -108,12 +108,10 @@ def _lines(piece: Piece, room: int) -> list[str]:
 
 
 def _least(piece: Grid | Fold) -> int:
-    """Lines below which a piece shows nothing: a table's caption, heading, a row, and how many are left."""
+    """Lines a piece takes at least: a table its caption, heading, a row and how many are left; the first one all."""
     if not isinstance(piece, Grid):
         return 2
-    if piece.first:
-        return len(_grid(piece, _PAGE))
-    return 3 + bool(piece.caption)
+    return len(_grid(piece, _PAGE)) if piece.first else 3 + bool(piece.caption)
 
 
 def _fold(fold: Fold, room: int) -> list[str]:

@@ -169,6 +169,8 @@ _MEASURES = (
 )
 """The lines of a report, and how their values are said: two that are read together share a line."""
 
+_STEP_MEASURES = tuple((names, say) for names, say in _MEASURES if names[0] not in ("tokens", "layers"))
+
 
 def _report(record: RunRecord) -> Grid:
     """Before and after, as one table; what it cost in quality first."""
@@ -199,19 +201,27 @@ def _steps(record: RunRecord) -> Grid:
     """A chain: the first model, and what each step left of it."""
     report = record.report or {}
     steps, name = report["steps"], report.get("metric") or record.primary_metric or ""
-    sides = [(t("cards.step.original"), steps[0]["before"]), *((step["step"], step["after"]) for step in steps)]
+    sides = [(t("cards.step.original"), steps[0]["before"]), *((step_name(step), step["after"]) for step in steps)]
     rows = tuple(
         (
             said,
-            metric((side.get("metrics") or {}).get(name)),
-            size(side.get("bytes")),
-            millis(side.get("p50_ms")),
-            count(side.get("rows_per_s")),
+            f"{metric((side.get('metrics') or {}).get(name))}{_between(side, name)}",
+            *(" / ".join(say(side.get(n)) for n in names) for names, say in _STEP_MEASURES),
         )
         for said, side in sides
     )
-    heads = (t("cards.column.step"), name, *(t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s")))
-    return Grid(heads, rows, (1, 2, 3, 4))
+    heads = [" / ".join(t(f"cards.column.{n}") for n in names) for names, _ in _STEP_MEASURES]
+    return Grid((t("cards.column.step"), name, *heads), rows, tuple(range(1, 2 + len(heads))))
+
+
+def step_name(step: dict[str, Any]) -> str:
+    """A step of a chain in words, with the backend that it chose.
+
+    >>> step_name({"step": "int8", "backend": "onnx"}), step_name({"step": "int8:onnx", "backend": "onnx"})
+    ('int8 (onnx)', 'int8:onnx')
+    """
+    said, chosen = str(step["step"]), step.get("backend")
+    return f"{said} ({chosen})" if chosen and ":" not in said else said
 
 
 def _compared(record: RunRecord) -> Grid:

@@ -43,8 +43,7 @@ class GitSource(RemoteSource):
             UsageError: it doesn't know the token.
         """
         rows = {info.id: info for info in self.cache.entries(self.name)}
-        added = next((s for s in current().sources if s["name"] == self.name), {})
-        if query.text.strip() and self.token and searchable(added) and not current().offline:
+        if self.token and searchable(self.name, query) and not current().offline:
             with self.told(query.text):
                 rows = {info.id: info for info in found(self.place, self.token, query)} | rows
         return [info for info in rows.values() if query.matches(info)][: query.limit]

@@ -22,6 +22,7 @@ from modelnook.catalog.hub_files import needed, risks
 from modelnook.catalog.papers import every, first, number
 from modelnook.domain.errors import OfflineError, UnsupportedError
 from modelnook.domain.model import ModelInfo
+from modelnook.settings import current
 
 __all__ = ["FORGES", "Forge", "found", "searchable"]
 
@@ -49,10 +50,11 @@ FORGES = {
 _ANSWERS: dict[tuple[str, str, str], tuple[float, list[ModelInfo]]] = {}
 
 
-def searchable(added: Mapping[str, Any]) -> bool:
-    """Whether a source that was added is one that can be searched: a site that is known, and a token for it."""
+def searchable(name: str, query: Query) -> bool:
+    """Whether a source can be searched for this: a site that is known, a token for it, and words."""
+    added = next((s for s in current().sources if s["name"] == name), {})
     site = str(added.get("url") or "").rstrip("/")
-    return site in FORGES and bool(os.environ.get(str(added.get("token_env") or "")))
+    return bool(query.text.strip()) and site in FORGES and bool(os.environ.get(str(added.get("token_env") or "")))
 
 
 def found(place: Place, token: str, query: Query) -> list[ModelInfo]:
@@ -65,9 +67,10 @@ def found(place: Place, token: str, query: Query) -> list[ModelInfo]:
     """
     forge = FORGES[place.endpoint]
     key = (place.endpoint, query.text.strip().lower(), forge.sorts.get(query.sort, ""))
-    when, known = _ANSWERS.get(key, (0.0, []))
-    if when and time.monotonic() - when < _KEPT:
-        return known
+    for old in [one for one, (when, _) in list(_ANSWERS.items()) if time.monotonic() - when >= _KEPT]:
+        _ANSWERS.pop(old, None)
+    if (known := _ANSWERS.get(key)) is not None:
+        return known[1]
     rows = _Asking(place, forge, token).models(query.text.strip(), key[2])
     _ANSWERS[key] = (time.monotonic(), rows)
     return rows

@@ -35,6 +35,7 @@ __all__ = [
     "fell_silent",
     "fetch",
     "info",
+    "is_silence",
     "locate",
     "note_silence",
     "params_range",
@@ -233,7 +234,7 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     pages = {name: index.search(name, wide) for name in names}
     notes: dict[str, str] = {}
     left = [n for n in names if len(pages[n].hits) < query.limit or (n in asked and kinds.get(n) not in _VAST)]
-    askable = [n for n in left if n in asked and (kinds.get(n) != "git" or _searchable(n, query))]
+    askable = [n for n in left if n in asked and (kinds.get(n) != "git" or searchable(n, query))]
     waited = [n for n in askable if not _off(kinds.get(n))]
     for name in left:
         if name not in waited:
@@ -242,12 +243,6 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
     if waited:
         _wait_for(waited, query, pages, notes)
     return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
-
-
-def _searchable(name: str, query: Query) -> bool:
-    """Whether a site of repositories can be asked; of most what was brought is all that is found."""
-    added = next((s for s in current().sources if s["name"] == name), {})
-    return bool(query.text.strip()) and searchable(added)
 
 
 def _off(kind: str | None) -> bool:
@@ -263,20 +258,29 @@ def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dic
     wait(jobs.values(), _DEADLINE)
     pool.shutdown(wait=False, cancel_futures=True)
     for name, job in jobs.items():
+        silent = False
         try:
             pages[name] = _with(pages[name], job.result(timeout=0), query)
         except (TimeoutError, CancelledError):
-            notes[name] = t("catalog.source_failed", source=name, error="timeout")
+            silent, notes[name] = True, t("catalog.source_failed", source=name, error=t("hub.why_timeout"))
         except ModelnookError as error:
+            silent = is_silence(error)
             named = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", error.message)
             notes[name] = error.message if named else t("catalog.source_failed", source=name, error=error.message)
-        note_silence(name, silent=name in notes)
+        note_silence(name, silent=silent)
         if name in notes:
             pages[name] = _with(pages[name], _remembered(name, query), query)
 
 
+def is_silence(error: ModelnookError) -> bool:
+    """Whether an error means that a source isn't there or in reach; one that refuses something has answered."""
+    return isinstance(error, (NotFoundError, OfflineError))
+
+
 def note_silence(name: str, *, silent: bool) -> None:
-    """Keep whether a source answered when it was asked last, for whoever lists the sources."""
+    """Keep whether a source answered when it was asked last, for whoever lists the sources; offline none is asked."""
+    if silent and (current().hub_offline if configured().get(name) == "hub" else current().offline):
+        return
     path = _silence(name)
     with suppress(OSError):
         if silent:

@@ -23,7 +23,8 @@ __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _PYTHON = {", or .to_frame()": "", " 或 .to_frame() 查看": " 查看", ".to_dict()": "--json"}
-_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task)=…")
+_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…")
+_NAMED = re.compile(r"(?<![\w-])(backend|budget|recover|to)=(?P<mark>[\"'])(\w+)(?P=mark)")
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -47,14 +48,14 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        say(cards.text(overview("terminal")))
+        say(_here(cards.text(overview("terminal"))))
         return 0
     if words[0] in ("-V", "--version"):
         say(f"modelnook {__version__}")
         return 0
     call = parse(words, door="terminal", piped=_piped)
     if call.help:
-        say(cards.text(usage(call.verb, "terminal")))
+        say(_here(cards.text(usage(call.verb, "terminal"))))
         return 0
     result, stopped = _result(call)
     say(_json(result) if call.json else _text(call, result))
@@ -80,14 +81,18 @@ def _result(call: Call) -> tuple[Any, bool]:
 
 
 def _text(call: Call, result: Any) -> str:
+    """A sentence or a card, its hints as they are typed here; what a model, script or log says stays as it is."""
     if (sentence := said(call.verb.name, result)) is not None:
-        return sentence
+        return _here(sentence)
     if hasattr(result, "to_string"):
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
         return text
+    if not cards.knows(result):
+        return str(result)
     # Who says how many rows, or which run, wants to see all of it; a card would fold it.
-    return cards.whole(result) if "limit" in call.kwargs or call.verb.name == "runs show" else cards.text(result)
+    whole = "limit" in call.kwargs or call.verb.name == "runs show"
+    return _here(cards.whole(result) if whole else cards.text(result))
 
 
 def _json(result: Any) -> str:
@@ -112,11 +117,12 @@ def _tell(error: Exception) -> int:
 def say(text: str) -> None:
     """Print on stdout; where the terminal can't write a character, it is replaced rather than fatal."""
     encoding = sys.stdout.encoding or "utf-8"
-    print(_here(text).encode(encoding, "replace").decode(encoding), flush=True)
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 def _here(text: str) -> str:
     """Text with its hints as they are typed here; arguments of Python are options."""
     for python, here in _PYTHON.items():
         text = text.replace(python, here)
-    return _KEYWORD.sub(r"--\1 …", typed(text))
+    text = _NAMED.sub(r"--\1 \3", typed(text))
+    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} …", text)

@@ -13,7 +13,7 @@ from typing import Any
 
 import onnx_ir
 
-from modelnook.convert.trace import Traced, tracing
+from modelnook.convert.trace import FAILURES, Traced, tracing
 
 __all__ = ["FILE", "program", "save"]
 
@@ -22,13 +22,13 @@ FILE = "model.onnx"
 ONE_FILE = 1_900_000_000
 
 
-def program(traced: Traced, code: str = "convert.untraceable", **values: Any) -> Any:
+def program(traced: Traced, codes: tuple[str, str] = FAILURES, **values: Any) -> Any:
     """The program of a model, an ``onnx_ir.Model`` whose batch and lengths are free.
 
     Raises:
         UnsupportedError: an operation that can't be traced, named; see :func:`~modelnook.convert.trace.tracing`.
     """
-    with tracing(traced.architecture, code, **values):
+    with tracing(traced.architecture, codes, **values):
         # Imported here: it pulls in torchao where that is installed, which complains about missing CUDA kernels.
         from transformers.exporters.configs import OnnxConfig
         from transformers.exporters.exporter_onnx import OnnxExporter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.convert.folder import writing
-from modelnook.convert.trace import Traced, tracing
+from modelnook.convert.trace import FAILURES, Traced, tracing
 from modelnook.runtime.silence import mute_telemetry
 
 mute_telemetry()
@@ -18,13 +18,13 @@ __all__ = ["FILE", "program", "save"]
 FILE = "openvino_model.xml"
 
 
-def program(traced: Traced, code: str = "convert.untraceable", **values: Any) -> Any:
+def program(traced: Traced, codes: tuple[str, str] = FAILURES, **values: Any) -> Any:
     """The program of a model, an ``openvino.Model`` whose batch and lengths are free.
 
     Raises:
         UnsupportedError: an operation that can't be traced, named; see :func:`~modelnook.convert.trace.tracing`.
     """
-    with tracing(traced.architecture, code, **values):
+    with tracing(traced.architecture, codes, **values):
         # Imported here: it pulls in torchao where that is installed, which complains about missing CUDA kernels.
         from transformers.exporters.configs import OpenVINOConfig
         from transformers.exporters.exporter_openvino import OpenVINOExporter

@@ -13,14 +13,17 @@ import torch
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.driven import complete
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import mute_telemetry, operation, silence
+from modelnook.runtime.silence import first_line, mute_telemetry, operation, silence
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.text import as_text
 
-__all__ = ["WITHOUT", "Traced", "feeds", "tracing"]
+__all__ = ["FAILURES", "WITHOUT", "Traced", "feeds", "tracing"]
 
 WITHOUT = ("automatic-speech-recognition", "fill-mask", "text-generation", "text2text-generation")
 """Tasks for which no program stands: they write word by word, or work with the model's own parts."""
+
+FAILURES = ("convert.untraceable", "convert.failed")
+"""The messages where a model can't be traced, see :func:`tracing`."""
 
 TEXTS = ["a short text", "a second text that is a little longer than the first one"]
 MOST_ROWS = 2
@@ -82,14 +85,15 @@ def feeds(
 
 
 @contextmanager
-def tracing(architecture: str, code: str = "convert.untraceable", **values: Any) -> Iterator[None]:
+def tracing(architecture: str, codes: tuple[str, str] = FAILURES, **values: Any) -> Iterator[None]:
     """Around an exporter: nothing is printed or sent, and what fails names the operation.
 
     Args:
-        code: the message, which is given ``values``, the architecture and the operation.
+        codes: the message for an operation that can't be traced, and the one for any other failure; they are given
+            ``values``, the architecture, and the operation or what was said.
 
     Raises:
-        UnsupportedError: the operation that can't be traced.
+        UnsupportedError: the operation that can't be traced, or what else is in the way.
     """
     mute_telemetry()
     # torch.onnx tells each of its steps with print.
@@ -99,4 +103,8 @@ def tracing(architecture: str, code: str = "convert.untraceable", **values: Any)
         except (MemoryError, KeyboardInterrupt, OSError):
             raise
         except Exception as error:
-            raise UnsupportedError(code, architecture=architecture, op=operation(error), **values) from error
+            named, other = codes
+            op = operation(error)
+            if op is None:
+                raise UnsupportedError(other, architecture=architecture, error=first_line(error), **values) from error
+            raise UnsupportedError(named, architecture=architecture, op=op, **values) from error

@@ -218,4 +218,4 @@ class Slots:
             return True
         if time.monotonic() >= trials.deadline():
             return True
-        return trials.most is not None and len(trials.study.told()) - 1 >= trials.most
+        return trials.most is not None and len(trials.study.told()) >= trials.most

@@ -89,7 +89,7 @@ class Namespace:
                 value = self.value(word[at + 1 : end])
                 if at == 0 and end == len(word) - 1:
                     return Value(value)
-                parts.append(str(value))
+                parts.append(Value(value))
                 at = end + 1
             else:
                 parts.append(word[at])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from modelnook.domain.errors import unknown
+from modelnook.domain.errors import RefusedError, unknown
 from modelnook.domain.event import Warned
 from modelnook.domain.run import AGREEMENT
 from modelnook.measure.outputs import finite
@@ -95,6 +95,29 @@ class Judge:
             told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
             said.append(Warned.of("quantize.may_drop_more", **told))
         return said
+
+    def refusal(self, code: str, few: str, verdict: Verdict, **said: Any) -> RefusedError:
+        """The error for a model that fell too far, with its numbers.
+
+        Args:
+            code: the message; ``few`` the one that says how many rows could tell, where these can't.
+            said: what the messages say beside them.
+        """
+        needed = rows_needed(self.max_drop)
+        unsure = self.rows < needed and verdict.interval[0] <= self.max_drop
+        return RefusedError(
+            few if unsure else code,
+            metric=self.metric,
+            before=f"{self.value:.3f}",
+            after=f"{verdict.value:.3f}",
+            points=_points(verdict.drop),
+            low=f"{100 * verdict.interval[0]:+.1f}",
+            high=f"{100 * verdict.interval[1]:+.1f}",
+            allowed=f"{100 * self.max_drop:g}",
+            rows=self.rows,
+            needed=needed,
+            **said,
+        )
 
 
 def _points(share: float) -> str:

@@ -22,7 +22,7 @@ from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
 from modelnook.store.models import model_bytes
 
-__all__ = ["Probe", "arguments", "main", "measure", "probe_args", "read_probe"]
+__all__ = ["Probe", "arguments", "command", "main", "measure", "probe_args", "read_probe"]
 
 SECONDS = 8.0
 STOPPED = -2
@@ -90,8 +90,7 @@ def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds
 
 def probe_args(path: Path, rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS) -> list[str]:
     """The program's arguments, to be put after ``python -m``."""
-    arguments = ["modelnook.measure.probe", str(path), "--rows", str(rows), "--out", str(out)]
-    return [*arguments, "--seconds", str(seconds), *(["--task", task] if task else [])]
+    return command("probe", [path], rows, out, task=task, seconds=seconds)
 
 
 def read_probe(out: Path, code: int = 0) -> Probe:
@@ -108,6 +107,14 @@ def read_probe(out: Path, code: int = 0) -> Probe:
     if "error" in said:
         raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"))
     return Probe(**said, outputs=read_outputs(out))
+
+
+def command(
+    module: str, paths: Sequence[Path], rows: Path, out: Path, *, task: str | None, seconds: float
+) -> list[str]:
+    """What a program of this room is called with; :func:`arguments` reads it there."""
+    said = [f"modelnook.measure.{module}", *map(str, paths), "--rows", str(rows), "--out", str(out)]
+    return [*said, "--seconds", str(seconds), *(["--task", task] if task else [])]
 
 
 def arguments(module: str, seconds: float) -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.outputs import read_rows
-from modelnook.measure.probe import arguments
+from modelnook.measure.probe import arguments, command
 from modelnook.measure.speed import Speed, in_turns
 from modelnook.runtime import runtime
 
@@ -46,8 +46,7 @@ def race_args(
     paths: Sequence[Path], rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS
 ) -> list[str]:
     """The program's arguments, to be put after ``python -m``."""
-    arguments = ["modelnook.measure.race", *map(str, paths), "--rows", str(rows), "--out", str(out)]
-    return [*arguments, "--seconds", str(seconds), *(["--task", task] if task else [])]
+    return command("race", paths, rows, out, task=task, seconds=seconds)
 
 
 def read_race(out: Path, code: int = 0) -> list[Speed]:

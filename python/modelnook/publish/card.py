@@ -130,6 +130,10 @@ def _quoted(value: Any) -> str:
     return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
+# Which rows a report was measured on -> how a table of results calls them.
+_ROWS = {"data": "given rows", "own": "texts of its own card and vocabulary"}
+
+
 def _index(name: str, info: ModelInfo, record: RunRecord | None) -> list[dict[str, Any]] | None:
     """The results in the form that hubs draw tables of."""
     if record is None or not record.metrics or not info.task:
@@ -137,7 +141,8 @@ def _index(name: str, info: ModelInfo, record: RunRecord | None) -> list[dict[st
     data = (record.data or {}).get("fingerprint", "")[:12]
     results = [{"type": key, "value": round(value, 6)} for key, value in record.metrics.items()]
     task = {"type": _PIPELINES.get(info.task, info.task)}
-    dataset = {"name": f"validation rows of {data}", "type": data or "unknown"}
+    measured = _ROWS.get(str((record.report or {}).get("data")), "validation rows of")
+    dataset = {"name": f"{measured} {data}".strip(), "type": data or "unknown"}
     return [{"name": name, "results": [{"task": task, "dataset": dataset, "metrics": results}]}]
 
 
@@ -227,7 +232,32 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
     text = t("publish.card_drop", **said, low=_points(low), high=_points(high))
     if not report.get("labels_used"):
         text += f" {t('publish.card_no_labels')}"
-    return f"## {t('publish.card_smaller')}\n\n" + "\n".join(lines) + f"\n\n{text}"
+    parts = ["\n".join(lines), text, _steps(report, metric)]
+    return f"## {t('publish.card_smaller')}\n\n" + "\n\n".join(filter(None, parts))
+
+
+def _steps(report: Mapping[str, Any], metric: str) -> str:
+    """What each step of a chain left; nothing where there was one alone."""
+    steps = report.get("steps") or ()
+    if len(steps) < 2:
+        return ""
+    names = ("bytes", "p50_ms", "rows_per_s")
+    heads = [t("cards.column.step"), _text(metric), *(t(f"cards.column.{name}") for name in names)]
+    lines = [_row(heads), _row(["---"] * len(heads))]
+    for step in steps:
+        side = step.get("after") or {}
+        told = [_MEASURES[name](side[name]) if side.get(name) is not None else "" for name in names]
+        lines.append(_row([_text(step.get("step")), _with_interval(side, metric), *told]))
+    return "\n".join(lines)
+
+
+def _way(report: Mapping[str, Any]) -> str:
+    """How the weights were made smaller at last: backend, scheme, options."""
+    last: Mapping[str, Any] = (report.get("steps") or [report])[-1]
+    if not last.get("backend"):
+        return ""
+    options = (name if value is True else f"{name}={value}" for name, value in (last.get("options") or {}).items())
+    return " ".join(map(str, (last["backend"], last.get("scheme") or "", *options))).strip()
 
 
 def _with_interval(side: Mapping[str, Any], metric: str) -> str:
@@ -270,7 +300,11 @@ def _training(record: RunRecord | None, hardware: str) -> str:
     columns = data.get("columns")
     if isinstance(columns, Mapping):
         facts.append((t("publish.card_columns"), ", ".join(f"{_text(r)}={_text(c)}" for r, c in columns.items())))
-    for key in ("method", "epochs", "learning_rate", "batch_size", "max_length", "seed", "to", "backend"):
+    way = _way(record.report or {})
+    if way:
+        facts.append((t("publish.card_quantized"), _text(way)))
+    asked = () if way else ("to", "backend")
+    for key in ("method", "epochs", "learning_rate", "batch_size", "max_length", "seed", *asked):
         value = record.params.get(key, getattr(record, key, None))
         if value is not None:
             facts.append((key, _text(value)))

@@ -158,7 +158,9 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
         raise unknown("scheme", scheme, (*SCHEMES, AUTO))
     makers = [backend] if backend != AUTO else list(QUANTIZERS) if scheme == AUTO else list(SCHEMES[scheme])
     if backend != AUTO and scheme != AUTO and scheme not in Schemes.of(backend):
-        QUANTIZERS.check(backend)
+        if not Schemes.of(backend):
+            # A row from outside, whose class alone says them.
+            QUANTIZERS.check(backend)
         raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
     if not any(_does(name, task) for name in makers):
         tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))

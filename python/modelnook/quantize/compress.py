@@ -68,6 +68,7 @@ def compress(
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     metric: str | None = None,
+    judge: Judge | None = None,
     budget: float | None = None,
     trained: float | None = None,
     race: Race | None = None,
@@ -83,6 +84,8 @@ def compress(
         max_drop: how far the metric may fall, as a fraction: 0.01 is one point. On the point estimate.
         probe: measures a folder on texts, in a clean process or in this one.
         metric: what decides; the task's primary metric where it is None.
+        judge: compares with another model than ``source``, on these rows: one that a chain began with. Its own are
+            the metric and the drop that is allowed.
         budget: seconds after which no further attempt is begun; at least one is made. None: all are.
         trained: seconds that the model's training took: trying several ways for more than three times as long is said
             first.
@@ -107,7 +110,7 @@ def compress(
     began = clock()
     before = probe(source, asked)
     measuring = clock() - began
-    judge = Judge(spec, columns, before, metric, max_drop)
+    judge = judge or Judge(spec, columns, before, metric, max_drop)
     work = target.with_name(f".{target.name}.tries")
     shutil.rmtree(work, ignore_errors=True)
     search = Search(
@@ -156,17 +159,13 @@ def _sample(rows: Columns) -> dict[str, list[Any]]:
 
 def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
     best = min(search.trials, key=lambda trial: trial.verdict.drop)
-    return RefusedError(
+    return judge.refusal(
         "quantize.refused",
+        "quantize.refused_few",
+        best.verdict,
         scheme=scheme if scheme != AUTO else ", ".join(dict.fromkeys(trial.scheme for trial in search.trials)),
-        metric=judge.metric,
-        before=f"{judge.value:.3f}",
-        after=f"{best.verdict.value:.3f}",
-        points=f"{100 * best.verdict.drop:.1f}",
-        allowed=f"{100 * judge.max_drop:g}",
         tries=len(search.trials),
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),
-        rows=judge.rows,
     )
 
 

@@ -84,7 +84,7 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise
     except Exception as error:
         raise UnsupportedError(
-            "quantize.untraceable", path=source, architecture=type(model).__name__, op=first_line(error), next="torchao"
+            "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next="torchao"
         ) from error
     # The calibration rows are the person's: they don't belong into a config that is published.
     small.config.quantization_config = {**engine.to_dict(), "dataset": None}

@@ -50,7 +50,7 @@ def converted(kind: type[Any], source: Path, config: Any, other: str) -> Any:
             raise
         except Exception as error:
             raise UnsupportedError(
-                "quantize.untraceable", path=source, architecture=kind.__name__, op=first_line(error), next=other
+                "quantize.failed_on", architecture=kind.__name__, error=first_line(error), next=other
             ) from error
 
 

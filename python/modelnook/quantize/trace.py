@@ -11,7 +11,8 @@ from modelnook.domain.errors import UnsupportedError
 
 __all__ = ["NEXT", "UNTRACEABLE", "prepared"]
 
-UNTRACEABLE = "quantize.untraceable"
+UNTRACEABLE = ("quantize.untraceable", "quantize.failed_on")
+"""The messages where a model can't be traced, see :func:`~modelnook.convert.trace.tracing`."""
 NEXT = "torchao"
 """The backend to try where a model can't be traced."""
 

@@ -61,12 +61,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
 
 
-def operation(error: BaseException) -> str:
-    """The operation that couldn't be traced, from the error's text or its causes'; else the error's first line."""
+def operation(error: BaseException) -> str | None:
+    """The operation that couldn't be traced, from the error's text or its causes'; None where none is named."""
     cause: BaseException | None = error
     while cause is not None:
         found = re.search(r"\b(?:aten|prims|torchvision|transformers)[.:]{1,2}\w+(?:\.\w+)?", str(cause))
         if found:
             return found.group()
         cause = cause.__cause__ or cause.__context__
-    return first_line(error)
+    return None

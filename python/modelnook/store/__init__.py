@@ -130,7 +130,7 @@ class Store:
         query: str | None = None,
         limit: int = 100,
     ) -> list[RunRecord]:
-        """Runs as they are, newest first: whose worker died since they were written, what can be resumed.
+        """Runs as they are now, newest first: ``crashed`` where a worker died since, and whether they can be resumed.
 
         Downloads that are done are left out unless a kind is named.
         """

@@ -36,7 +36,7 @@ def leftovers(store: Store, *, age: float = AGE) -> Iterator[Found]:
     yield from (("part", p) for p in (home / "cache").rglob("*.incomplete") if _old(p, age))
     for run in folders(home / "runs"):
         if not run.lease.live():
-            yield from (("probe", p) for p in (run.path / "probe",) if p.is_dir() and _old(p, age))
+            yield from (("probe", p) for p in run.path.glob("probe*") if p.is_dir() and _old(p, age))
             yield from (("part", p) for p in _entries(run.path) if _temporary(p) and _old(p, age))
 
 

@@ -68,6 +68,8 @@ def search(
 ) -> None:
     """Try until ``trials`` have ended, ``deadline()`` (a time of ``time.monotonic``) has come or ``stop()``.
 
+    The default configuration is one of them.
+
     A trial that fails, however it does, is one of them; where that shows that there was no time left to begin it
     (``tune.no_time``), it is none.
 
@@ -87,7 +89,7 @@ def search(
         _points(study, metric, emit)
     failures = 0
     while not stop():
-        ended = len(study.told()) - 1
+        ended = len(study.told())
         if trials is not None and ended >= trials:
             return
         if not _time_for_one(study, space, deadline):

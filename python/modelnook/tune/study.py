@@ -160,13 +160,13 @@ class Study:
         return [t.number for t in self.trials if t.state is TrialState.RUNNING]
 
     def one_too_many(self, trial: Any, most: int) -> bool:
-        """Whether ``most`` trials were begun before this one, by whomever; it is then given back."""
+        """Whether ``most`` trials, the default among them, were begun before this one; it is then given back."""
         begun = [
             t.number
             for t in self.trials
             if not t.user_attrs.get(DEFAULT) and (t.state is TrialState.RUNNING or t.user_attrs.get("told"))
         ]
-        if sum(number < trial.number for number in begun) < most:
+        if 1 + sum(number < trial.number for number in begun) < most:
             return False
         self.give_back(trial)
         return True

@@ -193,7 +193,6 @@ _CALLED = {
     "info": "show describe inspect card view",
     "list": "ls models local index",
     "load": "open",
-    "log": "logs",
     "predict": "infer classify ask generate embed",
     "ps": "top status",
     "publish": "upload share release deploy",
@@ -201,7 +200,6 @@ _CALLED = {
     "quantize": "quantise compress",
     "remove": "rm delete del",
     "rename": "mv move",
-    "rerun": "restart retry redo",
     "resume": "continue",
     "rm": "delete remove del uninstall",
     "runs": "jobs history trainings experiments",
@@ -223,7 +221,8 @@ _CALLED = {
 
 def _meant(word: str, known: Mapping[str, Verb], head: str = "") -> str | None:
     """The verb that a door has for what others call ``word``; below a ``head``, its sub-command."""
-    names = (f"{head} {name}".strip() for name, called in _CALLED.items() if word.lower() in called.split())
+    called = (name for name, others in _CALLED.items() if word.lower() in others.split())
+    names = (name if not head or name.startswith(f"{head} ") else f"{head} {name}" for name in called)
     return next((name for name in names if name in known), None)
 
 

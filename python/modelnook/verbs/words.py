@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelnook.domain.errors import UsageError
+from modelnook.domain.shown import Shown
 
 __all__ = ["Paths", "Quoted", "Scope", "Token", "Value", "split", "tokens"]
 
 
 class Value(str):
-    """A word that stands for an object, as ``{run}`` in a magic line does; its text is the object's."""
+    """A word that stands for an object, as ``{run}`` in a magic line does; its text is the object's, in one line."""
 
     value: Any
 
     def __new__(cls, value: Any) -> Value:
-        self = super().__new__(cls, str(value))
+        self = super().__new__(cls, repr(value) if isinstance(value, Shown) else str(value))
         self.value = value
         return self
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +24,45 @@ def prober(
         stop: ends it; the job's own without it.
         place: the number of this process among those that measure for the same run.
     """
-    from modelnook.measure.outputs import write_rows
     from modelnook.measure.probe import SECONDS, probe_args, read_probe
 
     def probe(path: Path, rows: list[Any]) -> Any:
-        work = context.run.path / (f"probe-{place}" if place else "probe")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(mode=0o700)
-        write_rows(work / "rows.json", rows)
-        arguments = probe_args(
-            path, work / "rows.json", work, task=context.recipe.task, seconds=SECONDS if seconds is None else seconds
-        )
-        code = process.call(arguments, context.store, context.run.log, stop=stop or context.stop)
-        try:
-            return read_probe(work, code)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        within = SECONDS if seconds is None else seconds
+        with _given(context, f"-{place}" if place else "", rows) as (file, out):
+            arguments = probe_args(path, file, out, task=context.recipe.task, seconds=within)
+            return read_probe(out, _run(context, arguments, stop))
 
     return probe
 
 
 def racer(context: Context) -> Callable[[list[Path], list[Any]], Any]:
     """Times several model folders in turns, in a process of their own."""
-    from modelnook.measure.outputs import write_rows
     from modelnook.measure.race import race_args, read_race
 
     def race(paths: list[Path], rows: list[Any]) -> Any:
-        work = context.run.path / "race"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(mode=0o700)
-        write_rows(work / "rows.json", rows)
-        arguments = race_args(paths, work / "rows.json", work, task=context.recipe.task)
-        code = process.call(arguments, context.store, context.run.log, stop=context.stop)
-        try:
-            return read_race(work, code)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+        with _given(context, "-race", rows) as (file, out):
+            return read_race(out, _run(context, race_args(paths, file, out, task=context.recipe.task)))
 
     return race
+
+
+@contextmanager
+def _given(context: Context, name: str, rows: list[Any]) -> Iterator[tuple[Path, Path]]:
+    """``(a file with the rows, a folder for the answer)``, gone at the end.
+
+    All of these are called ``probe…``: by that name is cleared away what a killed job has left of them.
+    """
+    from modelnook.measure.outputs import write_rows
+
+    work = context.run.path / f"probe{name}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    try:
+        write_rows(work / "rows.json", rows)
+        yield work / "rows.json", work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _run(context: Context, arguments: list[str], stop: Callable[[], bool] | None = None) -> int:
+    return process.call(arguments, context.store, context.run.log, stop=stop or context.stop)

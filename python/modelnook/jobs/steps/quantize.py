@@ -70,7 +70,6 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
     from modelnook.quantize.compress import compress
 
     scheme, _, backend = option.partition(":")
-    spent = work.judged(source).drop
     result = compress(
         source,
         target,
@@ -78,9 +77,9 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         backend=backend or "auto",
         task_name=work.task,
         rows=work.columns,
-        # What an earlier step has cost is gone.
-        max_drop=max(0.0, work.judge.max_drop - spent),
-        metric=work.context.recorder.record.primary_metric,
+        # Beside the first model, as every step is: what an earlier one has cost is gone.
+        judge=work.judge,
+        max_drop=work.judge.max_drop,
         emit=work.context.emit,
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
@@ -89,7 +88,7 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
     if result.probe is not None:
         # It was measured under another name.
         work.probes[target] = result.probe
-    kept = ("backend", "scheme", "options", "attempts")
+    kept = ("backend", "scheme", "options", "attempts", "failed", "spared")
     return {name: result.report[name] for name in kept if name in result.report}
 
 

@@ -105,16 +105,7 @@ class Work:
 
     def refusal(self, step: str, verdict: Verdict) -> RefusedError:
         """The error that says how far a step's best result fell."""
-        return RefusedError(
-            "shrink.refused",
-            step=step,
-            metric=self.judge.metric,
-            before=f"{self.judge.value:.3f}",
-            after=f"{verdict.value:.3f}",
-            points=f"{100 * verdict.drop:.1f}",
-            allowed=f"{100 * self.judge.max_drop:g}",
-            rows=self.judge.rows,
-        )
+        return self.judge.refusal("shrink.refused", "shrink.refused_few", verdict, step=step)
 
 
 def _rows(context: Context) -> tuple[Rows | None, Rows]:

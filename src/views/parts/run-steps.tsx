@@ -1,0 +1,56 @@
+import * as React from 'react';
+
+import type { Figures, Report, Step } from '../../data/parts';
+import { bytes, compact, figure, ms } from '../format';
+import { useHost } from '../host';
+
+/** A chain of ways to make a model smaller: the first model, and what each step left of it. */
+export function RunSteps({
+  report
+}: {
+  report: Report;
+}): React.ReactElement | null {
+  const { t } = useHost();
+  const steps = report.steps ?? [];
+  const quality = report.metric ?? '';
+  if (steps.length < 2) {
+    return null;
+  }
+  const sides: [string, Figures][] = [
+    [t('ui.report.original'), steps[0].before],
+    ...steps.map((step): [string, Figures] => [called(step), step.after])
+  ];
+  return (
+    <div className="mn-scroll" tabIndex={0}>
+      <table className="mn-table" data-testid="mn-steps">
+        <thead>
+          <tr>
+            <th scope="col">{t('ui.report.step')}</th>
+            <th scope="col">{quality}</th>
+            <th scope="col">{t('ui.report.bytes')}</th>
+            <th scope="col">{t('ui.report.p50_ms')}</th>
+            <th scope="col">{t('ui.report.rows_per_s')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sides.map(([name, side], at) => (
+            <tr key={at}>
+              <th scope="row">{name}</th>
+              <td className="mn-num">
+                {figure(side.metrics?.[quality] ?? null, t)}
+              </td>
+              <td className="mn-num">{bytes(side.bytes, t)}</td>
+              <td className="mn-num">{ms(side.p50_ms, t)}</td>
+              <td className="mn-num">{compact(side.rows_per_s)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A step in words, with the backend that it chose. */
+function called({ step, backend }: Step): string {
+  return backend && !step.includes(':') ? `${step} (${backend})` : step;
+}
