@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from modelnook.domain.event import Event, MetricLogged, Started, Warned
@@ -55,6 +56,12 @@ def test_two_runs_share_a_process_that_gives_way_and_ends(tmp_path: Path, record
     if sys.platform == "linux":
         assert os.sched_getscheduler(child.pid) == os.SCHED_IDLE
         assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
+        # W&B's service is in a session of its own, and these share the cores as equals until one is told otherwise.
+        groups = [Path(f"/proc/{there.pid}/autogroup") for there in psutil.Process(child.pid).children(recursive=True)]
+        assert groups
+        assert all("nice 19" in group.read_text() for group in groups if group.exists())
+        # This process's own session goes without.
+        assert "nice 19" not in Path("/proc/self/autogroup").read_text()
     for run in runs:
         run.close()
     assert said == []

@@ -327,8 +327,10 @@ def test_cores_that_give_way_are_not_taken_for_used(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(user=0.0, system=0.0))
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: [0])
-    for niceness, seen in ((0, 0.2), (10, 0.9)):
+    # Where the system shares among sessions, what they use beyond what is left over is not given way.
+    for niceness, among, seen in ((0, False, 0.2), (0, True, 0.4), (10, False, 0.9), (10, True, 0.9)):
         monkeypatch.setattr(psutil.Process, "nice", lambda self, niceness=niceness: niceness)
+        monkeypatch.setattr("modelnook.training.threads._among_sessions", lambda among=among: among)
         now[0], told[0] = now[0] + 1, Times(0.0, 0.0, 0.0)
         others = others_cores()
         now[0], told[0] = now[0] + 2, Times(0.4, 1.4, 0.2)

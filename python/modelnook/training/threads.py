@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -24,6 +25,10 @@ CALM = 3
 
 TOLERATED = 0.2
 """Cores that others may use without being noticed: a browser, a kernel that idles."""
+
+LEFT_OVER = 0.5
+"""Cores that programs of a lower priority may use unnoticed: what they find idle is less. Where Linux shares the cores
+among sessions first (sched(7), "autogroup"), one of another session takes a full share, however low its priority."""
 
 AT_ONCE = 0.6
 """Cores beyond these for which a thread goes at the first look; for fewer at the second: what is written to a disk, or
@@ -74,8 +79,8 @@ class Threads:
 def others_cores() -> Callable[[], float]:
     """A function that tells how many of this process's cores other processes have used since it was last called.
 
-    Those of a lower priority than ours, as our trackers are, don't count: they make way themselves. It always tells 0
-    where the system doesn't say (no psutil, a sandbox).
+    Those of a lower priority than ours, as our trackers are, don't count where they make way themselves. It always
+    tells 0 where the system doesn't say (no psutil, a sandbox).
     """
     try:
         import psutil
@@ -83,28 +88,38 @@ def others_cores() -> Callable[[], float]:
         own = psutil.Process()
         cores = own.cpu_affinity() if hasattr(own, "cpu_affinity") else None
         # Windows has classes of priority in place of niceness, and tells no times of them.
-        free = ("idle", "iowait", "guest", "guest_nice") + (() if int(own.nice()) > 0 else ("nice",))
+        free = ("idle", "iowait", "guest", "guest_nice", "nice")
+        unnoticed = 0.0 if int(own.nice()) > 0 else LEFT_OVER if _among_sessions() else math.inf
     except (ImportError, OSError):
         return lambda: 0.0
-    last = [time.perf_counter(), 0.0, 0.0]
+    last = [time.perf_counter(), 0.0, 0.0, 0.0]
 
-    def used() -> tuple[float, float]:
+    def used() -> tuple[float, float, float]:
         times = psutil.cpu_times(percpu=True)
         mine = times if cores is None else [times[i] for i in cores if i < len(times)]
         all_busy = sum(sum(t) - sum(getattr(t, name, 0.0) for name in free) for t in mine)
         spent = os.times()
-        return all_busy, spent.user + spent.system
+        return all_busy, sum(getattr(t, "nice", 0.0) for t in mine), spent.user + spent.system
 
     def look() -> float:
         try:
-            busy, spent = used()
+            busy, low, spent = used()
         except (OSError, RuntimeError):
             return 0.0
         now = time.perf_counter()
         seconds = max(1e-3, now - last[0])
-        others = ((busy - last[1]) - (spent - last[2])) / seconds
-        last[:] = [now, busy, spent]
-        return max(0.0, others)
+        others = ((busy - last[1]) - (spent - last[3])) / seconds
+        lower = (low - last[2]) / seconds
+        last[:] = [now, busy, low, spent]
+        return max(0.0, others + max(0.0, lower - unnoticed))
 
     look()
     return look
+
+
+def _among_sessions() -> bool:
+    """Whether the system shares the cores among sessions before it does among their processes."""
+    try:
+        return Path("/proc/sys/kernel/sched_autogroup_enabled").read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
