@@ -98,6 +98,28 @@ def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) 
     assert not auto.report["retrained"]
 
 
+def test_without_rows_layers_are_chosen_by_agreement_on_the_models_own_texts(here: None, base: str) -> None:
+    """Of a model that no run of this machine trained."""
+    import shutil
+
+    made = mn.finetune(base, table(80), name="here", epochs=4, learning_rate=3e-3, track="none", on="kernel")
+    folder = Store().models.folder("here")
+    copy = Store().home / "copy"
+    shutil.copytree(folder, copy)
+    Store().models.add("found", copy, describe(copy, ref="", id="found", source="local"))
+    assert made.model
+    run = mn.prune("found", layers=3, max_drop=1.0)
+    report = run.report
+    assert (report["data"], report["metric"], report["labels_used"]) == ("own", "agreement", False)
+    assert (report["after"]["layers"], report["retrained"]) == (3, False)
+    assert 0 <= report["after"]["metrics"]["agreement"] <= 1
+    assert any("No labels were used" in said and "own card" in said for said in run.warnings)
+    assert "of its own" in cards.text(run)
+    for verb in (mn.trim, mn.distil):
+        with pytest.raises(NotFoundError, match="'found' wasn't trained here"):
+            verb("found")
+
+
 def test_distil_teaches_with_and_without_labels(topics: Run, here: None) -> None:
     run = mn.distil("topics", student="layers:1", unlabelled=texts(), max_drop=0.3, epochs=8, track="none")
     report = run.report

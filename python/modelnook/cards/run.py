@@ -42,7 +42,9 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_progress(record))
         pieces += _planned(record)
     if record.report and "before" in record.report:
-        pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
+        # A refused one has only what was tried.
+        if record.report.get("after"):
+            pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
         pieces += candidates(record.report, record.id)
     elif record.report and "equal" in record.report:
         pieces += [Line(str(record.report.get("path") or "")), *parity(record.report)]

@@ -16,7 +16,7 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.catalog.search import info
 from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
-from modelnook.domain.event import Finished, Warned
+from modelnook.domain.event import Finished
 from modelnook.domain.model import Licence
 from modelnook.domain.table import jsonable
 from modelnook.jobs.steps import distil, prune, quantize, trim
@@ -87,8 +87,7 @@ def _carried_out(context: Context, source: Path) -> Finished:
         path = made
     for warning in work.judge.warnings(work.judged(path)):
         context.emit(warning)
-    if not work.judge.known:
-        context.emit(Warned.of("quantize.no_labels", n=work.judge.rows))
+    quantize.say_of_labels(context, work.judge.metric, work.judge.rows, work.judge.known)
     return _finished(work, path, told)
 
 
