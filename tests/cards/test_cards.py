@@ -297,6 +297,16 @@ def test_of_a_refused_one_all_that_was_tried_stands_below_the_error(lang: str) -
     assert {"en": "before", "zh": "之前"}[lang] not in said, "there is no after to show beside it"
 
 
+def test_of_a_chain_that_goes_on_or_was_refused_the_steps_that_are_done_are_told() -> None:
+    chain = RUNS["shrink"].report or {}
+    report = {"before": chain["before"], "steps": chain["steps"][:1], "metric": "accuracy", "rows": 200}
+    for run in (RUNS["running"], RUNS["failed"]):
+        said = cards.text(replace(run, kind="shrink", report=report))
+        assert "as it was" in said
+        assert "distil:layers:3  0.980 (0.961–0.992)  68.0 MB" in said
+        assert "after" not in said
+
+
 def test_all_that_was_tried_stands_in_the_text() -> None:
     """Where it fits in twelve lines, with everything else that a run may have below it."""
     long = {"path": "/home/somebody/.modelnook/runs/k3v9x2ab/wandb/offline-run-20261124_170000-k3v9x2ab-and-further"}

@@ -203,7 +203,11 @@ def test_what_falls_too_far_is_refused_with_its_numbers(topics: Run, here: None)
     assert "topics-prune" not in {m.name for m in mn.list()}
     with pytest.raises(ModelnookError, match="prune:1 was refused"):
         mn.shrink("topics", steps="trim,prune:1", max_drop=0.0, data=unclear(), track="none")
-    assert not (mn.runs(kind="shrink")[0].folder.path / "steps").exists()
+    chain = mn.runs(kind="shrink")[0]
+    assert not (chain.folder.path / "steps").exists()
+    (done,) = (chain.record.report or {})["steps"]
+    assert (done["step"], done["drop"]) == ("trim", 0.0)
+    assert "as it was" in cards.text(chain), "what the first step left is told beside the refusal"
 
 
 def test_mistakes_are_told_before_anything_starts(

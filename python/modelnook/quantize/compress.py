@@ -144,7 +144,8 @@ def compress(
         emit(warning)
     if best.probe.rows_per_s < before.rows_per_s:
         times = f"{best.probe.rows_per_s / before.rows_per_s:.2f}"
-        emit(Warned.of("quantize.slower", backend=best.backend, times=times))
+        code = "quantize.slower" if backend == AUTO else "quantize.slower_named"
+        emit(Warned.of(code, backend=best.backend, times=times))
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
     return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)

@@ -70,6 +70,7 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
     from modelnook.quantize.compress import compress
 
     scheme, _, backend = option.partition(":")
+    recorder = work.context.recorder
     result = compress(
         source,
         target,
@@ -84,7 +85,8 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
         race=racer(work.context),
-        refused=lambda report: work.context.recorder.change(report=report),
+        # Beside what is told of the steps before.
+        refused=lambda report: recorder.change(report={**report, **(recorder.record.report or {})}),
     )
     if result.probe is not None:
         # It was measured under another name.
