@@ -163,13 +163,16 @@ def _sample(rows: Columns) -> dict[str, list[Any]]:
 
 def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
     best = min(search.trials, key=lambda trial: trial.verdict.drop)
+    # What nobody tried may well pass: that goes before how sure the rest is.
+    codes = ("quantize.refused", "quantize.refused_few") if not search.untried else ("quantize.refused_late",) * 2
     return judge.refusal(
-        "quantize.refused",
-        "quantize.refused_few",
+        *codes,
         best.verdict,
         scheme=scheme if scheme != AUTO else ", ".join(dict.fromkeys(trial.scheme for trial in search.trials)),
         tries=len(search.trials),
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),
+        late=len(search.untried),
+        ways=", ".join(search.untried),
     )
 
 
