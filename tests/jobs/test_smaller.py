@@ -165,6 +165,7 @@ def test_a_chain_says_what_each_step_did(topics: Run) -> None:
     first, second, third = report["steps"]
     assert first["after"]["bytes"] == second["before"]["bytes"] > second["after"]["bytes"]
     assert third["backend"] == "torchao"
+    assert run.params["trying_seconds"] == 120
     assert report["before"]["bytes"] == first["before"]["bytes"]
     assert report["after"]["bytes"] == third["after"]["bytes"]
     assert (report["before"]["layers"], report["after"]["layers"]) == (4, 2)
@@ -238,6 +239,8 @@ def test_mistakes_are_told_before_anything_starts(
             mn.shrink("topics", steps="distil,int8:onnx")
     with pytest.raises(UsageError, match="max_drop"):
         mn.trim("topics", max_drop=1.5)
+    with pytest.raises(UsageError, match="2x"):
+        mn.shrink("topics", steps="int8", budget="2x")
     with pytest.raises(UsageError, match="soft"):
         mn.distil("topics", soft=1.2)
     with pytest.raises(ConflictError):

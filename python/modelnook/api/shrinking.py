@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.measuring import BUDGET
 from modelnook.api.rows import (
     default_name,
     given_columns,
@@ -205,6 +206,7 @@ def shrink(
     label: str | None = None,
     columns: dict[str, str] | None = None,
     max_drop: float = 0.01,
+    budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
     track: str | Sequence[str] = "auto",
@@ -224,6 +226,8 @@ def shrink(
         data: rows to measure on; without them those of the run that made the model.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
+        budget: the most time for trying several backends in the step that quantizes, ``"10m"``; two minutes where none
+            is given.
         name: default ``NAME-small``.
 
     Returns:
@@ -235,9 +239,9 @@ def shrink(
     """
     words = steps.split(",") if isinstance(steps, str) else list(steps)
     words = [word.strip() for word in words if word.strip()]
-    given = given_columns(text, label, columns)
+    given, knobs = given_columns(text, label, columns), {"trying_seconds": seconds(budget) if budget else BUDGET}
     return _run(
-        "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, seed=seed, track=track
+        "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, knobs, seed=seed, track=track
     )
 
 
