@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.data.columns import NAMES, find, has_role, label_beside, label_kind, taken
+from modelnook.data.columns import NAMES, find, find_form, has_role, label_beside, label_kind, only_text, taken
 from modelnook.data.frame import Rows
 from modelnook.data.read import read
 from modelnook.domain.errors import DataError, NotFoundError
@@ -67,6 +67,32 @@ def test_a_number_to_predict_is_not_taken_for_a_class() -> None:
     rows = Rows({"phrase": [f"p {i}" for i in range(9)], "value": [i / 7 for i in range(9)]})
     with pytest.raises(DataError, match="plainly the label"):
         find(rows, ROLES)
+
+
+@pytest.mark.parametrize(
+    ("columns", "forms", "said"),
+    [
+        ("tokens tgs", "tokens+ner_tags", "ner_tags=tgs"),
+        ("question ctxt answers", "question+context+answers", "context=ctxt"),
+        ("anchor pos1", "anchor+positive+negative anchor+positive text+text_pair", "positive=pos1"),
+        ("prompt compl", "messages prompt+completion text", "completion=compl"),
+        ("mesages id", "messages prompt+completion", "messages=mesages"),
+        ("txet date city", "text+label", "--text txet"),
+        ("one two three", "messages prompt+completion", "--columns messages=NAME"),
+    ],
+)
+def test_what_is_missing_is_asked_for_with_the_column_that_is_near(columns: str, forms: str, said: str) -> None:
+    rows = Rows({name: [f"{name} {i}" for i in range(9)] for name in columns.split()})
+    with pytest.raises(DataError) as caught:
+        find_form(rows, [form.split("+") for form in forms.split()])
+    assert said in caught.value.hint
+
+
+def test_a_target_beside_a_source_is_a_label_only_where_it_repeats() -> None:
+    source = [f"say {i}" for i in range(12)]
+    assert not only_text(Rows({"source": source, "target": [f"sage {i}" for i in range(12)]}))
+    assert only_text(Rows({"source": source, "target": ["good", "bad"] * 6}))
+    assert only_text(Rows({"source": source, "label": ["good", "bad"] * 6}))
 
 
 def test_predict_needs_the_text_alone() -> None:

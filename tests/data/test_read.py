@@ -140,6 +140,18 @@ def test_text_and_numbers_in_one_column_become_text() -> None:
     assert rows.mixed == {"x": 1}
 
 
+def test_text_and_numbers_in_lists_become_text() -> None:
+    rows = read([{"tokens": ["Room"]}, {"tokens": ["no", 101, None]}, {"tokens": None}])
+    assert rows.column("tokens") == [["Room"], ["no", "101", None], None]
+    assert rows.mixed == {"tokens": 1}
+
+
+def test_the_cell_of_another_kind_is_named() -> None:
+    rows = read([{"tokens": ["a"]}, {"tokens": ["b"]}, {"tokens": "c d"}])
+    with pytest.raises(DataError, match="a list in row 0 and a str in row 2"):
+        rows.column("tokens")
+
+
 def test_odd_cells_are_read_as_text() -> None:
     frame = pd.DataFrame(
         {"size": pd.cut([1, 9], 2, labels=None), "month": pd.period_range("2026-01", periods=2, freq="M")}
@@ -351,6 +363,6 @@ def test_a_data_set_of_the_hub(hub_server: HubStandIn) -> None:
     pytest.importorskip("datasets")
     files = {"train.csv": b"text,label\nfine,1\npoor,0\n", "test.csv": b"text,label\nso so,1\n"}
     hub_server.add_repo("alice/reviews", files, kind="datasets")
-    assert _from_hub(hub_server, "hub:alice/reviews") == ["reviews", ["fine", "poor"], [1, 0]]
+    assert _from_hub(hub_server, "hub:alice/reviews") == ["hub:alice/reviews", ["fine", "poor"], [1, 0]]
     assert _from_hub(hub_server, "hub:alice/reviews", "test")[1] == ["so so"]
     assert _from_hub(hub_server, "hub:alice/nothing")["code"] == "data.no_hub"

@@ -227,6 +227,21 @@ def test_a_budget_of_time_chooses_a_quicker_method_and_is_named() -> None:
     assert made(**values, budget=1.0).seconds[1] < 20
 
 
+def test_a_batch_that_memory_does_not_hold_goes_through_in_parts() -> None:
+    """On a CPU the system kills who takes too much, so that nothing could be tried again."""
+    values: dict[str, Any] = {"shape": MINILM, "lengths": LONG, "max_length": 512, "batch_size": 64, "method": "full"}
+    whole = made(**values)
+    assert (whole.micro, whole.batch_size) == (64, 64)
+    found = made(**values, memory_free=int(0.6 * whole.memory))
+    assert 1 <= found.micro < 64
+    assert (found.batch_size, found.steps) == (64, whole.steps)
+    assert found.memory < 0.6 * whole.memory
+    assert [w.code for w in found.warnings if "batch" in w.code] == ["train.smaller_batch"]
+    none = made(**values, memory_free=10_000_000)
+    assert "train.short_memory" in {w.code for w in none.warnings}
+    assert made(**values, memory_free=int(0.6 * whole.memory), on_cpu=False).micro == 64, "a GPU says it itself"
+
+
 def test_a_plan_of_another_version_is_read() -> None:
     found = made(shape=MINILM, pace=1e11)
     again = type(found).from_dict({**found.to_dict(), "from_the_future": 1})

@@ -30,7 +30,7 @@ from modelnook.run import Run
 from modelnook.store import Store
 from modelnook.store.runs import seconds
 from modelnook.tasks import TASKS
-from modelnook.testing.models import tiny_writer
+from modelnook.testing.models import tiny_translator, tiny_writer
 
 from .conftest import table
 
@@ -125,6 +125,13 @@ def test_dry_run_stops_at_the_plan(tiny: str, rows: Rows) -> None:
     assert plan.method == "full"
     assert plan.patience == 3
     assert mn.runs().items == ()
+
+
+def test_a_dry_run_tells_what_there_is_to_say_of_the_rows(tiny: str, rows: Rows) -> None:
+    odd = [*rows, *rows[:9], {"text": rows[0]["text"], "label": {"ham": "spam", "spam": "ham"}[rows[0]["label"]]}]
+    said = mn.finetune(tiny, odd, eval_data=[*rows[:4], *table(20, seed=3)], dry_run=True)
+    assert {"data.leak", "data.conflict", "data.copies"} <= {w.code for w in said.warnings}
+    assert "data.copies" in {w.code for w in mn.finetune(tiny, odd, dry_run=True).warnings}
 
 
 def test_a_label_by_another_name_is_not_passed_over(tiny: str) -> None:
@@ -249,6 +256,9 @@ def test_how_a_file_was_read_is_a_warning_of_the_run(tiny: str, rows: Rows, tmp_
         ({"ref": "./no/such/folder"}, NotFoundError, "folder"),
         ({"data": "./no-such.csv"}, NotFoundError, "no-such.csv"),
         ({"data": [{"text": "a", "label": "x"}] * 8}, DataError, "two labels"),
+        ({"eval_data": [{"text": "a", "label": "eggs"}] * 8}, DataError, "eval_data"),
+        ({"eval_data": [{"texts": "a"}] * 8, "text": "text"}, NotFoundError, "eval_data"),
+        ({"data": [{"text": "a", "label": "x"}, {"text": ["b"], "label": "y"}] * 4}, DataError, "row 1"),
         ({"data": [{"text": "a", "label": float("nan")}, {"text": "b", "label": 1.0}] * 4}, DataError, "row"),
     ],
     ids=str,
@@ -277,6 +287,13 @@ def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(tiny: str, task:
         mn.finetune(tiny, data, task=task)
     assert can in caught.value.hint
     assert mn.runs().items == ()
+
+
+def test_columns_called_source_and_target_are_translated(tmp_path: Path) -> None:
+    """``target`` is a label's name as well; texts that hardly repeat are none."""
+    translator = str(tiny_translator(tmp_path / "translator"))
+    pairs = [{"source": f"a dog {i}", "target": f"the cat {i}"} for i in range(12)]
+    assert mn.finetune(translator, pairs, dry_run=True).task == "text2text-generation"
 
 
 def test_a_writer_may_start_a_classifier_and_reads_no_sounds(tmp_path: Path, rows: Rows) -> None:

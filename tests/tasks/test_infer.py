@@ -35,6 +35,12 @@ ALL = {
         ("text", "classes", "fill-mask"),
         ("label", "classes", "table"),
         ("", "classes", "text-classification"),
+        ("tokens", "classes", "token-classification"),
+        ("question answers", "classes", "question-answering"),
+        ("anchor", "classes", "sentence-similarity"),
+        ("prompt", "classes", "text-generation"),
+        ("source", "classes", "text2text-generation"),
+        ("image text", "classes", "image-classification"),
     ],
 )
 def test_columns_tell_the_task(roles: str, kind: str, task: str) -> None:

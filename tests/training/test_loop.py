@@ -233,6 +233,7 @@ def test_memory_that_runs_out_makes_smaller_parts_of_the_same_batch(folder: Path
     assert result.metrics["loss"] == pytest.approx(expected.metrics["loss"], rel=1e-2)
     one, other = whole.weights(), small.weights()
     assert all(torch.allclose(one[name], other[name], atol=2e-3) for name in one)
+    assert Setup(folder).train(replace(config, micro=2)).micro_batch == 2, "where it is known before"
 
 
 def test_a_batch_that_had_to_shrink_stays_small_after_a_resume(folder: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "on_rows",
     "read_table",
     "read_unlabelled",
+    "read_validation",
     "refuse_quantized",
     "spec_of",
     "without",
@@ -96,6 +97,24 @@ def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> 
         except DataError:
             pass
         raise
+
+
+def read_validation(
+    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, train: Read
+) -> Read:
+    """A person's validation rows, which have no targets but those of the rows to train on.
+
+    Raises:
+        DataError, NotFoundError: as :func:`read_table` and the task; that it is these rows is said.
+    """
+    from modelnook.data.read import read
+
+    try:
+        held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
+        spec.truth(held.values(), spec.labels(train.values()))
+    except (DataError, NotFoundError) as error:
+        raise type(error)("api.validation", said=error.message, next=error.hint) from error
+    return held
 
 
 def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_unlabelled, spec_of, without
+from modelnook.api.rows import (
+    base_and_rows,
+    default_name,
+    given_columns,
+    read_table,
+    read_unlabelled,
+    read_validation,
+    spec_of,
+    without,
+)
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.recipe import Recipe
@@ -97,7 +106,7 @@ def finetune(
     from modelnook.api.dry_run import told
     from modelnook.api.knobs import further
     from modelnook.catalog.search import resolve
-    from modelnook.data.checks import reading
+    from modelnook.data.checks import looked_at, reading
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
     from modelnook.finetune import alone
@@ -144,11 +153,7 @@ def finetune(
         can_start(found, task)
     made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
-    if eval_data is not None:
-        eval_data = without(read(eval_data, part="test"), drop, must=False)
-    held = read_table(store, eval_data, spec, given, part="test") if eval_data is not None else None
-    if held is not None:
-        spec.truth(held.values(), spec.labels(values))
+    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
     parts = None
     if held is None:
         train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
@@ -158,7 +163,8 @@ def finetune(
         validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
         planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
         start = str(found.ref) if found else ""
-        odd = (*reading(table.rows, table.columns), *planned.warnings, *found_odd)
+        looked = looked_at(spec, table.rows, table.columns, parts or {}, held.values() if held else None)
+        odd = (*looked, *planned.warnings, *found_odd)
         planned = replace(planned, warnings=odd, track=trackers(track), task=task, base=start)
         if extra is not None:
             reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, spec_of, without
+from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
 from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
@@ -156,7 +156,7 @@ def tune(
     can_start(found, task)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
-    held = read_table(store, without(read(eval_data), drop, must=False), spec, given) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
         most = seconds(trial_budget) if trial_budget else None

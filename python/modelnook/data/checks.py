@@ -6,8 +6,9 @@ Only warnings, from a look of under a second at 100,000 rows. What makes trainin
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.dataset import Columns
@@ -16,12 +17,35 @@ from modelnook.domain.event import Warned
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["checks", "cjk_share", "leaks", "reading"]
+__all__ = ["checks", "cjk_share", "leaks", "looked_at", "reading"]
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _SAMPLE = 2_000
 _LONG = 4_000  # characters: beyond what an encoder of 512 tokens reads of English
+
+
+def looked_at(
+    spec: Any, rows: Rows, columns: Columns, split: Mapping[str, Sequence[int]], held: Mapping[str, Any] | None = None
+) -> list[Warned]:
+    """:func:`checks` of a task's rows.
+
+    Args:
+        spec: the task's light half.
+        split: ``train`` and ``validation``, the ids of such rows; empty where all are trained on.
+        held: role -> values of validation rows of their own.
+    """
+    texts, read = _said(spec, {role: rows.column(name) for role, name in columns.to_dict().items()})
+    found = checks(rows, columns, split.get("train"), split.get("validation"), texts=texts, read=read)
+    return found if held is None else [*leaks(texts, _said(spec, held)[0]), *found]
+
+
+def _said(spec: Any, columns: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """What each row says, and whether that can be read; images and sounds are told apart by their digests."""
+    texts = spec.texts(columns)
+    if texts is not None:
+        return texts, True
+    return [hashlib.sha1(cell).hexdigest() if cell else "" for cell in columns[spec.inputs[0]]], False
 
 
 def checks(

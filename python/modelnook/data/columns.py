@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 _ROW_NUMBERS = frozenset("id idx index row row_id rowid uid uuid guid key no number 编号 序号 索引 行号 主键".split())
 _SAMPLE = 20_000
+_CLOSE = 0.7  # "ctxt" is near "context"
 
 
 def find(
@@ -97,10 +99,11 @@ def find(
     for role in optional:
         named = None if role in chosen else _by_name(rows, role, set(chosen.values()))
         chosen |= {role: named} if named else {}
-    for role in roles:
-        if role not in chosen:
-            say = _say(role)
-            raise DataError("data.no_column", role=_label(role), known=_listed(rows.names), say=say)
+    missing = [role for role in roles if role not in chosen]
+    if missing:
+        role = missing[0]
+        say = _say(role, _meant(rows, role, chosen.values(), alone=len(missing) == 1))
+        raise DataError("data.no_column", role=_label(role), known=_listed(rows.names), say=say)
     return Columns(tuple(sorted(chosen.items())))
 
 
@@ -117,7 +120,7 @@ def find_form(
         forms: sets of roles, the most telling first; what is given decides between them.
 
     Raises:
-        DataError: the table has none of them; what could be named is said.
+        DataError: the table has none of them; what is missing of the nearest is said.
 
     >>> from modelnook.data.read import read
     >>> rows = read([{"问题": "1+1=?", "回答": "2"}])
@@ -132,7 +135,10 @@ def find_form(
     for form in left:
         if _by_elimination(rows, form, {}):
             return find(rows, form, given, optional=optional)
-    say = t("data.or").join(_say(form[0]) for form in left)
+    nearest = max(left, key=lambda form: (*_begun(rows, form, given), -len(form)))
+    if any(_begun(rows, nearest, given)):
+        return find(rows, nearest, given, optional=optional)
+    say = t("data.or").join(dict.fromkeys(_say(form[0]) for form in left))
     named = t("data.or").join(" + ".join(form) for form in left)
     raise DataError("data.no_form", forms=named, known=_listed(rows.names), say=say)
 
@@ -159,10 +165,15 @@ def has_role(rows: Rows, role: str, given: Mapping[str, str | None] | None = Non
 
 
 def only_text(rows: Rows, given: Mapping[str, str | None] | None = None) -> bool:
-    """Whether one column of texts is all that a table has beside its label, whatever it is called."""
+    """Whether one column of texts is all that a table has beside its label, whatever it is called.
+
+    A ``target`` beside a ``source`` is no label where it hardly repeats: it is what is to be written.
+    """
     try:
         label = (given or {}).get("label") or _by_name(rows, "label", set())
     except DataError:
+        return False
+    if label and not (given or {}).get("label") and has_role(rows, "source") and _is_written(rows, label):
         return False
     missing, chosen = (("text",), {"label": label}) if label else (("text", "label"), {})
     return "text" in _by_elimination(rows, missing, chosen)
@@ -285,6 +296,33 @@ def _is_label(rows: Rows, name: str) -> bool:
         return False
     distinct = len(array.drop_null().unique())
     return 2 <= distinct <= max(2, min(1000, len(array) // 2))
+
+
+def _is_written(rows: Rows, name: str) -> bool:
+    """A target's name, and texts of which most are there once."""
+    known = {_plain(n) for n in NAMES["target"]}
+    return _plain(name) in known and _is_text(rows, name) and not _is_label(rows, name)
+
+
+def _begun(rows: Rows, form: Sequence[str], given: Mapping[str, str | None] | None) -> tuple[int, int]:
+    """How many of a form's roles a table has, and how many more by names that are nearly theirs."""
+    there = [role for role in form if has_role(rows, role, given)]
+    return len(there), sum(bool(_near(rows, role, ())) for role in form if role not in there)
+
+
+def _meant(rows: Rows, role: str, used: Iterable[str], *, alone: bool) -> str:
+    """The column that a missing role may be: of nearly its name, or the only one left where ``alone`` it is missing."""
+    used = list(used)
+    close, left = _near(rows, role, used), _left(rows, used)
+    if len(close) == 1:
+        return close[0]
+    return left[0] if alone and len(left) == 1 else "NAME"
+
+
+def _near(rows: Rows, role: str, used: Iterable[str]) -> list[str]:
+    """Columns of nearly a name of the role."""
+    known = [plain for plain in map(_plain, NAMES.get(role, (role,))) if len(plain) > 3]
+    return [n for n in _left(rows, used) if difflib.get_close_matches(_plain(n), known, n=1, cutoff=_CLOSE)]
 
 
 def _label(role: str) -> str:

@@ -249,16 +249,41 @@ def _array(values: Any, name: str) -> tuple[pa.Array, int | None]:
             return canonical(pa.array(cells, from_pandas=True)), None
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeError):
             continue
+    if all(cell is None or _is_listed(cell) for cell in cells):
+        return _lists(cells)
     odd = first = None
     for row, cell in enumerate(cells):
         if cell is None:
             continue
-        if not isinstance(cell, (str, bool, int, float, np.generic)) and type(cell).__name__ not in _PRINTED:
-            raise DataError("data.cells", column=name, row=row, kind=type(cell).__name__)
+        if not _is_plain(cell):
+            kind = type(cell)
+            other = next((i for i, c in enumerate(cells) if c is not None and not isinstance(c, kind)), None)
+            if other is None or other < row:
+                raise DataError("data.cells", column=name, row=row, kind=kind.__name__)
+            values = {"kind": kind.__name__, "other": other, "other_kind": type(cells[other]).__name__}
+            raise DataError("data.cells_differ", column=name, row=row, **values)
         first = isinstance(cell, str) if first is None else first
         if odd is None and isinstance(cell, str) != first:
             odd = row
     return pa.array([None if c is None else _text(c) for c in cells], pa.large_string()), odd
+
+
+def _is_plain(cell: Any) -> bool:
+    """Whether a cell is one value that reads well as text."""
+    return isinstance(cell, (str, bool, int, float, np.generic)) or type(cell).__name__ in _PRINTED
+
+
+def _is_listed(cell: Any) -> bool:
+    """Whether a cell is a list of such values, text and numbers mixed."""
+    return isinstance(cell, (list, tuple)) and all(c is None or _is_plain(c) for c in cell)
+
+
+def _lists(cells: Sequence[Any]) -> tuple[pa.Array, int | None]:
+    """Lists of text, and the first row with a value of another kind than the first one."""
+    lists = [None if cell is None else [None if c is None else _text(c) for c in cell] for cell in cells]
+    kinds = [(row, isinstance(c, str)) for row, cell in enumerate(cells) for c in cell or () if c is not None]
+    odd = next((row for row, kind in kinds if kind != kinds[0][1]), None)
+    return pa.array(lists, pa.list_(pa.large_string())), odd
 
 
 def _missing_as_none(value: Any) -> Any:

@@ -18,6 +18,9 @@ GUESSED = (0.45, 2.2)
 STARTING = (1.0, 14.0)
 """Seconds that a job takes beside its training: forked from a warm process, and from a cold one on a slow disk."""
 
+SAFE = 0.9
+"""The share of the free memory that a training may take."""
+
 COPIES = {"full": 8, "few-shot": 8}
 """Method -> copies of the weights on disk at most: two checkpoints of weights and two moments, the best, the model."""
 
@@ -59,6 +62,21 @@ class Costs:
         if self.shape is None or not self.on_cpu or method == "qlora":
             return rough.of(method)
         return bytes_of(method, self.shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
+
+    def at_once(self, method: str, rough: Need, free: int | None) -> tuple[int, int]:
+        """``(rows that go through the model at once, bytes at the peak)``: the batch, or a part that memory holds.
+
+        Of a CPU alone: there no error says that memory ran out, the system kills the process. A GPU's does.
+        """
+        size, memory = self.batch.size, self.memory(method, rough)
+        if self.shape is None or not self.on_cpu or free is None:
+            return size, memory
+        while size > 1 and memory > SAFE * free:
+            less = replace(self, batch=replace(self.batch, size=size // 2)).memory(method, rough)
+            if less >= memory:
+                break
+            size, memory = size // 2, less
+        return size, memory
 
     def need(self, rough: Need) -> Need:
         """``rough`` as near as it can be told."""

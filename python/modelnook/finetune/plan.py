@@ -51,6 +51,7 @@ class Plan(Shown):
     ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
     is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
     training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
+    Of a batch ``micro`` rows go through the model at once, as many as memory holds.
     """
 
     method: str
@@ -79,6 +80,7 @@ class Plan(Shown):
     known: bool = False
     task: str = ""
     base: str = ""
+    micro: int = 0
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
@@ -243,6 +245,12 @@ def plan(
     lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
         warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
+    micro, memory = costs.at_once(chosen, rough, memory_free)
+    if micro < batch:
+        warnings.append(Warned.of("train.smaller_batch", micro=micro, batch=int(batch)))
+    if on_cpu and memory_free is not None and memory > memory_free:
+        values = {"need": f"{memory / 1e9:.1f}", "free": f"{memory_free / 1e9:.1f}"}
+        warnings.append(Warned.of("train.short_memory", **values))
     return Plan(
         method=chosen,
         reason=reason,
@@ -256,13 +264,14 @@ def plan(
         rows=rows,
         steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
-        memory=costs.memory(chosen, rough),
+        memory=memory,
         memory_free=memory_free,
         warnings=tuple(warnings),
         held_out=held_out,
         disk=disk(chosen, parameters),
         expected=costs.seconds(chosen) if costs.timed else None,
         seconds=costs.range(chosen, waits, budget),
+        micro=micro,
     )
 
 

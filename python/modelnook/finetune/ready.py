@@ -106,7 +106,7 @@ def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfi
     metric = recipe.knobs.get("metric")
     if metric is not None and metric not in metrics:
         raise unknown("metric", str(metric), metrics)
-    values = {**planned.knobs(), **{k: v for k, v in own.items() if v is not None}}
+    values = {**planned.knobs(), "micro": planned.micro, **{k: v for k, v in own.items() if v is not None}}
     values["metric"] = metric or metrics[0]
     values |= {"seed": recipe.seed, "device": recipe.device, "threads": recipe.threads}
     return TrainConfig(**values)

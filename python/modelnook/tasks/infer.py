@@ -25,8 +25,19 @@ _BY_ROLES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("prompt", "completion"), "text-generation"),
     (("source", "target"), "text2text-generation"),
     (("text", "text_pair"), "sentence-similarity"),
+    # Of what has a name of its own a part is enough: what is missing is asked for.
+    (("image",), "image-classification"),
+    (("audio",), "audio-classification"),
+    (("tokens",), "token-classification"),
+    (("question", "context"), "question-answering"),
+    (("question", "answers"), "question-answering"),
+    (("anchor",), "sentence-similarity"),
     (("text",), "fill-mask"),
     (("label",), "table"),
+    (("prompt",), "text-generation"),
+    (("completion",), "text-generation"),
+    (("source",), "text2text-generation"),
+    (("target",), "text2text-generation"),
 )
 
 

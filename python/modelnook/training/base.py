@@ -47,6 +47,7 @@ class TrainConfig:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         threads: CPU threads at most; None: what ``MODELNOOK_THREADS`` says, else this process's cores. See
             :class:`~modelnook.training.threads.Threads` for when there are fewer.
+        micro: rows that go through the model at once, to begin with; 0: the batch.
     """
 
     epochs: float = 3.0
@@ -65,6 +66,7 @@ class TrainConfig:
     max_seconds: float | None = None
     device: str = "auto"
     threads: int | None = None
+    micro: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ class _Loop:
         self.per_epoch = math.ceil(len(self.lengths) / config.batch_size)
         self.total = max(1, round(config.epochs * self.per_epoch))
         self.eval_every = config.eval_every or self.per_epoch
-        self.micro = config.batch_size
+        self.micro = min(config.micro or config.batch_size, config.batch_size)
         self.step = 0
         self.evaluated = -1
         """The step after which the validation rows were scored last."""
@@ -329,7 +329,8 @@ class _Loop:
         found = self.keeper.resume(self._identity())
         if found is None:
             return
-        self.step, self.micro = found.step, found.meta["micro"]
+        # Memory may be shorter than it was: what ended the run may have been that.
+        self.step, self.micro = found.step, min(found.meta["micro"], self.micro)
         best = found.meta["best"]
         self.best = Best(best["step"], best["metrics"], waited=best["waited"]) if best else None
 

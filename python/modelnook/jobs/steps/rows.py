@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from modelnook.data.checks import looked_at
 from modelnook.domain.dataset import Columns
 from modelnook.domain.event import Warned
-from modelnook.jobs.steps.context import Context, Rows, take
+from modelnook.jobs.steps.context import Context, take
 from modelnook.store.files import write_json
 
 __all__ = ["check_labels", "check_rows"]
@@ -17,7 +17,6 @@ _SHOWN = 40
 
 def check_rows(context: Context) -> None:
     """Copies, leaks, contradictions, lengths, languages."""
-    from modelnook.data.checks import checks, leaks
     from modelnook.data.snapshot import open_snapshot
     from modelnook.tasks import TASKS
 
@@ -28,20 +27,9 @@ def check_rows(context: Context) -> None:
     rows = open_snapshot(recipe.data, context.store.home)
     columns = Columns.of(**{role: role for role in recipe.data.columns})
     spec = TASKS.load(recipe.task or "", light=True)()
-    texts, read = _said(spec, {role: rows.column(role) for role in recipe.data.columns})
-    found = checks(rows, columns, split.get("train"), split.get("validation"), texts=texts, read=read)
-    if recipe.eval_data is not None:
-        found = [*leaks(texts, _said(spec, context.rows(recipe.eval_data))[0]), *found]
-    for warning in found:
+    held = context.rows(recipe.eval_data) if recipe.eval_data is not None else None
+    for warning in looked_at(spec, rows, columns, split, held):
         context.emit(warning)
-
-
-def _said(spec: Any, columns: Rows) -> tuple[list[str], bool]:
-    """What each row says, and whether that can be read; images and sounds are told apart by their digests."""
-    texts = spec.texts(columns)
-    if texts is not None:
-        return texts, True
-    return [hashlib.sha1(cell).hexdigest() if cell else "" for cell in columns[spec.inputs[0]]], False
 
 
 def check_labels(context: Context, labels: list[str]) -> None:
