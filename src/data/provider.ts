@@ -22,6 +22,7 @@ export interface IMethods {
       params?: string;
       format?: string;
       gated?: boolean;
+      fits?: string;
       source?: string;
       sort?: string;
       limit?: number;
@@ -33,6 +34,10 @@ export interface IMethods {
       query: string;
       task?: string;
       license?: string;
+      language?: string;
+      params?: string;
+      format?: string;
+      gated?: boolean;
       source?: string;
     };
     result: Facets;

@@ -1,54 +1,20 @@
 import * as React from 'react';
 
-import type { Facets } from '../data/answers';
-import type { Params } from '../data/provider';
 import type { IViewProps } from './host';
 import { useHost } from './host';
 import { useLive, useSettled } from './live';
 import { ModelCard } from './model-card';
 import { Back } from './parts/back';
-import { Pick } from './parts/pick';
-import { useTaskName } from './parts/model-facts';
+import {
+  ModelFilters,
+  NO_FILTERS,
+  asked,
+  narrowed
+} from './parts/model-filters';
 import { ModelList } from './parts/model-list';
 import { Empty, ErrorNotice } from './parts/notice';
 
 const DEBOUNCE_MS = 200;
-const TASKS = [
-  'text-classification',
-  'token-classification',
-  'question-answering',
-  'text-generation',
-  'text2text-generation',
-  'translation',
-  'summarization',
-  'fill-mask',
-  'feature-extraction',
-  'sentence-similarity',
-  'multi-label-classification',
-  'text-regression',
-  'image-classification',
-  'audio-classification',
-  'automatic-speech-recognition',
-  'table'
-];
-const LICENCES = [
-  'commercial',
-  'permissive',
-  'copyleft',
-  'noncommercial',
-  'other',
-  'unknown'
-];
-const SORTS = ['downloads', 'likes', 'updated', 'size'];
-
-interface IFilters {
-  task: string;
-  license: string;
-  source: string;
-  sort: string;
-}
-
-const NO_FILTERS: IFilters = { task: '', license: '', source: '', sort: '' };
 
 /**
  * The model catalogue: search, narrow down, open a card. Params: `pageSize`, `query`, `ref` (a card to open at once).
@@ -108,7 +74,7 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
               }
             }}
           />
-          <Filters
+          <ModelFilters
             value={filters}
             counts={facets.value ?? {}}
             onChange={setFilters}
@@ -156,34 +122,6 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
   );
 }
 
-function asked(
-  query: string,
-  { task, license, source, sort }: IFilters,
-  limit: number
-): Params<'search'> {
-  return {
-    query,
-    ...(task && { task }),
-    ...(license && { license }),
-    ...(source && { source }),
-    ...(sort && { sort }),
-    limit
-  };
-}
-
-/** What the counts beside the filters are asked by. */
-function narrowed(
-  query: string,
-  { task, license, source }: IFilters
-): Params<'facets'> {
-  return {
-    query,
-    ...(task && { task }),
-    ...(license && { license }),
-    ...(source && { source })
-  };
-}
-
 function NothingFound(props: { narrowed: boolean }): React.ReactElement {
   const { t } = useHost();
   return props.narrowed ? (
@@ -197,59 +135,5 @@ function NothingFound(props: { narrowed: boolean }): React.ReactElement {
       body={t('ui.models.none_body')}
       code="%model search minilm"
     />
-  );
-}
-
-function Filters(props: {
-  value: IFilters;
-  counts: Facets;
-  onChange(value: IFilters): void;
-}): React.ReactElement {
-  const { t } = useHost();
-  const taskName = useTaskName();
-  const sources = useLive('sources', {}, ['sources']);
-  const { value, counts } = props;
-  const counted = (facet: string, key: string, name: string) => {
-    const n = counts[facet]?.[key];
-    return n ? t('ui.filter.counted', { name, n }) : name;
-  };
-  const change = (part: Partial<IFilters>) =>
-    props.onChange({ ...value, ...part });
-  return (
-    <div className="mn-filters">
-      <Pick
-        label={t('ui.filter.task')}
-        value={value.task}
-        options={TASKS.map(task => [
-          task,
-          counted('task', task, taskName(task))
-        ])}
-        onPick={task => change({ task })}
-      />
-      <Pick
-        label={t('ui.filter.licence')}
-        value={value.license}
-        options={LICENCES.map(kind => [
-          kind,
-          counted('license', kind, t(`ui.licence_short.${kind}`))
-        ])}
-        onPick={license => change({ license })}
-      />
-      <Pick
-        label={t('ui.filter.source')}
-        value={value.source}
-        options={(sources.value?.items ?? []).map(({ name }) => [
-          name,
-          counted('source', name, name)
-        ])}
-        onPick={source => change({ source })}
-      />
-      <Pick
-        label={t('ui.filter.sort')}
-        value={value.sort}
-        options={SORTS.map(sort => [sort, t(`ui.sort.${sort}`)])}
-        onPick={sort => change({ sort })}
-      />
-    </div>
   );
 }

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import type { ModelInfo, Terms } from '../data/types';
+import type { IText } from '../text';
 import { ago, bytes, compact, count, figure, types } from './format';
 import type { IViewProps } from './host';
 import { useHost } from './host';
@@ -68,10 +69,7 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
             info.parameters !== null ? compact(info.parameters) : null
           ],
           [t('ui.card.types'), types(info.dtypes ?? {})],
-          [
-            t('ui.card.size'),
-            info.bytes !== null ? bytes(info.bytes, t) : null
-          ],
+          [t('ui.card.size'), size(info, t)],
           [t('ui.card.architecture'), info.architecture],
           [t('ui.card.formats'), info.formats.join(', ')],
           [t('ui.card.language'), info.language.join(', ')],
@@ -121,6 +119,17 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
       )}
     </article>
   );
+}
+
+/** Its size, and what the disk has free where that is less. */
+function size(info: ModelInfo, t: IText): string | null {
+  if (info.bytes === null) {
+    return null;
+  }
+  const said = bytes(info.bytes, t);
+  return info.disk_free !== null && info.bytes > info.disk_free
+    ? t('ui.card.no_room', { size: said, free: bytes(info.disk_free, t) })
+    : said;
 }
 
 /** A model's page; an address of another kind than a web page's is told and leads nowhere. */

@@ -19,8 +19,8 @@ from modelnook import cards
 from modelnook.catalog import remote
 from modelnook.catalog.base import Query, Source
 from modelnook.catalog.search import source
-from modelnook.domain.errors import ModelnookError, OfflineError, StoreError
-from modelnook.domain.event import Event
+from modelnook.domain.errors import ConflictError, ModelnookError, OfflineError, StoreError
+from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.run import Run
 from modelnook.settings import current, save
@@ -109,6 +109,22 @@ def killed_in_mid_file(source: Any, ref: str, place: str = "", enough: int = 5_0
         time.sleep(0.02)
     assert source.here(ModelRef.parse(ref)) is None
     return run
+
+
+def limit_is_waited_out(site: Any, source: Any, ref: ModelRef, match: str) -> None:
+    """A pull waits as long as the place asks, says so, and then is done; it may be stopped meanwhile."""
+    told: list[Event] = []
+    site.fail(match, 429, headers={"Retry-After": "200"})
+    with pytest.raises(ConflictError):
+        source.fetch(ref, told.append, stop=lambda: any(map(waits, told)))
+    site.heal()
+    site.fail(match, 429, headers={"Retry-After": "1"}, times=1)
+    assert (source.fetch(ref, told.append) / "model.safetensors").read_bytes() == WEIGHTS
+    assert {e.total for e in told if isinstance(e, Progress) and waits(e)} == {201, 2}
+
+
+def waits(event: Event) -> bool:
+    return isinstance(event, Progress) and event.phase == "rate_limited"
 
 
 def range_start(request: Any) -> int:

@@ -34,6 +34,7 @@ def test_the_filter_that_left_nothing_is_named(english: None) -> None:
     both = mn.search("films", source="local", language="zh", license="mit")
     assert "--language zh" in both.hint
     assert "--license mit" in both.hint
+    assert mn.search("films", source="local", gated=True).hint.startswith("--gated yes ")
 
 
 def test_words_that_nothing_has_are_the_words_fault(english: None) -> None:

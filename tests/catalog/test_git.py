@@ -44,6 +44,7 @@ from .remote import (
     files,
     fills_up,
     gguf,
+    limit_is_waited_out,
     odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
@@ -211,6 +212,15 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(forge: GitStandIn, monkeypat
     monkeypatch.setenv("FORGE_TOKEN", TOKEN)
     assert files(known.fetch(TINY, quiet)) == NEEDED
     assert all("authorization" not in r.headers for r in forge.seen("/_lfs/"))
+
+
+@pytest.mark.slow
+def test_a_limit_is_waited_out_and_said(forge: GitStandIn, source: Source) -> None:
+    limit_is_waited_out(forge, source, TINY, "info/refs")
+    forge.fail("objects/batch", 429, headers={"Retry-After": "7"})
+    with pytest.raises(OfflineError, match="asks for fewer questions") as caught:
+        source.info(ModelRef("forge", "alice/tiny", "v1"))
+    assert "7 s" in caught.value.hint
 
 
 REFUSALS = {403: "hub.not_let_in", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}

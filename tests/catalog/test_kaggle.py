@@ -29,6 +29,7 @@ from .remote import (
     fills_up,
     gguf,
     killed_in_mid_file,
+    limit_is_waited_out,
     odd_answers_are_told,
     odd_papers_are_read,
     packed_is_read_by_its_header,
@@ -205,6 +206,11 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(site: KaggleStandIn, monkeyp
     monkeypatch.setenv("MY_KAGGLE", TOKEN)
     assert files(known.fetch(TINY, quiet)) == NEEDED
     assert all("authorization" not in r.headers for r in site.seen("/_store/"))
+
+
+@pytest.mark.slow
+def test_a_limit_is_waited_out_and_said(site: KaggleStandIn, source: Source) -> None:
+    limit_is_waited_out(site, source, TINY, "POST /api")
 
 
 REFUSALS = {403: "hub.not_let_in", 404: "hub.no_model", 429: "hub.rate_limit", 503: "hub.unreachable"}

@@ -274,6 +274,15 @@ def test_what_is_removed_lies_in_the_cache(team: SharedSource, tmp_path: Path) -
     assert team.versions("spam") == [1]
 
 
+def test_info_says_types_and_lineage_before_anything_is_taken(team: SharedSource, tmp_path: Path) -> None:
+    made = parcel(tmp_path / "m")
+    info = replace(made.info, base_model="hub:a/base", relation="quantized")
+    team.publish("spam", replace(made, info=info), quiet)
+    said = api.info("team:spam")
+    assert (said.dtypes, said.relation, said.path) == ({"F32": 44}, "quantized", None)
+    assert "44 (F32)" in cards.text(said)
+
+
 def test_an_entry_that_a_stranger_wrote_is_read_as_such(team: SharedSource, place: Path, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "m"), quiet)
     pointer = place / "models/_/spam/v/000001.json"
@@ -291,12 +300,15 @@ def test_an_entry_that_a_stranger_wrote_is_read_as_such(team: SharedSource, plac
         "downloads": 10**30,
         "name": "<script>",
         "tags": 3,
+        "dtypes": {"F32\x1b[31m": 4, "I8": -1, "F16": "7", "U8": 10**400, "BF16": True},
+        "relation": ["merge"],
     }
     said["author"] = "anna\x1b]0;title\x07"
     pointer.write_text(json.dumps(said))
     (place / "cache/index.json").unlink()
     info = api.info("team:spam")
     assert (info.task, info.license, info.labels, info.parameters, info.path) == (None, None, ("a[31m",), None, None)
+    assert (info.dtypes, info.relation) == ({"F32[31m": 4}, None)
     assert "\x1b" not in info.summary
     assert api.search("spam", source="team").items
 
@@ -407,6 +419,13 @@ def test_an_address_that_will_not_do_is_not_added(url: str, said: str) -> None:
     with pytest.raises(ModelnookError, match=said):
         api.add_source("team", url, kind="folder")
     assert "team" not in [row[0] for row in api.sources().rows]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/models", "/mnt/models", "./models", "~/models"])
+def test_a_folder_that_is_added_as_a_hub_is_told_as_that(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        api.add_source("team", url)
+    assert f"sources add team {url} --kind folder" in caught.value.hint
 
 
 def test_offline_a_bucket_is_not_asked(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from modelnook import api
 from modelnook.catalog.base import Query
 from modelnook.catalog.search import source
 from modelnook.catalog.shared import SharedSource
-from modelnook.domain.errors import NotFoundError, OfflineError, UnsupportedError
+from modelnook.domain.errors import NotFoundError, OfflineError, StoreError, UnsupportedError
 from modelnook.domain.model import ModelRef
 from modelnook.testing.sources import SourceSuite
 
@@ -65,6 +65,15 @@ def test_a_bucket_that_is_not_there(s3: S3Server) -> None:
 
 
 @pytest.mark.slow
+def test_a_clock_that_is_off_is_told_as_that(team: SharedSource, s3: S3Server, tmp_path: Path) -> None:
+    s3.late = True
+    for ask in (lambda: team.versions("spam"), lambda: team.publish("spam", parcel(tmp_path / "m"), quiet)):
+        with pytest.raises(StoreError, match="clock is minutes off"):
+            ask()
+    s3.late = False
+    assert team.versions("spam") == []
+
+
 def test_two_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
     assert at_once(team, tmp_path, 3) == {"mark0", "mark1", "mark2"}
 

@@ -363,6 +363,6 @@ def test_a_data_set_of_the_hub(hub_server: HubStandIn) -> None:
     pytest.importorskip("datasets")
     files = {"train.csv": b"text,label\nfine,1\npoor,0\n", "test.csv": b"text,label\nso so,1\n"}
     hub_server.add_repo("alice/reviews", files, kind="datasets")
-    assert _from_hub(hub_server, "hub:alice/reviews") == ["reviews", ["fine", "poor"], [1, 0]]
+    assert _from_hub(hub_server, "hub:alice/reviews") == ["hub:alice/reviews", ["fine", "poor"], [1, 0]]
     assert _from_hub(hub_server, "hub:alice/reviews", "test")[1] == ["so so"]
     assert _from_hub(hub_server, "hub:alice/nothing")["code"] == "data.no_hub"

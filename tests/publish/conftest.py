@@ -54,11 +54,12 @@ def make(tmp_path: Path) -> Callable[..., str]:
         license: str | None = "apache-2.0",
         base: str | None = "hub:google-bert/bert-base-uncased@abc",
         column: str = "body",
+        rows: str = "reviews",
         files: dict[str, bytes] | None = None,
         without: tuple[str, ...] = (),
     ) -> str:
         store, number = Store(), next(count)
-        data = DatasetRef("f" * 64, 2225, {"text": column, "label": "label"}, "reviews")
+        data = DatasetRef("f" * 64, 2225, {"text": column, "label": "label"}, rows)
         knobs: dict[str, Any] = {"epochs": 3.0, "learning_rate": 5e-5, "cache": str(tmp_path / "secret-place")}
         recipe = Recipe("finetune", base or "", data, task="text-classification", method="full", knobs=knobs, name=name)
         record = RunRecord(

@@ -119,3 +119,38 @@ def test_a_strangers_card_names_nothing_of_this_machine(base: str, hub: HubStand
     assert plan.problems == ()
     assert "was not compared" in plan.checks[1]
     assert "/home/anna" not in plan.card
+
+
+def test_a_hub_is_asked_for_the_licence_of_its_data(hub: HubStandIn, place: Path, make: Make) -> None:
+    hub.add_repo("carol/rows", {}, kind="datasets", card={"license": "cc-by-nc-4.0"})
+    hub.add_repo("carol/mine", {}, kind="datasets", card={"license": "mit"}, private=True)
+    ref = make(rows="hub:carol/rows:zh")
+    with pytest.raises(RefusedError, match="'hub:carol/rows' has the licence 'cc-by-nc"):
+        mn.publish(ref, "team")
+    assert not list(place.glob("models/*"))
+    assert not mn.publish(ref, "team", license="cc-by-nc-4.0", dry_run=True).problems
+    asked = len(hub.seen("GET /api/datasets/"))
+    assert asked
+    # Who has another licence for them says so.
+    assert not mn.publish(ref, "team", data_license="cc-by-4.0", dry_run=True).problems
+    assert len(hub.seen("GET /api/datasets/")) == asked
+    # What is made of it was trained on the same rows.
+    smaller = make("smaller", base=ref)
+    assert "cc-by-nc-4.0" in " ".join(mn.publish(smaller, "team", dry_run=True).problems)
+    unseen = mn.publish(make("other", rows="hub:carol/mine"), "team", dry_run=True)
+    assert "no data set 'hub:carol/mine'" in " ".join(unseen.checks)
+    assert "carol" not in unseen.card
+    api.offline("on")
+    assert "was not compared" in " ".join(mn.publish(ref, "team", dry_run=True).checks)
+
+
+def test_a_data_set_that_not_all_may_see_is_not_named(
+    hub: HubStandIn, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add_token("hf_of_carol", "carol")
+    monkeypatch.setenv("HF_TOKEN", "hf_of_carol")
+    hub.add_repo("carol/mine", {}, kind="datasets", card={"license": "mit"}, private=True)
+    plan = mn.publish(make(rows="hub:carol/mine"), "team", dry_run=True)
+    assert not plan.problems
+    assert "the rows that it was trained on, mit" in plan.card
+    assert "carol" not in plan.card

@@ -14,6 +14,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 __all__ = ["S3Server"]
 
+_SKEWED = (
+    b"<Error><Code>RequestTimeTooSkewed</Code>"
+    b"<Message>The difference between the request time and the current time is too large.</Message></Error>"
+)
 _BEGUN = b"2010-11-10T20:48:33.000Z"
 
 
@@ -22,6 +26,8 @@ class S3Server:
 
     moto says of every upload in parts that it began in 2010; ``begun`` is when, instead. ``parts`` are the paths and
     ranges of files that were asked for in parts, each of which takes ``sleep`` seconds.
+
+    ``late`` makes it a store whose clock is another than the asking machine's.
 
     Args:
         conditional: False makes it a lesser store, which never hears that a write was conditional.
@@ -33,6 +39,7 @@ class S3Server:
         self.begun: datetime | None = None
         self.parts: list[tuple[str, str]] = []
         self.sleep = 0.0
+        self.late = False
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._wrapped(app, conditional), threaded=True)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -45,6 +52,9 @@ class S3Server:
                 list(app(environ, lambda *args: lambda data: None))
                 start("500 Lost", [])
                 return [b""]
+            if self.late:
+                start("403 Forbidden", [("Content-Type", "application/xml")])
+                return [_SKEWED]
             if environ.get("HTTP_RANGE"):
                 self.parts.append((environ["PATH_INFO"], environ["HTTP_RANGE"]))
                 time.sleep(self.sleep)

@@ -61,6 +61,56 @@ describe('the catalogue', () => {
     );
   });
 
+  it('narrows down by every filter that the other doors have', async () => {
+    const provider = recorded();
+    provider.recording.facets = {
+      language: { zh: 4, sw: 2 },
+      format: { gguf: 3 },
+      gated: { open: 9 }
+    };
+    const { findAllByTestId, findByText, getByLabelText, getByText } = stage(
+      'catalog',
+      {},
+      { provider }
+    );
+    await findAllByTestId('mn-model');
+    await findByText('Chinese (4)');
+    await findByText('Swahili (2)');
+    await findByText('gguf (3)');
+    await findByText('Open to all (9)');
+    const picks: [label: string, value: string][] = [
+      ['Any language', 'sw'],
+      ['Any size', '100M-500M'],
+      ['Any format', 'gguf'],
+      ['Open or by consent', 'open'],
+      ['Any memory need', 'lora'],
+      ['Any licence', 'apache-2.0'],
+      ['Best match', 'likes']
+    ];
+    for (const [label, value] of picks) {
+      fireEvent.change(getByLabelText(label), { target: { value } });
+    }
+    const narrowed = {
+      query: '',
+      language: 'sw',
+      params: '100M-500M',
+      format: 'gguf',
+      gated: false,
+      license: 'apache-2.0'
+    };
+    await waitFor(() =>
+      expect(searches(provider).pop()?.params).toEqual({
+        ...narrowed,
+        fits: 'lora',
+        sort: 'likes',
+        limit: 20
+      })
+    );
+    const counts = provider.calls.filter(call => call.method === 'facets');
+    expect(counts.pop()?.params).toEqual(narrowed);
+    getByText('More filters (5)');
+  });
+
   it('teaches where there is nothing', async () => {
     const provider = recorded();
     provider.recording.search = {
@@ -169,6 +219,24 @@ describe('the card', () => {
     expect(links.map(link => link.href)).toContain(
       'https://hub.example.org/a/merged'
     );
+  });
+
+  it('says where the disk has no room for it', async () => {
+    const provider = recorded();
+    const recordedInfo = provider.recording.info as (params: {
+      ref: string;
+    }) => ModelInfo;
+    provider.recording.info = params => ({
+      ...recordedInfo(params),
+      bytes: 8e9,
+      disk_free: 2e9
+    });
+    const { findByText } = stage(
+      'model-card',
+      { ref: 'local:topics@1' },
+      { provider }
+    );
+    await findByText('8 GB, more than the disk has free (2 GB)');
   });
 
   it('makes no link of an address that is no web page', async () => {

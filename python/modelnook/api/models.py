@@ -87,12 +87,14 @@ def search(
 
 def _too_narrow(query: str, filters: dict[str, Any]) -> str:
     """Which filter left nothing, by what is known here without it; no source is asked again."""
-    said = " ".join(f"--{name} {value}" for name, value in filters.items())
-    for name, value in filters.items():
+    words = {True: "yes", False: "no"}
+    options = {name: f"--{name} {words.get(value, value)}" for name, value in filters.items()}
+    said = " ".join(options.values())
+    for name in filters:
         rest = {n: v for n, v in filters.items() if n != name}
         kept = len(found(query, limit=1000, live=(), **rest))
         if kept:
-            return t("catalog.one_filter", filter=f"--{name} {value}", n=kept)
+            return t("catalog.one_filter", filter=options[name], n=kept)
     known = len(found(limit=1000, live=()))
     return t("catalog.filters", filters=said, n=known) if known else ""
 

@@ -70,7 +70,7 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
     if name in configured():
         raise ConflictError("api.source_taken", name=name)
     if kind not in SOURCES or kind in ("local", "pip", "path"):
-        raise unknown("source", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
+        raise unknown("source_kind", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
     url = SOURCES.load(kind).admit(name, url)
     save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
     return sources()

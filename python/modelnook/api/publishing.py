@@ -36,7 +36,7 @@ def publish(
     Args:
         to: ``SOURCE`` or ``SOURCE:name``.
         license: the licence to share it under; by default its base's. ``internal`` shares nothing outside.
-        data_license: the licence of the rows that it was trained on.
+        data_license: the licence of the rows that it was trained on; by default what a hub says of its own data sets.
         alias: what shall mean this version from now on: ``best``, ``prod``.
         private: on a hub, for those alone who were let in.
         allow: kinds of findings that may go along: ``email``, ``phone`` …

@@ -10,9 +10,17 @@ from modelnook.catalog.hub_errors import Place, by_status, stumbled, translated,
 from modelnook.catalog.hub_errors import told as hub_told
 from modelnook.domain.errors import ModelnookError, NotFoundError
 
-__all__ = ["told"]
+__all__ = ["Limited", "told"]
 
 _STATUS = re.compile(r"(?:unexpected http resp|HTTP) (\d{3})\b")
+
+
+class Limited(Exception):
+    """A site asks for fewer questions, and says for how many ``seconds`` or nothing."""
+
+    def __init__(self, seconds: int | None) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 @contextmanager
@@ -28,6 +36,8 @@ def _translate(error: Exception, place: Place, ref: str) -> ModelnookError | Non
     from dulwich.lfs import LFSError
 
     said = {"ref": ref, "source": place.source, "host": place.host, "login": place.login}
+    if isinstance(error, Limited):
+        return by_status(429, said, place, wait=error.seconds)
     if isinstance(error, HTTPUnauthorized):
         # A server that keeps private repositories to itself asks a stranger for a login for what isn't there, too.
         return by_status(401, said, place) if place.token() else NotFoundError("hub.no_model", **said)

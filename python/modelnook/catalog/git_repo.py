@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from modelnook.catalog.git_errors import Limited
 from modelnook.catalog.hub_files import RepoFile
 from modelnook.catalog.transfer import Tally
 
@@ -180,7 +181,7 @@ class Remote:
         from dulwich.client import HttpGitClient
         from dulwich.config import ConfigDict
 
-        return HttpGitClient(
+        client = HttpGitClient(
             f"{self.endpoint}/",
             config=ConfigDict(),
             timeout=_TIMEOUT,
@@ -190,6 +191,8 @@ class Remote:
             username=_USER if self.token else None,
             password=self.token,
         )
+        _tells_limits(client.pool_manager)
+        return client
 
     def _lfs_client(self) -> Any:
         from dulwich.config import ConfigDict
@@ -200,12 +203,35 @@ class Remote:
         login = make_headers(basic_auth=f"{_USER}:{self.token}") if self.token else {}
 
         class Client(HTTPLFSClient):  # type: ignore[misc]
+            def _get_pool_manager(self) -> Any:
+                known = self._pool_manager is not None
+                return super()._get_pool_manager() if known else _tells_limits(super()._get_pool_manager())
+
             def _request(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> Any:
                 # The client knows no login of its own; it is for this address and no other.
                 extra = login if urlsplit(url)[:2] == origin else {}
                 return super()._request(method, url, {**headers, **extra}, body)
 
         return Client(f"{self.endpoint}/{self.path}/info/lfs", ConfigDict())
+
+
+def _tells_limits(pool: Any) -> Any:
+    """Let a site's limit be an error: the library would wait as long as it is asked to, and say nothing."""
+    from urllib3.util import Retry
+
+    ask = pool.request
+
+    def request(*args: Any, **kwargs: Any) -> Any:
+        answer = ask(*args, **kwargs)
+        if answer.status == 429:
+            after = answer.headers.get("Retry-After", "")
+            answer.close()
+            raise Limited(int(after) if after.isdecimal() else None)
+        return answer
+
+    pool.connection_pool_kw["retries"] = Retry(3, respect_retry_after_header=False)
+    pool.request = request
+    return pool
 
 
 _USER = "oauth2"

@@ -26,7 +26,7 @@ from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
 from modelnook.catalog.hub_headers import gguf_tensors
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
-from modelnook.catalog.papers import config_in, sane_config
+from modelnook.catalog.papers import config_in, licence, sane_config
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.event import Emit
@@ -167,6 +167,21 @@ class HubSource(Source):
         from modelnook.catalog.hub_publish import Upload
 
         return Upload(self, self.destination(id), parcel, emit, stop).run()
+
+    def rows_licence(self, id: str, revision: str | None = None) -> tuple[str | None, bool]:
+        """``(licence, whether all may see it)`` of a data set here.
+
+        Raises:
+            NotFoundError: no such data set, or a private one.
+            OfflineError: off or out of reach.
+        """
+        shown = f"{self.name}:{id}"
+        if current().hub_offline:
+            raise self._offline(shown)
+        api = self._api()
+        with told(self.place, shown):
+            found = patiently(lambda: api.dataset_info(id, revision=revision, timeout=_ASK_WITHIN))
+        return licence(found.card_data.to_dict() if found.card_data else {}), not found.private
 
     def alias(self, ref: ModelRef, name: str | None = None, *, back: bool = False) -> Table:
         """What a repository's tags mean and have meant; see :meth:`Source.alias`."""

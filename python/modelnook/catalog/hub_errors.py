@@ -186,6 +186,8 @@ def patiently(call: Callable[[], T], *, most: int = _PATIENCE, pause: Callable[[
 
 def _limited(error: BaseException) -> int | None:
     """Seconds until the rate limit ends that an error tells of, directly or as its cause."""
+    if isinstance(error, ModelnookError):
+        return int(str(error.values["seconds"])) if error.code == "hub.rate_limit" else None
     from huggingface_hub.errors import HfHubHTTPError
 
     if isinstance(error, HfHubHTTPError):

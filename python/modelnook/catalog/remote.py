@@ -30,6 +30,7 @@ from modelnook.catalog.hub_entry import evaluations_in
 from modelnook.catalog.hub_errors import Place
 from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
 from modelnook.catalog.hub_headers import STEPS
+from modelnook.catalog.hub_patience import Patience
 from modelnook.catalog.papers import card_head, config_in, facts, first
 from modelnook.catalog.transfer import Tally, need_room
 from modelnook.catalog.variants import digest_of
@@ -148,9 +149,14 @@ class RemoteSource(Source):
         if current().offline:
             raise self._offline(ref)
         shown = self.shown(ref)
-        try:
+        patience = Patience(emit, stop, shown)
+
+        def look() -> Listing:
             with self.told(shown):
-                listing = self.ask(ref)
+                return self.ask(ref)
+
+        try:
+            listing = patience(look)
         except OfflineError:
             if here is None:
                 raise
@@ -161,10 +167,14 @@ class RemoteSource(Source):
             if "\\" in file.name or ".." in file.name.split("/") or file.name.startswith("/"):
                 raise RefusedError("catalog.outside", ref=shown, file=file.name)
         sizes = [f.size for f in wanted]
-        tally = Tally(shown, None if min(sizes) < 0 else sum(sizes), emit, stop)
+        total = None if min(sizes) < 0 else sum(sizes)
 
         def work(folder: Path) -> None:
-            need_room(folder, tally.total or 0)
+            need_room(folder, total or 0)
+            patience(lambda: bring(folder))
+
+        def bring(folder: Path) -> None:
+            tally = Tally(shown, total, emit, stop)
             with self.told(shown):
                 self.bring(ref, listing, wanted, folder, tally)
             tally.finish()

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelnook.domain.errors import RefusedError, StoreError, UsageError
-from modelnook.domain.model import ModelInfo, Risk
+from modelnook.domain.model import RELATIONS, ModelInfo, Risk
 
 __all__ = [
     "LAYOUT",
@@ -57,6 +57,8 @@ _PATH = "org.cncf.model.filepath"
 _WEIGHTS = (".safetensors", ".onnx", ".gguf", ".data")
 _DEPTH, _FILES = 4, 5000
 _LONGEST = 2000
+# More numbers of a type, or more types, no weights have.
+_NUMBERS, _TYPES = 1 << 50, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,11 @@ def info_of(said: Any) -> ModelInfo:
     for name in ("bases", "language", "formats", "labels", "tags"):
         if isinstance(fields.get(name), list):
             kept[name] = tuple(printable(v)[:200] for v in fields[name][:1000] if isinstance(v, str))
+    if fields.get("relation") in RELATIONS:
+        kept["relation"] = fields["relation"]
+    if isinstance(fields.get("dtypes"), dict):
+        types = [(k, v) for k, v in fields["dtypes"].items() if type(v) is int and 0 < v <= _NUMBERS]
+        kept["dtypes"] = {printable(str(k))[:20]: v for k, v in types[:_TYPES]}
     if isinstance(fields.get("metrics"), dict):
         metrics = [(k, v) for k, v in fields["metrics"].items() if isinstance(v, int | float)]
         kept["metrics"] = {printable(str(k))[:100]: float(v) for k, v in metrics if abs(v) <= sys.float_info.max}

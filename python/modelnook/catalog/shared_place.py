@@ -24,6 +24,8 @@ CHUNK = 4 << 20
 GRACE = 24 * 3600.0
 """Seconds that a content stays without a version: whoever sent or reads it may still be at work. By the place's clock.
 """
+# How buckets refuse a request whose time is minutes off theirs: S3 by a code and in words, Azure, Google.
+_SKEWED = ("RequestTimeTooSkewed", "difference between the request time", "date header too old", "reasonable timeframe")
 # EINVAL is what Windows makes of it.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
@@ -103,12 +105,22 @@ def told(place: Place, path: str = "") -> Iterator[None]:
     except ModelnookError:
         raise
     except OSError as error:
+        if _clock_is_off(error):
+            raise StoreError("shared.clock", place=place.url, source=place.source) from error
         raise _translate(error, place, path) from error
     except Exception as error:
         # Clients of buckets raise their own; the name of the class says what it was and holds no secret.
+        if _clock_is_off(error):
+            raise StoreError("shared.clock", place=place.url, source=place.source) from error
         if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure"):
             raise _of_a_client(error, place) from error
         raise
+
+
+def _clock_is_off(error: BaseException) -> bool:
+    """Whether an error, or what it comes from, tells that this machine's time isn't the place's."""
+    said = str(error)
+    return any(word in said for word in _SKEWED) or (error.__cause__ is not None and _clock_is_off(error.__cause__))
 
 
 def _of_a_client(error: Exception, place: Place) -> ModelnookError:

@@ -17,7 +17,7 @@ from modelnook.settings import current
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["kind_of", "read", "validation_part"]
+__all__ = ["hub_name", "kind_of", "read", "validation_part"]
 
 _HUB = re.compile(r"hub:(?P<id>[^\s:@]+/[^\s:@]+)(?::(?P<config>[^\s:@]+))?(?:@(?P<revision>\S+))?")
 
@@ -54,6 +54,16 @@ def read(data: Any, *, part: str = "train") -> Rows:
             raise DataError("data.empty", data=str(data))
         raise DataError("data.empty_table")
     return rows
+
+
+def hub_name(data: str) -> tuple[str, str | None] | None:
+    """``(id, revision)`` of a data set on the hub, None for another name.
+
+    >>> hub_name("hub:owner/name:zh@v1"), hub_name("reviews.csv")
+    (('owner/name', 'v1'), None)
+    """
+    found = _HUB.fullmatch(data)
+    return (found["id"], found["revision"]) if found else None
 
 
 def kind_of(data: Any) -> str:
@@ -127,7 +137,8 @@ def _hub(data: str, part: str) -> Rows:
         known = configs[1].replace("'", "") if configs else str(error).split("\n")[0][:200]
         raise UsageError("data.hub_config", name=data, known=known, id=found["id"]) from error
     rows = _READERS[kind_of(loaded)](loaded, part)
-    rows.name = rows.name or found["id"].rpartition("/")[2]
+    # The whole of it: whoever shares a model made from these rows asks there for their licence.
+    rows.name = data
     return rows
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 
 from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.folder import describe
+from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.search import configured, locate, source
+from modelnook.data.read import hub_name
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.model import ModelInfo, ModelRef, is_path
 from modelnook.messages import t
 from modelnook.publish.licences import Part
 from modelnook.publish.record import name_of
 from modelnook.settings import current
+from modelnook.store import Store
 
 __all__ = ["lineage"]
 
@@ -31,15 +34,39 @@ _HUBS = ("hub", "modelscope")
 
 
 def lineage(info: ModelInfo, folder: Path, data_license: str | None) -> tuple[list[Part], list[str]]:
-    """``(what a model was made from, sentences on what couldn't be looked up)``; the data come last."""
-    parts, notes = _above(info, folder)
+    """``(what a model was made from, sentences on what couldn't be looked up)``; the data come last.
+
+    What is said of the data by ``data_license`` counts; else a hub is asked for the licence of data that it has.
+    """
+    parts, notes, runs = _above(info, folder)
     adapter = (folder / "adapter_config.json").is_file()
     told = any(part.license == info.license for part in parts)
     # A model made here has its base's licence; for another its author has chosen one.
     if adapter or not parts or not _noted(info) or (info.license and not told):
         parts.insert(0, Part("adapter" if adapter else "model", name_of(info.ref) or info.id, info.license))
-    if info.run or data_license:
-        parts.append(Part("data", t("publish.the_rows"), data_license))
+    rows, unseen = ([], []) if data_license else _rows(runs)
+    if (info.run and not rows) or data_license:
+        rows = [Part("data", t("publish.the_rows"), data_license)]
+    return [*parts, *rows], [*notes, *unseen]
+
+
+def _rows(runs: list[str]) -> tuple[list[Part], list[str]]:
+    """The hub's data sets that runs of this machine trained on; of one that not all may see, its name stays here."""
+    parts: list[Part] = []
+    notes: list[str] = []
+    records = (Store().run(id).record() for id in runs)
+    names = (str((record.data or {}).get("name") or "") for record in records if record)
+    for name in dict.fromkeys(names):
+        found = hub_name(name)
+        if found is None:
+            continue
+        try:
+            licence, seen = HubSource().rows_licence(*found)
+            parts.append(Part("data", f"hub:{found[0]}" if seen else t("publish.the_rows"), licence))
+        except ModelnookError as error:
+            parts.append(Part("data", t("publish.the_rows"), None, compared=False))
+            why = NotFoundError("data.no_hub", name=name) if isinstance(error, NotFoundError) else error
+            notes.append(t("publish.not_compared", name=name, why=why.message))
     return parts, notes
 
 
@@ -48,9 +75,11 @@ def _noted(info: ModelInfo) -> bool:
     return info.source == "local" and bool(info.run)
 
 
-def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str]]:
+def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str], list[str]]:
+    """``(the models above, what couldn't be looked up, the runs of this machine on the way)``."""
     parts: list[Part] = []
     notes: list[str] = []
+    runs = [info.run] if _noted(info) and info.run else []
     seen: set[tuple[str | None, str]] = {(info.source, info.id)}
     queue = deque((info, name) for name in _bases(info, folder))
     while queue and len(parts) < 2 * _MOST:
@@ -70,10 +99,11 @@ def _above(info: ModelInfo, folder: Path) -> tuple[list[Part], list[str]]:
             parts.append(Part("base", shown, child.license if noted else None, compared=noted))
             notes.append(t("publish.as_noted" if noted else "publish.not_compared", name=shown, why=error.message))
             continue
+        runs += [entry.run] if _noted(entry) and entry.run else []
         above = _bases(entry, Path(entry.path) if entry.path else None)
         parts.append(Part("model" if above else "base", shown, entry.license))
         queue.extend((entry, name) for name in above)
-    return parts, notes
+    return parts, notes, runs
 
 
 def _bases(info: ModelInfo, folder: Path | None) -> list[str]:
