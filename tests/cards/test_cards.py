@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.cards.conftest import FINISHED, INFO, RUNS, VALUES
+from tests.cards.conftest import ATTEMPTS, FINISHED, INFO, REPORT, RUNS, VALUES
 
 from modelnook import cards
 from modelnook.cards.card import MAX_LINES, Dot, Dots
@@ -280,6 +280,31 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
     assert "onnx int8" in said
+
+
+def test_of_a_refused_one_all_that_was_tried_stands_below_the_error(lang: str) -> None:
+    error = {"code": "quantize.refused", "message": "int8 was refused: too far.", "hint": "Allow more."}
+    tried = [{**one, "accepted": False} for one in ATTEMPTS]
+    report = {"before": REPORT["before"], "metric": "accuracy", "rows": 200, "attempts": tried, "data": "validation"}
+    run = replace(RUNS["failed"], kind="quantize", report=report, error=error)
+    said = cards.text(run)
+    assert said.splitlines()[1:3] == ["int8 was refused: too far.", "Allow more."]
+    assert {"en": "Tried: 3, none of them stays within the drop", "zh": "没有一种在允许的下降之内"}[lang] in said
+    assert all(name in said for name in ("1 onnx int8 ·", "2 openvino int8 ·", "3 quanto int4"))
+    assert "←" not in said
+    read = Reader(cards.html(run))
+    assert [a["role"] for t, a in read.tags if t == "svg"] == ["img"]
+    assert {"en": "before", "zh": "之前"}[lang] not in said, "there is no after to show beside it"
+
+
+def test_of_a_chain_that_goes_on_or_was_refused_the_steps_that_are_done_are_told() -> None:
+    chain = RUNS["shrink"].report or {}
+    report = {"before": chain["before"], "steps": chain["steps"][:1], "metric": "accuracy", "rows": 200}
+    for run in (RUNS["running"], RUNS["failed"]):
+        said = cards.text(replace(run, kind="shrink", report=report))
+        assert "as it was" in said
+        assert "distil:layers:3  0.980 (0.961–0.992)  68.0 MB" in said
+        assert "after" not in said
 
 
 def test_all_that_was_tried_stands_in_the_text() -> None:

@@ -10,7 +10,9 @@ import modelnook as mn
 from modelnook import api, cards
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
+from modelnook.runtime import runtime
 from modelnook.store import Store
+from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.trained import trained_model
 
 from .conftest import table
@@ -42,6 +44,31 @@ def test_without_rows_its_own_texts_are_measured(model: str) -> None:
     assert any("No labels were used" in said for said in run.warnings)
     assert "of its own" in cards.text(run)
     assert run.model == "local:spam-int8@1"
+
+
+def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_path: Path) -> None:
+    pytest.importorskip("optimum.quanto")
+    import numpy as np
+    from safetensors.torch import load_file, save_file
+
+    folder = tiny_model(tmp_path / "loose", ("ham", "spam"))
+    texts = tiny_rows(200, seed=3)["text"]
+    # Untrained, and as near to the one label as to the other: any change shows in its answers.
+    outputs = runtime(folder, device="cpu", threads=1).outputs(texts)
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][1] += float(np.median(outputs[:, 0] - outputs[:, 1]))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    rows = [{"text": text} for text in texts]
+    with pytest.raises(ModelnookError, match=r"int4 was refused: agreement falls from 1\.000 .* 2 attempts \(quanto\)"):
+        mn.quantize(str(folder), to="int4", backend="quanto", data=rows, max_drop=0.0, name="small")
+    run = mn.runs(kind="quantize")[0]
+    assert (run.state, run.model) == ("failed", None)
+    tried = (run.record.report or {})["attempts"]
+    assert [attempt["options"] for attempt in tried] == [{}, {"keep": 0.25}]
+    assert not any(attempt["accepted"] for attempt in tried)
+    said = cards.text(run)
+    assert "1 quanto int4" in said
+    assert "2 quanto int4" in said
 
 
 def test_rows_without_labels_will_do(model: str) -> None:

@@ -98,6 +98,28 @@ def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) 
     assert not auto.report["retrained"]
 
 
+def test_without_rows_layers_are_chosen_by_agreement_on_the_models_own_texts(here: None, base: str) -> None:
+    """Of a model that no run of this machine trained."""
+    import shutil
+
+    made = mn.finetune(base, table(80), name="here", epochs=4, learning_rate=3e-3, track="none", on="kernel")
+    folder = Store().models.folder("here")
+    copy = Store().home / "copy"
+    shutil.copytree(folder, copy)
+    Store().models.add("found", copy, describe(copy, ref="", id="found", source="local"))
+    assert made.model
+    run = mn.prune("found", layers=3, max_drop=1.0)
+    report = run.report
+    assert (report["data"], report["metric"], report["labels_used"]) == ("own", "agreement", False)
+    assert (report["after"]["layers"], report["retrained"]) == (3, False)
+    assert 0 <= report["after"]["metrics"]["agreement"] <= 1
+    assert any("No labels were used" in said and "own card" in said for said in run.warnings)
+    assert "of its own" in cards.text(run)
+    for verb in (mn.trim, mn.distil):
+        with pytest.raises(NotFoundError, match="'found' wasn't trained here"):
+            verb("found")
+
+
 def test_distil_teaches_with_and_without_labels(topics: Run, here: None) -> None:
     run = mn.distil("topics", student="layers:1", unlabelled=texts(), max_drop=0.3, epochs=8, track="none")
     report = run.report
@@ -143,6 +165,7 @@ def test_a_chain_says_what_each_step_did(topics: Run) -> None:
     first, second, third = report["steps"]
     assert first["after"]["bytes"] == second["before"]["bytes"] > second["after"]["bytes"]
     assert third["backend"] == "torchao"
+    assert run.params["trying_seconds"] == 120
     assert report["before"]["bytes"] == first["before"]["bytes"]
     assert report["after"]["bytes"] == third["after"]["bytes"]
     assert (report["before"]["layers"], report["after"]["layers"]) == (4, 2)
@@ -181,7 +204,11 @@ def test_what_falls_too_far_is_refused_with_its_numbers(topics: Run, here: None)
     assert "topics-prune" not in {m.name for m in mn.list()}
     with pytest.raises(ModelnookError, match="prune:1 was refused"):
         mn.shrink("topics", steps="trim,prune:1", max_drop=0.0, data=unclear(), track="none")
-    assert not (mn.runs(kind="shrink")[0].folder.path / "steps").exists()
+    chain = mn.runs(kind="shrink")[0]
+    assert not (chain.folder.path / "steps").exists()
+    (done,) = (chain.record.report or {})["steps"]
+    assert (done["step"], done["drop"]) == ("trim", 0.0)
+    assert "as it was" in cards.text(chain), "what the first step left is told beside the refusal"
 
 
 def test_mistakes_are_told_before_anything_starts(
@@ -212,6 +239,8 @@ def test_mistakes_are_told_before_anything_starts(
             mn.shrink("topics", steps="distil,int8:onnx")
     with pytest.raises(UsageError, match="max_drop"):
         mn.trim("topics", max_drop=1.5)
+    with pytest.raises(UsageError, match="2x"):
+        mn.shrink("topics", steps="int8", budget="2x")
     with pytest.raises(UsageError, match="soft"):
         mn.distil("topics", soft=1.2)
     with pytest.raises(ConflictError):

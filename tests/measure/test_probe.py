@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.measure.probe import measure, probe_args, read_probe
+from modelnook.measure.probe import main, measure, probe_args, read_probe
 from modelnook.measure.race import race_args, read_race
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model, tiny_rows
@@ -43,6 +43,21 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     with pytest.raises(UnsupportedError, match=r"config\.json"):
         read_probe(tmp_path / "out", 1)
+
+
+def test_what_a_library_fails_at_is_told_in_its_words_and_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model", ["a", "b"], layers=1)
+    said = json.loads((folder / "tokenizer.json").read_text())
+    # Words of which the model has no embedding.
+    vocabulary = said["model"]["vocab"]
+    said["model"]["vocab"] = {word: n + 10_000 * (word.isalpha()) for word, n in vocabulary.items()}
+    (folder / "tokenizer.json").write_text(json.dumps(said))
+    (tmp_path / "rows.json").write_text(json.dumps(tiny_rows(4)["text"]))
+    with pytest.raises(IndexError):
+        main(probe_args(folder, tmp_path / "rows.json", tmp_path / "out")[1:])
+    with pytest.raises(UnsupportedError, match="couldn't be measured: IndexError: index out of range") as error:
+        read_probe(tmp_path / "out", 1)
+    assert error.value.code == "measure.failed"
 
 
 @pytest.mark.parametrize(("code", "key"), [(-9, "measure.killed"), (-2, "measure.stopped")])

@@ -308,8 +308,13 @@ def test_a_chains_step_is_judged_beside_the_model_that_the_chain_began_with(
     Bad().quantize(source, changed, "int8")
     runner.source = changed
     judge = Judge(TextClassification(), ROWS, first, None, 0.02)
+    told: list[dict[str, Any]] = []
     with pytest.raises(RefusedError) as caught:
-        runner.run(judge=judge, max_drop=judge.max_drop, backend="copy", scheme="int8")
+        runner.run(judge=judge, max_drop=judge.max_drop, backend="copy", scheme="int8", refused=told.append)
+    (report,) = told
+    assert [attempt["accepted"] for attempt in report["attempts"]] == [False, False]
+    assert "after" not in report
+    assert report["before"]["bytes"] == folder_bytes(changed)
     assert f"falls from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
     assert "; 2 are allowed" in caught.value.message
     # And one that comes back to the first model's answers stands.
@@ -375,6 +380,12 @@ def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
     told = runner.events.index(next(e for e in runner.events if isinstance(e, Warned)))
     assert runner.events[told].code == "quantize.takes_longer"
     assert "3" in runner.said("quantize.takes_longer")[0]
+    # Where what was tried fell too far, more time is the next step, and not a larger drop alone.
+    backend_rows(Bad, Copy)
+    with pytest.raises(RefusedError, match="no time for 3 further attempts: copy int8, copy int4, bad int8") as late:
+        Runner(source, tmp_path / "late", {}).run(budget=25.0)
+    assert 'budget="10m"' in late.value.hint
+    backend_rows(Copy, Quick)
     # However small, one is tried; and without one nothing is foretold or left out.
     assert Runner(source, tmp_path / "small", {}).run(budget=0.1).backend == "quick"
     whole = Runner(source, tmp_path / "whole", {})

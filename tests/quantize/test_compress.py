@@ -239,7 +239,10 @@ def test_the_report_says_before_and_after(source: Path, tmp_path: Path, backend_
     assert "quantize.few_rows" in [event.code for event in events if isinstance(event, Warned)]
 
 
-def test_a_result_that_is_slower_says_so(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+@pytest.mark.parametrize(("backend", "code"), [("auto", "quantize.slower"), ("copy", "quantize.slower_named")])
+def test_a_result_that_is_slower_says_so(
+    source: Path, tmp_path: Path, backend_rows: Any, backend: str, code: str
+) -> None:
     backend_rows(Copy)
     rates = iter((100.0, 50.0))
     events: list[Event] = []
@@ -249,8 +252,9 @@ def test_a_result_that_is_slower_says_so(source: Path, tmp_path: Path, backend_r
 
         return replace(quick(path, rows), rows_per_s=next(rates))
 
-    run(source, tmp_path / "out", events, probe=probe)
-    assert any(isinstance(event, Warned) and "0.50 times" in event.message for event in events)
+    run(source, tmp_path / "out", events, probe=probe, backend=backend)
+    (said,) = (event.message for event in events if isinstance(event, Warned) and event.code == code)
+    assert "0.50 times" in said
 
 
 def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> None:

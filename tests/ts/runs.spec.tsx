@@ -663,6 +663,15 @@ describe('a run', () => {
     const one = chain(steps.slice(0, 1));
     await one.findByTestId('mn-report');
     expect(one.queryByTestId('mn-steps')).toBeNull();
+    one.unmount();
+    // Of a chain that goes on, or was refused, the steps that are done.
+    const { before, metric } = report;
+    const going = stage(
+      'run',
+      { run: RUNNING.id },
+      changing({ ...RUNNING, report: { before, metric, steps: [steps[0]] } })
+    );
+    await going.findByTestId('mn-steps');
   });
 
   it('is deleted only when asked twice', async () => {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.measuring import BUDGET
 from modelnook.api.rows import (
     default_name,
     given_columns,
@@ -22,6 +23,7 @@ from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import AGREEMENT
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.shrink import TAUGHT
@@ -109,7 +111,8 @@ def prune(
     Args:
         layers: how many stay: a number, a share (``"50%"``), or ``auto``: half, or as few as ``max_drop`` allows.
         recover: ``auto`` retrains where that is needed, ``never`` doesn't.
-        data: rows to measure on; without them the validation rows of the run that made the model.
+        data: rows to measure on; without them the validation rows of the run that made the model, and where there are
+            none either, texts of the model's own card and vocabulary: agreement is measured, and nothing retrained.
         unlabelled: further rows to retrain on.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
         name: default ``NAME-prune``.
@@ -203,6 +206,7 @@ def shrink(
     label: str | None = None,
     columns: dict[str, str] | None = None,
     max_drop: float = 0.01,
+    budget: str | None = None,
     seed: int = 0,
     name: str | None = None,
     track: str | Sequence[str] = "auto",
@@ -222,6 +226,8 @@ def shrink(
         data: rows to measure on; without them those of the run that made the model.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
+        budget: the most time for trying several backends in the step that quantizes, ``"10m"``; two minutes where none
+            is given.
         name: default ``NAME-small``.
 
     Returns:
@@ -233,9 +239,9 @@ def shrink(
     """
     words = steps.split(",") if isinstance(steps, str) else list(steps)
     words = [word.strip() for word in words if word.strip()]
-    given = given_columns(text, label, columns)
+    given, knobs = given_columns(text, label, columns), {"trying_seconds": seconds(budget) if budget else BUDGET}
     return _run(
-        "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, seed=seed, track=track
+        "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, knobs, seed=seed, track=track
     )
 
 
@@ -263,8 +269,10 @@ def _run(
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     teaches = any(step.startswith("distil") for step in steps)
+    # What learns, or looks at which tokens are used, needs rows of the person's.
+    own = not any(step.partition(":")[0] in ("distil", "trim") for step in steps)
     _check_quantized(ref, steps[0])
-    recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, seed=seed)
+    recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, own=own, seed=seed)
     if teaches and recipe.task not in TAUGHT:
         raise UnsupportedError("shrink.not_taught", task=recipe.task, known=", ".join(TAUGHT))
     _check_last(recipe, steps[-1])
@@ -371,12 +379,14 @@ def _on_rows(
     given: dict[str, str],
     *,
     teaches: bool,
+    own: bool,
     seed: int,
 ) -> tuple[Recipe, dict[str, list[int]] | None, str]:
     """The recipe, which rows of its data are for what, and the primary metric.
 
     Given rows are measured on, or, where something is taught, divided into rows to teach and to measure on; without
-    them the rows are those of the run that made the model, divided as they were then.
+    them the rows are those of the run that made the model, divided as they were then; where there is none and ``own``
+    will do, texts of the model's own card and vocabulary.
     """
     from modelnook.catalog.search import resolve
     from modelnook.data.split import split as divide
@@ -410,6 +420,8 @@ def _on_rows(
         knobs = {"measured_on": "validation" if teaches else "data"}
         return replace(recipe, data=table.ref, knobs=knobs), parts, primary
     if trained is None or made is None:
+        if own:
+            return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
         raise no_rows(entry, ref)
     recipe = replace(recipe, data=made.data, eval_data=made.eval_data, knobs={"measured_on": "validation"})
     return recipe, None if made.eval_data else trained.split(), primary

@@ -26,7 +26,8 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     heads = (t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes"))
     columns = ("", name, t("cards.drop"), *heads)
     numbers, more = tuple(range(1, len(columns))), t("cards.more_tried", run=run, n="{n}")
-    grid = Grid(columns, rows, numbers, chosen, t("cards.tried", n=len(tried)), more=more, first=True)
+    caption = t("cards.tried" if report.get("after") else "cards.tried_none", n=len(tried))
+    grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=True)
     return [grid, _chart(tried, report, name)]
 
 

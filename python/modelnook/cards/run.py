@@ -42,8 +42,7 @@ def run(value: Any, series: Series | None = None) -> Card:
         pieces.append(_progress(record))
         pieces += _planned(record)
     if record.report and "before" in record.report:
-        pieces.append(_steps(record) if len(record.report.get("steps") or ()) > 1 else _report(record))
-        pieces += candidates(record.report, record.id)
+        pieces += _smaller(record, record.report)
     elif record.report and "equal" in record.report:
         pieces += [Line(str(record.report.get("path") or "")), *parity(record.report)]
     elif record.report and record.report.get("models"):
@@ -66,6 +65,14 @@ def run(value: Any, series: Series | None = None) -> Card:
     badge = " · ".join((kind_of(record.kind), t(f"state.{record.shown_state}")))
     name, where = record.name or record.id, f"%model runs show {record.id}"
     return Card(name, badge, TONES[record.state], told, record.warnings, _next(record), where)
+
+
+def _smaller(record: RunRecord, report: dict[str, Any]) -> list[Piece]:
+    """What became of a model; of one that goes on or was refused, the steps that are done and what was tried."""
+    steps, tried = report.get("steps") or (), candidates(report, record.id)
+    if len(steps) > bool(report.get("after")):
+        return [_steps(record), *tried]
+    return [_report(record), *tried] if report.get("after") else tried
 
 
 def logged_line(record: RunRecord) -> str:

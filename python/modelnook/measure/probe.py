@@ -20,6 +20,7 @@ from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
+from modelnook.runtime.silence import first_line
 from modelnook.store.models import model_bytes
 
 __all__ = ["Probe", "arguments", "command", "main", "measure", "probe_args", "read_probe"]
@@ -139,6 +140,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModelnookError as error:
         _write(said.out, {"error": str(error)})
         return 1
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Of a library: in its words here, with its trace in the log.
+        _write(said.out, {"error": f"{type(error).__name__}: {first_line(error)}"})
+        raise
     write_outputs(said.out, found.outputs)
     _write(said.out, {**found.figures(), "labels": found.labels})
     return 0

@@ -72,6 +72,7 @@ def compress(
     budget: float | None = None,
     trained: float | None = None,
     race: Race | None = None,
+    refused: Callable[[dict[str, Any]], None] = lambda report: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CompressResult:
     """Make ``target`` a smaller model that does as well as ``source`` on the person's rows.
@@ -90,6 +91,7 @@ def compress(
         trained: seconds that the model's training took: trying several ways for more than three times as long is said
             first.
         race: times the best folders in turns before one is taken, where there are several.
+        refused: hears what was measured of all that was tried, a report without ``after``, before a refusal.
         clock: seconds that only grow; tests give their own.
 
     Raises:
@@ -133,6 +135,7 @@ def compress(
         if best is None:
             if not search.trials or stop():
                 return CompressResult(target, "", scheme, {}, {}, stopped=True)
+            refused({**_tried(judge, before, search), "seconds": clock() - began})
             raise _refusal(scheme, judge, search)
         _place(best.path, target)
     finally:
@@ -141,7 +144,8 @@ def compress(
         emit(warning)
     if best.probe.rows_per_s < before.rows_per_s:
         times = f"{best.probe.rows_per_s / before.rows_per_s:.2f}"
-        emit(Warned.of("quantize.slower", backend=best.backend, times=times))
+        code = "quantize.slower" if backend == AUTO else "quantize.slower_named"
+        emit(Warned.of(code, backend=best.backend, times=times))
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
     return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)
@@ -159,13 +163,16 @@ def _sample(rows: Columns) -> dict[str, list[Any]]:
 
 def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
     best = min(search.trials, key=lambda trial: trial.verdict.drop)
+    # What nobody tried may well pass: that goes before how sure the rest is.
+    codes = ("quantize.refused", "quantize.refused_few") if not search.untried else ("quantize.refused_late",) * 2
     return judge.refusal(
-        "quantize.refused",
-        "quantize.refused_few",
+        *codes,
         best.verdict,
         scheme=scheme if scheme != AUTO else ", ".join(dict.fromkeys(trial.scheme for trial in search.trials)),
         tries=len(search.trials),
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),
+        late=len(search.untried),
+        ways=", ".join(search.untried),
     )
 
 
@@ -181,14 +188,22 @@ def _place(made: Path, target: Path) -> None:
 
 def _report(judge: Judge, before: Probe, best: Trial, search: Search) -> dict[str, Any]:
     report = {
-        "before": {**before.figures(), **judge.scores(before)},
         "after": {**best.probe.figures(), **judge.scores(best.probe)},
         "backend": best.backend,
         "scheme": best.scheme,
         "options": best.options,
-        "metric": judge.metric,
         "drop": best.verdict.drop,
         "drop_interval": best.verdict.interval,
+    }
+    made: dict[str, Any] = jsonable(report)
+    return {**_tried(judge, before, search), **made}
+
+
+def _tried(judge: Judge, before: Probe, search: Search) -> dict[str, Any]:
+    """What was measured of the original and of each attempt."""
+    report = {
+        "before": {**before.figures(), **judge.scores(before)},
+        "metric": judge.metric,
         "max_drop": judge.max_drop,
         "rows": judge.rows,
         "labels_used": judge.known,
@@ -197,5 +212,5 @@ def _report(judge: Judge, before: Probe, best: Trial, search: Search) -> dict[st
         "untried": search.untried,
         "spared": search.spared,
     }
-    made: dict[str, Any] = jsonable(report)
-    return made
+    told: dict[str, Any] = jsonable(report)
+    return told

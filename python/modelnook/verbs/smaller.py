@@ -63,7 +63,7 @@ def rows(
         verb(
             "shrink",
             Arg("steps", "list", "trim,int8", example="distil:layers:3,trim,int8"),
-            late=(own["seed"], own["track"]),
+            late=(own["budget"], own["seed"], own["track"]),
             example="%model shrink topics --steps trim,int8",
         ),
     )

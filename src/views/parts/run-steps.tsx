@@ -13,7 +13,8 @@ export function RunSteps({
   const { t } = useHost();
   const steps = report.steps ?? [];
   const quality = report.metric ?? '';
-  if (steps.length < 2) {
+  // Of one that goes on or was refused, also one step alone.
+  if (steps.length < (report.after ? 2 : 1)) {
     return null;
   }
   const sides: [string, Figures][] = [

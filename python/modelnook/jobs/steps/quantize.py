@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from modelnook.domain.event import Finished, Warned
 from modelnook.jobs.lineage import quantized_base, training_run
@@ -13,7 +12,7 @@ from modelnook.jobs.steps.probing import prober, racer
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.store.runs import seconds
 
-__all__ = ["lowered", "quantize"]
+__all__ = ["lowered", "quantize", "say_of_labels"]
 
 # What each candidate's speed is measured for, as a share of the budget: few seconds tell what is quicker by a tenth.
 LEAST_SECONDS, MOST_SECONDS = 2.0, 8.0
@@ -45,13 +44,14 @@ def quantize(context: Context) -> Finished:
         stop=context.stop,
         probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
         race=racer(context),
+        refused=lambda report: context.recorder.change(report={**report, "data": recipe.knobs.get("measured_on")}),
         budget=budget,
         trained=_trained(context),
     )
     if result.stopped:
         return Finished(stopped=True)
     report = {**result.report, "data": recipe.knobs.get("measured_on")}
-    _say_of_labels(context, report)
+    say_of_labels(context, report["metric"], report["rows"], report["labels_used"])
     base = context.base()
     info = replace(
         context.lineage(out),
@@ -70,6 +70,7 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
     from modelnook.quantize.compress import compress
 
     scheme, _, backend = option.partition(":")
+    recorder = work.context.recorder
     result = compress(
         source,
         target,
@@ -84,6 +85,9 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
         race=racer(work.context),
+        budget=work.context.recipe.knobs.get("trying_seconds") if backend in ("", "auto") else None,
+        # Beside what is told of the steps before.
+        refused=lambda report: recorder.change(report={**report, **(recorder.record.report or {})}),
     )
     if result.probe is not None:
         # It was measured under another name.
@@ -110,10 +114,9 @@ def _rows(context: Context, source: Path) -> Rows:
     return dict(own_columns(TASKS.load(context.recipe.task or "", light=True)(), source))
 
 
-def _say_of_labels(context: Context, report: dict[str, Any]) -> None:
+def say_of_labels(context: Context, metric: str, rows: int, used: bool) -> None:
     """A report without labels says less than one with them: that stands beside it."""
-    said = {"metric": report["metric"], "n": report["rows"]}
-    if report["data"] == "own":
-        context.emit(Warned.of("quantize.own_texts", **said))
-    elif not report["labels_used"]:
-        context.emit(Warned.of("quantize.no_labels", n=report["rows"]))
+    if context.recipe.knobs.get("measured_on") == "own":
+        context.emit(Warned.of("quantize.own_texts", metric=metric, n=rows))
+    elif not used:
+        context.emit(Warned.of("quantize.no_labels", n=rows))

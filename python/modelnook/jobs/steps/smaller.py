@@ -16,7 +16,7 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.catalog.search import info
 from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
-from modelnook.domain.event import Finished, Warned
+from modelnook.domain.event import Finished
 from modelnook.domain.model import Licence
 from modelnook.domain.table import jsonable
 from modelnook.jobs.steps import distil, prune, quantize, trim
@@ -84,11 +84,12 @@ def _carried_out(context: Context, source: Path) -> Finished:
         count = parameters_of(tensors_of(made)) or count if word.partition(":")[0] in MAKERS else count
         after = {**work.figures(made), "parameters": count, **said.pop("after", {})}
         told.append({"step": word, "before": before, "after": after, **_fall(verdict), **said})
+        # Told as it goes: what is done stays to be seen where a later step is refused.
+        context.recorder.change(report=jsonable({"before": told[0]["before"], "steps": told, **_measured(work)}))
         path = made
     for warning in work.judge.warnings(work.judged(path)):
         context.emit(warning)
-    if not work.judge.known:
-        context.emit(Warned.of("quantize.no_labels", n=work.judge.rows))
+    quantize.say_of_labels(context, work.judge.metric, work.judge.rows, work.judge.known)
     return _finished(work, path, told)
 
 
@@ -125,20 +126,23 @@ def _made(work: Work, source: Path, at: int, word: str) -> tuple[Path | None, Ma
     return target, said
 
 
+def _measured(work: Work) -> dict[str, Any]:
+    """By what and on which rows every step is measured."""
+    judge = work.judge
+    how = {"metric": judge.metric, "max_drop": judge.max_drop, "rows": judge.rows, "labels_used": judge.known}
+    return {**how, "data": work.context.recipe.knobs.get("measured_on")}
+
+
 def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
     """Add the last model, and say what each step did."""
-    context, judge = work.context, work.judge
+    context = work.context
     last = told[-1]
     report = {
         **(last if len(told) == 1 else _fall(work.judged(path))),
         "before": {**_counts(reversed(told), "before"), **told[0]["before"]},
         "after": {**last["after"], **_counts(told, "after")},
         "steps": told,
-        "metric": judge.metric,
-        "max_drop": judge.max_drop,
-        "rows": judge.rows,
-        "labels_used": judge.known,
-        "data": context.recipe.knobs.get("measured_on"),
+        **_measured(work),
     }
     labels = work.probe(path).labels
     out = context.run.path / "model"

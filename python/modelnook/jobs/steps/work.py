@@ -13,6 +13,7 @@ from modelnook.jobs.steps.context import Context, Rows, parts, take
 from modelnook.jobs.steps.probing import prober
 from modelnook.jobs.steps.seen import trained_on
 from modelnook.measure.judge import Judge, Verdict
+from modelnook.measure.own_texts import own_columns
 from modelnook.measure.probe import Probe
 from modelnook.tasks.base import Spec
 
@@ -63,7 +64,7 @@ class Work:
 
         recipe = context.recipe
         spec = TASKS.load(recipe.task or "", light=True)()
-        train, measured = _rows(context)
+        train, measured = _rows(context, spec, source)
         columns = _sample(measured)
         unlabelled = context.rows(recipe.unlabelled) if recipe.unlabelled else None
         probe = prober(context)
@@ -108,9 +109,11 @@ class Work:
         return self.judge.refusal("shrink.refused", "shrink.refused_few", verdict, step=step)
 
 
-def _rows(context: Context) -> tuple[Rows | None, Rows]:
-    """``(training rows, rows to measure on)``."""
+def _rows(context: Context, spec: Spec, source: Path) -> tuple[Rows | None, Rows]:
+    """``(training rows, rows to measure on)``; without any the model's own texts."""
     recipe = context.recipe
+    if recipe.data is None and recipe.knobs.get("measured_on") == "own":
+        return None, dict(own_columns(spec, source))
     if recipe.eval_data is not None or "train" in context.run.split():
         return parts(context)
     return trained_on(context, recipe.model), context.measured_on()
