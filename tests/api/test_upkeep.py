@@ -66,6 +66,8 @@ def test_what_cannot_be_asked_says_why_and_stays_known(hub: HubStandIn, monkeypa
     models, note = refreshed()["hub"]
     assert models is None
     assert "offline" in note
+    told = " ".join(cards.text(api.refresh_sources("hub")).split())
+    assert note in told, "what to do stands at its end, which a cell would cut off"
     assert CatalogIndex(Store().home).counts() == {"hub": 5}
 
 

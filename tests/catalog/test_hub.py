@@ -109,7 +109,7 @@ def test_search_gives_rows_with_what_the_hub_says(hub: HubStandIn) -> None:
         "apache-2.0",
     )
     assert (row.language, row.parameters, row.base_model, row.downloads) == (("en", "zh"), 84, "b/base", 5)
-    assert row.architecture == "BertForSequenceClassification"
+    assert (row.architecture, row.formats) == ("BertForSequenceClassification", ("safetensors",))
     assert row.revision == hub.repo("alice/tiny").at("main").sha
     assert row.updated
     [asked] = hub.seen("GET /api/models$")

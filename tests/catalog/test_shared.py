@@ -117,6 +117,14 @@ def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_an_alias_that_is_set_again_has_one_entry(team: SharedSource, tmp_path: Path) -> None:
+    team.publish("spam", parcel(tmp_path / "a", alias=("prod",)), quiet)
+    assert len(api.alias("team:spam@1", "prod").rows) == 1
+    with pytest.raises(NotFoundError) as caught:
+        api.alias("team:spam", "prod", back=True)
+    assert "alias team:spam prod" in caught.value.hint
+
+
 def test_many_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
     """Real processes; whoever reads meanwhile sees whole models only."""
     seen = set()
@@ -174,6 +182,9 @@ def test_nothing_is_collected_where_a_version_cannot_be_read(team: SharedSource,
         os.utime(place / path, (time.time() - 2 * DAY,) * 2)
     with pytest.raises(RefusedError, match="nothing was removed"):
         team.gc()
+    said = api.gc_sources()
+    assert said.startswith("team was left as it is: 'team:spam@2' can't be read")
+    assert said.endswith("withdraw team:spam@2")
     assert [i.ref for i in team.search(Query())] == []
     assert (team.fetch(ModelRef("team", "spam", "1"), quiet) / "config.json").exists()
 

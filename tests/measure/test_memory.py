@@ -45,6 +45,22 @@ def test_a_containers_limit_counts(tmp_path: Path, version: int) -> None:
     assert memory._container(tmp_path) is None
 
 
+@pytest.mark.parametrize(("controller", "line"), [("", "0::/slurm/job"), ("memory", "4:cpu,memory:/slurm/job\n0::/")])
+def test_the_group_that_a_process_is_in_counts_and_those_above_it(tmp_path: Path, controller: str, line: str) -> None:
+    """On a cluster, or a JupyterHub, it is not the root's limit that ends a job."""
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controller else ("memory.max", "memory.current")
+    job = tmp_path / controller / "slurm" / "job"
+    job.mkdir(parents=True)
+    for group, limit in ((job, 1000), (job.parent, 5000)):
+        for name, text in zip((*names, "memory.stat"), (str(limit), "700", "anon 700"), strict=True):
+            (group / name).write_text(text)
+    of = tmp_path / "cgroup"
+    of.write_text(line)
+    assert memory._container(tmp_path, of) == 300
+    (job.parent / names[0]).write_text("800")
+    assert memory._container(tmp_path, of) == 100
+
+
 def test_training_all_needs_more_than_lora_needs_more_than_running() -> None:
     for parameters in (1_000_000, 22_700_000, 7_000_000_000):
         wants = need(parameters)

@@ -82,6 +82,29 @@ def test_what_goes_along_is_made_by_itself(place: Path, make: Make) -> None:
     assert mn.publish("topics", "team:nlp/topics").ref == "team:nlp/topics@1", "the same again makes no version"
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_no_alias_is_told_before_anything_is_packed(dry_run: bool, place: Path, make: Make) -> None:
+    with pytest.raises(UsageError, match="'7' can't be an alias"):
+        mn.publish(make(), "team", alias="best,7", dry_run=dry_run)
+    assert not mn.runs(kind="publish")
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.onnx"])
+def test_what_was_published_is_one_row_with_the_local_model(weights: str, place: Path, make: Make) -> None:
+    ref = make(files={weights: b"onnx"}, without=("model.safetensors",)) if "onnx" in weights else make()
+    assert len(mn.search("topics")) == 1
+    mn.publish(ref, "team")
+    [row] = mn.search("topics")
+    assert (row.ref, row.also) == ("local:topics@1", ("team:topics",))
+    assert "local:topics@1 = team" in cards.text(mn.search("topics"))
+    assert mn.info("topics").also == ("team:topics",)
+    assert "local:topics@1" in mn.info("team:topics").also
+    assert [m.ref for m in mn.search("topics", source="team")] == ["team:topics"]
+    # The next one that is made here is another, until it is sent too.
+    make("topics", labels=("a", "b"), files={weights: b"other"} if "onnx" in weights else None)
+    assert len(mn.search("topics")) == 2
+
+
 def test_rows_kept_apart_are_told_first(place: Path, make: Make) -> None:
     from modelnook.domain.dataset import DatasetRef
     from modelnook.domain.recipe import Recipe

@@ -88,7 +88,7 @@ def test_it_is_listed_while_it_goes_on_and_stops_where_asked(gate: Gate, make: M
     gate.opened.set()
     until(lambda: not run.record.live)
     assert run.record.state == "stopped"
-    with pytest.raises(ConflictError, match="nothing can be seen of it"):
+    with pytest.raises(ConflictError, match="nothing of it can be seen"):
         api.published(run)
     assert source("team").names() == []
     with pytest.raises(NotFoundError):

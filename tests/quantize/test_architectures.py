@@ -88,7 +88,7 @@ def test_what_fails_for_another_reason_is_told_in_its_own_words() -> None:
     from modelnook.convert.trace import tracing
     from modelnook.quantize.trace import NEXT, UNTRACEABLE
 
-    with pytest.raises(UnsupportedError) as caught, tracing("BertForX", UNTRACEABLE, path="x", next=NEXT):
+    with pytest.raises(UnsupportedError) as caught, tracing("BertForX", UNTRACEABLE, path="x", next=NEXT["int8"]):
         raise RuntimeError("The rows need different lengths.\nMore.")
     assert caught.value.message == "BertForX can't be converted: The rows need different lengths."
     assert "torchao" in caught.value.hint
@@ -112,4 +112,4 @@ def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
 
     traced.model.bert.pooler = Odd()
     with pytest.raises(UnsupportedError, match="linalg_eig"):
-        program(traced, UNTRACEABLE, path=tmp_path, next=NEXT)
+        program(traced, UNTRACEABLE, path=tmp_path, next=NEXT["int8"])

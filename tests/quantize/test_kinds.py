@@ -9,7 +9,7 @@ import pytest
 from tests.standins.kinds import KINDS, rows_of
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.quantize import QUANTIZERS
+from modelnook.quantize import QUANTIZERS, needs_gpu
 from modelnook.runtime import runtime
 from modelnook.tasks import TASKS
 from modelnook.testing.models import tiny_writer
@@ -42,7 +42,13 @@ def test_a_model_that_writes_is_refused(tmp_path: Path) -> None:
     for name in ("onnx", "openvino"):
         if QUANTIZERS[name].missing:
             continue
-        with pytest.raises(UnsupportedError, match="word by word"):
-            QUANTIZERS.load(name)().quantize(
-                source, tmp_path / "out", "int8", task="text-generation", calibration=[], emit=lambda event: None
-            )
+        quantizer = QUANTIZERS.load(name)()
+        for scheme in quantizer.schemes:
+            with pytest.raises(UnsupportedError, match="word by word") as caught:
+                quantizer.quantize(
+                    source, tmp_path / "out", scheme, task="text-generation", calibration=[], emit=lambda event: None
+                )
+            # What is named makes the scheme, and needs no GPU for it.
+            other = caught.value.values["next"]
+            assert scheme in QUANTIZERS[other].schemes
+            assert not needs_gpu(other, scheme)

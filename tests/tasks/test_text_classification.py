@@ -97,6 +97,20 @@ def test_a_label_that_the_model_does_not_know_names_its_row() -> None:
         spec.truth({"label": ["sport", "xyz"]}, ["news", "sport"])
 
 
+@pytest.mark.parametrize(
+    ("label", "meant"), [("Posi tive", "positive"), ("postive", "positive"), ("neutral", None), ("positiv", "positive")]
+)
+def test_only_a_slip_is_taken_for_another_label(label: str, meant: str | None) -> None:
+    """As many letters tell "positive" from "negative" as a slip has."""
+    with pytest.raises(DataError) as caught:
+        TextClassification().truth({"label": [label]}, ["positive", "very good"])
+    assert ("Did you mean" in caught.value.hint) == (meant is not None)
+    assert "Known: positive, very good" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        TextClassification().truth({"label": ["positive"]}, ["negative", "neutral"])
+    assert caught.value.code == "task.unseen_label"
+
+
 @pytest.mark.parametrize("classes", [2, 5])
 def test_metrics_agree_with_scikit_learn(classes: int) -> None:
     from sklearn import metrics

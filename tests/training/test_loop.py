@@ -193,7 +193,25 @@ def test_a_damaged_checkpoint_is_passed_over_and_that_is_said(folder: Path, tmp_
     assert same(whole.weights(), third.weights())
 
 
-def test_checkpoints_of_other_rows_are_left_alone(folder: Path, tmp_path: Path) -> None:
+def test_where_all_checkpoints_are_damaged_it_begins_anew_and_keeps_its_own(folder: Path, tmp_path: Path) -> None:
+    whole = Setup(folder)
+    whole.train()
+    for _ in range(2):
+        Setup(folder).train(CONFIG, after(8), checkpoints=tmp_path)
+    for step in tmp_path.glob("step-*"):
+        (step / "meta.json").write_text("{}")
+    again = Setup(folder)
+    again.train(CONFIG, after(4), checkpoints=tmp_path)
+    assert again.warned() == ["train.checkpoint_damaged", "train.checkpoints_lost"]
+    assert min(again.logged("loss")) == 1
+    assert [step.name for step in tmp_path.glob("step-*")] == ["step-00000004"], "a later damaged one is not the newer"
+    last = Setup(folder)
+    last.train(checkpoints=tmp_path)
+    assert min(last.logged("loss")) == 5
+    assert same(whole.weights(), last.weights())
+
+
+def test_checkpoints_of_other_rows_are_passed_over(folder: Path, tmp_path: Path) -> None:
     Setup(folder).train(CONFIG, after(3), checkpoints=tmp_path)
     other = Setup(folder, rows=64)
     assert other.train(checkpoints=tmp_path).steps == 24

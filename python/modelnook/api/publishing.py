@@ -46,9 +46,11 @@ def publish(
     Raises:
         RefusedError: a licence forbids it, or it holds a secret, a person's data or pickled weights.
         UnsupportedError: nothing can be published there.
+        UsageError: not a target, or not an alias.
         ConflictError: it was stopped.
     """
     from modelnook.catalog.search import resolve
+    from modelnook.catalog.shared_layout import check_alias
     from modelnook.domain.recipe import Recipe
     from modelnook.jobs.submit import submit
     from modelnook.publish import order as orders
@@ -59,6 +61,8 @@ def publish(
     for kind in allowed:
         if kind not in KINDS:
             raise UsageError("core.bad_value", name="allow", value=kind, allowed=", ".join(KINDS))
+    for one in _words(alias):
+        check_alias(one)
     found = resolve(ref)
     name = found.ref.id
     if ":" not in to:

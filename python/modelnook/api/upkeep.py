@@ -109,34 +109,34 @@ def gc_sources() -> str:
     store = Store()
     forgotten = _forget(store)
     freed = remove_all([*snapshots(store), *leftovers(store), *_caches(store), *_curves(store)])
+    shared, left = _shared()
     parts = [t("api.gc_entries", n=forgotten)] if forgotten else []
-    parts += _shared()
+    parts += [t("api.gc_shared", source=name, n=count, size=size(total)) for name, (count, total) in shared.items()]
     parts += [t(f"api.gc_{what}", n=count, size=size(total)) for what, (count, total) in sorted(freed.items())]
-    if not parts:
-        return t("api.gc_nothing")
-    return t("api.gc_freed", size=size(sum(total for _, total in freed.values())), parts=", ".join(parts))
+    every = sum(total for _, total in (*shared.values(), *freed.values()))
+    said = [t("api.gc_freed", size=size(every), parts=", ".join(parts))] if parts else []
+    return "\n".join([*said, *left]) or t("api.gc_nothing")
 
 
-def _shared() -> list[str]:
-    """What was freed in the team's places, or why nothing could be."""
-    from modelnook.cards.figures import size
+def _shared() -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """``(what was freed in the team's places, a sentence for each where nothing could be)``."""
     from modelnook.catalog.search import configured, source
     from modelnook.domain.errors import ModelnookError
     from modelnook.messages import t
 
-    told = []
+    freed, left = dict[str, tuple[int, int]](), list[str]()
     for name, kind in configured().items():
         if kind != "folder":
             continue
         try:
             where: Any = source(name)
-            count, freed = where.gc()
+            count, total = where.gc()
         except ModelnookError as error:
-            told.append(t("api.gc_failed", source=name, error=error.message))
+            left.append(t("api.gc_failed", source=name, error=f"{error.message} {error.hint}"))
             continue
         if count:
-            told.append(t("api.gc_shared", source=name, n=count, size=size(freed)))
-    return told
+            freed[name] = (count, total)
+    return freed, left
 
 
 def _forget(store: Store) -> int:

@@ -96,7 +96,14 @@ def table(value: Table) -> Card:
     if not value.rows:
         return Card(title, pieces=(Line(t(f"cards.empty.{name}") if name else t("cards.empty.table")),))
     hint = _can_go(value) if name == "cache" else ""
-    return Card(title, pieces=(grid(value),), hint=hint)
+    warnings = _unread(value) if name == "refreshed" else ()
+    rows = tuple((*row[:2], "" if row[2] in warnings else row[2]) for row in value.rows) if warnings else value.rows
+    return Card(title, pieces=(grid(Table(value.columns, rows)),), warnings=warnings, hint=hint)
+
+
+def _unread(value: Table) -> tuple[str, ...]:
+    """Why sources couldn't be read, and what to do: a cell would cut that off."""
+    return tuple(dict.fromkeys(note for _, models, note in value.rows if models is None and note))
 
 
 def _can_go(value: Table) -> str:

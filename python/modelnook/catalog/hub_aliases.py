@@ -123,7 +123,7 @@ class HubAliases:
         base = (newest.of or newest.number) if newest else float("inf")
         older = [change for change in changes if change.number < base and change.commit != now]
         if now is None or not older:
-            raise NotFoundError("shared.nothing_before", alias=name, id=self.id)
+            raise NotFoundError("shared.nothing_before", alias=name, ref=self.shown)
         self.set(name, older[0].commit, older[0].of or older[0].number)
 
     def _changes(self, name: str) -> list[_Change]:

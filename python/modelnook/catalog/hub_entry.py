@@ -126,7 +126,7 @@ def entry(found: Any, source: str) -> ModelInfo:
         license=licence(card) or next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None),
         language=every(card.get("language")) or tuple(tag for tag in tags if tag in _LANGUAGES),
         parameters=_parameters(found.safetensors) or ((found.gguf or {}).get("total") or None),
-        formats=tuple(kind for tag, kind in _TAGGED.items() if tag in tags),
+        formats=_formats(found, tags),
         architecture=next(iter(architectures), first(config.get("model_type"))),
         downloads=number(found.downloads),
         likes=number(found.likes),
@@ -136,6 +136,12 @@ def entry(found: Any, source: str) -> ModelInfo:
         tags=tags,
         gated=bool(found.gated),
     )
+
+
+def _formats(found: Any, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """By its tags; an endpoint that sets none may still tell what is in the weights' headers."""
+    told = {"safetensors": found.safetensors, "gguf": found.gguf}
+    return tuple(kind for tag, kind in _TAGGED.items() if tag in tags or told.get(tag))
 
 
 def _bases(tags: tuple[str, ...]) -> list[str]:

@@ -173,7 +173,7 @@ def info(text: str | ModelRef) -> tuple[ModelInfo, str]:
 
 def _elsewhere(info: ModelInfo) -> tuple[str, ...]:
     """The references under which other sources have the same files, as far as is known here; nobody is asked."""
-    if info.source == "local":  # models made here are their own
+    if info.source == "local" and not info.digest:  # models made here are their own until they are published
         return ()
     index, known = CatalogIndex(current().home), list[ModelInfo]()
     for name in configured():

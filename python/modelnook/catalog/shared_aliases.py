@@ -33,7 +33,9 @@ class Aliases:
         return next((said["version"] for _, said in self._history(check_alias(name))), None)
 
     def set(self, name: str, version: int, of: int | None = None) -> None:
-        """Let an alias mean a version; of two who do so at once the later one counts."""
+        """Let an alias mean a version, unless it does; of two who do so at once the later one counts."""
+        if self.now(name) == version:
+            return
         folder = alias_folder(self.id, check_alias(name))
         said = {"version": version, "time": now(), "author": user(), **({"of": of} if of else {})}
         number = max(numbered(self.place.names(folder), folder), default=0) + 1
@@ -57,7 +59,7 @@ class Aliases:
             if n < base and history[n]["version"] != meant and history[n]["version"] not in gone
         ]
         if not older:
-            raise NotFoundError("shared.nothing_before", alias=name, id=self.id)
+            raise NotFoundError("shared.nothing_before", alias=name, ref=f"{self.place.source}:{self.id}")
         self.set(name, history[older[0]]["version"], of=history[older[0]].get("of") or older[0])
 
     def _history(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:

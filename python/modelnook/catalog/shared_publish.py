@@ -72,9 +72,7 @@ class Delivery:
             # A collector that looked before these contents were young again may just have removed one.
             self._send({sha: content for sha, content in blobs.items() if self.place.size(blob(sha)) is None})
         for alias in self.parcel.alias:
-            aliases = Aliases(self.place, self.id)
-            if aliases.now(alias) != version.number:
-                aliases.set(alias, version.number)
+            Aliases(self.place, self.id).set(alias, version.number)
         return version
 
     def _same_in_other_letters(self) -> None:

@@ -14,6 +14,7 @@ from modelnook.domain.model import ModelInfo
 
 __all__ = ["digest_of", "exactly", "grouped", "one_row_each"]
 
+_WEIGHTS = ((".safetensors", ".gguf"), (".onnx", ".onnx.data"))
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # A fine-tune that is used this much beside its base is one that people look for by itself.
 _ITS_OWN = 0.05
@@ -36,7 +37,7 @@ def _undivided(name: str) -> str:
 
 
 def digest_of(sums: Iterable[tuple[str, str]]) -> str | None:
-    """One checksum over a model's safetensors or GGUF weights: equal where the files are, whatever they are called.
+    """One checksum over a model's weights (ONNX where it has no others): equal where the files are, by any name.
 
     Args:
         sums: ``(name, sha256 in hex)`` of its files; those without a sum are left out.
@@ -44,7 +45,9 @@ def digest_of(sums: Iterable[tuple[str, str]]) -> str | None:
     >>> digest_of([("config.json", "12"), ("model.safetensors", "ab")]) == digest_of([("a.safetensors", "ab")])
     True
     """
-    weights = sorted(sha for name, sha in sums if sha and name.endswith((".safetensors", ".gguf")))
+    known = [(name, sha) for name, sha in sums if sha]
+    found = ([sha for name, sha in known if name.endswith(endings)] for endings in _WEIGHTS)
+    weights = sorted(next(filter(None, found), ()))
     return sha256(" ".join(weights).encode()).hexdigest() if weights else None
 
 
@@ -67,13 +70,13 @@ def one_row_each(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
 
 
 def _same(one: ModelInfo, other: ModelInfo) -> bool:
-    """By the weights' checksums, else by the commit, else by id and size; models made here are their own."""
+    """By the weights' checksums, else by the commit, else by id and size; a model made here by the first alone."""
     if one.source == other.source:
         return one.ref == other.ref
-    if "local" in (one.source, other.source):
-        return False
     if one.digest and other.digest:
         return one.digest == other.digest
+    if "local" in (one.source, other.source):
+        return False
     commits = [i.revision for i in (one, other) if i.revision and _COMMIT.fullmatch(i.revision)]
     if len(commits) == 2:
         return commits[0] == commits[1]

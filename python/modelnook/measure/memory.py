@@ -24,6 +24,11 @@ LORA_SHARE = 0.02
 # Four bits and their scales for four fifths of the weights; embeddings, the rest, stay float32.
 FOUR_BITS = 0.8 * 0.52 + 0.2 * FLOAT
 _NO_LIMIT = 1 << 60
+_LIMITS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of both versions of Linux's control groups: controller, the files of limit and use, the cache's line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +126,32 @@ def _cuda() -> int | None:
     return int(torch.cuda.mem_get_info()[0])
 
 
-def _container(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the control group leaves: limit - used + the file cache that it would drop; None without a limit."""
-    for limit_file, used_file, stat_file, cache in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
-    ):
-        try:
-            limit = int((root / limit_file).read_text())
-            used = int((root / used_file).read_text())
-            stat = dict(line.split() for line in (root / stat_file).read_text().splitlines())
-        except (OSError, ValueError):
-            continue
-        if limit >= _NO_LIMIT:
-            return None
-        return max(0, limit - used + int(stat.get(cache, 0)))
+def _container(root: Path = Path("/sys/fs/cgroup"), of: Path = Path("/proc/self/cgroup")) -> int | None:
+    """What the control groups of a process leave, a container's or a cluster's job's; None without a limit.
+
+    Args:
+        of: says which groups those are; a group is limited by those above it as well.
+    """
+    try:
+        said = [line.split(":", 2) for line in of.read_text().splitlines()]
+    except OSError:
+        said = []
+    for controller, *files in _LIMITS:
+        path = next((path for _, names, path in said if controller in names.split(",")), "/")
+        parts = [] if ".." in path else [part for part in path.split("/") if part]
+        groups = [(root / controller).joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
+        found = [left for group in groups if (left := _left(group, *files)) is not None]
+        if found:
+            return min(found)
     return None
+
+
+def _left(group: Path, limit_file: str, used_file: str, cache: str) -> int | None:
+    """Limit - used + the file cache that a control group would drop; None without a limit."""
+    try:
+        limit = int((group / limit_file).read_text())
+        used = int((group / used_file).read_text())
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    return None if limit >= _NO_LIMIT else max(0, limit - used + int(stat.get(cache, 0)))

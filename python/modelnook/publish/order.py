@@ -8,6 +8,7 @@ from typing import Any
 
 from modelnook.catalog.base import Source
 from modelnook.catalog.search import resolve, source
+from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelRef
@@ -92,8 +93,23 @@ def send(order: Order, emit: Emit, stop: Callable[[], bool] = lambda: False) -> 
         raise package.problems[0]
     where, id = target(order.to, "", ask=True)
     made = where.publish(id, package.parcel, emit, stop=stop)
+    _note(ModelRef.parse(package.publication.model), package.publication)
     know(where, made)
     return replace(package.publication, ref=str(made), sent=True)
+
+
+def _note(ref: ModelRef, sent: Publication) -> None:
+    """Let the local model be known as the one that was sent: in a list they are one."""
+    digest = digest_of((name, sha256) for name, _, sha256 in sent.files.rows)
+    if ref.source != "local" or ref.revision is None or digest is None:
+        return
+    store = Store()
+    try:
+        store.models.note(ref.id, ref.revision, digest)
+    except ModelnookError:
+        # It was removed while it was sent.
+        return
+    store.index.put_models("local", store.models.all(), replace=True)
 
 
 def know(where: Source, made: ModelRef) -> None:

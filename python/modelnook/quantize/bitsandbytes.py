@@ -15,7 +15,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import CAREFUL, converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
@@ -47,7 +47,7 @@ class BitsAndBytesQuantizer(Quantizer):
         keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
         emit(Progress("quantizing"))
         odd = _odd(model) if scheme == "int4" else []
-        small = converted(type(model), source, _how(scheme, [*_heads(model), *keep, *odd]), "onnx")
+        small = converted(type(model), source, _how(scheme, [*_heads(model), *keep, *odd]), OTHERS[scheme])
         if not _changed(small):
             raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
         save(small, processor, source, target, emit)

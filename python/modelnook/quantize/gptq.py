@@ -16,7 +16,7 @@ from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import save
+from modelnook.quantize.pytorch import OTHERS, save
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
 from modelnook.runtime.transformers import load_trained
@@ -84,7 +84,7 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise
     except Exception as error:
         raise UnsupportedError(
-            "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next="torchao"
+            "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next=OTHERS["int4"]
         ) from error
     # The calibration rows are the person's: they don't belong into a config that is published.
     small.config.quantization_config = {**engine.to_dict(), "dataset": None}

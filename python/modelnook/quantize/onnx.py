@@ -60,7 +60,7 @@ class OnnxQuantizer(Quantizer):
         """
         refuse_quantized(source)
         emit(Progress("quantizing"))
-        model = self._traced(source, task, calibration)
+        model = self._traced(source, task, calibration, scheme)
         exclude = self._kept(model, calibration, options.get("keep", 0.0))
         rows = model.feeds(calibration) if options.get("static") else None
         small = _shrink(self._program, per_channel=bool(options.get("per_channel")), exclude=exclude, rows=rows)
@@ -70,10 +70,10 @@ class OnnxQuantizer(Quantizer):
             write_config(source, folder, self.name, scheme, options)
             save(small, folder / FILE)
 
-    def _traced(self, source: Path, task: str, rows: list[Any]) -> Traced:
-        model = prepared(self._model, source, task, rows)
+    def _traced(self, source: Path, task: str, rows: list[Any], scheme: str) -> Traced:
+        model = prepared(self._model, source, task, rows, scheme)
         if model is not self._model:
-            self._program = program(model, UNTRACEABLE, path=source, next=NEXT)
+            self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model
         return model
 

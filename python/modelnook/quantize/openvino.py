@@ -76,9 +76,9 @@ class OpenVinoQuantizer(Quantizer):
         """
         refuse_quantized(source)
         emit(Progress("quantizing"))
-        model = prepared(self._model, source, task, calibration)
+        model = prepared(self._model, source, task, calibration, scheme)
         if model is not self._model:
-            self._program = program(model, UNTRACEABLE, path=source, next=NEXT)
+            self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model
         keep = self._kept(model, calibration, options.get("keep", 0.0))
         small = _shrink(self._program, model, scheme, calibration, keep, options)

@@ -15,8 +15,10 @@ from modelnook.quantize.sensitivity import worst
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
 
-__all__ = ["CAREFUL", "converted", "kept", "save"]
+__all__ = ["CAREFUL", "OTHERS", "converted", "kept", "save"]
 
+OTHERS = {"int8": "onnx", "int4": "openvino"}
+"""Scheme -> the backend to try where a library of PyTorch fails."""
 
 KEPT_SHARE = 0.25
 """The share of linear layers that the more careful attempt leaves in floats."""

@@ -11,7 +11,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import CAREFUL, converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
@@ -61,7 +61,7 @@ class TorchAoQuantizer(Quantizer):
             from transformers import TorchAoConfig
 
             how = TorchAoConfig(_how(scheme, model, options), modules_to_not_convert=keep or None)
-        small = converted(type(model), source, how, "onnx")
+        small = converted(type(model), source, how, OTHERS[scheme])
         if not _changed(small):
             raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
         save(small, processor, source, target, emit)

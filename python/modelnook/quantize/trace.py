@@ -13,11 +13,11 @@ __all__ = ["NEXT", "UNTRACEABLE", "prepared"]
 
 UNTRACEABLE = ("quantize.untraceable", "quantize.failed_on")
 """The messages where a model can't be traced, see :func:`~modelnook.convert.trace.tracing`."""
-NEXT = "torchao"
-"""The backend to try where a model can't be traced."""
+NEXT = {"int8": "torchao", "int4": "quanto"}
+"""Scheme -> the backend to try where a model can't be traced."""
 
 
-def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any]) -> Traced:
+def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any], scheme: str) -> Traced:
     """The model of ``source`` ready to be traced: the one that is held, where it is of the same folder and task.
 
     Raises:
@@ -26,5 +26,5 @@ def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any]) 
     if held is not None and held.source == source and held.heavy.spec.name == task:
         return held
     if task in WITHOUT:
-        raise UnsupportedError("quantize.no_program", task=task, next=NEXT)
+        raise UnsupportedError("quantize.no_program", task=task, next=NEXT[scheme])
     return Traced(source, task, rows)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from modelnook.api import models
 from modelnook.catalog.index import CatalogIndex
+from modelnook.catalog.licences import terms
 from modelnook.catalog.search import configured, source
 from modelnook.domain.errors import ModelnookError, OfflineError
 from modelnook.domain.model import ModelRef
@@ -104,7 +106,7 @@ class Catalogue:
         found = self._opened().index.models(text=ref.id)
         info = next((i for i in found if i.ref == str(ref)), None)
         info = info or CatalogIndex(current().home).get(ref.source or "hub", ref.id)
-        return models.with_memory(info).to_dict() if info else None
+        return replace(models.with_memory(info), terms=terms(info.license)).to_dict() if info else None
 
 
 def _page_of_index(params: dict[str, Any]) -> Any:

@@ -116,6 +116,14 @@ class LocalModels:
                     raise
                 number += 1
 
+    def note(self, name: str, revision: str, digest: str) -> None:
+        """Keep in a revision's entry what its weights' checksums make together, which nothing else of it changes."""
+        held = self.info(name, revision)
+        if held.digest != digest:
+            write_json(
+                self.folder(name, revision) / CARD, replace(held, path=None, digest=digest).to_dict(), durable=True
+            )
+
     def remove(self, name: str, revision: str | None = None) -> None:
         """Remove a revision, or the whole model."""
         if revision is not None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from modelnook.domain.errors import DataError, near
+from modelnook.domain.errors import DataError
 
 __all__ = ["indices", "label_name", "label_names", "missing_label", "names", "ordered", "positive", "unseen"]
+
+_SLIP = 0.8
+"""How alike a name and a label are of which one is a slip of the other."""
 
 _YES = frozenset(
     "1 true t yes y positive pos spam fraud toxic hate churn bad default failure abnormal anomaly attack phishing "
@@ -123,8 +127,10 @@ def indices(values: Sequence[str], labels: Sequence[str]) -> list[int]:
 
 
 def unseen(row: int, label: str, labels: Sequence[str]) -> DataError:
-    """The error for a name that isn't among ``labels``."""
-    close = near(label, labels)
+    """The error for a name that isn't among ``labels``; "positive" is no slip of "negative"."""
+    plain = {name.strip().casefold(): name for name in labels}
+    found = difflib.get_close_matches(label.strip().casefold(), plain, n=1, cutoff=_SLIP)
+    close = plain[found[0]] if found else None
     code = "task.unseen_label_near" if close else "task.unseen_label"
     known = ", ".join(labels[:10]) + (" …" if len(labels) > 10 else "")
     return DataError(code, row=row, label=label, near=close, known=known)

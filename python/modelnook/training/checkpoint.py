@@ -62,10 +62,15 @@ class Checkpoints:
     def save(self, step: int, weights: Tensors, state: Tensors, meta: dict[str, Any]) -> bool:
         """Write one. Where the disk is full or gone this warns, and training goes on: a checkpoint is a safety."""
         began = time.perf_counter()
-        done = self._write(f"step-{step:08d}", {"weights": weights, "state": state}, {**meta, "step": step})
+        name = f"step-{step:08d}"
+        done = self._write(name, {"weights": weights, "state": state}, {**meta, "step": step})
         if done:
-            for old in self._steps()[: -self.keep]:
-                shutil.rmtree(old, ignore_errors=True)
+            steps = self._steps()
+            # Those of later steps were passed over when it went on: damaged, or of another run.
+            newest = [folder for folder in steps if folder.name <= name][-self.keep :]
+            for old in steps:
+                if old not in newest:
+                    shutil.rmtree(old, ignore_errors=True)
         self.last_cost_s = time.perf_counter() - began
         return done
 
@@ -75,11 +80,12 @@ class Checkpoints:
 
     def latest(self) -> Checkpoint | None:
         """The newest that is whole; a damaged one is passed over, and that is said."""
-        for folder in reversed(self._steps()):
+        steps = self._steps()
+        for place, folder in reversed([*enumerate(steps)]):
             found = self._read(folder)
             if found is not None:
                 return found
-            self.emit(_warned("train.checkpoint_damaged", name=folder.name))
+            self.emit(_warned("train.checkpoint_damaged" if place else "train.checkpoints_lost", name=folder.name))
         return None
 
     def best(self) -> Checkpoint | None:
