@@ -141,9 +141,13 @@ def test_the_form_of_a_table_is_found(table: list[dict[str, Any]], roles: set[st
 
 def test_a_table_of_no_form_says_what_could_be_named() -> None:
     with pytest.raises(DataError) as caught:
-        find_form(read([{"question": "a", "price": 1, "size": 2}]), (("messages",), ("prompt", "completion")))
+        find_form(read([{"name": "a", "price": 1, "size": 2}]), (("messages",), ("prompt", "completion")))
     assert caught.value.code == "data.no_form"
-    assert "question, price, size" in caught.value.message
+    assert "name, price, size" in caught.value.message
+    # With a part of one form, it is what that lacks.
+    with pytest.raises(DataError, match="completion") as caught:
+        find_form(read([{"question": "a", "price": 1, "size": 2}]), (("messages",), ("prompt", "completion")))
+    assert caught.value.code == "data.no_column"
     given = find_form(read([{"q": "a", "r": "b", "text": "c"}]), spec.shapes(), {"prompt": "q", "completion": "r"})
     assert given.to_dict() == {"prompt": "q", "completion": "r"}
     with pytest.raises(DataError, match="completion"):
