@@ -22,7 +22,7 @@ REQUIRE_REAL = os.environ.get("MODELNOOK_REQUIRE_REAL") == "1"
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell has what it starts in the background ignore it: a test that interrupts its own process would wait for ever.
+    # A shell has what it starts in the background ignore it: a test that interrupts its own process would wait in vain.
     with suppress(ValueError):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
