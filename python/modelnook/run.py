@@ -147,7 +147,10 @@ class Run(Shown):
                 last = mark
                 on_update(self)
             if not record.live:
-                return self.checked()
+                self.checked()
+                # A process that was held up looks dead until its next sign of life.
+                if not self.record.live:
+                    return self
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(self.id)
             time.sleep(every)

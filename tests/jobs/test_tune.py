@@ -398,6 +398,16 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
     assert not (run.folder.path / "trials").exists()
 
 
+def test_who_waits_goes_on_where_a_run_only_looked_dead(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    run = store.create_run(Recipe("tune", "x", name="t"), RunRecord("r1", "t", "tune", "running"), None)
+    # The first look finds it dead, and the next one alive.
+    left = ["running", "crashed", "running", "running", "finished", "finished", "finished"]
+    monkeypatch.setattr(Run, "record", property(lambda self: RunRecord("r1", "t", "tune", left.pop(0))))
+    Run(store, run.id).wait(timeout=30, every=0.01)
+    assert left == []
+
+
 def test_a_waiting_cell_goes_on_at_most_three_times(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     run = store.create_run(Recipe("tune", "x", name="t"), RunRecord("r1", "t", "tune", "running"), None)
