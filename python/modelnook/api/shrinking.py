@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,12 +14,12 @@ from modelnook.api.rows import (
     no_rows,
     noted,
     read_table,
-    refuse_quantized,
     spec_of,
 )
+from modelnook.api.shrink_steps import check_last, check_quantized, check_steps, students
 from modelnook.api.training import seconds, trackers
 from modelnook.domain.dataset import Split
-from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError, unknown
+from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import AGREEMENT
@@ -30,12 +29,6 @@ from modelnook.shrink import TAUGHT
 from modelnook.store import Store
 
 __all__ = ["distil", "prune", "shrink", "trim"]
-
-STEPS = ("distil", "prune", "trim")
-"""The steps of a chain beside the schemes of ``quantize``."""
-
-_BODIES = ("feature-extraction", "fill-mask", "image-feature-extraction", "sentence-similarity", None)
-"""Tasks of models that are there to be trained for another."""
 
 
 def trim(
@@ -265,18 +258,18 @@ def _run(
     from modelnook.jobs.submit import submit
 
     store = Store()
-    _check_steps(steps)
+    check_steps(steps)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     teaches = any(step.startswith("distil") for step in steps)
     # What learns, or looks at which tokens are used, needs rows of the person's.
     own = not any(step.partition(":")[0] in ("distil", "trim") for step in steps)
-    _check_quantized(ref, steps[0])
+    check_quantized(ref, steps[0])
     recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, own=own, seed=seed)
     if teaches and recipe.task not in TAUGHT:
         raise UnsupportedError("shrink.not_taught", task=recipe.task, known=", ".join(TAUGHT))
-    _check_last(recipe, steps[-1])
-    steps, models = _students(recipe, steps)
+    check_last(recipe, steps[-1])
+    steps, models = students(recipe, steps)
     source = ModelRef.parse(recipe.model)
     made = name or default_name(source, {"shrink": "small"}.get(verb, verb))
     store.models.check(made, recipe.task)
@@ -286,88 +279,6 @@ def _run(
     recipe = replace(recipe, name=made, knobs=said, seed=seed, models=models, track=trackers(track))
     run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))
     return run if background else run.wait()
-
-
-_OPTIONS = {"prune": re.compile(r"auto|\d+|\d+(\.\d+)?%"), "trim": re.compile(r"auto|[1-9]\d*")}
-
-
-def _check_steps(steps: Sequence[str]) -> None:
-    """Raise UsageError for a step that isn't one, an option that it doesn't take, or anything after quantization."""
-    from modelnook.quantize import QUANTIZERS, SCHEMES
-
-    if not steps:
-        raise UsageError("shrink.no_steps", known=", ".join((*STEPS, *SCHEMES)))
-    for at, step in enumerate(steps):
-        name, colon, option = step.partition(":")
-        if name not in (*STEPS, *SCHEMES):
-            raise unknown("step", name, (*STEPS, *SCHEMES))
-        if name in SCHEMES:
-            if at < len(steps) - 1:
-                raise UsageError("shrink.not_last", step=name)
-            if option and option != "auto":
-                # An unknown name; whether it can do the step is looked at once the task is known.
-                QUANTIZERS[option]
-        elif name in _OPTIONS and colon and not _OPTIONS[name].fullmatch(option):
-            raise UsageError("shrink.bad_option", step=name, option=option)
-
-
-def _check_quantized(ref: str, step: str) -> None:
-    """Refuse a quantized model for the first step, where that needs the weights as floats."""
-    from modelnook.catalog.search import resolve
-
-    name, _, option = step.partition(":")
-    if name == "distil" and option.partition(":")[0] not in ("", "auto", "layers"):
-        # Of a teacher only its answers are taken.
-        return
-    found = resolve(ref)
-    code = "shrink.already_made" if name in STEPS else "quantize.already_made"
-    refuse_quantized(code, ref, found.source.info(found.ref), step=name)
-
-
-def _check_last(recipe: Recipe, step: str) -> None:
-    """Raise where the step that quantizes can't be done, before others take their time for nothing.
-
-    Raises:
-        MissingPackage, UnsupportedError: see :func:`modelnook.quantize.ways`.
-    """
-    from modelnook.jobs.device import pick
-    from modelnook.quantize import AUTO, SCHEMES, ways
-
-    scheme, _, backend = step.partition(":")
-    if scheme in SCHEMES:
-        ways(backend or AUTO, scheme, recipe.task, gpu=lambda: pick() == "cuda")
-
-
-def _students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The steps with each student's whole reference, and those references.
-
-    Raises:
-        UsageError: a number of layers that isn't one.
-        UnsupportedError: a student of another task, or with other labels.
-    """
-    from modelnook.catalog.search import info, resolve
-
-    teacher, _ = info(recipe.model)
-    found, models = [], []
-    for step in steps:
-        name, _, option = step.partition(":")
-        if name != "distil" or option in ("", "auto"):
-            found.append(step)
-            continue
-        if option.startswith("layers:"):
-            if not re.fullmatch(r"layers:[1-9]\d*", option):
-                raise UsageError("shrink.bad_option", step=name, option=option)
-            found.append(step)
-            continue
-        student = resolve(option)
-        entry = student.source.info(student.ref)
-        if entry.task not in (*_BODIES, recipe.task):
-            raise UnsupportedError("shrink.student_task", student=option, task=entry.task, wanted=recipe.task)
-        if entry.task == recipe.task and entry.run and set(entry.labels) != set(teacher.labels):
-            raise UnsupportedError("shrink.student_labels", student=option, teacher=recipe.model)
-        found.append(f"distil:{student.ref}")
-        models.append(str(student.ref))
-    return found, tuple(models)
 
 
 def _on_rows(
