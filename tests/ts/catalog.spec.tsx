@@ -3,6 +3,16 @@ import { act, fireEvent, waitFor, within } from '@testing-library/react';
 import type { ModelInfo, SearchResult } from '../../src/data/types';
 import { recorded, stage } from './stage';
 
+/** A recorded provider that knows more of its model. */
+function knowing(more: Partial<ModelInfo>) {
+  const provider = recorded();
+  const info = provider.recording.info as (params: {
+    ref: string;
+  }) => ModelInfo;
+  provider.recording.info = params => ({ ...info(params), ...more });
+  return provider;
+}
+
 const searches = (provider: ReturnType<typeof recorded>) =>
   provider.calls.filter(call => call.method === 'search');
 
@@ -189,12 +199,7 @@ describe('the card', () => {
   });
 
   it('says types, every base and how, where else it is, and where to ask', async () => {
-    const provider = recorded();
-    const recordedInfo = provider.recording.info as (params: {
-      ref: string;
-    }) => ModelInfo;
-    provider.recording.info = params => ({
-      ...recordedInfo(params),
+    const provider = knowing({
       dtypes: { I64: 5, F32: 250, I8: 750 },
       base_model: 'a/one',
       bases: ['a/one', 'b/two'],
@@ -222,12 +227,7 @@ describe('the card', () => {
   });
 
   it('says where the disk has no room for it', async () => {
-    const provider = recorded();
-    const recordedInfo = provider.recording.info as (params: {
-      ref: string;
-    }) => ModelInfo;
-    provider.recording.info = params => ({
-      ...recordedInfo(params),
+    const provider = knowing({
       bytes: 8e9,
       disk_free: 2e9
     });
@@ -240,12 +240,7 @@ describe('the card', () => {
   });
 
   it('makes no link of an address that is no web page', async () => {
-    const provider = recorded();
-    const recordedInfo = provider.recording.info as (params: {
-      ref: string;
-    }) => ModelInfo;
-    provider.recording.info = params => ({
-      ...recordedInfo(params),
+    const provider = knowing({
       gated: true,
       page: 'javascript:alert(1)'
     });
@@ -259,12 +254,7 @@ describe('the card', () => {
   });
 
   it('says what the licence allows, and quotes it', async () => {
-    const provider = recorded();
-    const recordedInfo = provider.recording.info as (params: {
-      ref: string;
-    }) => ModelInfo;
-    provider.recording.info = params => ({
-      ...recordedInfo(params),
+    const provider = knowing({
       terms: {
         kind: 'noncommercial',
         name: 'CC BY-NC',

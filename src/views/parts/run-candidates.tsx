@@ -2,8 +2,9 @@ import * as React from 'react';
 
 import type { Candidate, Report } from '../../data/parts';
 import { marksOf } from '../compare';
-import { bytes, compact, figure, ms } from '../format';
+import { figure } from '../format';
 import { useHost } from '../host';
+import { MeasureCells, MeasureHeads } from './measures';
 import { Scatter } from './scatter';
 
 /** Every attempt of a run that makes a model smaller: a chart of quality over latency, and the table of it. */
@@ -43,9 +44,7 @@ export function RunCandidates({
               <th scope="col">{t('ui.report.tried')}</th>
               <th scope="col">{quality}</th>
               <th scope="col">{t('ui.report.drop')}</th>
-              <th scope="col">{t('ui.report.bytes')}</th>
-              <th scope="col">{t('ui.report.p50_ms')}</th>
-              <th scope="col">{t('ui.report.rows_per_s')}</th>
+              <MeasureHeads />
             </tr>
           </thead>
           <tbody>
@@ -59,9 +58,7 @@ export function RunCandidates({
                 <td className={`mn-num${one.accepted ? '' : ' mn-bad'}`}>
                   {points(one.drop)}
                 </td>
-                <td className="mn-num">{bytes(one.bytes, t)}</td>
-                <td className="mn-num">{ms(one.p50_ms, t)}</td>
-                <td className="mn-num">{compact(one.rows_per_s)}</td>
+                <MeasureCells of={one} />
               </tr>
             ))}
           </tbody>

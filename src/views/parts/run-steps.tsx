@@ -1,8 +1,9 @@
 import * as React from 'react';
 
 import type { Figures, Report, Step } from '../../data/parts';
-import { bytes, compact, figure, ms } from '../format';
+import { figure } from '../format';
 import { useHost } from '../host';
+import { MeasureCells, MeasureHeads } from './measures';
 
 /** A chain of ways to make a model smaller: the first model, and what each step left of it. */
 export function RunSteps({
@@ -28,9 +29,7 @@ export function RunSteps({
           <tr>
             <th scope="col">{t('ui.report.step')}</th>
             <th scope="col">{quality}</th>
-            <th scope="col">{t('ui.report.bytes')}</th>
-            <th scope="col">{t('ui.report.p50_ms')}</th>
-            <th scope="col">{t('ui.report.rows_per_s')}</th>
+            <MeasureHeads />
           </tr>
         </thead>
         <tbody>
@@ -40,9 +39,7 @@ export function RunSteps({
               <td className="mn-num">
                 {figure(side.metrics?.[quality] ?? null, t)}
               </td>
-              <td className="mn-num">{bytes(side.bytes, t)}</td>
-              <td className="mn-num">{ms(side.p50_ms, t)}</td>
-              <td className="mn-num">{compact(side.rows_per_s)}</td>
+              <MeasureCells of={side} />
             </tr>
           ))}
         </tbody>
