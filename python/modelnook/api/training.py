@@ -147,10 +147,10 @@ def finetune(
     found_odd = spec.check(values)
     extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
     if found is None and not alone(method):
-        ref, chosen = choose_base(task, spec.texts(values), len(table.rows))
+        ref, chosen = choose_base(spec, values)
         found = resolve(ref)
     if found is not None:
-        can_start(found, task)
+        can_start(found, spec, values)
     made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
     held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
@@ -275,7 +275,7 @@ def plan(
     if found is None:
         return plan_classic(method, values)
     path = fetch(found.ref, lambda event: None)
-    return plan_for(spec, path, values, method=method, knobs=knobs, held_out=held_out)
+    return plan_for(spec, path, values, method=method, knobs=knobs, held_out=held_out, base=str(found.ref))
 
 
 def trackers(track: str | Sequence[str]) -> tuple[str, ...]:

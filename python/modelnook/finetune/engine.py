@@ -126,6 +126,7 @@ def fit(
         lengths=lengths,
         held_out=len(next(iter(evaluation.values()))) if evaluation else 0,
         timed=foretell is not None,
+        base=recipe.model,
     )
     for warning in planned.warnings:
         emit(warning)

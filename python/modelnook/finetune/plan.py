@@ -21,6 +21,7 @@ from modelnook.measure.effort import Batch, Shape, shape_of
 from modelnook.measure.memory import free, need, on_gpu
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.heads import base_in
 
 __all__ = [
     "KNOBS",
@@ -124,6 +125,7 @@ def plan_for(
     lengths: Lengths | None = None,
     held_out: int = 0,
     timed: bool = True,
+    base: str = "",
 ) -> Plan:
     """The plan of a task on training rows; what ``knobs`` leaves out is decided.
 
@@ -133,10 +135,14 @@ def plan_for(
         lengths: of these rows, where they have been measured.
         held_out: how many rows validate.
         timed: whether it is told how long it takes, and a budget of time is part of what decides.
+        base: how a person named the model.
 
     Raises:
         UsageError, DataError: see :func:`plan`.
+        UnsupportedError: a model of another kind than the task needs.
     """
+    said = folder.config(model_path)
+    spec.check_base(base_in(base or str(model_path), model_path, said), columns)
     tensors = tensors_of(model_path)
     gpu = on_gpu()
     return plan(
@@ -151,7 +157,7 @@ def plan_for(
         methods=spec.methods,
         keeps_end=spec.keeps_end,
         own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
-        shape=shape_of(tensors, folder.config(model_path)),
+        shape=shape_of(tensors, said),
         held_out=held_out,
         writes=spec.writes,
         pace=effort.pace() if timed else None,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modelnook.tasks.heads import Base
+
 __all__ = ["ADAPTERS", "Columns", "Spec", "Task", "in_order", "require", "resample"]
 
 Columns = Mapping[str, Sequence[Any]]
@@ -55,6 +57,10 @@ class Spec(ABC):
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
     writes: ClassVar[bool] = False
     """Whether each token of a row is an output as well: a score for every word of the vocabulary."""
+    autos: ClassVar[tuple[str, ...]] = ()
+    """The automatic classes of transformers of which a base must have one; empty where anything may."""
+    no_head: ClassVar[str] = "task.no_head"
+    """The message for a base that can't do the task; it says which can."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
 
@@ -83,6 +89,19 @@ class Spec(ABC):
     @abstractmethod
     def check(self, columns: Columns) -> list[Warned]:
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
+
+    def check_base(self, base: Base, columns: Columns) -> None:
+        """Refuse a base that can't be trained on such rows, before it is loaded.
+
+        Raises:
+            UnsupportedError: it is of another kind than the task needs; the hint says which are of that kind.
+        """
+        if not self.takes(base):
+            raise UnsupportedError(self.no_head, architecture=base.architecture, task=self.name)
+
+    def takes(self, base: Base) -> bool:
+        """Whether a base is of a kind that can be trained for the task; True where that can't be told."""
+        return not self.autos or base.has(*self.autos)
 
     @abstractmethod
     def labels(self, columns: Columns) -> list[str]:
