@@ -135,11 +135,12 @@ def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
     return replace(recipe, method=method)
 
 
-def can_start(found: Any, spec: Spec, columns: Columns) -> None:
+def can_start(found: Any, spec: Spec, columns: Columns, *, packing: bool = False) -> None:
     """Refuse, before a job is started for it, a base that can't be trained further, or not for the task.
 
     Args:
-        columns: role -> values of the rows to train on, as far as they are known.
+        columns: role -> values of the rows to train on.
+        packing: whether several of them are to stand in one sequence.
 
     Raises:
         UnsupportedError: it was learnt from rows alone, its weights are pickles alone, or it is of another kind than
@@ -148,20 +149,20 @@ def can_start(found: Any, spec: Spec, columns: Columns) -> None:
     entry = found.source.info(found.ref)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
-    _check_kind(entry, str(found.ref), spec, columns)
+    _check_kind(entry, str(found.ref), spec, columns, packing)
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
         held = pickles(f.name for f in Path(entry.path).iterdir())
         raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
 
 
-def _check_kind(entry: ModelInfo, name: str, spec: Spec, columns: Columns) -> None:
+def _check_kind(entry: ModelInfo, name: str, spec: Spec, columns: Columns, packing: bool = False) -> None:
     """Refuse a base of another kind than the task needs: by its files, or by what its source says of it."""
     path = Path(entry.path) if entry.path else None
     # An adapter's base may have to be fetched: that is the job's, or the plan's.
     there = path is not None and path.is_dir() and not adapter_in(path)
     base = base_in(name, path, config(path)) if path and there else base_named(name, entry.architecture)
     if base.known:
-        spec.check_base(base, columns)
+        spec.check_base(base, columns, packing=packing)
         return
     kinds, code = _REFUSED.get(spec.name, _OTHERS_REFUSED)
     bare = (entry.architecture or "").startswith(_BARE) and entry.task == "feature-extraction"

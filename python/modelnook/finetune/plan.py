@@ -52,7 +52,8 @@ class Plan(Shown):
     ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
     is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
     training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
-    Of a batch ``micro`` rows go through the model at once, as many as memory holds.
+    Of a batch ``micro`` rows go through the model at once, as many as memory holds; with ``packing`` several in a
+    sequence.
     """
 
     method: str
@@ -82,11 +83,12 @@ class Plan(Shown):
     task: str = ""
     base: str = ""
     micro: int = 0
+    packing: bool = False
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
         names = ("epochs", "learning_rate", "batch_size", "max_length", "warmup", "weight_decay", "patience")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | ({"packing": True} if self.packing else {})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -142,7 +144,8 @@ def plan_for(
         UnsupportedError: a model of another kind than the task needs.
     """
     said = folder.config(model_path)
-    spec.check_base(base_in(base or str(model_path), model_path, said), columns)
+    packing = bool((knobs or {}).get("packing"))
+    spec.check_base(base_in(base or str(model_path), model_path, said), columns, packing=packing)
     tensors = tensors_of(model_path)
     gpu = on_gpu()
     return plan(
@@ -163,6 +166,7 @@ def plan_for(
         pace=effort.pace() if timed else None,
         on_cpu=not gpu,
         budget=(knobs or {}).get("max_seconds") if timed else None,
+        packing=packing,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
 
@@ -194,6 +198,7 @@ def plan(
     pace: float | None = None,
     budget: float | None = None,
     on_cpu: bool = True,
+    packing: bool = False,
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
 
@@ -278,6 +283,7 @@ def plan(
         expected=costs.seconds(chosen) if costs.timed else None,
         seconds=costs.range(chosen, waits, budget),
         micro=micro,
+        packing=packing,
     )
 
 

@@ -83,6 +83,8 @@ def make_ready(
     method.once = partial(_once, shared, of)
     _seed(recipe.seed)
     task, model, processor = loaded(shared, task, model_path, (recipe.seed, tuple(labels)))
+    if planned.packing and not task.can_pack(model):
+        raise UnsupportedError("task.no_packing", architecture=type(model).__name__)
     rows: dict[str, Any] = {
         part: shared.once((part, *of), partial(task.encode, processor, columns, planned.max_length))
         for part, columns in (("train", train), ("evaluation", evaluation))

@@ -28,6 +28,9 @@ _SENSES = tuple(
 )
 """Forms of models that see or hear."""
 
+_MEMORIES = ("causal_conv1d", "rg_lru")
+"""What the source of a model says that has a memory of the tokens before, beside its attention."""
+
 _GENERIC = ("PreTrainedTokenizerFast", "TokenizersBackend")
 """Tokenizer classes without special tokens of their own."""
 
@@ -72,6 +75,11 @@ class Base:
     def senses(self) -> bool:
         """Whether it sees or hears."""
         return self.known and self.has(*_SENSES)
+
+    @property
+    def packs(self) -> bool | None:
+        """Whether its attention tells the rows of one sequence apart by their positions."""
+        return _packs(self.kind or "")
 
     @property
     def encodes(self) -> bool:
@@ -135,14 +143,19 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 @cache
-def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Automatic class of transformers -> kind of model -> its classes; empty where they can't be read."""
+def _models() -> Path:
+    """Where transformers has its models; nowhere where it isn't installed."""
     found = find_spec("transformers")
     places = list(found.submodule_search_locations or ()) if found else []
+    return Path(places[0]) / "models" if places else Path("/nowhere")
+
+
+@cache
+def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Automatic class of transformers -> kind of model -> its classes; empty where they can't be read."""
     try:
-        source = (Path(places[0]) / "models" / "auto" / "modeling_auto.py").read_text(encoding="utf-8")
-        body = ast.parse(source).body
-    except (IndexError, OSError, SyntaxError, ValueError):
+        body = ast.parse((_models() / "auto" / "modeling_auto.py").read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError, ValueError):
         return {}
     lists = {_target(node): node.value for node in body if isinstance(node, ast.Assign)}
     autos: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -152,6 +165,18 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
                 mapping = getattr(inner.value, "id", "")
                 autos[node.name] = _pairs(lists.get(f"{mapping}_NAMES"))
     return {name: table for name, table in autos.items() if table}
+
+
+@cache
+def _packs(kind: str) -> bool | None:
+    """By the source of its model: a mask is made of positions there, and nothing but attention mixes tokens."""
+    name = kind.replace("-", "_")
+    try:
+        source = (_models() / name / f"modeling_{name}.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    masked = "create_causal_mask" in source and "position_ids=position_ids" in source
+    return masked and not any(word in source for word in _MEMORIES)
 
 
 def _target(node: ast.Assign) -> str:

@@ -103,6 +103,7 @@ class TextGeneration(Foretelling):
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
+    packs = True
     autos = ("AutoModelForCausalLM",)
     no_head = "task.no_writer"
 
@@ -112,9 +113,9 @@ class TextGeneration(Foretelling):
         writes = told == self.name or (told in ("feature-extraction", None) and not base.encodes)
         return super().takes(base) and not base.paired and writes
 
-    def check_base(self, base: Base, columns: Columns) -> None:
+    def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
         """See :meth:`Spec.check_base`; conversations need a chat template as well."""
-        super().check_base(base, columns)
+        super().check_base(base, columns, packing=packing)
         if "messages" in columns and base.chats is False:
             raise UnsupportedError("task.no_chat_template", model=base.name)
 
