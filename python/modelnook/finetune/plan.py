@@ -53,7 +53,7 @@ class Plan(Shown):
     is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
     training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
     Of a batch ``micro`` rows go through the model at once, as many as memory holds; with ``packing`` several in a
-    sequence.
+    sequence; of the rows that validate as many as have ``checks`` tokens.
     """
 
     method: str
@@ -84,6 +84,7 @@ class Plan(Shown):
     base: str = ""
     micro: int = 0
     packing: bool = False
+    checks: int = 0
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
@@ -256,7 +257,8 @@ def plan(
     lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
         warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
-    micro, memory = costs.at_once(chosen, rough, memory_free)
+    parts, memory = costs.at_once(chosen, rough, memory_free)
+    micro = parts.size
     if micro < batch:
         warnings.append(Warned.of("train.smaller_batch", micro=micro, batch=int(batch)))
     if on_cpu and memory_free is not None and memory > memory_free:
@@ -284,6 +286,7 @@ def plan(
         seconds=costs.range(chosen, waits, budget),
         micro=micro,
         packing=packing,
+        checks=parts.checks,
     )
 
 

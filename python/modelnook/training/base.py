@@ -48,6 +48,7 @@ class TrainConfig:
         threads: CPU threads at most; None: what ``MODELNOOK_THREADS`` says, else this process's cores. See
             :class:`~modelnook.training.threads.Threads` for when there are fewer.
         micro: rows that go through the model at once, to begin with; 0: the batch.
+        eval_tokens: tokens that go through the model at once in an evaluation; 0: as many as are quick.
         packing: whether several rows stand in one sequence of ``max_length`` tokens; batches are then made without
             regard to length.
     """
@@ -69,6 +70,7 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     micro: int = 0
+    eval_tokens: int = 0
     packing: bool = False
 
 

@@ -302,6 +302,7 @@ class _Loop:
             device=self.device,
             context=self.precision.context,
             check=by_loss,
+            tokens=self.config.eval_tokens,
         )
         if by_loss:
             return None, self.task.check_score(outputs)
