@@ -156,7 +156,7 @@ def tune(
     can_start(found, task)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
-    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
         most = seconds(trial_budget) if trial_budget else None
