@@ -437,6 +437,8 @@ def test_a_folder_that_is_added_as_a_hub_is_told_as_that(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         api.add_source("team", url)
     assert f"sources add team {url} --kind folder" in caught.value.hint
+    with pytest.raises(UsageError, match="not the address of a source"):
+        api.add_source("team", "htps://hub.example.org")
 
 
 def test_offline_a_bucket_is_not_asked(tmp_path: Path) -> None:
