@@ -59,12 +59,12 @@ def check_last(recipe: Recipe, step: str) -> None:
     Raises:
         MissingPackage, UnsupportedError: see :func:`modelnook.quantize.ways`.
     """
-    from modelnook.jobs.device import pick
+    from modelnook.jobs.device import has_gpu
     from modelnook.quantize import AUTO, SCHEMES, ways
 
     scheme, _, backend = step.partition(":")
     if scheme in SCHEMES:
-        ways(backend or AUTO, scheme, recipe.task, gpu=lambda: pick() == "cuda")
+        ways(backend or AUTO, scheme, recipe.task, gpu=has_gpu)
 
 
 def students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

@@ -216,7 +216,8 @@ def shrink(
     Args:
         steps: in their order: ``distil`` (``distil:layers:3``, ``distil:REF``), ``prune`` (``prune:4``), ``trim``
             (``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which nothing can follow.
-        data: rows to measure on; without them those of the run that made the model.
+        data: rows to measure on; without them those of the run that made the model, and where there are none either and
+            no step needs any (``prune``, a scheme), texts of the model's own card and vocabulary.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
         budget: the most time for trying several backends in the step that quantizes, ``"10m"``; two minutes where none
