@@ -394,6 +394,36 @@ def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
 
 
 @pytest.mark.slow
+def test_a_backend_by_name_says_what_its_budget_left_untried(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Bad)
+    runner = Runner(source, tmp_path / "out", {})
+    late = r"no time for 1 further attempts: bad int8 careful\."
+    with pytest.raises(RefusedError, match=late) as caught:
+        runner.run(backend="bad", scheme="int8", budget=15.0)
+    assert runner.probed == ["source", "bad-int8-0"]
+    assert 'budget="10m"' in caught.value.hint
+    (said,) = runner.said("quantize.takes_longer_one")
+    assert "with bad int8 take about 0.3 minutes, and there are 0.2" in said
+    # Who gave more than that already is told of more still.
+    with pytest.raises(RefusedError, match=late) as caught:
+        longer = Runner(source, tmp_path / "longer", {})
+        longer.clock.now, longer.probe = 0.0, _taking(longer, 500.0)  # type: ignore[method-assign]
+        longer.run(backend="bad", scheme="int8", budget=1200.0)
+    assert 'budget="40m"' in caught.value.hint
+
+
+def _taking(runner: Runner, seconds: float) -> Any:
+    """The runner's probe, longer."""
+    probe = runner.probe
+
+    def longer(path: Path, rows: list[Any]) -> Probe:
+        runner.clock.now += seconds
+        return probe(path, rows)
+
+    return longer
+
+
+@pytest.mark.slow
 def test_what_may_take_longer_than_a_few_trainings_is_said_first(
     source: Path, tmp_path: Path, backend_rows: Any
 ) -> None:

@@ -173,6 +173,7 @@ def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),
         late=len(search.untried),
         ways=", ".join(search.untried),
+        more=search.more,
     )
 
 

@@ -85,7 +85,7 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
         race=racer(work.context),
-        budget=work.context.recipe.knobs.get("trying_seconds") if backend in ("", "auto") else None,
+        budget=work.context.recipe.knobs.get("trying_seconds"),
         # Beside what is told of the steps before.
         refused=lambda report: recorder.change(report={**report, **(recorder.record.report or {})}),
     )
