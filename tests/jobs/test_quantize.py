@@ -119,6 +119,20 @@ def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
     assert not list(mn.runs())
 
 
+@pytest.mark.gpu
+def test_what_runs_on_a_gpu_alone_is_measured_there(model: str) -> None:
+    import torch
+
+    pytest.importorskip("torchao")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    run = mn.quantize(model, to="int4", backend="torchao", data=table(80, seed=3), max_drop=0.1)
+    report = run.report
+    assert {report[side]["device"].split(":")[0] for side in ("before", "after")} == {"cuda"}
+    assert report["after"]["peak_memory_bytes"] > 0
+    assert len(mn.predict(run.model, ["free money prize"])) == 1
+
+
 def test_a_smaller_model_goes_through_the_team_and_answers_the_same_there(
     model: str, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

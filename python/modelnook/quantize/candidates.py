@@ -43,7 +43,7 @@ HUNDRED_MB = 1e8
 TRAININGS = 3.0
 """Trying several ways takes at most so many times what the model's training took, or says first how long."""
 
-_FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes")
+_FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes", "device")
 
 
 @dataclass(frozen=True, slots=True)
