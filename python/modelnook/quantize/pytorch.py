@@ -81,7 +81,7 @@ def _said(error: Exception) -> str:
             re.findall(r"^([\w.]+(?:Error|Exception))(?:: (.*))?$", next(iter(failed.values())), re.M) if failed else ()
         )
         if found:
-            kind, said = found[-1]
+            kind, said = map(str, found[-1])
             return (said or kind)[:300].rstrip(".")
         trace = trace.tb_next
     return first_line(error)
