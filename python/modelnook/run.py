@@ -146,18 +146,18 @@ class Run(Shown):
             if on_update and mark != last:
                 last = mark
                 on_update(self)
-            if not record.live:
-                self.checked()
-                # A process that was held up looks dead until its next sign of life.
-                if not self.record.live:
-                    return self
+            # A process that was held up looks dead until its next sign of life: the second look decides.
+            if not record.live and not (record := self.record).live:
+                return self._unless_failed(record)
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(self.id)
             time.sleep(every)
 
     def checked(self) -> Run:
         """Itself, unless it failed or crashed: then the error that its record tells."""
-        record = self.record
+        return self._unless_failed(self.record)
+
+    def _unless_failed(self, record: RunRecord) -> Run:
         if record.state == "crashed":
             raise ConflictError("jobs.crashed", run=self.id)
         if record.state == "failed" and record.error:

@@ -91,6 +91,10 @@ def test_a_source_that_did_not_answer_is_told_as_that(hub: HubStandIn) -> None:
 
 
 def test_a_source_that_refuses_or_is_not_asked_did_answer(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.fail("GET /api/models", 429, headers={"Retry-After": "900"})
+    assert "fewer questions" in api.search("model-1", source="hub").notes[0]
+    assert not fell_silent("hub")
+    hub.heal()
     hub.fail("GET /api/models", 401)
     assert "token" in api.search("model-1", source="hub").notes[0]
     assert "token" in refreshed("hub")["hub"][1]

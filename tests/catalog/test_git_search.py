@@ -165,3 +165,6 @@ def test_a_repository_that_does_not_answer_is_left_out(
     monkeypatch.setattr(git_search, "_DEADLINE", 1.5)
     forge.slow("alice/spam-tiny/git/trees", 5.0)
     assert [row.id for row in source.search(Query("spam"))] == ["bob/spam-packed"]
+    forge.heal()
+    found = source.search(Query("spam"))
+    assert {row.id for row in found} == {"alice/spam-tiny", "bob/spam-packed"}, "what was cut short isn't kept"

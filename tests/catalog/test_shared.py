@@ -116,7 +116,6 @@ def test_an_alias_has_a_history_and_goes_back(team: SharedSource, tmp_path: Path
         api.alias("team:spam@1", "../x")
 
 
-@pytest.mark.slow
 def test_an_alias_that_is_set_again_has_one_entry(team: SharedSource, tmp_path: Path) -> None:
     team.publish("spam", parcel(tmp_path / "a", alias=("prod",)), quiet)
     assert len(api.alias("team:spam@1", "prod").rows) == 1
@@ -125,6 +124,7 @@ def test_an_alias_that_is_set_again_has_one_entry(team: SharedSource, tmp_path: 
     assert "alias team:spam prod" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_many_publish_at_once_and_each_gets_a_version(team: SharedSource, tmp_path: Path) -> None:
     """Real processes; whoever reads meanwhile sees whole models only."""
     seen = set()
@@ -437,6 +437,8 @@ def test_a_folder_that_is_added_as_a_hub_is_told_as_that(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         api.add_source("team", url)
     assert f"sources add team {url} --kind folder" in caught.value.hint
+    with pytest.raises(UsageError, match="not the address of a source"):
+        api.add_source("team", "htps://hub.example.org")
 
 
 def test_offline_a_bucket_is_not_asked(tmp_path: Path) -> None:

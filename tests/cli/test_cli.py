@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelnook import __version__, api
+from modelnook import __version__, api, messages
 from modelnook.cli import main
 from modelnook.cli.command import _here
 from modelnook.messages import LANGUAGES, t
@@ -160,10 +160,26 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
             'Use backend="torchao" or to="q8_0", recover=\'never\'',
             "Use --backend torchao or --to q8_0, --recover never",
         ),
+        (
+            'Use split="random", or say task="text-classification".',
+            "Use --split random, or say --task text-classification.",
+        ),
+        ('Name it: task="fill-mask" (--task fill-mask).', 'Name it: task="fill-mask" (--task fill-mask).'),
     ],
 )
 def test_hints_are_commands_that_work_here(hint: str, here: str) -> None:
     assert _here(hint) == here
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_hint_names_an_option_as_python_does(lang: str) -> None:
+    """But for what the terminal hasn't, and what was typed: that is told as it was."""
+    options = {arg.name for verb in VERBS.values() if "terminal" in verb.doors for arg in verb.args}
+    for file in (Path(messages.__file__).parent / lang).glob("*.json"):
+        written = file.read_text(encoding="utf-8").replace('\\"', '"')
+        for said in re.findall(r"(?<![\w-])\w+=(?:[\"'][^{\"'\s]+[\"']|…)", written):
+            if said.partition("=")[0] in options:
+                assert _here(said).startswith("--"), f"{file.name}: {said}"
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

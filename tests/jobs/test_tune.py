@@ -401,10 +401,16 @@ def test_a_killed_process_goes_on_by_itself_and_its_trials_count(
 def test_who_waits_goes_on_where_a_run_only_looked_dead(store_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     run = store.create_run(Recipe("tune", "x", name="t"), RunRecord("r1", "t", "tune", "running"), None)
+    left: list[str] = []
+    monkeypatch.setattr(Run, "record", property(lambda self: RunRecord("r1", "t", "finetune", left.pop(0))))
     # The first look finds it dead, and the next one alive.
-    left = ["running", "crashed", "running", "running", "finished", "finished", "finished"]
-    monkeypatch.setattr(Run, "record", property(lambda self: RunRecord("r1", "t", "tune", left.pop(0))))
+    left += ["running", "crashed", "running", "finished", "finished"]
     Run(store, run.id).wait(timeout=30, every=0.01)
+    assert left == []
+    # What the second look says is what it came to: there is no third that could find another end.
+    left += ["crashed", "running", "crashed", "crashed"]
+    with pytest.raises(ConflictError, match="r1"):
+        Run(store, run.id)._wait(None, None, 0.01)
     assert left == []
 
 

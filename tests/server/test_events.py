@@ -17,6 +17,13 @@ from modelnook.server.feed import Feed, Wish
 from modelnook.server.opened import OpenedStore
 
 
+async def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        await asyncio.sleep(0.02)
+
+
 @pytest.fixture
 def app(jp_serverapp):
     """The extension in the running server."""
@@ -152,11 +159,7 @@ async def test_a_client_that_goes_away_is_forgotten(jp_fetch, call, app):
     body = json.dumps({"topics": ["runs"], "cursor": start["cursor"], "wait": 20})
     with pytest.raises(HTTPClientError):
         await jp_fetch("modelnook", "api", "events", method="POST", body=body, request_timeout=0.8)
-    for _ in range(50):
-        if not app.feed.waiting:
-            break
-        await asyncio.sleep(0.05)
-    assert app.feed.waiting == 0
+    await until(lambda: not app.feed.waiting, 2.5)
     await asyncio.sleep(2.6)
     assert not app.feed.polling
 
@@ -164,8 +167,7 @@ async def test_a_client_that_goes_away_is_forgotten(jp_fetch, call, app):
 async def test_the_end_of_the_server_lets_everybody_go(call, app):
     start = await call("events", topics=["runs"], cursor=None, wait=0)
     waiting = asyncio.ensure_future(call("events", topics=["runs"], cursor=start["cursor"], wait=20))
-    while not app.feed.waiting:
-        await asyncio.sleep(0.02)
+    await until(lambda: app.feed.waiting)
     began = time.monotonic()
     await app.stop_extension()
     assert (await waiting)["changes"] == []
@@ -175,11 +177,9 @@ async def test_the_end_of_the_server_lets_everybody_go(call, app):
 async def test_a_question_that_stands_in_the_queue_at_the_end_is_answered(call, app):
     start = await call("events", topics=["runs"], cursor=None, wait=0)
     app.feed._thread.submit(time.sleep, 0.5)
-    while app.feed._thread._work_queue.qsize():
-        await asyncio.sleep(0.02)
+    await until(lambda: not app.feed._thread._work_queue.qsize())
     waiting = asyncio.ensure_future(call("events", topics=["runs"], cursor=start["cursor"], wait=20))
-    while not app.feed._thread._work_queue.qsize():
-        await asyncio.sleep(0.02)
+    await until(lambda: app.feed._thread._work_queue.qsize())
     await app.stop_extension()
     assert (await waiting)["changes"] == []
 

@@ -135,19 +135,20 @@ def quantize(
     Raises:
         RefusedError: every attempt that there was time for fell further than ``max_drop``; the numbers are told.
     """
+    from modelnook.jobs.device import has_gpu
     from modelnook.jobs.submit import submit
     from modelnook.quantize import AUTO, QUANTIZERS, SCHEMES, check, ways
 
     store, called = Store(), to
     if backend == AUTO and to in QUANTIZERS and to not in SCHEMES:
         backend, to = to, AUTO
-    check(backend, to, gpu=_gpu)
+    check(backend, to, gpu=has_gpu)
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     given = given_columns(text, label, columns)
     recipe, split, primary = on_rows("quantize", store, ref, data, given, unlabelled=True)
     source = ModelRef.parse(recipe.model)
-    ways(backend, to, recipe.task, gpu=_gpu)
+    ways(backend, to, recipe.task, gpu=has_gpu)
     made = name or default_name(source, called)
     store.models.check(made, recipe.task)
     if made == source.id and source.source == "local":
@@ -157,13 +158,6 @@ def quantize(
     recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
     run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))
     return run if background else run.wait()
-
-
-def _gpu() -> bool:
-    """Whether there is a GPU, as far as that is told without PyTorch."""
-    from modelnook.jobs.device import pick
-
-    return pick() == "cuda"
 
 
 def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:

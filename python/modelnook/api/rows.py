@@ -100,18 +100,22 @@ def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> 
 
 
 def read_validation(
-    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, train: Read
+    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, train: dict[str, Any]
 ) -> Read:
     """A person's validation rows, which have no targets but those of the rows to train on.
+
+    Args:
+        train: role -> values of the rows to train on.
 
     Raises:
         DataError, NotFoundError: as :func:`read_table` and the task; that it is these rows is said.
     """
     from modelnook.data.read import read
 
+    labels = spec.labels(train)
     try:
         held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
-        spec.truth(held.values(), spec.labels(train.values()))
+        spec.truth(held.values(), labels)
     except (DataError, NotFoundError) as error:
         raise type(error)("api.validation", said=error.message, next=error.hint) from error
     return held

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from modelnook.api.rows import refuse_quantized
 from modelnook.domain.errors import UnsupportedError, UsageError, unknown
+from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 
 __all__ = ["check_last", "check_quantized", "check_steps", "students"]
@@ -40,17 +41,14 @@ def check_steps(steps: Sequence[str]) -> None:
             raise UsageError("shrink.bad_option", step=name, option=option)
 
 
-def check_quantized(ref: str, step: str) -> None:
+def check_quantized(ref: str, entry: ModelInfo, step: str) -> None:
     """Refuse a quantized model for the first step, where that needs the weights as floats."""
-    from modelnook.catalog.search import resolve
-
     name, _, option = step.partition(":")
     if name == "distil" and option.partition(":")[0] not in ("", "auto", "layers"):
         # Of a teacher only its answers are taken.
         return
-    found = resolve(ref)
     code = "shrink.already_made" if name in STEPS else "quantize.already_made"
-    refuse_quantized(code, ref, found.source.info(found.ref), step=name)
+    refuse_quantized(code, ref, entry, step=name)
 
 
 def check_last(recipe: Recipe, step: str) -> None:
@@ -59,12 +57,12 @@ def check_last(recipe: Recipe, step: str) -> None:
     Raises:
         MissingPackage, UnsupportedError: see :func:`modelnook.quantize.ways`.
     """
-    from modelnook.jobs.device import pick
+    from modelnook.jobs.device import has_gpu
     from modelnook.quantize import AUTO, SCHEMES, ways
 
     scheme, _, backend = step.partition(":")
     if scheme in SCHEMES:
-        ways(backend or AUTO, scheme, recipe.task, gpu=lambda: pick() == "cuda")
+        ways(backend or AUTO, scheme, recipe.task, gpu=has_gpu)
 
 
 def students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

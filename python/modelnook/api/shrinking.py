@@ -216,7 +216,8 @@ def shrink(
     Args:
         steps: in their order: ``distil`` (``distil:layers:3``, ``distil:REF``), ``prune`` (``prune:4``), ``trim``
             (``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which nothing can follow.
-        data: rows to measure on; without them those of the run that made the model.
+        data: rows to measure on; without them those of the run that made the model, and where there are none either and
+            no step needs any (``prune``, a scheme), texts of the model's own card and vocabulary.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
         budget: the time after which the step that quantizes tries nothing further, ``"10m"``; two minutes where none is
@@ -262,10 +263,7 @@ def _run(
     if not 0 <= max_drop <= 1:
         raise UsageError("api.share", name="max_drop", value=max_drop)
     teaches = any(step.startswith("distil") for step in steps)
-    # What learns, or looks at which tokens are used, needs rows of the person's.
-    own = not any(step.partition(":")[0] in ("distil", "trim") for step in steps)
-    check_quantized(ref, steps[0])
-    recipe, split, primary = _on_rows(verb, store, ref, data, unlabelled, given, teaches=teaches, own=own, seed=seed)
+    recipe, split, primary = _on_rows(verb, store, ref, steps, data, unlabelled, given, teaches=teaches, seed=seed)
     if teaches and recipe.task not in TAUGHT:
         raise UnsupportedError("shrink.not_taught", task=recipe.task, known=", ".join(TAUGHT))
     check_last(recipe, steps[-1])
@@ -285,19 +283,19 @@ def _on_rows(
     verb: str,
     store: Store,
     ref: str,
+    steps: Sequence[str],
     data: Any,
     unlabelled: Any,
     given: dict[str, str],
     *,
     teaches: bool,
-    own: bool,
     seed: int,
 ) -> tuple[Recipe, dict[str, list[int]] | None, str]:
     """The recipe, which rows of its data are for what, and the primary metric.
 
     Given rows are measured on, or, where something is taught, divided into rows to teach and to measure on; without
-    them the rows are those of the run that made the model, divided as they were then; where there is none and ``own``
-    will do, texts of the model's own card and vocabulary.
+    them the rows are those of the run that made the model, divided as they were then; where there is none and
+    no step needs a person's, texts of the model's own card and vocabulary.
     """
     from modelnook.catalog.search import resolve
     from modelnook.data.split import split as divide
@@ -305,6 +303,7 @@ def _on_rows(
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
+    check_quantized(ref, entry, steps[0])
     if entry.task is None:
         raise UnsupportedError("api.no_task", ref=ref)
     needs_network(verb, ref, entry)
@@ -331,7 +330,8 @@ def _on_rows(
         knobs = {"measured_on": "validation" if teaches else "data"}
         return replace(recipe, data=table.ref, knobs=knobs), parts, primary
     if trained is None or made is None:
-        if own:
+        # What learns, or looks at which tokens are used, needs rows of the person's.
+        if not any(step.partition(":")[0] in ("distil", "trim") for step in steps):
             return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
         raise no_rows(entry, ref)
     recipe = replace(recipe, data=made.data, eval_data=made.eval_data, knobs={"measured_on": "validation"})

@@ -153,7 +153,7 @@ def finetune(
         can_start(found, task)
     made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
-    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = None
     if held is None:
         train, validation = divide(table.rows, table.columns, Split.parse(split), seed)

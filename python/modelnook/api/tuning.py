@@ -156,7 +156,7 @@ def tune(
     can_start(found, task)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
-    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
     if budget:
         most = seconds(trial_budget) if trial_budget else None
@@ -295,7 +295,7 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
 
 def _check_scheme(option: str, task: str) -> None:
     """Raise where no backend here makes it for the task; PyTorch isn't imported."""
-    from modelnook.jobs.device import pick
+    from modelnook.jobs.device import has_gpu
     from modelnook.quantize import SCHEMES, ways
     from modelnook.quantize.once import parse
 
@@ -304,7 +304,7 @@ def _check_scheme(option: str, task: str) -> None:
     backend, scheme = parse(option)
     if scheme not in SCHEMES:
         raise unknown("scheme", scheme, (*SCHEMES, "none"))
-    ways(backend, scheme, task, gpu=lambda: pick() == "cuda")
+    ways(backend, scheme, task, gpu=has_gpu)
 
 
 def _tuned(spec: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from modelnook.catalog.licences import allows
 from modelnook.catalog.words import concepts, language_code, name_words
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.event import Emit
-from modelnook.domain.model import ModelInfo, ModelRef, is_path
+from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.table import Table
 
 __all__ = ["RUN_FILE", "Held", "Parcel", "Query", "Source"]
@@ -115,8 +115,6 @@ class Source(ABC):
         Raises:
             UsageError: a source on the network has no address there.
         """
-        if cls.kind == "hub" and ("://" in url or is_path(url)) and not url.startswith(("http://", "https://")):
-            raise UsageError("catalog.source_folder", name=name, url=url)
         if cls.networked and not re.match(r"https?://[^/\s]", url):
             raise UsageError("catalog.source_url", url=url)
         return url

@@ -71,8 +71,11 @@ def found(place: Place, token: str, query: Query) -> list[ModelInfo]:
         _ANSWERS.pop(old, None)
     if (known := _ANSWERS.get(key)) is not None:
         return known[1]
-    rows = _Asking(place, forge, token).models(query.text.strip(), key[2])
-    _ANSWERS[key] = (time.monotonic(), rows)
+    asking = _Asking(place, forge, token)
+    rows = asking.models(query.text.strip(), key[2])
+    if time.monotonic() < asking.end:
+        # Else some repositories weren't looked at: the next search may find them.
+        _ANSWERS[key] = (time.monotonic(), rows)
     return rows
 
 

@@ -28,9 +28,9 @@ from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
 from modelnook.catalog.papers import config_in, licence, sane_config
 from modelnook.catalog.variants import digest_of
-from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
+from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit
-from modelnook.domain.model import ModelInfo, ModelRef
+from modelnook.domain.model import ModelInfo, ModelRef, is_path
 from modelnook.domain.table import Table
 from modelnook.messages import t
 from modelnook.settings import Settings, current
@@ -60,6 +60,20 @@ class HubSource(Source):
         self.endpoint = ((added or {}).get("url") or _endpoint(settings)).rstrip("/")
         self._token_env: str | None = (added or {}).get("token_env")
         self.place = Place(name, self.endpoint, self._login(), self._token)
+
+    @classmethod
+    def admit(cls, name: str, url: str) -> str:
+        """See :meth:`Source.admit`; a folder or bucket, added without its kind, is told as that.
+
+        Raises:
+            UsageError: no address of a hub.
+        """
+        from modelnook.catalog.shared_bucket import SCHEMES
+
+        scheme, colon, _ = url.partition("://")
+        if is_path(url) or (colon and scheme in SCHEMES):
+            raise UsageError("catalog.source_folder", name=name, url=url)
+        return super().admit(name, url)
 
     def search(self, query: Query) -> list[ModelInfo]:
         """What the endpoint finds for the words typed, within 3 s; filters are applied here once more.

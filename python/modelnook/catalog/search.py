@@ -273,8 +273,8 @@ def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dic
 
 
 def is_silence(error: ModelnookError) -> bool:
-    """Whether an error means that a source isn't there or in reach; one that refuses something has answered."""
-    return isinstance(error, (NotFoundError, OfflineError))
+    """Whether an error means that a source isn't there or in reach; one that refuses, for now too, has answered."""
+    return isinstance(error, (NotFoundError, OfflineError)) and error.code != "hub.rate_limit"
 
 
 def note_silence(name: str, *, silent: bool) -> None:

@@ -12,7 +12,7 @@ from modelnook.catalog.shared_place import CHUNK, Place, told
 from modelnook.domain.errors import MissingPackage, UnsupportedError
 from modelnook.messages import t
 
-__all__ = ["BucketPlace"]
+__all__ = ["SCHEMES", "BucketPlace"]
 
 # scheme -> (the package that fsspec needs for it, our extra)
 _CLIENTS = {
@@ -24,6 +24,9 @@ _CLIENTS = {
     "abfss": ("adlfs", "abfs"),
     "az": ("adlfs", "abfs"),
 }
+SCHEMES = ("file", "local", *_CLIENTS)
+"""Beginnings of addresses that are known as a folder's or bucket's."""
+
 _S3 = {"config_kwargs": {"connect_timeout": 5, "read_timeout": 60, "retries": {"max_attempts": 3, "mode": "standard"}}}
 
 # Clients that take a part's size; each part is a moment at which progress is told and a stop is heard.

@@ -104,14 +104,12 @@ def told(place: Place, path: str = "") -> Iterator[None]:
         yield
     except ModelnookError:
         raise
-    except OSError as error:
-        if _clock_is_off(error):
-            raise StoreError("shared.clock", place=place.url, source=place.source) from error
-        raise _translate(error, place, path) from error
     except Exception as error:
-        # Clients of buckets raise their own; the name of the class says what it was and holds no secret.
         if _clock_is_off(error):
             raise StoreError("shared.clock", place=place.url, source=place.source) from error
+        if isinstance(error, OSError):
+            raise _translate(error, place, path) from error
+        # Clients of buckets raise their own; the name of the class says what it was and holds no secret.
         if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure"):
             raise _of_a_client(error, place) from error
         raise

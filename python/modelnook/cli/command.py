@@ -24,7 +24,10 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _PYTHON = {", or .to_frame()": "", " 或 .to_frame() 查看": " 查看", ".to_dict()": "--json"}
 _KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…")
-_NAMED = re.compile(r"(?<![\w-])(backend|budget|recover|to)=(?P<mark>[\"'])(\w+)(?P=mark)")
+# Where the option stands beside it, in brackets, it says both.
+_NAMED = re.compile(
+    r"(?<![\w-])(backend|budget|drop|method|recover|split|task|to)=(?P<mark>[\"'])([^\"'\s]+)(?P=mark)(?! ?[(（]--)"
+)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from modelnook.store import Store
 from modelnook.store.lease import Holder, Lease
 from modelnook.store.runs import RunFolder
 
-__all__ = ["WITHOUT_DEVICE", "device_lease", "pick", "wait_for"]
+__all__ = ["WITHOUT_DEVICE", "device_lease", "has_gpu", "pick", "wait_for"]
 
 WITHOUT_DEVICE = frozenset(MOVES)
 """Kinds of jobs that compute nothing: they wait for nobody and nobody waits for them."""
@@ -30,6 +30,11 @@ def pick(wanted: str = "auto") -> str:
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return "mps"
     return "cpu"
+
+
+def has_gpu() -> bool:
+    """Whether there is one for what is made on a GPU only, as far as that is told without torch."""
+    return pick() == "cuda"
 
 
 def device_lease(store: Store, device: str) -> Lease:
