@@ -42,15 +42,22 @@ export type WandbLink = {
   synced: boolean;
 };
 
-export type Figures = {
+/** What every smaller model is measured by, beside its quality. */
+export type Measures = {
   bytes: number | null;
   p50_ms: number | null;
   p95_ms: number | null;
   rows_per_s: number | null;
-  peak_memory_bytes: number | null;
+  peak_memory_bytes?: number | null;
 
   /** Seconds from the folder to a model that answers. */
   load_s?: number | null;
+
+  /** Where it was measured; a CPU where nothing is said. */
+  device?: string;
+};
+
+export type Figures = Measures & {
   metrics: Record<string, number | null>;
   intervals: Record<string, [number | null, number | null]>;
 };
@@ -64,11 +71,11 @@ export type Candidate = {
 
   /** How much worse than the original, as a fraction. */
   drop: number | null;
+
+  /** Between what and what the drop is, with 95% certainty. */
+  interval?: [number | null, number | null];
   accepted: boolean;
-  bytes: number | null;
-  p50_ms: number | null;
-  rows_per_s: number | null;
-};
+} & Measures;
 
 export type Trial = {
   number: number | 'default';

@@ -13,10 +13,11 @@ import pytest
 from tests.cards.conftest import ATTEMPTS, FINISHED, INFO, REPORT, RUNS, VALUES
 
 from modelnook import cards
-from modelnook.cards.card import MAX_LINES, Dot, Dots
+from modelnook.cards.card import MAX_LINES, Dot, Dots, Grid
 from modelnook.cards.chart import scatter
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
+from modelnook.cards.run import run as card
 from modelnook.domain.model import SearchResult, Terms
 from modelnook.domain.table import Table
 from modelnook.run import RunList
@@ -280,6 +281,30 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
     assert "onnx int8" in said
+
+
+def test_where_each_was_measured_is_said_unless_all_ran_on_a_cpu() -> None:
+    run = RUNS["tried"]
+    report = run.report or {}
+    devices = dict(zip(("onnx", "openvino", "quanto"), ("cpu", "cpu", "cuda"), strict=True))
+    tried = [{**one, "device": devices[one["backend"]]} for one in report["attempts"]]
+    sides = {side: {**report[side], "device": "cuda" if side == "before" else "cpu"} for side in ("before", "after")}
+
+    def told(**more: Any) -> list[tuple[str, ...]]:
+        grids = [p for p in card(replace(run, report={**report, **more})).pieces if isinstance(p, Grid)]
+        assert all(len(row) == len(grid.columns) for grid in grids for row in grid.rows)
+        return [(row[0], row[-1]) for row in grids[-1].rows] + [row for row in grids[0].rows if row[0] == "device"]
+
+    assert told(attempts=tried, **sides) == [
+        ("1 onnx int8 ←", "cpu"),
+        ("2 openvino int8", "cpu"),
+        ("3 quanto int4 keep=0.25 · too far", "cuda"),
+        ("device", "cuda", "cpu", ""),
+    ]
+    assert all(last == "300.0 MB" for _, last in told())
+    chain = RUNS["shrink"].report or {}
+    steps = [{**step, "after": {**step["after"], "device": "cuda"}} for step in chain["steps"]]
+    assert cards.text(replace(RUNS["shrink"], report={**chain, "steps": steps})).count("cuda") == 3
 
 
 def test_of_a_refused_one_all_that_was_tried_stands_below_the_error(lang: str) -> None:

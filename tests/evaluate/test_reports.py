@@ -73,6 +73,10 @@ def test_a_comparison_puts_the_primary_metric_first() -> None:
     assert [row[1] for row in table.rows] == [0.95, 0.9, 0.85]
     assert best == ("local:big@1", "local:small@1")
     Comparison(table, best, "accuracy", {}).to_dict()
+    # Where each was measured is said once one of them wasn't on a CPU.
+    assert "device" not in table.columns
+    table, _ = table_of([{**models[0], "device": "cuda"}, *models[1:]], "accuracy")
+    assert [row[table.columns.index("device")] for row in table.rows] == ["cuda", "cpu", "cpu"]
 
 
 def test_less_may_be_better() -> None:

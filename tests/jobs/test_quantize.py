@@ -44,6 +44,8 @@ def test_without_rows_its_own_texts_are_measured(model: str) -> None:
     assert any("No labels were used" in said for said in run.warnings)
     assert "of its own" in cards.text(run)
     assert run.model == "local:spam-int8@1"
+    # Named or not, a backend has two minutes.
+    assert run.params["budget"] == 120.0
 
 
 def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_path: Path) -> None:
@@ -69,6 +71,9 @@ def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_p
     said = cards.text(run)
     assert "1 quanto int4" in said
     assert "2 quanto int4" in said
+    # As a step of a chain it is held to its time as well.
+    with pytest.raises(ModelnookError, match=r"1 attempts \(quanto\).*no time for 1 .*: quanto int4 keep=0\.25"):
+        mn.shrink(str(folder), steps="int4:quanto", data=rows, max_drop=0.0, budget="1s", name="chained")
 
 
 def test_rows_without_labels_will_do(model: str) -> None:
@@ -112,6 +117,20 @@ def test_what_cannot_be_is_said_before_a_job_starts(model: str) -> None:
         with pytest.raises(UnsupportedError, match="GPU"):
             mn.quantize(model, to="int4", backend="torchao")
     assert not list(mn.runs())
+
+
+@pytest.mark.gpu
+def test_what_runs_on_a_gpu_alone_is_measured_there(model: str) -> None:
+    import torch
+
+    pytest.importorskip("torchao")
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    run = mn.quantize(model, to="int4", backend="torchao", data=table(80, seed=3), max_drop=0.1)
+    report = run.report
+    assert {report[side]["device"].split(":")[0] for side in ("before", "after")} == {"cuda"}
+    assert report["after"]["peak_memory_bytes"] > 0
+    assert len(mn.predict(run.model, ["free money prize"])) == 1
 
 
 def test_a_smaller_model_goes_through_the_team_and_answers_the_same_there(

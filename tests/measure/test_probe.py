@@ -13,8 +13,11 @@ import pytest
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.probe import main, measure, probe_args, read_probe
 from modelnook.measure.race import race_args, read_race
+from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model, tiny_rows
+
+TASK = "text-classification"
 
 
 @pytest.mark.slow
@@ -22,11 +25,13 @@ def test_a_child_measures_what_this_process_does(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path / "model", ["a", "b"])
     texts = tiny_rows(40)["text"]
     (tmp_path / "rows.json").write_text(json.dumps(texts))
-    arguments = probe_args(folder, tmp_path / "rows.json", tmp_path / "out", seconds=0.1)
+    arguments = probe_args(folder, tmp_path / "rows.json", tmp_path / "out", device="auto", seconds=0.1)
     done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     there = read_probe(tmp_path / "out", 0)
-    here = measure(folder, texts, seconds=0.1)
+    here = measure(folder, texts, device="auto", seconds=0.1)
+    # As it is when it is loaded without a word on that.
+    assert there.device == here.device == there.figures()["device"] == runtime(folder, task=TASK).device
     assert there.labels == here.labels == ["a", "b"]
     assert there.bytes == here.bytes == folder_bytes(folder)
     assert there.outputs.shape == (40, 2)

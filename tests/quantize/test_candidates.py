@@ -272,6 +272,7 @@ def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: 
         ("bad", "int8", False),
     ]
     figures = {"bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes", "drop", "interval", "seconds"}
+    figures.add("device")
     assert all(figures <= set(attempt) for attempt in report["attempts"])
     assert (report["untried"], report["failed"]) == ([], {})
 
@@ -391,6 +392,19 @@ def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
     whole = Runner(source, tmp_path / "whole", {})
     assert whole.run().report["untried"] == []
     assert not whole.said("quantize.takes_longer")
+
+
+@pytest.mark.slow
+def test_a_backend_by_name_says_what_its_budget_left_untried(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Bad)
+    runner = Runner(source, tmp_path / "out", {})
+    late = r"no time for 1 further attempts: bad int8 careful\."
+    with pytest.raises(RefusedError, match=late) as caught:
+        runner.run(backend="bad", scheme="int8", budget=15.0)
+    assert runner.probed == ["source", "bad-int8-0"]
+    assert 'budget="10m"' in caught.value.hint
+    (said,) = runner.said("quantize.takes_longer_one")
+    assert "with bad int8 take about 0.3 minutes, and there are 0.2" in said
 
 
 @pytest.mark.slow

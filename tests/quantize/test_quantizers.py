@@ -73,6 +73,7 @@ class TestTorchAoFour(Installed, QuantizerSuite):
     name = "torchao"
     package = "torchao"
     scheme = "int4"
+    device = "cuda"
     agreement = 0.9
 
     @pytest.fixture(autouse=True, scope="class")
@@ -87,6 +88,7 @@ class TestGptq(Installed, QuantizerSuite):
     name = "gptq"
     package = "gptqmodel"
     scheme = "int4"
+    device = "cuda"
     agreement = 0.9
 
     @pytest.fixture(autouse=True, scope="class")

@@ -601,11 +601,23 @@ describe('a run', () => {
     });
     const table = await findByTestId('mn-candidates');
     const rows = within(table).getAllByRole('row').slice(1);
+    // What a narrow table has no columns for stands below each.
     expect(rows.map(row => row.textContent)).toEqual([
-      expect.stringMatching(/^onnx int8(?!.*taken).*−1\.5/),
-      expect.stringMatching(/^openvino int8(?!.*taken).*−0\.1/),
-      expect.stringMatching(/^onnx int8 per_channel · taken.*−0\.2/)
+      expect.stringMatching(/^onnx int8(?!.*taken).*−1\.5−2\.6 … −0\.4/),
+      'Latency p95 4.6 ms · Time to load 81 ms · Peak memory 212 MB',
+      expect.stringMatching(/^openvino int8(?!.*taken).*−0\.1−0\.9 … \+0\.6/),
+      'Latency p95 5.2 ms · Time to load 240 ms · Peak memory 268 MB',
+      expect.stringMatching(/^onnx int8 per_channel · taken.*−0\.2/),
+      'Latency p95 4.9 ms · Time to load 84 ms · Peak memory 213 MB'
     ]);
+    expect(within(table).getAllByTitle('95% interval')).toHaveLength(3);
+    for (const more of table.querySelectorAll<HTMLTableCellElement>(
+      '.mn-more > td'
+    )) {
+      expect(more.colSpan).toBe(
+        within(table).getAllByRole('columnheader').length
+      );
+    }
     const chart = within(await findByTestId('mn-scatter')).getByRole('img');
     expect(chart.getAttribute('aria-label')).toContain('original: accuracy');
     // Each of them is the best in something: quality, size or latency.
@@ -617,15 +629,44 @@ describe('a run', () => {
     expect(queryByTestId('mn-candidates')).toBeNull();
   });
 
+  it('says where each was measured once one of them ran elsewhere than on a CPU', async () => {
+    const quantized = RUNS.find(one => one.id === 'r11b0d4e') as Run;
+    const report = quantized.report!;
+    const onCard = {
+      ...report,
+      before: { ...report.before!, device: 'cuda' },
+      attempts: report.attempts!.map((one, at) =>
+        at ? one : { ...one, device: 'cuda' }
+      )
+    };
+    const { findByTestId } = stage(
+      'run',
+      { run: quantized.id },
+      changing({ ...quantized, report: onCard })
+    );
+    const rows = within(await findByTestId('mn-candidates'))
+      .getAllByRole('row')
+      .map(row => row.textContent);
+    expect(rows.filter(row => /· Device cuda$/.test(row ?? ''))).toHaveLength(
+      1
+    );
+    expect(rows.filter(row => /· Device cpu$/.test(row ?? ''))).toHaveLength(2);
+    const sides = within(await findByTestId('mn-report')).getAllByRole('row');
+    expect(sides[sides.length - 1].textContent).toBe('Devicecudacpu');
+  });
+
   it('shows what each step of a chain left, and no table of one step', async () => {
     const side = (bytes: number, accuracy: number) => ({
       bytes,
       p50_ms: 4,
       p95_ms: 6,
       rows_per_s: 800,
+      load_s: 0.2,
       peak_memory_bytes: 3e8,
       metrics: { accuracy },
-      intervals: {}
+      intervals: {
+        accuracy: [accuracy - 0.01, accuracy + 0.01] as [number, number]
+      }
     });
     const steps = [
       { step: 'trim', before: side(9e7, 0.98), after: side(3e7, 0.975) },
@@ -653,11 +694,15 @@ describe('a run', () => {
       );
     const { findByTestId, unmount } = chain(steps);
     const table = await findByTestId('mn-steps');
+    const more = 'Latency p95 6 ms · Time to load 200 ms · Peak memory 300 MB';
     const rows = within(table).getAllByRole('row').slice(1);
     expect(rows.map(row => row.textContent)).toEqual([
-      expect.stringMatching(/^original0\.980/),
-      expect.stringMatching(/^trim0\.975/),
-      expect.stringMatching(/^int8 \(onnx\)0\.970/)
+      expect.stringMatching(/^original0\.9800\.970–0\.990/),
+      more,
+      expect.stringMatching(/^trim0\.9750\.965–0\.985/),
+      more,
+      expect.stringMatching(/^int8 \(onnx\)0\.9700\.960–0\.980/),
+      more
     ]);
     unmount();
     const one = chain(steps.slice(0, 1));

@@ -18,7 +18,7 @@ from modelnook.run import Run
 from modelnook.store import Store
 
 BUDGET = 120.0
-"""Seconds for trying several backends."""
+"""Seconds after which no further attempt is begun."""
 
 __all__ = ["compare", "comparison", "evaluate", "evaluation", "quantize"]
 
@@ -126,14 +126,14 @@ def quantize(
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
-        budget: the most time for trying several backends, ``"10m"``; two minutes where none is given.
+        budget: the time after which nothing further is tried, ``"10m"``; two minutes where none is given.
         name: default ``NAME-int8``.
 
     Returns:
         A finished Run with ``.model`` and ``.report``.
 
     Raises:
-        RefusedError: every attempt fell further than ``max_drop``; the numbers are told.
+        RefusedError: every attempt that there was time for fell further than ``max_drop``; the numbers are told.
     """
     from modelnook.jobs.device import has_gpu
     from modelnook.jobs.submit import submit
@@ -153,7 +153,7 @@ def quantize(
     store.models.check(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
-    limit = seconds(budget) if budget else BUDGET if backend == "auto" else None
+    limit = seconds(budget) if budget else BUDGET
     knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop, "budget": limit}
     recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
     run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))

@@ -220,8 +220,8 @@ def shrink(
             no step needs any (``prune``, a scheme), texts of the model's own card and vocabulary.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
-        budget: the most time for trying several backends in the step that quantizes, ``"10m"``; two minutes where none
-            is given.
+        budget: the time after which the step that quantizes tries nothing further, ``"10m"``; two minutes where none is
+            given.
         name: default ``NAME-small``.
 
     Returns:

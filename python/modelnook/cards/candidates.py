@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from modelnook.cards.card import Dot, Dots, Grid, Piece
@@ -10,7 +11,7 @@ from modelnook.domain.front import front
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.messages import t
 
-__all__ = ["candidates"]
+__all__ = ["candidates", "off_cpu"]
 
 Tried = dict[str, Any]
 
@@ -21,14 +22,23 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     if len(tried) < 2:
         return []
     name = report.get("metric") or ""
-    rows = tuple(_row(number, one, report) for number, one in enumerate(tried, 1))
+    elsewhere = off_cpu(tried)
+    rows = tuple(
+        (*_row(number, one, report), *((one.get("device") or "cpu",) if elsewhere else ()))
+        for number, one in enumerate(tried, 1)
+    )
     chosen = tuple(place for place, one in enumerate(tried) if _chosen(one, report))
-    heads = (t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes"))
-    columns = ("", name, t("cards.drop"), *heads)
-    numbers, more = tuple(range(1, len(columns))), t("cards.more_tried", run=run, n="{n}")
+    heads = [t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes")]
+    columns = ("", name, t("cards.drop"), *heads, *((t("cards.column.device"),) if elsewhere else ()))
+    numbers, more = tuple(range(1, 3 + len(heads))), t("cards.more_tried", run=run, n="{n}")
     caption = t("cards.tried" if report.get("after") else "cards.tried_none", n=len(tried))
     grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=True)
     return [grid, _chart(tried, report, name)]
+
+
+def off_cpu(sides: Iterable[Tried]) -> bool:
+    """Whether anything was measured elsewhere than on a CPU: then each says where it was."""
+    return any(side.get("device") not in (None, "cpu") for side in sides)
 
 
 def _order(one: Tried) -> tuple[bool, float]:

@@ -52,7 +52,7 @@ def _worst_slices(table: Table, most: int = 3) -> str:
     return ", ".join(f"{name} {value} {metric(score)} ({n})" for name, value, n, score, *_ in rows[:most])
 
 
-_FIGURES = ("bytes", "p50_ms", "rows_per_s", "peak_memory_bytes")
+_FIGURES = ("bytes", "p50_ms", "rows_per_s", "peak_memory_bytes", "device")
 
 
 def _narrow(value: Comparison) -> Table:

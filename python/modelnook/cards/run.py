@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.cards import tuning
-from modelnook.cards.candidates import candidates
+from modelnook.cards.candidates import candidates, off_cpu
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.exported import parity
 from modelnook.cards.figures import count, duration, interval, metric, millis, moment, rate, seconds_between, size
@@ -194,6 +194,8 @@ def _report(record: RunRecord) -> Grid:
         if pairs:
             told = ([t(f"cards.column.{n}"), say(old), say(new), _change(old, new)] for n, (old, new) in pairs.items())
             rows.append(tuple(" / ".join(filter(None, cells)) for cells in zip(*told, strict=True)))
+    if off_cpu((before, after)):
+        rows.append((t("cards.column.device"), *(side.get("device") or "cpu" for side in (before, after)), ""))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
     return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else ())
 
@@ -209,16 +211,19 @@ def _steps(record: RunRecord) -> Grid:
     report = record.report or {}
     steps, name = report["steps"], report.get("metric") or record.primary_metric or ""
     sides = [(t("cards.step.original"), steps[0]["before"]), *((step_name(step), step["after"]) for step in steps)]
+    elsewhere = off_cpu(side for _, side in sides)
     rows = tuple(
         (
             said,
             f"{metric((side.get('metrics') or {}).get(name))}{_between(side, name)}",
             *(" / ".join(say(side.get(n)) for n in names) for names, say in _STEP_MEASURES),
+            *((side.get("device") or "cpu",) if elsewhere else ()),
         )
         for said, side in sides
     )
     heads = [" / ".join(t(f"cards.column.{n}") for n in names) for names, _ in _STEP_MEASURES]
-    return Grid((t("cards.column.step"), name, *heads), rows, tuple(range(1, 2 + len(heads))))
+    last = (t("cards.column.device"),) if elsewhere else ()
+    return Grid((t("cards.column.step"), name, *heads, *last), rows, tuple(range(1, 2 + len(heads))))
 
 
 def step_name(step: dict[str, Any]) -> str:

@@ -30,21 +30,25 @@ def row_of(ref: str, spec: Spec, rows: Columns, measured: Probe) -> dict[str, An
 
 
 def table_of(models: Sequence[dict[str, Any]], primary_metric: str) -> tuple[Table, tuple[str, ...]]:
-    """``(table, front)`` of :func:`row_of`'s rows: the primary metric with its interval first, then size and speed."""
+    """``(table, front)`` of :func:`row_of`'s rows: the primary metric with its interval first, then size and speed.
+
+    Where any was measured elsewhere than on a CPU, each says where it was.
+    """
     if not models:
         return Table(("model",), ()), ()
     known = models[0]["metrics"]
     metric = primary_metric if primary_metric in known else next(iter(known), primary_metric)
     others = [name for name in known if name != metric]
-    figures = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "peak_memory_bytes")
+    figures = ["bytes", "p50_ms", "p95_ms", "rows_per_s", "peak_memory_bytes"]
+    if any(one.get("device") not in (None, "cpu") for one in models):
+        figures.append("device")
     columns = ("model", metric, "low", "high", *others, *figures)
     rows = []
     for one in models:
         low, high = one["intervals"].get(metric) or (None, None)
         values = one["metrics"]
-        rows.append(
-            (one["model"], values.get(metric), low, high, *(values.get(n) for n in others), *(one[f] for f in figures))
-        )
+        told = (*(values.get(n) for n in others), *(one.get(f) for f in figures))
+        rows.append((one["model"], values.get(metric), low, high, *told))
     sign = -1.0 if metric in models[0].get("less_is_better", ()) else 1.0
     points = [(m["model"], sign * (m["metrics"].get(metric) or 0.0), m["bytes"], m["p50_ms"]) for m in models]
     return Table(columns, tuple(rows)), front(points)

@@ -78,8 +78,15 @@ def _activations(parameters: int) -> int:
     return int(68 * width * max(1.0, width / 64))
 
 
-def peak() -> int | None:
-    """The most memory that this process has held, in bytes (Linux: VmHWM), or None where nothing tells it."""
+def peak(device: str = "cpu") -> int | None:
+    """The most memory that this process has held, in bytes (Linux: VmHWM), or None where nothing tells it.
+
+    Args:
+        device: where its model is; of a GPU it is that one's memory.
+    """
+    torch = sys.modules.get("torch")
+    if device.startswith("cuda") and torch is not None:
+        return int(torch.cuda.max_memory_reserved(device))
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -38,8 +38,10 @@ class Probe:
         p50_ms, p95_ms: one text at a time, warm.
         rows_per_s: at batch 32, sorted by length, warm.
         load_s: from the folder to a model that answers, libraries already imported.
-        peak_memory_bytes: the process's most, libraries included; None where the system doesn't say.
+        peak_memory_bytes: the process's most, libraries included, or of a GPU's memory where it ran there; None where
+            the system doesn't say.
         outputs: the model's, in the order of the rows.
+        device: where it ran.
     """
 
     bytes: int
@@ -52,14 +54,20 @@ class Probe:
     threads: int
     labels: list[str]
     outputs: Any = field(repr=False)
+    device: str = "cpu"
 
     def figures(self) -> dict[str, Any]:
         """JSON, without the outputs."""
         return {n: getattr(self, n) for n in self.__dataclass_fields__ if n not in ("outputs", "labels")}
 
 
-def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds: float = SECONDS) -> Probe:
+def measure(
+    path: Path, rows: Sequence[Any], *, task: str | None = None, device: str = "cpu", seconds: float = SECONDS
+) -> Probe:
     """Load, answer, time; in this process.
+
+    Args:
+        device: ``cpu``; or ``auto``, where the model runs when it is loaded without a word on that.
 
     Raises:
         NotFoundError, UnsupportedError: a folder that can't be loaded.
@@ -67,10 +75,10 @@ def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds
     from modelnook.runtime import RUNTIMES
 
     # Imported first: loading a library isn't loading a model.
-    name = pick(path, task=task, device="cpu")
+    name = pick(path, task=task, device=device)
     RUNTIMES.load(name)
     began = time.perf_counter()
-    model = runtime(path, name=name, task=task, device="cpu")
+    model = runtime(path, name=name, task=task, device=device)
     model.outputs(rows[:1], batch_size=1)
     load_s = time.perf_counter() - began
     outputs = model.outputs(rows, batch_size=32)
@@ -78,20 +86,23 @@ def measure(path: Path, rows: Sequence[Any], *, task: str | None = None, seconds
     found = Probe(
         bytes=model_bytes(path),
         load_s=load_s,
-        peak_memory_bytes=peak(),
+        peak_memory_bytes=peak(model.device),
         runtime=model.name,
         threads=int(getattr(model, "threads", 1)),
         labels=list(model.labels),
         outputs=outputs,
+        device=model.device,
         **asdict(quick),
     )
     model.close()
     return found
 
 
-def probe_args(path: Path, rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS) -> list[str]:
+def probe_args(
+    path: Path, rows: Path, out: Path, *, task: str | None = None, device: str = "cpu", seconds: float = SECONDS
+) -> list[str]:
     """The program's arguments, to be put after ``python -m``."""
-    return command("probe", [path], rows, out, task=task, seconds=seconds)
+    return command("probe", [path], rows, out, task=task, device=device, seconds=seconds)
 
 
 def read_probe(out: Path, code: int = 0) -> Probe:
@@ -111,11 +122,11 @@ def read_probe(out: Path, code: int = 0) -> Probe:
 
 
 def command(
-    module: str, paths: Sequence[Path], rows: Path, out: Path, *, task: str | None, seconds: float
+    module: str, paths: Sequence[Path], rows: Path, out: Path, *, task: str | None, device: str, seconds: float
 ) -> list[str]:
     """What a program of this room is called with; :func:`arguments` reads it there."""
     said = [f"modelnook.measure.{module}", *map(str, paths), "--rows", str(rows), "--out", str(out)]
-    return [*said, "--seconds", str(seconds), *(["--task", task] if task else [])]
+    return [*said, "--seconds", str(seconds), "--device", device, *(["--task", task] if task else [])]
 
 
 def arguments(module: str, seconds: float) -> argparse.ArgumentParser:
@@ -124,6 +135,7 @@ def arguments(module: str, seconds: float) -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--task")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=seconds)
     return parser
 
@@ -136,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     said.out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(said.rows)
     try:
-        found = measure(said.path, rows, task=said.task, seconds=said.seconds)
+        found = measure(said.path, rows, task=said.task, device=said.device, seconds=said.seconds)
     except ModelnookError as error:
         _write(said.out, {"error": str(error)})
         return 1

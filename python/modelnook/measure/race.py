@@ -25,17 +25,23 @@ SECONDS = 4.0
 
 
 def race(
-    paths: Sequence[Path], rows: Sequence[Any], *, task: str | None = None, seconds: float = SECONDS
+    paths: Sequence[Path],
+    rows: Sequence[Any],
+    *,
+    task: str | None = None,
+    device: str = "cpu",
+    seconds: float = SECONDS,
 ) -> list[Speed]:
     """Load all, and time them in turns; in this process.
 
     Args:
+        device: see :func:`modelnook.measure.probe.measure`.
         seconds: for each of them.
 
     Raises:
         NotFoundError, UnsupportedError: a folder that can't be loaded.
     """
-    models = [runtime(path, task=task, device="cpu") for path in paths]
+    models = [runtime(path, task=task, device=device) for path in paths]
     found = in_turns(models, rows, seconds=seconds * len(models))
     for model in models:
         model.close()
@@ -43,10 +49,16 @@ def race(
 
 
 def race_args(
-    paths: Sequence[Path], rows: Path, out: Path, *, task: str | None = None, seconds: float = SECONDS
+    paths: Sequence[Path],
+    rows: Path,
+    out: Path,
+    *,
+    task: str | None = None,
+    device: str = "cpu",
+    seconds: float = SECONDS,
 ) -> list[str]:
     """The program's arguments, to be put after ``python -m``."""
-    return command("race", paths, rows, out, task=task, seconds=seconds)
+    return command("race", paths, rows, out, task=task, device=device, seconds=seconds)
 
 
 def read_race(out: Path, code: int = 0) -> list[Speed]:
@@ -67,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("paths", type=Path, nargs="+")
     said = parser.parse_args(argv)
     said.out.mkdir(parents=True, exist_ok=True)
-    found = race(said.paths, read_rows(said.rows), task=said.task, seconds=said.seconds)
+    found = race(said.paths, read_rows(said.rows), task=said.task, device=said.device, seconds=said.seconds)
     (said.out / "race.json").write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
     return 0
 

@@ -211,6 +211,7 @@ _MEASURES = {
     "rows_per_s": lambda n: f"{n:,.0f}",
     "load_s": lambda n: f"{n:,.2f} s",
     "peak_memory_bytes": lambda n: f"{n / 1e6:,.0f} MB",
+    "device": _text,
 }
 
 

@@ -43,7 +43,7 @@ HUNDRED_MB = 1e8
 TRAININGS = 3.0
 """Trying several ways takes at most so many times what the model's training took, or says first how long."""
 
-_FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes")
+_FIGURES = ("bytes", "p50_ms", "p95_ms", "rows_per_s", "load_s", "peak_memory_bytes", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,8 @@ class Search:
         """What there was no time for."""
         self.spared: list[str] = []
         """What is known to be slower than the original, where another stayed within the drop."""
+        self.more = _more(0.0 if until is None else until - clock() + measuring)
+        """A budget that would give more time."""
         self._bytes = folder_bytes(source)
         self._error: UnsupportedError | None = None
         self._alone = False
@@ -184,7 +186,7 @@ class Search:
         if self._error is not None and not self.trials and not self.stop():
             raise self._error
         if self.untried and not self.stop():
-            self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried))
+            self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
         return self.best()
 
@@ -238,7 +240,11 @@ class Search:
         need = sum(way.expected(self._bytes, self.measuring) for way in waiting) + self.measuring
         left = None if self.until is None else self.until - self.clock() + self.measuring
         if left is not None and need > left:
-            self._warn("quantize.takes_longer", n=len(waiting), needed=_minutes(need), there=_minutes(left))
+            said = {"needed": _minutes(need), "there": _minutes(left), "more": self.more}
+            if len(waiting) == 1:
+                self._warn("quantize.takes_longer_one", way=waiting[0].name, **said)
+            else:
+                self._warn("quantize.takes_longer", n=len(waiting), **said)
         elif self.trained is not None and not self._alone and (left is None or left > TRAININGS * self.trained):
             # Also where once each is quicker: what falls too far is tried again.
             said = {"needed": _minutes(need), "trained": _minutes(self.trained)}
@@ -300,6 +306,15 @@ class Search:
         after = self.probe(path, self.rows)
         way.took = self.clock() - began
         return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
+
+
+def _more(seconds: float) -> str:
+    """A budget that is worth giving after one of so many seconds.
+
+    >>> _more(120), _more(900)
+    ('10m', '30m')
+    """
+    return f"{max(10, math.ceil(seconds / 30))}m"
 
 
 def _minutes(seconds: float) -> str:

@@ -72,6 +72,7 @@ def compress(
     budget: float | None = None,
     trained: float | None = None,
     race: Race | None = None,
+    gpu: Callable[[], bool] | None = None,
     refused: Callable[[dict[str, Any]], None] = lambda report: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> CompressResult:
@@ -91,6 +92,7 @@ def compress(
         trained: seconds that the model's training took: trying several ways for more than three times as long is said
             first.
         race: times the best folders in turns before one is taken, where there are several.
+        gpu: whether results may run on a GPU; PyTorch is asked by default.
         refused: hears what was measured of all that was tried, a report without ``after``, before a refusal.
         clock: seconds that only grow; tests give their own.
 
@@ -100,7 +102,7 @@ def compress(
         DataError: no rows, or labels that the model doesn't know.
         StoreError: the disk is full.
     """
-    candidates = ways(backend, scheme, task_name)
+    candidates = ways(backend, scheme, task_name, gpu=gpu)
     if quantized(source):
         # Those that quantize a GGUF file once more, if any.
         candidates = [way for way in candidates if QUANTIZERS.load(way[0]).again]
@@ -173,6 +175,7 @@ def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),
         late=len(search.untried),
         ways=", ".join(search.untried),
+        more=search.more,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,20 @@ def kept(task: Any, model: Any, processor: Any, source: Path, rows: Sequence[Any
     return worst(task, model, processor, rows, max_length(source), share=share) if share and rows else []
 
 
-def converted(kind: type[Any], source: Path, config: Any, other: str) -> Any:
+def converted(
+    kind: type[Any],
+    source: Path,
+    config: Any,
+    other: str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str | None = None,
+) -> Any:
     """The model of a folder, quantized by transformers as ``config`` says while it is read.
+
+    Args:
+        dtype: of what is quantized, and of the rest.
+        device: where that is done; None leaves it to the library.
 
     Raises:
         UnsupportedError: the library fails on this architecture; what it said, and the backend to try next.
@@ -43,7 +56,8 @@ def converted(kind: type[Any], source: Path, config: Any, other: str) -> Any:
             return kind.from_pretrained(
                 str(source),
                 quantization_config=config,
-                dtype=torch.float32,
+                dtype=dtype,
+                device_map=device,
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -52,8 +66,25 @@ def converted(kind: type[Any], source: Path, config: Any, other: str) -> Any:
             raise
         except Exception as error:
             raise UnsupportedError(
-                "quantize.failed_on", architecture=kind.__name__, error=first_line(error), next=other
+                "quantize.failed_on", architecture=kind.__name__, error=_said(error), next=other
             ) from error
+
+
+def _said(error: Exception) -> str:
+    """What a library said of a weight that it couldn't convert: transformers has that in a table that it logs, and
+    raises an error that points there.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        failed = getattr(trace.tb_frame.f_locals.get("loading_info"), "conversion_errors", None)
+        found = (
+            re.findall(r"^([\w.]+(?:Error|Exception))(?:: (.*))?$", next(iter(failed.values())), re.M) if failed else ()
+        )
+        if found:
+            kind, said = map(str, found[-1])
+            return (said or kind)[:300].rstrip(".")
+        trace = trace.tb_next
+    return first_line(error)
 
 
 def save(model: Any, processor: Any, source: Path, target: Path, emit: Emit) -> None:

@@ -12,18 +12,23 @@ from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save
+from modelnook.runtime import folder
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
 __all__ = ["TorchAoQuantizer"]
 
 GROUPS = (128, 64, 32)
+CAPABILITY = (8, 0)
+"""The least compute capability of a GPU that has int4's kernels (Ampere)."""
 
 
 class TorchAoQuantizer(Quantizer):
     """See :class:`~modelnook.quantize.base.Quantizer`. Weights have one scale a channel, activations one a token.
 
     int4 is for GPUs: torchao packs two weights into a byte for their kernels alone, on a CPU each takes a whole one.
+    It is made there and from bfloat16, the one type that those kernels multiply with; what isn't quantized is
+    saved as bfloat16 too.
     """
 
     name = "torchao"
@@ -48,11 +53,11 @@ class TorchAoQuantizer(Quantizer):
             weights_only: activations stay in floats.
 
         Raises:
-            UnsupportedError: int4 without a GPU, or a model without linear layers.
+            UnsupportedError: int4 without a GPU or on one that lacks its kernels, or a model without linear layers.
         """
         refuse_quantized(source)
-        if scheme == "int4" and not torch.cuda.is_available():
-            raise UnsupportedError("quantize.needs_gpu", backend=self.name, scheme=scheme)
+        if scheme == "int4":
+            self._check_card(scheme)
         emit(Progress("loading"))
         heavy, model, processor = load_trained(source, task)
         keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
@@ -61,10 +66,20 @@ class TorchAoQuantizer(Quantizer):
             from transformers import TorchAoConfig
 
             how = TorchAoConfig(_how(scheme, model, options), modules_to_not_convert=keep or None)
-        small = converted(type(model), source, how, OTHERS[scheme])
+        where: dict[str, Any] = {"dtype": torch.bfloat16, "device": folder.CARD} if scheme == "int4" else {}
+        small = converted(type(model), source, how, OTHERS[scheme], **where)
         if not _changed(small):
             raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
         save(small, processor, source, target, emit)
+
+    def _check_card(self, scheme: str) -> None:
+        if not torch.cuda.is_available():
+            raise UnsupportedError("quantize.needs_gpu", backend=self.name, scheme=scheme)
+        there = torch.cuda.get_device_capability()
+        if there < CAPABILITY:
+            needed, capability = (".".join(map(str, numbers)) for numbers in (CAPABILITY, there))
+            said = {"backend": self.name, "scheme": scheme, "needed": needed, "capability": capability}
+            raise UnsupportedError("quantize.needs_newer_gpu", **said)
 
 
 def _how(scheme: str, model: torch.nn.Module, options: dict[str, Any]) -> Any:

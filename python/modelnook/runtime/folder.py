@@ -11,7 +11,21 @@ from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.folder import CLASSIC, pickles, task_in
 from modelnook.catalog.gguf import config_of, read_header
 
-__all__ = ["config", "formats", "labels", "learnt", "max_length", "pad_id", "quantized", "task_of"]
+__all__ = [
+    "CARD",
+    "config",
+    "formats",
+    "labels",
+    "learnt",
+    "max_length",
+    "needs_card",
+    "pad_id",
+    "quantized",
+    "task_of",
+]
+
+CARD = "cuda"
+"""The device of kernels that are there for GPUs alone."""
 
 FALLBACK_LENGTH = 512
 _QUANTIZED_OPS = (b"MatMulInteger", b"QLinearMatMul", b"DequantizeLinear", b"MatMulNBits")
@@ -95,6 +109,13 @@ def quantized(path: Path) -> str | None:
     if graph.is_file() and _mentions(graph, _QUANTIZED_TYPES):
         return "openvino"
     return "gguf" if formats(path) == ("gguf",) else None
+
+
+def needs_card(path: Path) -> bool:
+    """Whether a folder's weights are packed for a GPU's kernels: torchao's int4, as it is made here."""
+    said = config(path).get("quantization_config") or {}
+    how = ((said.get("quant_type") or {}).get("default") or {}).get("_data") or {}
+    return said.get("quant_method") == "torchao" and how.get("int4_packing_format") == "tile_packed_to_4d"
 
 
 def _mentions(path: Path, words: tuple[bytes, ...]) -> bool:

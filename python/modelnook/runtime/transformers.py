@@ -64,6 +64,8 @@ class TransformersRuntime(Runtime):
         self.threads = threads or current().threads
         torch.set_num_threads(self.threads)
         self.device = _device(device)
+        if folder.needs_card(path) and not self.device.startswith(folder.CARD):
+            raise UnsupportedError("runtime.needs_gpu", path=path, how=folder.quantized(path), device=self.device)
         self.max_length = folder.max_length(path)
         self._task, model, self._processor = load_trained(path, self.task)
         self._model: Any = model.to(self.device)

@@ -31,6 +31,8 @@ class QuantizerSuite:
     also: tuple[str, ...] = ()
     """Further schemes, all attempts of which are made and measured too."""
     task = "text-classification"
+    device = "cpu"
+    """Where its results run."""
     agreement = 0.95
     """The share of rows on which every attempt must answer as the original does."""
 
@@ -101,7 +103,7 @@ class QuantizerSuite:
         original = runtime(source, device="cpu", threads=1)
         expected = original.outputs(texts)
         for folder in made[0]:
-            small = runtime(folder, device="cpu", threads=1)
+            small = runtime(folder, device=self.device, threads=1)
             assert small.labels == original.labels
             assert small.max_length == original.max_length
             assert small.spec().agree(expected, small.outputs(texts)).mean() >= self.agreement
@@ -111,8 +113,8 @@ class QuantizerSuite:
     ) -> None:
         folders = made[0]
         # Every attempt may be the one that is taken.
-        for folder, elsewhere in zip(folders, all_elsewhere(folders, texts), strict=True):
-            here = runtime(folder, device="cpu", threads=1).outputs(texts, batch_size=8)
+        for folder, elsewhere in zip(folders, all_elsewhere(folders, texts, self.device), strict=True):
+            here = runtime(folder, device=self.device, threads=1).outputs(texts, batch_size=8)
             assert elsewhere == here.tobytes(), folder.name
 
     def test_the_same_weights_twice(
@@ -120,8 +122,8 @@ class QuantizerSuite:
     ) -> None:
         again = tmp_path / "again"
         self.quantize(QUANTIZERS.load(self.name)(), source, again, texts, [])
-        first = runtime(made[0][0], device="cpu", threads=1).outputs(texts)
-        assert runtime(again, device="cpu", threads=1).outputs(texts).tobytes() == first.tobytes()
+        first = runtime(made[0][0], device=self.device, threads=1).outputs(texts)
+        assert runtime(again, device=self.device, threads=1).outputs(texts).tobytes() == first.tobytes()
 
     def test_prints_nothing(
         self,
@@ -133,7 +135,7 @@ class QuantizerSuite:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         self.quantize(quantizer, source, tmp_path / "quiet", texts, [])
-        runtime(tmp_path / "quiet", device="cpu", threads=1).outputs(texts[:2])
+        runtime(tmp_path / "quiet", device=self.device, threads=1).outputs(texts[:2])
         assert capfd.readouterr() == ("", "")
         assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 

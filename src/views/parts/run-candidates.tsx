@@ -4,8 +4,16 @@ import type { Candidate, Report } from '../../data/parts';
 import { marksOf } from '../compare';
 import { figure } from '../format';
 import { useHost } from '../host';
-import { MeasureCells, MeasureHeads } from './measures';
+import {
+  Between,
+  MeasureCells,
+  MeasureHeads,
+  MeasureMore,
+  offCpu
+} from './measures';
 import { Scatter } from './scatter';
+
+const COLUMNS = 6;
 
 /** Every attempt of a run that makes a model smaller: a chart of quality over latency, and the table of it. */
 export function RunCandidates({
@@ -20,6 +28,7 @@ export function RunCandidates({
     return null;
   }
   const { before } = report;
+  const elsewhere = offCpu([before, ...tried]);
   const { marks } = marksOf({
     columns: ['name', quality, 'bytes', 'p50_ms'],
     rows: [
@@ -49,17 +58,21 @@ export function RunCandidates({
           </thead>
           <tbody>
             {tried.map(one => (
-              <tr key={called(one)} aria-current={taken(one, report)}>
-                <th scope="row">
-                  {called(one)}
-                  {taken(one, report) && ` · ${t('ui.report.taken')}`}
-                </th>
-                <td className="mn-num">{figure(one.value, t)}</td>
-                <td className={`mn-num${one.accepted ? '' : ' mn-bad'}`}>
-                  {points(one.drop)}
-                </td>
-                <MeasureCells of={one} />
-              </tr>
+              <React.Fragment key={called(one)}>
+                <tr aria-current={taken(one, report)}>
+                  <th scope="row">
+                    {called(one)}
+                    {taken(one, report) && ` · ${t('ui.report.taken')}`}
+                  </th>
+                  <td className="mn-num">{figure(one.value, t)}</td>
+                  <td className={`mn-num${one.accepted ? '' : ' mn-bad'}`}>
+                    {points(one.drop)}
+                    <Between of={turned(one.interval)} show={points} to=" … " />
+                  </td>
+                  <MeasureCells of={one} />
+                </tr>
+                <MeasureMore of={one} columns={COLUMNS} device={elsewhere} />
+              </React.Fragment>
             ))}
           </tbody>
         </table>
@@ -79,6 +92,11 @@ function called({ backend, scheme, options }: Candidate): string {
 function taken(one: Candidate, report: Report): boolean {
   const { backend = '', scheme = '', options = {} } = report;
   return called(one) === called({ ...one, backend, scheme, options });
+}
+
+/** The interval of a drop, from the worst that it may be to the least. */
+function turned(interval: Candidate['interval']): Candidate['interval'] {
+  return interval && [interval[1], interval[0]];
 }
 
 /** A drop as it changes the metric, in points: −0.2 is worse. */

@@ -4,6 +4,7 @@ import type { Figures, Report } from '../../data/parts';
 import type { IText } from '../../text';
 import { bytes, compact, figure, ms } from '../format';
 import { useHost } from '../host';
+import { Between, offCpu } from './measures';
 
 type Interval = [number | null, number | null];
 
@@ -48,15 +49,23 @@ export function RunReport(props: {
             <th scope="row">{row.name}</th>
             <td className="mn-num">
               {row.show(row.before)}
-              <Between row={row} side="before" t={t} />
+              <Between of={row.intervals?.before} />
             </td>
             <td className="mn-num">
               {row.show(row.after)}
-              <Between row={row} side="after" t={t} />
+              <Between of={row.intervals?.after} />
             </td>
             <Change row={row} t={t} />
           </tr>
         ))}
+        {offCpu([before, after]) && (
+          <tr>
+            <th scope="row">{t('ui.run.device')}</th>
+            <td>{before.device ?? 'cpu'}</td>
+            <td>{after.device ?? 'cpu'}</td>
+            <td />
+          </tr>
+        )}
       </tbody>
     </table>
   );
@@ -97,21 +106,6 @@ function rows(before: Figures, after: Figures, t: IText): IRow[] {
       }
     }))
   ];
-}
-
-/** The 95% interval of a metric, below it. */
-function Between(props: {
-  row: IRow;
-  side: 'before' | 'after';
-  t: IText;
-}): React.ReactElement | null {
-  const { row, side, t } = props;
-  const [low, high] = row.intervals?.[side] ?? [null, null];
-  return low === null || high === null ? null : (
-    <div className="mn-small" title={t('ui.run.interval')}>
-      {figure(low, t)}–{figure(high, t)}
-    </div>
-  );
 }
 
 function Change({ row, t }: { row: IRow; t: IText }): React.ReactElement {

@@ -3,7 +3,15 @@ import * as React from 'react';
 import type { Figures, Report, Step } from '../../data/parts';
 import { figure } from '../format';
 import { useHost } from '../host';
-import { MeasureCells, MeasureHeads } from './measures';
+import {
+  Between,
+  MeasureCells,
+  MeasureHeads,
+  MeasureMore,
+  offCpu
+} from './measures';
+
+const COLUMNS = 5;
 
 /** A chain of ways to make a model smaller: the first model, and what each step left of it. */
 export function RunSteps({
@@ -22,6 +30,7 @@ export function RunSteps({
     [t('ui.report.original'), steps[0].before],
     ...steps.map((step): [string, Figures] => [called(step), step.after])
   ];
+  const elsewhere = offCpu(sides.map(([, side]) => side));
   return (
     <div className="mn-scroll" tabIndex={0}>
       <table className="mn-table" data-testid="mn-steps">
@@ -34,13 +43,17 @@ export function RunSteps({
         </thead>
         <tbody>
           {sides.map(([name, side], at) => (
-            <tr key={at}>
-              <th scope="row">{name}</th>
-              <td className="mn-num">
-                {figure(side.metrics?.[quality] ?? null, t)}
-              </td>
-              <MeasureCells of={side} />
-            </tr>
+            <React.Fragment key={at}>
+              <tr>
+                <th scope="row">{name}</th>
+                <td className="mn-num">
+                  {figure(side.metrics?.[quality] ?? null, t)}
+                  <Between of={side.intervals?.[quality]} />
+                </td>
+                <MeasureCells of={side} />
+              </tr>
+              <MeasureMore of={side} columns={COLUMNS} device={elsewhere} />
+            </React.Fragment>
           ))}
         </tbody>
       </table>

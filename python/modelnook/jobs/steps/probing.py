@@ -1,8 +1,10 @@
-"""Measuring model folders in a clean process, as part of a step."""
+"""Measuring model folders in a clean process, as part of a step: each where it runs, on the job's device if it can."""
 
 from __future__ import annotations
 
+import gc
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +31,8 @@ def prober(
     def probe(path: Path, rows: list[Any]) -> Any:
         within = SECONDS if seconds is None else seconds
         with _given(context, f"-{place}" if place else "", rows) as (file, out):
-            arguments = probe_args(path, file, out, task=context.recipe.task, seconds=within)
+            task, device = context.recipe.task, context.device()
+            arguments = probe_args(path, file, out, task=task, device=device, seconds=within)
             return read_probe(out, _run(context, arguments, stop))
 
     return probe
@@ -41,7 +44,8 @@ def racer(context: Context) -> Callable[[list[Path], list[Any]], Any]:
 
     def race(paths: list[Path], rows: list[Any]) -> Any:
         with _given(context, "-race", rows) as (file, out):
-            return read_race(out, _run(context, race_args(paths, file, out, task=context.recipe.task)))
+            task, device = context.recipe.task, context.device()
+            return read_race(out, _run(context, race_args(paths, file, out, task=task, device=device)))
 
     return race
 
@@ -65,4 +69,9 @@ def _given(context: Context, name: str, rows: list[Any]) -> Iterator[tuple[Path,
 
 
 def _run(context: Context, arguments: list[str], stop: Callable[[], bool] | None = None) -> int:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        # What this process keeps of a GPU's memory for later, the other one needs now.
+        gc.collect()
+        torch.cuda.empty_cache()
     return process.call(arguments, context.store, context.run.log, stop=stop or context.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def quantize(context: Context) -> Finished:
         stop=context.stop,
         probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
         race=racer(context),
+        gpu=_gpu(context),
         refused=lambda report: context.recorder.change(report={**report, "data": recipe.knobs.get("measured_on")}),
         budget=budget,
         trained=_trained(context),
@@ -85,7 +87,8 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
         race=racer(work.context),
-        budget=work.context.recipe.knobs.get("trying_seconds") if backend in ("", "auto") else None,
+        gpu=_gpu(work.context),
+        budget=work.context.recipe.knobs.get("trying_seconds"),
         # Beside what is told of the steps before.
         refused=lambda report: recorder.change(report={**report, **(recorder.record.report or {})}),
     )
@@ -94,6 +97,11 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         work.probes[target] = result.probe
     kept = ("backend", "scheme", "options", "attempts", "failed", "spared")
     return {name: result.report[name] for name in kept if name in result.report}
+
+
+def _gpu(context: Context) -> Callable[[], bool] | None:
+    """No GPU, whatever PyTorch sees, for a job that was given none: what runs on one alone couldn't be measured."""
+    return (lambda: False) if context.device() == "cpu" else None
 
 
 def _trained(context: Context) -> float | None:
