@@ -13,7 +13,7 @@ from modelnook.classic.base import LEAST
 
 __all__ = ["MANY_CLASSES", "Linear", "log_shares"]
 
-# With many classes each iteration costs classes x features: fewer of either keep it within seconds.
+# With many classes each iteration takes longer: fewer keep it within seconds.
 MANY_CLASSES = 50
 CERTAIN = 20.0
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.classic.base import Classic, sample
-from modelnook.classic.linear import MANY_CLASSES, Linear, log_shares
-from modelnook.classic.words import MOST_FEATURES, Words
+from modelnook.classic.linear import Linear, log_shares
+from modelnook.classic.words import MOST_FEATURES, Words, features_for
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Tfidf", "kind_of"]
@@ -40,8 +40,7 @@ class Tfidf(Classic):
             return None
         taken = sample(len(texts), most)
         texts, known = [texts[i] for i in taken.tolist()], known[taken]
-        many = kind == "one" and len(labels) > MANY_CLASSES
-        made = Words.learn(texts, MOST_FEATURES // (4 if many else 1))
+        made = Words.learn(texts, features_for(len(labels)) if kind == "one" else MOST_FEATURES)
         if made is None:
             return None
         words, seen = made

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from modelnook.tasks.text import as_text
 
-__all__ = ["MOST_CHARS", "MOST_FEATURES", "SHAPES", "Words", "unspaced", "weighed"]
+__all__ = ["MOST_CHARS", "MOST_FEATURES", "SHAPES", "Words", "features_for", "unspaced", "weighed"]
 
 MOST_CHARS = 4_000
 MOST_FEATURES = 50_000
+
+MOST_WEIGHTS = 2_000_000
+"""Terms x classes of a logistic regression: each weight takes about 270 bytes while it is learnt, and its time."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "word": {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
@@ -24,6 +27,15 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer are written without spaces; Korean isn't.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+def features_for(classes: int) -> int:
+    """How many terms are counted at most where one of so many classes is told by them.
+
+    >>> features_for(2), features_for(150)
+    (50000, 13333)
+    """
+    return min(MOST_FEATURES, max(1, MOST_WEIGHTS // max(1, classes)))
 
 
 def unspaced(texts: Sequence[str], share: float = 0.2) -> bool:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.folder import Tensor, parameters_of
+from modelnook.classic.words import features_for
 from modelnook.settings import current
 
 __all__ = ["EVALUATION", "SAFE", "Batch", "Shape", "Work", "bytes_of", "pace", "read_at_once", "shape_of", "work_of"]
@@ -31,12 +32,12 @@ __all__ = ["EVALUATION", "SAFE", "Batch", "Shape", "Work", "bytes_of", "pace", "
 PROCESS = 550_000_000
 """An interpreter with PyTorch, transformers and what a job keeps of its rows' checks (measured, CPU build)."""
 
-PEFT = 30_000_000
-"""What peft adds to it."""
+PEFT = 110_000_000
+"""What peft adds to it, and the kernels for its narrow matrices at every length of a batch."""
 
-SCORING, A_CLASS = 50_000_000, 80
-"""What measuring the trained model imports, and bytes of its linear baseline for each token of the rows and each class;
-they come once the training's memory has been given back."""
+SCORING, A_WEIGHT, TERMS = 50_000_000, 270, 0.4
+"""What measuring the trained model imports, bytes of its linear baseline for each term and class, and different terms
+a token of the rows (measured: 0.3 to 0.4); they come once the training's memory has been given back."""
 
 FLOAT, HALF = 4, 2
 
@@ -196,7 +197,8 @@ def bytes_of(
     if method in ("head", "last-k"):
         held += _kept(method, shape, batch, wide, knobs)
     training = PROCESS + (PEFT if adapted else 0) + held + passing
-    scoring = SCORING + A_CLASS * batch.classes * batch.rows * batch.mean
+    terms = min(features_for(batch.classes), TERMS * batch.rows * batch.mean)
+    scoring = SCORING + A_WEIGHT * terms * (batch.classes if batch.classes > 2 else min(1, batch.classes))
     return int(max(training, PROCESS + scoring + FLOAT * shape.parameters))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from modelnook.classic.linear import MANY_CLASSES
 from modelnook.classic.tfidf import STRENGTH, kind_of
 from modelnook.classic.trees import MOST_WORDS, SEED
-from modelnook.classic.words import MOST_CHARS, MOST_FEATURES, SHAPES, unspaced
+from modelnook.classic.words import MOST_CHARS, MOST_FEATURES, SHAPES, features_for, unspaced
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import READ, columns_of, data_paths, labels_of, wrapped
@@ -137,7 +137,8 @@ def tfidf(recipe: Recipe, record: RunRecord, model_path: Path | None, data: Path
     texts = [" ".join(str(cell or "") for cell in cells)[:MOST_CHARS] for cells in zip(*columns.values(), strict=True)]
     labels = labels_of(recipe, data) if kind != "ridge" else []
     many = kind == "one" and len(labels) > MANY_CLASSES
-    shape = {**SHAPES["char" if unspaced(texts) else "word"], "max_features": MOST_FEATURES // (4 if many else 1)}
+    features = features_for(len(labels)) if kind == "one" else MOST_FEATURES
+    shape = {**SHAPES["char" if unspaced(texts) else "word"], "max_features": features}
     said = "".join(f"    {name}={value!r},\n" for name, value in shape.items())
     words = f"words = TfidfVectorizer(\n    sublinear_tf=True,\n    dtype=np.float32,\n{said})\n"
     imports = "from sklearn.feature_extraction.text import TfidfVectorizer\n"
