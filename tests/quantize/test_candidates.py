@@ -316,7 +316,7 @@ def test_a_chains_step_is_judged_beside_the_model_that_the_chain_began_with(
     assert [attempt["accepted"] for attempt in report["attempts"]] == [False, False]
     assert "after" not in report
     assert report["before"]["bytes"] == folder_bytes(changed)
-    assert f"falls from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
+    assert f"goes from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
     assert "; 2 are allowed" in caught.value.message
     # And one that comes back to the first model's answers stands.
     result = runner.run(judge=judge, max_drop=judge.max_drop, backend="bad", scheme="int8")
