@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from modelnook.domain.errors import DataError, UsageError
 from modelnook.finetune.choice import choose_method
 from modelnook.finetune.lengths import Lengths, measure_lengths
 from modelnook.finetune.plan import plan
-from modelnook.measure.effort import Shape
+from modelnook.measure.effort import EVALUATION, Shape
 from modelnook.measure.memory import need
 from modelnook.testing.models import tiny_model
 
@@ -240,6 +241,24 @@ def test_a_batch_that_memory_does_not_hold_goes_through_in_parts() -> None:
     none = made(**values, memory_free=10_000_000)
     assert "train.short_memory" in {w.code for w in none.warnings}
     assert made(**values, memory_free=int(0.6 * whole.memory), on_cpu=False).micro == 64, "a GPU says it itself"
+
+
+def test_rows_that_validate_go_through_in_parts_as_well() -> None:
+    """A head trains next to nothing, and evaluating is what takes the memory."""
+    big = replace(MINILM, parameters=300_000_000, layers=24, width=1024, inner=4096)
+    values: dict[str, Any] = {
+        "shape": big, "lengths": LONG, "max_length": 512, "batch_size": 8, "method": "head", "held_out": 500,
+    }  # fmt: skip
+    whole = made(**values)
+    assert whole.checks == EVALUATION
+    found = made(**values, memory_free=int(whole.memory / 0.95))
+    assert 512 <= found.checks < EVALUATION
+    assert (found.micro, found.batch_size) == (8, 8), "what is trained on fits"
+    assert found.memory < whole.memory
+    flat = {**values, "shape": replace(big, layers=1), "method": "full", "batch_size": 64}
+    least = made(**flat, memory_free=1_000_000_000)
+    assert least.micro == 1
+    assert 512 <= least.checks <= 2048, "both, where both are too large"
 
 
 def test_a_plan_of_another_version_is_read() -> None:

@@ -144,7 +144,7 @@ def test_the_script_of_tags(tmp_path: Path, method: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["pairs", "chats", "lora", "rslora", "texts"])
+@pytest.mark.parametrize("form", ["pairs", "chats", "lora", "rslora", "texts", "packed"])
 def test_the_script_of_a_writer(tmp_path: Path, form: str) -> None:
     rows = tiny_prompts(160)
     if form == "chats":
@@ -153,8 +153,10 @@ def test_the_script_of_a_writer(tmp_path: Path, form: str) -> None:
     if form == "texts":
         rows = {"text": rows["prompt"]}
     method = form if form in ("lora", "rslora") else "full"
-    made = partial(tiny_writer, chat=form != "pairs")
-    text, result = ran(tmp_path, method, "text-generation", rows, made, max_length=32)
+    made = partial(tiny_writer, chat=form not in ("pairs", "packed"))
+    knobs = {"packing": True} if form == "packed" else {}
+    text, result = ran(tmp_path, method, "text-generation", rows, made, max_length=32, **knobs)
+    assert ("DataCollatorWithFlattening()" in text) is (form == "packed") is bool(result.params.get("packing"))
     theirs = figures(text, tmp_path)
     assert set(theirs) == set(result.metrics)
     assert result.metrics["loss"] < (0.97 if "lora" in form else 0.95) * result.baselines["untrained"]["loss"]

@@ -11,10 +11,12 @@ from modelnook.api.bases import choose_base
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import DataError, NotFoundError, UsageError
 from modelnook.store import Store
-from modelnook.testing.models import tiny_model
+from modelnook.tasks import TASKS
+from modelnook.testing.models import tiny_model, tiny_writer
 
 from .conftest import table
 
+SPEC = TASKS.load("text-classification", light=True)()
 CHINESE = ["房间很干净服务也好"] * 20
 
 
@@ -34,18 +36,28 @@ def test_the_largest_that_reads_the_texts(tmp_path: Path, store_home: Path) -> N
     keep(tmp_path / "a", "small", 32)
     keep(tmp_path / "b", "large", 64)
     keep(tmp_path / "c", "chinese", 32, tuple("房间很干净服务也好"))
-    ref, why = choose_base("text-classification", [row["text"] for row in table(20)], 20)
+    ref, why = choose_base(SPEC, {"text": [row["text"] for row in table(20)]})
     assert ref.startswith("local:large")
     assert "local:large" in why
-    assert choose_base("text-classification", CHINESE, 20)[0].startswith("local:chinese")
+    assert choose_base(SPEC, {"text": CHINESE})[0].startswith("local:chinese")
+
+
+def test_conversations_are_read_by_what_has_a_chat_template(tmp_path: Path, store_home: Path) -> None:
+    for name, hidden, chat in (("large", 64, False), ("chats", 32, True)):
+        made = tiny_writer(tmp_path / name, hidden=hidden, chat=chat)
+        Store().models.add(name, made, describe(made, ref="", id=name, source="local"))
+    spec = TASKS.load("text-generation", light=True)()
+    talk = [{"role": "user", "content": "a dog"}, {"role": "assistant", "content": "a cat"}]
+    assert choose_base(spec, {"text": ["a dog"] * 8})[0].startswith("local:large")
+    assert choose_base(spec, {"messages": [talk] * 8})[0].startswith("local:chats")
 
 
 def test_none_that_can_read_or_do_it(tmp_path: Path, store_home: Path) -> None:
     with pytest.raises(NotFoundError, match="text-classification"):
-        choose_base("text-classification", ["a"], 1)
+        choose_base(SPEC, {"text": ["a"]})
     keep(tmp_path / "a", "small", 32)
     with pytest.raises(DataError, match=r"local:small.*100%"):
-        choose_base("text-classification", CHINESE, 20)
+        choose_base(SPEC, {"text": CHINESE})
 
 
 @pytest.mark.slow

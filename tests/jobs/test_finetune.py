@@ -208,18 +208,6 @@ def test_a_folder_without_a_model_starts_no_job(rows: Rows, tmp_path: Path, monk
     assert mn.runs().items == ()
 
 
-def test_an_architecture_that_the_task_cannot_use(tiny: str, rows: Rows, tmp_path: Path) -> None:
-    shutil.copytree(tiny, tmp_path / "x")
-    config = json.loads((tmp_path / "x" / "config.json").read_text())
-    other = {"model_type": "vit", "architectures": ["ViTModel"]}
-    (tmp_path / "x" / "config.json").write_text(json.dumps(config | other))
-    with pytest.raises(UnsupportedError, match="has no form for text-classification") as caught:
-        mn.finetune(str(tmp_path / "x"), rows, task="text-classification", on="kernel", track="none")
-    assert "Take a text encoder instead" in caught.value.hint
-    [run] = mn.runs()
-    assert (run.state, run.record.error["code"]) == ("failed", "task.no_head")
-
-
 def test_how_a_file_was_read_is_a_warning_of_the_run(tiny: str, rows: Rows, tmp_path: Path) -> None:
     lines = [f"{row['text']} 好,{row['label']}" for row in rows]
     (tmp_path / "rows.csv").write_text("\n".join(["内容,标签", *lines]), encoding="gbk")
@@ -282,10 +270,28 @@ def test_bad_input_is_one_sentence_and_a_next_step(
         ("text2text-generation", [{"source": f"a {i}", "target": f"b {i}"} for i in range(12)], "marian"),
     ],
 )
-def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(tiny: str, task: str, data: Rows, can: str) -> None:
-    with pytest.raises(ModelnookError, match="BertModel") as caught:
-        mn.finetune(tiny, data, task=task)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(
+    tiny: str, task: str, data: Rows, can: str, dry_run: bool
+) -> None:
+    with pytest.raises(UnsupportedError, match="BertModel") as caught:
+        mn.finetune(tiny, data, task=task, dry_run=dry_run)
     assert can in caught.value.hint
+    assert mn.runs().items == ()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_a_base_lacks_for_these_rows_is_told_before_a_job(tmp_path: Path, dry_run: bool) -> None:
+    """An encoder-decoder tags no words; a tokenizer without a chat template writes no conversations."""
+    words = [{"tokens": ["a", "dog"], "ner_tags": ["O", "B-ANIMAL"]}] * 12
+    with pytest.raises(UnsupportedError, match="'BartForConditionalGeneration' has no form for token-class") as caught:
+        mn.finetune(str(tiny_translator(tmp_path / "translator")), words, dry_run=dry_run)
+    assert "deberta-v2" in caught.value.hint
+    talk = [{"role": "user", "content": "a dog"}, {"role": "assistant", "content": "a cat"}]
+    writer = str(tiny_writer(tmp_path / "writer"))
+    with pytest.raises(UnsupportedError, match=f"'{writer}' has no chat template") as caught:
+        mn.finetune(writer, [{"messages": talk}] * 12, dry_run=dry_run)
+    assert "Instruct" in caught.value.hint
     assert mn.runs().items == ()
 
 
@@ -327,7 +333,6 @@ def test_a_row_of_a_megabyte_is_trained_on_and_answered(tiny: str, rows: Rows) -
 
 
 def test_pickled_weights_are_refused(tiny: str, rows: Rows, tmp_path: Path) -> None:
-    import shutil
 
     shutil.copytree(tiny, tmp_path / "pickled")
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")

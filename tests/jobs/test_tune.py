@@ -39,7 +39,7 @@ from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
 from modelnook.run import Run
 from modelnook.store import Store
-from modelnook.testing.models import tiny_model, tiny_pairs, tiny_translator
+from modelnook.testing.models import tiny_model, tiny_pairs, tiny_translator, tiny_writer
 
 from .conftest import table
 
@@ -625,6 +625,12 @@ def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(
     with pytest.raises(UnsupportedError) as caught:
         mn.tune(base, rows, task="fill-mask", space=space)
     assert caught.value.code == "task.no_masked"
+    talk = [{"role": "user", "content": "a dog"}, {"role": "assistant", "content": "a cat"}]
+    writer, chats = str(tiny_writer(tmp_path / "w")), str(tiny_writer(tmp_path / "c", chat=True))
+    base, space = (writer, "quick") if where == "ref" else (chats, {"model": [chats, writer]})
+    with pytest.raises(UnsupportedError) as caught:
+        mn.tune(base, [{"messages": talk}] * 96, space=space)
+    assert caught.value.code == "task.no_chat_template"
     assert not len(mn.runs())
 
 

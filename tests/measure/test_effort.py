@@ -76,6 +76,7 @@ def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
     """They are named a second time for the plan, which imports no PyTorch."""
     from modelnook.finetune.frozen import LastK
     from modelnook.finetune.lora import Dora, Lora, RsLora
+    from modelnook.tasks.foretelling_heavy import MOST
     from modelnook.training.evaluation import TOKENS
     from modelnook.training.vocabulary import WORTH_IT
 
@@ -83,6 +84,7 @@ def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
         assert effort.THICK.get(kind.name, effort.RANK) == kind.rank
     assert LastK.default_layers == effort.LAST_LAYERS
     assert TOKENS == effort.EVALUATION
+    assert MOST == effort.PIECE
     assert effort.WORTH_IT == WORTH_IT
 
 

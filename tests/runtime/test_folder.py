@@ -12,9 +12,10 @@ import pytest
 
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import pick
-from modelnook.runtime.batches import auto_tokens, plan
+from modelnook.runtime.batches import auto_tokens, plan, room
 from modelnook.runtime.folder import formats, labels, max_length, quantized, task_of
 from modelnook.store.files import folder_bytes
+from modelnook.testing.models import tiny_model
 
 
 def folder(path: Path, config: dict[str, Any] | None, *names: str) -> Path:
@@ -105,6 +106,20 @@ def test_every_file_counts(tmp_path: Path) -> None:
     folder(tmp_path, None, "a", "b")
     folder(tmp_path / "deeper", None, "c")
     assert folder_bytes(tmp_path) == 30
+
+
+def test_batches_are_as_large_as_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_model(tmp_path)
+    lengths = [10, 9, 40, 3]
+    assert plan(lengths, batch_size=4, tokens=10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
+    assert plan(lengths, batch_size=4, tokens=20) == [[2], [0, 1], [3]], "a longer row comes alone"
+    left = {}
+    for free in (10**6, 10**9):
+        monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda free=free: free)
+        left[free] = room(tmp_path)
+    assert 100 < left[10**6] * 100 < left[10**9]
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: None)
+    assert room(tmp_path) is None
 
 
 def test_batches_hold_every_row_once() -> None:

@@ -254,6 +254,24 @@ def test_memory_that_runs_out_makes_smaller_parts_of_the_same_batch(folder: Path
     assert Setup(folder).train(replace(config, micro=2)).micro_batch == 2, "where it is known before"
 
 
+def test_rows_that_validate_go_through_as_many_at_a_time_as_memory_holds(folder: Path) -> None:
+    config = replace(CONFIG, epochs=1)
+    expected = Setup(folder).train(config)
+    small, seen = Setup(folder), list[int]()
+    forward = small.model.forward
+
+    def noted(input_ids: torch.Tensor, **more: Any) -> Any:
+        if not small.model.training:
+            seen.append(input_ids.numel())
+        return forward(input_ids=input_ids, **more)
+
+    small.model.forward = noted
+    result = small.train(replace(config, eval_tokens=40))
+    assert max(seen) <= 40
+    assert result.metrics["loss"] == pytest.approx(expected.metrics["loss"], rel=1e-4)
+    np.testing.assert_allclose(result.eval_outputs, expected.eval_outputs, rtol=1e-3, atol=1e-4)
+
+
 def test_a_batch_that_had_to_shrink_stays_small_after_a_resume(folder: Path, tmp_path: Path) -> None:
     def short(setup: Setup, most: int) -> None:
         forward = setup.model.forward

@@ -51,11 +51,11 @@ def test_values_have_the_types_of_their_arguments() -> None:
 def test_every_setting_of_a_training_can_be_typed() -> None:
     said = kwargs(
         "finetune pip:x --data t.csv --warmup 0 --weight-decay 0.01 --patience 2 --precision fp32 --dropout 0.1 "
-        "--layers 3 --mix 0.25 --temperature 0.5 --rank 4 --alpha 8"
+        "--packing --layers 3 --mix 0.25 --temperature 0.5 --rank 4 --alpha 8"
     )
     assert {n: v for n, v in said.items() if n not in ("ref", "data")} == {
         "warmup": 0, "weight_decay": 0.01, "patience": 2, "precision": "fp32", "dropout": 0.1, "layers": 3, "mix": 0.25,
-        "temperature": 0.5, "rank": 4, "alpha": 8,
+        "temperature": 0.5, "rank": 4, "alpha": 8, "packing": True,
     }  # fmt: skip
 
 

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import spec_of
+from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.folder import pickles
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
+from modelnook.runtime.folder import config
+from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.heads import base_in, base_named
 
 __all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise"]
 
@@ -54,8 +58,8 @@ READ = 0.05
 SAMPLE = 500
 
 
-def choose_base(task: str, texts: list[str] | None, rows: int) -> tuple[str, str]:
-    """``(reference, why in one sentence)``: of the models here that can read these texts and that memory can train,
+def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
+    """``(reference, why in one sentence)``: of the models here that can read these rows and that memory can train,
     the largest; nothing is downloaded and the hub isn't asked.
 
     Raises:
@@ -65,13 +69,13 @@ def choose_base(task: str, texts: list[str] | None, rows: int) -> tuple[str, str
     from modelnook.finetune.lengths import measure_lengths
     from modelnook.measure.memory import free, need
 
-    kinds = _BASES.get(task, _ENCODERS)
+    kinds, texts = _BASES.get(spec.name, _ENCODERS), spec.texts(columns)
     left = free()
-    held = [m for m in _here() if m.task in kinds and m.path and m.parameters]
+    held = [m for m in _here() if m.task in kinds and m.path and m.parameters and _does(m, spec, columns)]
     fitting = [m for m in held if left is None or need(m.parameters or 0).lora < 0.8 * left]
     if not fitting:
-        raise NotFoundError("train.no_base", task=task)
-    step = max(1, rows // SAMPLE)
+        raise NotFoundError("train.no_base", task=spec.name)
+    step = max(1, len(texts or ()) // SAMPLE)
     unread = {m.ref: measure_lengths(Path(m.path or ""), texts[::step]).unknown if texts else 0.0 for m in fitting}
     best = min(fitting, key=lambda m: (unread[m.ref] > READ, -(m.parameters or 0) if unread[m.ref] <= READ else 0))
     if unread[best.ref] > READ:
@@ -131,23 +135,47 @@ def otherwise(recipe: Recipe, method: str, run: str) -> Recipe:
     return replace(recipe, method=method)
 
 
-def can_start(found: Any, task: str = "") -> None:
+def can_start(found: Any, spec: Spec, columns: Columns, *, packing: bool = False) -> None:
     """Refuse, before a job is started for it, a base that can't be trained further, or not for the task.
+
+    Args:
+        columns: role -> values of the rows to train on.
+        packing: whether several of them are to stand in one sequence.
 
     Raises:
         UnsupportedError: it was learnt from rows alone, its weights are pickles alone, or it is of another kind than
             the task needs; the hint says which are of that kind.
     """
     entry = found.source.info(found.ref)
-    kinds, code = _REFUSED.get(task, _OTHERS_REFUSED)
-    bare = (entry.architecture or "").startswith(_BARE) and entry.task == "feature-extraction"
-    if task and entry.task != task and ("fill-mask" if bare else entry.task) in kinds:
-        raise UnsupportedError(code, architecture=entry.architecture or entry.task, task=task)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
+    _check_kind(entry, str(found.ref), spec, columns, packing)
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
         held = pickles(f.name for f in Path(entry.path).iterdir())
         raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
+
+
+def _check_kind(entry: ModelInfo, name: str, spec: Spec, columns: Columns, packing: bool = False) -> None:
+    """Refuse a base of another kind than the task needs: by its files, or by what its source says of it."""
+    path = Path(entry.path) if entry.path else None
+    # An adapter's base may have to be fetched: that is the job's, or the plan's.
+    there = path is not None and path.is_dir() and not adapter_in(path)
+    base = base_in(name, path, config(path)) if path and there else base_named(name, entry.architecture)
+    if base.known:
+        spec.check_base(base, columns, packing=packing)
+        return
+    kinds, code = _REFUSED.get(spec.name, _OTHERS_REFUSED)
+    bare = (entry.architecture or "").startswith(_BARE) and entry.task == "feature-extraction"
+    if entry.task != spec.name and ("fill-mask" if bare else entry.task) in kinds:
+        raise UnsupportedError(code, architecture=entry.architecture or entry.task, task=spec.name)
+
+
+def _does(entry: ModelInfo, spec: Spec, columns: Columns) -> bool:
+    try:
+        _check_kind(entry, entry.ref, spec, columns)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _here() -> list[ModelInfo]:

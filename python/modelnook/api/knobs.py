@@ -28,7 +28,9 @@ RANGES = {
 WHOLE = ("patience", "rank", "alpha", "layers")
 
 
-def further(method: str, spec: Any, precision: str = "auto", **given: float | None) -> dict[str, Any]:
+def further(
+    method: str, spec: Any, precision: str = "auto", packing: bool = False, **given: float | None
+) -> dict[str, Any]:
     """The knobs of a training that were given beside the plainest ones.
 
     Args:
@@ -39,6 +41,8 @@ def further(method: str, spec: Any, precision: str = "auto", **given: float | No
     """
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
+    if packing and not spec.packs:
+        raise UsageError("train.no_packing", task=spec.name)
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in found.items():
         low, high = RANGES[name]
@@ -49,7 +53,8 @@ def further(method: str, spec: Any, precision: str = "auto", **given: float | No
             raise UsageError("train.not_of_method", name=name, method=method, known=", ".join(OWNERS[name]))
     if method == "auto":
         _of_one(found, spec.methods)
-    return found if precision == "auto" else {**found, "precision": precision}
+    found |= {"precision": precision} if precision != "auto" else {}
+    return found | ({"packing": True} if packing else {})
 
 
 def _possible(method: str, methods: Sequence[str]) -> Sequence[str]:

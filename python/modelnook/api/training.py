@@ -50,6 +50,7 @@ def finetune(
     weight_decay: float | None = None,
     patience: int | None = None,
     precision: str = "auto",
+    packing: bool = False,
     rank: int | None = None,
     alpha: int | None = None,
     dropout: float | None = None,
@@ -85,6 +86,8 @@ def finetune(
         weight_decay: AdamW's, on matrices.
         patience: evaluations without a better one after which training ends; 0: never.
         precision: ``auto`` (bfloat16 where the device multiplies it natively), ``bf16`` or ``fp32``.
+        packing: of ``text-generation``: several rows stand in one sequence of ``max_length`` tokens, each by itself,
+            and batches are made without regard to length; otherwise of rows alike in length, which is as fast.
         rank, alpha, dropout: of LoRA and its kin: the width of the matrices that are trained, how much they weigh, and
             the share of their inputs that is dropped. With the method ``auto`` it is LoRA then.
         layers: of ``last-k``, which ``auto`` is then: how many of the last layers are trained.
@@ -131,7 +134,7 @@ def finetune(
     knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
     more = {"warmup": warmup, "weight_decay": weight_decay, "patience": patience, "rank": rank, "alpha": alpha}
     more |= {"dropout": dropout, "layers": layers, "mix": mix, "temperature": temperature}
-    knobs |= further(method, spec, precision, **more)
+    knobs |= further(method, spec, precision, packing, **more)
     own = next((name for name in OWNERS if name in knobs and method == "auto"), None)
     if processes != "auto":
         if not isinstance(processes, int) or processes < 1:
@@ -147,10 +150,10 @@ def finetune(
     found_odd = spec.check(values)
     extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
     if found is None and not alone(method):
-        ref, chosen = choose_base(task, spec.texts(values), len(table.rows))
+        ref, chosen = choose_base(spec, values)
         found = resolve(ref)
     if found is not None:
-        can_start(found, task)
+        can_start(found, spec, values, packing=packing)
     made = name or (default_name(found.ref, "ft") if found else method)
     store.models.check(made, task)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
@@ -275,7 +278,7 @@ def plan(
     if found is None:
         return plan_classic(method, values)
     path = fetch(found.ref, lambda event: None)
-    return plan_for(spec, path, values, method=method, knobs=knobs, held_out=held_out)
+    return plan_for(spec, path, values, method=method, knobs=knobs, held_out=held_out, base=str(found.ref))
 
 
 def trackers(track: str | Sequence[str]) -> tuple[str, ...]:

@@ -130,7 +130,8 @@ def tune(
     task = task or task_of(data, given, found)
     spec = spec_of(task)
     task = spec.name
-    searched, models = _space(space, spec, resolve)
+    searched, bases = _space(space, spec, resolve)
+    models = tuple(str(base.ref) for base in bases)
     if method != "auto":
         METHODS.check(method)
         if method not in _tuned(spec):
@@ -151,9 +152,10 @@ def tune(
             raise unknown("metric", objective, spec.metrics_for(values))
     spec.check(values)
     if found is None:
-        ref, _ = (models[0], "") if models else choose_base(task, spec.texts(values), len(table.rows))
+        ref, _ = (models[0], "") if models else choose_base(spec, values)
         found = resolve(ref)
-    can_start(found, task)
+    for base in bases or (found,):
+        can_start(base, spec, values)
     made = name or default_name(found.ref, "tuned")
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
@@ -267,13 +269,8 @@ def _objectives(said: str | Sequence[str] | None, spec: Any, pruner: str, togeth
     return (first, *(name for name in wanted if name != first)) if first else ()
 
 
-def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
-    """The space with its models resolved, and these models.
-
-    Raises:
-        UnsupportedError: a model that can't be trained for the task.
-    """
-    from modelnook.api.bases import can_start
+def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The space with its models resolved, and these models as they were found."""
     from modelnook.finetune import METHODS
     from modelnook.tune.space import Choice, Space, space_of
 
@@ -286,11 +283,9 @@ def _space(said: Any, spec: Any, resolve: Any) -> tuple[Any, tuple[str, ...]]:
         return space, ()
     named = space["model"]
     found = [resolve(ref) for ref in named.values] if isinstance(named, Choice) else []
-    for base in found:
-        can_start(base, spec.name)
     models = tuple(str(base.ref) for base in found)
     pairs = ((n, Choice(models) if n == "model" else values) for n, values in space.knobs)
-    return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, models
+    return replace(space, knobs=tuple(pairs)) if isinstance(space, Space) else space, tuple(found)
 
 
 def _check_scheme(option: str, task: str) -> None:

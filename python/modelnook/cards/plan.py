@@ -31,6 +31,7 @@ def plan(value: Any) -> Card:
                 (t("cards.steps"), count(value.steps or None)),
                 (t("cards.batch"), str(value.batch_size or "")),
                 (t("cards.max_length"), str(value.max_length or "")),
+                ("", t("cards.packed") if value.packing else ""),
                 (t("cards.learning_rate"), f"{value.learning_rate:g}" if value.learning_rate else ""),
             )
         ),

@@ -38,6 +38,8 @@ class Method(ABC):
         self.knobs = knobs
         self.once: Callable[[tuple[Any, ...], Callable[[], Any]], Any] = lambda key, make: make()
         """Asked for what follows from base model and rows alone: runs on the same rows share it."""
+        self.tokens = 0
+        """Tokens that go through the model at once where it is only asked; 0: as many as are quick."""
 
     @abstractmethod
     def prepare(self, model: Any, task: Task) -> Any:

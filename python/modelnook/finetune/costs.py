@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelnook.measure.effort import Batch, Shape, bytes_of, work_of
+from modelnook.measure.effort import EVALUATED, SAFE, Batch, Shape, bytes_of, work_of
 from modelnook.measure.memory import Need
 
 __all__ = ["STARTING", "Costs", "disk", "earliest", "partners"]
@@ -17,9 +17,6 @@ GUESSED = (0.45, 2.2)
 
 STARTING = (1.0, 14.0)
 """Seconds that a job takes beside its training: forked from a warm process, and from a cold one on a slow disk."""
-
-SAFE = 0.9
-"""The share of the free memory that a training may take."""
 
 COPIES = {"full": 8, "few-shot": 8}
 """Method -> copies of the weights on disk at most: two checkpoints of weights and two moments, the best, the model."""
@@ -63,20 +60,25 @@ class Costs:
             return rough.of(method)
         return bytes_of(method, self.shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
 
-    def at_once(self, method: str, rough: Need, free: int | None) -> tuple[int, int]:
-        """``(rows that go through the model at once, bytes at the peak)``: the batch, or a part that memory holds.
+    def at_once(self, method: str, rough: Need, free: int | None) -> tuple[Batch, int]:
+        """``(what goes through the model at once, bytes at the peak)``: the batch, or parts that memory holds.
 
-        Of a CPU alone: there no error says that memory ran out, the system kills the process. A GPU's does.
+        Rows that are trained on and those that validate are made fewer, whichever take more. Of a CPU alone: there no
+        error says that memory ran out, the system kills the process. A GPU's does.
         """
-        size, memory = self.batch.size, self.memory(method, rough)
+        batch, memory = self.batch, self.memory(method, rough)
         if self.shape is None or not self.on_cpu or free is None:
-            return size, memory
-        while size > 1 and memory > SAFE * free:
-            less = replace(self, batch=replace(self.batch, size=size // 2)).memory(method, rough)
-            if less >= memory:
+            return batch, memory
+        checks = min(batch.checks, EVALUATED * batch.longest)
+        while memory > SAFE * free:
+            parts = [replace(batch, size=batch.size // 2)] if batch.size > 1 else []
+            parts += [replace(batch, checks=checks // 2)] if checks > batch.longest else []
+            found = [(replace(self, batch=part).memory(method, rough), part) for part in parts]
+            least, part = min(found, key=lambda one: one[0], default=(memory, batch))
+            if least >= memory:
                 break
-            size, memory = size // 2, less
-        return size, memory
+            memory, batch, checks = least, part, min(checks, part.checks)
+        return batch, memory
 
     def need(self, rough: Need) -> Need:
         """``rough`` as near as it can be told."""

@@ -126,6 +126,7 @@ def fit(
         lengths=lengths,
         held_out=len(next(iter(evaluation.values()))) if evaluation else 0,
         timed=foretell is not None,
+        base=recipe.model,
     )
     for warning in planned.warnings:
         emit(warning)
@@ -138,13 +139,13 @@ def fit(
     checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
     untrained = shared.once(
         ("untrained", model_path, planned.max_length),
-        lambda: _untrained(model, task, processor, ready.evaluation, ready.truth, ready.device, emit),
+        lambda: _untrained(ready, emit),
     )
     done, task, eval_rows = _trained(ready, emit, stop, checkpoints, place)
     outputs = done.eval_outputs
     if eval_rows is not None and outputs is None:
         emit(Progress("evaluating", step=done.steps, total=planned.steps))
-        outputs = outputs_of(model, task, processor, eval_rows, device=ready.device)
+        outputs = outputs_of(model, task, processor, eval_rows, device=ready.device, tokens=planned.checks)
     metrics = done.metrics
     if eval_rows is not None and task.checks_by_loss:
         # In mid-training a model that writes is told by its loss; what it writes is what it is chosen by.
@@ -270,18 +271,19 @@ def _processes(recipe: Recipe, planned: Plan) -> int:
     return min(int(asked) if asked is not None else several, planned.batch_size)
 
 
-def _untrained(
-    model: Any, task: Any, processor: Any, rows: dict[str, list[Any]] | None, truth: Any, device: Any, emit: Emit
-) -> dict[str, dict[str, float]]:
+def _untrained(ready: Ready, emit: Emit) -> dict[str, dict[str, float]]:
     """The baseline that a base model with a head of its own is: all metrics, or those by loss where it writes long."""
     from modelnook.training.evaluation import outputs_of
 
+    task, rows, device = ready.task, ready.evaluation, ready.device
     if rows is None or task.new_head:
         return {}
     emit(Progress("baselines"))
-    by_loss = task.checks_by_loss
-    outputs = outputs_of(model.to(device), task, processor, rows, device=device, check=by_loss)
-    return {"untrained": task.check_score(outputs) if by_loss else task.spec().score(truth, outputs, task.labels)}
+    by_loss, tokens = task.checks_by_loss, ready.planned.checks
+    model = ready.model.to(device)
+    outputs = outputs_of(model, task, ready.processor, rows, device=device, check=by_loss, tokens=tokens)
+    found = task.check_score(outputs) if by_loss else task.spec().score(ready.truth, outputs, task.labels)
+    return {"untrained": found}
 
 
 def written(save: Callable[[Path], None], out: Path) -> None:

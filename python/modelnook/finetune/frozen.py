@@ -231,7 +231,7 @@ class LastK(Method):
         padded = len(set(lengths)) > 1
         pieces = []
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=native_bf16(device.type)):
-            for index in eval_batches(lengths, 64, TOKENS):
+            for index in eval_batches(lengths, 64, self.tokens or TOKENS):
                 hidden = self._run(model, task, processor, rows, index, device)[0].to("cpu", dtype)
                 own = [1 if cut else lengths[i] if padded else len(hidden[0]) for i in index]
                 pieces.append((index, [_own(row, size, left) for row, size in zip(hidden, own, strict=True)]))

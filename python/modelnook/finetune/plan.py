@@ -21,6 +21,7 @@ from modelnook.measure.effort import Batch, Shape, shape_of
 from modelnook.measure.memory import free, need, on_gpu
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.heads import base_in
 
 __all__ = [
     "KNOBS",
@@ -51,7 +52,8 @@ class Plan(Shown):
     ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
     is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
     training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
-    Of a batch ``micro`` rows go through the model at once, as many as memory holds.
+    Of a batch ``micro`` rows go through the model at once, as many as memory holds; with ``packing`` several in a
+    sequence; of the rows that validate as many as have ``checks`` tokens.
     """
 
     method: str
@@ -81,11 +83,13 @@ class Plan(Shown):
     task: str = ""
     base: str = ""
     micro: int = 0
+    packing: bool = False
+    checks: int = 0
 
     def knobs(self) -> dict[str, Any]:
         """The part that goes into the recipe."""
         names = ("epochs", "learning_rate", "batch_size", "max_length", "warmup", "weight_decay", "patience")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | ({"packing": True} if self.packing else {})
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -124,6 +128,7 @@ def plan_for(
     lengths: Lengths | None = None,
     held_out: int = 0,
     timed: bool = True,
+    base: str = "",
 ) -> Plan:
     """The plan of a task on training rows; what ``knobs`` leaves out is decided.
 
@@ -133,10 +138,15 @@ def plan_for(
         lengths: of these rows, where they have been measured.
         held_out: how many rows validate.
         timed: whether it is told how long it takes, and a budget of time is part of what decides.
+        base: how a person named the model.
 
     Raises:
         UsageError, DataError: see :func:`plan`.
+        UnsupportedError: a model of another kind than the task needs.
     """
+    said = folder.config(model_path)
+    packing = bool((knobs or {}).get("packing"))
+    spec.check_base(base_in(base or str(model_path), model_path, said), columns, packing=packing)
     tensors = tensors_of(model_path)
     gpu = on_gpu()
     return plan(
@@ -151,12 +161,13 @@ def plan_for(
         methods=spec.methods,
         keeps_end=spec.keeps_end,
         own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
-        shape=shape_of(tensors, folder.config(model_path)),
+        shape=shape_of(tensors, said),
         held_out=held_out,
         writes=spec.writes,
         pace=effort.pace() if timed else None,
         on_cpu=not gpu,
         budget=(knobs or {}).get("max_seconds") if timed else None,
+        packing=packing,
         **{name: value for name, value in (knobs or {}).items() if name in KNOBS and value is not None},
     )
 
@@ -188,6 +199,7 @@ def plan(
     pace: float | None = None,
     budget: float | None = None,
     on_cpu: bool = True,
+    packing: bool = False,
 ) -> Plan:
     """Fill in what a person left open. What they gave is checked and kept.
 
@@ -245,7 +257,8 @@ def plan(
     lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
         warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
-    micro, memory = costs.at_once(chosen, rough, memory_free)
+    parts, memory = costs.at_once(chosen, rough, memory_free)
+    micro = parts.size
     if micro < batch:
         warnings.append(Warned.of("train.smaller_batch", micro=micro, batch=int(batch)))
     if on_cpu and memory_free is not None and memory > memory_free:
@@ -272,6 +285,8 @@ def plan(
         expected=costs.seconds(chosen) if costs.timed else None,
         seconds=costs.range(chosen, waits, budget),
         micro=micro,
+        packing=packing,
+        checks=parts.checks,
     )
 
 

@@ -81,8 +81,11 @@ def make_ready(
     method = method or _method(recipe, planned.method)
     of = (model_path, planned.max_length)
     method.once = partial(_once, shared, of)
+    method.tokens = planned.checks
     _seed(recipe.seed)
     task, model, processor = loaded(shared, task, model_path, (recipe.seed, tuple(labels)))
+    if planned.packing and not task.can_pack(model):
+        raise UnsupportedError("task.no_packing", architecture=type(model).__name__)
     rows: dict[str, Any] = {
         part: shared.once((part, *of), partial(task.encode, processor, columns, planned.max_length))
         for part, columns in (("train", train), ("evaluation", evaluation))
@@ -106,7 +109,12 @@ def _config(recipe: Recipe, planned: Plan, metrics: Sequence[str]) -> TrainConfi
     metric = recipe.knobs.get("metric")
     if metric is not None and metric not in metrics:
         raise unknown("metric", str(metric), metrics)
-    values = {**planned.knobs(), "micro": planned.micro, **{k: v for k, v in own.items() if v is not None}}
+    values = {
+        **planned.knobs(),
+        "micro": planned.micro,
+        "eval_tokens": planned.checks,
+        **{k: v for k, v in own.items() if v is not None},
+    }
     values["metric"] = metric or metrics[0]
     values |= {"seed": recipe.seed, "device": recipe.device, "threads": recipe.threads}
     return TrainConfig(**values)

@@ -26,7 +26,7 @@ from typing import Any
 from modelnook.catalog.folder import Tensor, parameters_of
 from modelnook.settings import current
 
-__all__ = ["Batch", "Shape", "Work", "bytes_of", "pace", "shape_of", "work_of"]
+__all__ = ["EVALUATION", "SAFE", "Batch", "Shape", "Work", "bytes_of", "pace", "read_at_once", "shape_of", "work_of"]
 
 PROCESS = 550_000_000
 """An interpreter with PyTorch, transformers and what a job keeps of its rows' checks (measured, CPU build)."""
@@ -40,8 +40,14 @@ they come once the training's memory has been given back."""
 
 FLOAT, HALF = 4, 2
 
-EVALUATION = 8192
-"""Tokens of an evaluation batch (``training/evaluation.py``)."""
+EVALUATION, EVALUATED = 8192, 64
+"""Tokens of an evaluation batch, and its rows, at most (``training/evaluation.py``)."""
+
+PIECE = 1 << 26
+"""Numbers of a layer over the vocabulary that are held at once (``tasks/foretelling_heavy.py``)."""
+
+SAFE = 0.9
+"""The share of the free memory that is taken: no error says that a CPU's ran out, the system kills the process."""
 
 WORTH_IT = 0.7
 """The share of used rows up to which only those of the table are trained (``training/vocabulary.py``)."""
@@ -103,6 +109,7 @@ class Batch:
         words: different tokens in all rows; 0 where nobody counted.
         writes: whether every token is an output as well, over the whole vocabulary.
         classes: that are told apart.
+        checks: tokens that go through the model at once where it is evaluated.
     """
 
     rows: int
@@ -113,6 +120,7 @@ class Batch:
     words: int = 0
     writes: bool = False
     classes: int = 0
+    checks: int = EVALUATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +262,25 @@ def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: b
 
 
 def _evaluated(shape: Shape, batch: Batch, wide: int) -> int:
-    tokens = min(EVALUATION, 64 * batch.longest) if batch.held_out else 0
-    return int(tokens * wide * (2 * shape.inner + 8 * shape.width))
+    if not batch.held_out:
+        return 0
+    # A row that is longer than the batch may be goes alone.
+    most = max(batch.checks, batch.longest)
+    passing = min(most, EVALUATED * batch.longest) * _read(shape, wide)
+    if not batch.writes or not shape.vocabulary:
+        return passing
+    rows = min(EVALUATED, batch.held_out)
+    return passing + min(most, rows * batch.longest, PIECE // shape.vocabulary) * shape.vocabulary * (wide + FLOAT)
+
+
+def _read(shape: Shape, wide: int) -> int:
+    """Bytes that a token takes in a model that is only asked."""
+    return wide * (2 * shape.inner + 8 * shape.width)
+
+
+def read_at_once(shape: Shape, free: int) -> int:
+    """How many tokens may go through a model in float32 at once, where so many bytes are free."""
+    return int(SAFE * free / _read(shape, FLOAT))
 
 
 def _kept(method: str, shape: Shape, batch: Batch, wide: int, knobs: Mapping[str, Any]) -> int:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["auto_tokens", "plan"]
+from modelnook.catalog.folder import tensors_of
+from modelnook.measure.effort import read_at_once, shape_of
+from modelnook.measure.memory import free_here
+from modelnook.runtime import folder
+
+__all__ = ["auto_tokens", "plan", "room"]
 
 # Rows x padded length of one batch. Above it the activations fall out of a core's L2 cache (MiniLM: 384 x 4 B a token
 # and layer), below it the calls' overhead shows; measured with benchmarks/predict.py, flat from 256 to 1024.
@@ -12,28 +18,44 @@ auto_tokens = 512
 MOST_ROWS = 64
 
 
-def plan(lengths: Sequence[int], *, batch_size: int | str = "auto", sort: bool = True) -> list[list[int]]:
+def plan(
+    lengths: Sequence[int], *, batch_size: int | str = "auto", sort: bool = True, tokens: int | None = None
+) -> list[list[int]]:
     """Row numbers in batches; together they hold every row once, and depend on the lengths alone.
 
     Args:
         lengths: tokens of each row.
         batch_size: rows of a batch, or ``auto``: as many as keep rows x longest within ``auto_tokens``.
         sort: by length, longest first, so that what needs the most memory comes first.
+        tokens: rows x longest that memory holds; a row that is longer comes alone. None: any number.
 
     >>> plan([3, 9, 4, 8], batch_size=2)
     [[1, 3], [2, 0]]
+    >>> plan([3, 9, 4, 8], batch_size=2, tokens=10)
+    [[1], [3], [2, 0]]
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i]) if sort else list(range(len(lengths)))
-    if batch_size != "auto":
-        size = int(batch_size)
-        return [order[i : i + size] for i in range(0, len(order), size)]
+    most = MOST_ROWS if batch_size == "auto" else int(batch_size)
+    bound = auto_tokens if batch_size == "auto" else None
+    held = min((n for n in (bound, tokens) if n is not None), default=None)
+    if held is None:
+        return [order[i : i + most] for i in range(0, len(order), most)]
     batches: list[list[int]] = []
     longest = 0
     for row in order:
         longest = max(longest, lengths[row])
-        full = batches and ((len(batches[-1]) + 1) * longest > auto_tokens or len(batches[-1]) >= MOST_ROWS)
+        full = batches and ((len(batches[-1]) + 1) * longest > held or len(batches[-1]) >= most)
         if full or not batches:
             batches.append([])
             longest = lengths[row]
         batches[-1].append(row)
     return batches
+
+
+def room(path: Path) -> int | None:
+    """Tokens that go through a folder's model at once, as many as the machine's free memory holds; None: nothing tells.
+
+    For a CPU: there no error says that memory ran out, the system kills the process.
+    """
+    left = free_here()
+    return None if left is None else read_at_once(shape_of(tensors_of(path), folder.config(path)), left)

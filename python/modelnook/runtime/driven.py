@@ -61,11 +61,16 @@ def outputs(
     batch_size: int | str = 32,
     sort: bool = True,
     device: str = "cpu",
+    tokens: int | None = None,
 ) -> Any:
-    """See :meth:`modelnook.runtime.base.Runtime.outputs`."""
+    """See :meth:`modelnook.runtime.base.Runtime.outputs`.
+
+    Args:
+        tokens: see :func:`~modelnook.runtime.batches.plan`.
+    """
     starts = range(0, max(1, len(rows)), CHUNK)
     found = [
-        _chunk(task, processor, model, rows[start : start + CHUNK], max_length, batch_size, sort, device)
+        _chunk(task, processor, model, rows[start : start + CHUNK], max_length, batch_size, sort, device, tokens)
         for start in starts
     ]
     if len(found) == 1:
@@ -82,6 +87,7 @@ def _chunk(
     batch_size: int | str,
     sort: bool,
     device: str,
+    tokens: int | None,
 ) -> Any:
     if not len(rows):
         return np.empty((0, len(task.labels)), dtype=np.float32)
@@ -89,7 +95,7 @@ def _chunk(
     lengths = task.lengths(encoded)
     pieces = []
     with torch.inference_mode():
-        for batch in plan(lengths, batch_size=batch_size, sort=sort):
+        for batch in plan(lengths, batch_size=batch_size, sort=sort, tokens=tokens):
             feed = task.collate(processor, {name: [v[i] for i in batch] for name, v in encoded.items()})
             feed = {name: v.to(device) if isinstance(v, torch.Tensor) else v for name, v in feed.items()}
             values = task.outputs(model, feed)

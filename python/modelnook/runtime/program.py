@@ -22,7 +22,7 @@ from tokenizers import Encoding, Tokenizer
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
-from modelnook.runtime.batches import plan
+from modelnook.runtime.batches import plan, room
 from modelnook.settings import current
 from modelnook.tasks import TASKS
 from modelnook.tasks.text import as_text, read_texts
@@ -96,13 +96,17 @@ class ProgramRuntime(Runtime):
         assert self._heavy is not None
         task, processor = self._heavy
         program = Program(lambda feed: self._run([feed])[0], self._inputs, self._outputs)
-        return outputs(task, processor, program, rows, self.max_length, batch_size=batch_size, sort=sort)
+        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "tokens": room(self.path)}
+        return outputs(task, processor, program, rows, self.max_length, **given)
 
     def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
         found: NDArray[np.float32] | None = None
+        held = room(self.path)
+        # Two batches may be computed side by side.
+        tokens = None if held is None else held // 2
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])
-            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort)
+            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=tokens)
             for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)

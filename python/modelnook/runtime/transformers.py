@@ -16,6 +16,7 @@ import torch
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
+from modelnook.runtime.batches import room
 from modelnook.runtime.driven import outputs
 from modelnook.runtime.layers import module_tree
 from modelnook.runtime.silence import first_line, silence
@@ -73,6 +74,7 @@ class TransformersRuntime(Runtime):
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`."""
         given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "device": self.device}
+        given["tokens"] = room(self.path) if self.device == "cpu" else None
         return outputs(self._task, self._processor, self._loaded, rows, self.max_length, **given)
 
     def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ class AudioClassification(Classification):
     name = "audio-classification"
     inputs = ("audio",)
     baselines = ("majority", "spectrum")
+    autos = ("AutoModelForAudioClassification",)
+    no_head = "task.no_audio_head"
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Classification.check`; fatal as well is a row without a sound."""

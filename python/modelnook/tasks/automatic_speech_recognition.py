@@ -38,6 +38,8 @@ class AutomaticSpeechRecognition(Spec):
     metrics = ("wer", "cer", "loss")
     predicts = ("text",)
     methods = ("full", *ADAPTERS)
+    autos = ("AutoModelForCTC", "AutoModelForSpeechSeq2Seq")
+    no_head = "task.no_audio_head"
 
     def check(self, columns: Columns) -> list[Warned]:
         """Fatal are fewer than 8 rows, a row without sound or text, and a sound of over 30 seconds: its text is of

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modelnook.tasks.heads import Base
+
 __all__ = ["ADAPTERS", "Columns", "Spec", "Task", "in_order", "require", "resample"]
 
 Columns = Mapping[str, Sequence[Any]]
@@ -55,6 +57,12 @@ class Spec(ABC):
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
     writes: ClassVar[bool] = False
     """Whether each token of a row is an output as well: a score for every word of the vocabulary."""
+    packs: ClassVar[bool] = False
+    """Whether several rows may be trained on in one sequence (``packing``)."""
+    autos: ClassVar[tuple[str, ...]] = ()
+    """The automatic classes of transformers of which a base must have one; empty where anything may."""
+    no_head: ClassVar[str] = "task.no_head"
+    """The message for a base that can't do the task; it says which can."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Rows of :data:`modelnook.measure.baselines.BASELINES`: what is measured beside a model."""
 
@@ -83,6 +91,25 @@ class Spec(ABC):
     @abstractmethod
     def check(self, columns: Columns) -> list[Warned]:
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
+
+    def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
+        """Refuse a base that can't be trained on such rows, before it is loaded.
+
+        Args:
+            packing: whether several of them are to stand in one sequence.
+
+        Raises:
+            UnsupportedError: it is of another kind than the task needs, or can't tell the rows of a sequence apart;
+                the hint says which can.
+        """
+        if not self.takes(base):
+            raise UnsupportedError(self.no_head, architecture=base.architecture, task=self.name)
+        if packing and base.packs is False:
+            raise UnsupportedError("task.no_packing", architecture=base.architecture)
+
+    def takes(self, base: Base) -> bool:
+        """Whether a base is of a kind that can be trained for the task; True where that can't be told."""
+        return not self.autos or base.has(*self.autos)
 
     @abstractmethod
     def labels(self, columns: Columns) -> list[str]:
@@ -259,6 +286,18 @@ class Task(ABC):
     @abstractmethod
     def collate(self, processor: Any, rows: dict[str, list[Any]]) -> dict[str, Any]:
         """One batch of CPU tensors, padded to its own longest row."""
+
+    def can_pack(self, model: Any) -> bool:
+        """Whether the model tells the rows of one sequence apart, so that :meth:`pack` changes nothing."""
+        return False
+
+    def pack(self, processor: Any, rows: dict[str, list[Any]], max_length: int) -> dict[str, Any]:
+        """As :meth:`collate`, with as many rows in a sequence as ``max_length`` tokens hold; the loss is the same.
+
+        Raises:
+            UnsupportedError: a task whose rows stand alone.
+        """
+        raise UnsupportedError("train.no_packing", task=self.spec.name)
 
     @abstractmethod
     def loss(self, model: Any, batch: dict[str, Any]) -> Any:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modelnook.tasks.heads import Base
+
 __all__ = ["FillMask"]
 
 
@@ -39,6 +41,12 @@ class FillMask(Foretelling):
     predicts = ("text", "score", "scores")
     methods = ("full", *ADAPTERS)
     windows = True
+    autos = ("AutoModelForMaskedLM",)
+    no_head = "task.no_masked"
+
+    def takes(self, base: Base) -> bool:
+        """See :meth:`Spec.takes`: an encoder by itself, whose tokenizer has a mask."""
+        return super().takes(base) and not base.paired and base.masks is not False
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are fewer than 8 rows, and texts that are all empty."""

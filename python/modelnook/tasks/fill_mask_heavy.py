@@ -33,8 +33,11 @@ class FillMaskTask(Task):
     spec = FillMask
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
-        """See :meth:`Task.load`; a tokenizer without a mask is refused."""
+        """See :meth:`Task.load`; a tokenizer without a mask is refused, and so is an encoder with a decoder."""
         config = load_config(path)
+        if config.is_encoder_decoder:
+            kinds = getattr(config, "architectures", None) or [config.model_type]
+            raise UnsupportedError("task.no_masked", architecture=kinds[0], task=self.spec.name)
         model = load_model(path, config, "AutoModelForMaskedLM", self.spec.name, no_head="task.no_masked")
         tokenizer = load_tokenizer(path)
         if tokenizer.mask_token_id is None:

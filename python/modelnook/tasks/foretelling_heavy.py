@@ -3,7 +3,8 @@
 The layer before the vocabulary is the widest of a small model: at 40% learnt tokens, leaving the others out of it took
 a training step from 2.0 to 1.5 s (four layers of SmolLM2's shape, 302 tokens, two cores). Packing the rows of a batch
 into one sequence instead took as long: batches are made of rows alike in length, so there is next to no padding to
-save, and a packed sequence pays for attention between rows that mustn't see each other.
+save, and a packed sequence pays for attention between rows that mustn't see each other. So it is there to be asked for,
+as ``packing``, where batches are to be made without regard to length.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from modelnook.tasks.padding_heavy import IGNORE
 
-__all__ = ["Head", "likelihoods", "mean_loss"]
+__all__ = ["Head", "likelihoods", "mean_loss", "reads_apart"]
 
 MOST = 2**26
 """Numbers of a layer over the vocabulary that are held at once (256 MB in float32); what is more comes in parts."""
@@ -70,6 +71,33 @@ def _comes_apart(model: Any) -> bool:
         return False
     finally:
         model.train(was_training)
+
+
+def reads_apart(model: Any) -> bool:
+    """Whether two rows in one sequence, each with positions of its own, come to what each comes to alone.
+
+    Attention of transformers' newer models does that by the positions; what has a memory beside it, or no positions,
+    doesn't. Found by trying.
+    """
+    rows = [[1, 2, 3], [3, 1, 2, 2]]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            apart = torch.cat([_logits(model, [row], [list(range(len(row)))]) for row in rows])
+            together = _logits(model, [[*rows[0], *rows[1]]], [[i for row in rows for i in range(len(row))]])
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return False
+    finally:
+        model.train(was_training)
+    return bool((apart - together).abs().max() <= 1e-3 * apart.std())
+
+
+def _logits(model: Any, ids: list[list[int]], positions: list[list[int]]) -> torch.Tensor:
+    given = {"input_ids": torch.tensor(ids, device=model.device), "position_ids": torch.tensor(positions)}
+    given["position_ids"] = given["position_ids"].to(model.device)
+    logits: torch.Tensor = model(**given, use_cache=False).logits[0].float()
+    return logits
 
 
 def mean_loss(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> torch.Tensor:

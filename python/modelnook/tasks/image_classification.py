@@ -27,6 +27,8 @@ class ImageClassification(Classification):
     name = "image-classification"
     inputs = ("image",)
     baselines = ("majority", "pixels")
+    autos = ("AutoModelForImageClassification",)
+    no_head = "task.no_image_head"
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Classification.check`; fatal as well is a row without an image."""

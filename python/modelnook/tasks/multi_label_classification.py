@@ -44,6 +44,7 @@ class MultiLabelClassification(Spec):
     predicts = ("label", "score", "scores")
     methods = (*Spec.methods, "tfidf")
     baselines = ("majority:each", "tfidf:each")
+    autos = ("AutoModelForSequenceClassification",)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are missing labels, one label for all rows, fewer than 8 rows."""

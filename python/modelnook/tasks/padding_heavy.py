@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["IGNORE", "pad", "padded"]
+__all__ = ["IGNORE", "bins", "pad", "padded"]
 
 IGNORE = -100
 """The label of a token that has none; cross entropy leaves it out."""
@@ -44,3 +44,25 @@ def padded(tokenizer: Any, rows: dict[str, list[Any]], labels: int | None = None
     if labels is not None and "labels" in rows:
         batch["labels"] = pad(rows["labels"], labels, left=left)[0]
     return batch
+
+
+def bins(sizes: Sequence[int], most: int) -> list[list[int]]:
+    """Numbers of rows that stand in a sequence together: the longest first, each where it fits first.
+
+    Args:
+        most: tokens that a sequence holds; a longer row stands alone.
+
+    >>> bins([3, 6, 4, 2], 8)
+    [[1, 3], [2, 0]]
+    """
+    found: list[list[int]] = []
+    room: list[int] = []
+    for row in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        place = next((i for i, left in enumerate(room) if sizes[row] <= left), None)
+        if place is None:
+            place = len(found)
+            found.append([])
+            room.append(most)
+        found[place].append(row)
+        room[place] -= sizes[row]
+    return found

@@ -41,6 +41,7 @@ class QuestionAnswering(Spec):
     methods = ("full", *ADAPTERS)
     baselines = ("lexical",)
     windows = True
+    autos = ("AutoModelForQuestionAnswering",)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`; fatal are rows without an answer, and answers that aren't in their context."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from modelnook.tasks.heads import Base
+
 __all__ = ["SentenceSimilarity", "sides"]
 
 CORRELATIONS = ("spearman", "pearson")
@@ -58,6 +60,11 @@ class SentenceSimilarity(Spec):
     predicts = ("vector",)
     methods = ("full", *ADAPTERS)
     baselines = ("tfidf:cosine",)
+    no_head = "task.no_encoder"
+
+    def takes(self, base: Base) -> bool:
+        """See :meth:`Spec.takes`: what reads texts, and isn't an encoder with a decoder."""
+        return not base.senses and not base.paired
 
     def metrics_for(self, columns: Columns) -> tuple[str, ...]:
         """Correlations where pairs have a score, else what looking up second texts by first ones gives."""

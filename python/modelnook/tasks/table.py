@@ -53,6 +53,7 @@ class TableClassification(Classification):
     metrics = ("accuracy", "auc_pr", "f1_macro", "f1", "auc", "mcc", "loss")
     methods = ("full", *ADAPTERS, "head", "last-k", "trees")
     baselines = ("majority", "trees")
+    autos = ("AutoModelForSequenceClassification",)
     keeps_end = True
 
     def check(self, columns: Columns) -> list[Warned]:

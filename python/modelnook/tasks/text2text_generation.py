@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.tasks import translated
@@ -26,6 +27,8 @@ from modelnook.tasks.text import as_text
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from modelnook.tasks.heads import Base
 
 __all__ = ["Text2TextGeneration"]
 
@@ -46,6 +49,13 @@ class Text2TextGeneration(Spec):
     keeps_end = True
     writes = True
     baselines = ("copy",)
+    autos = ("AutoModelForSeq2SeqLM",)
+    no_head = "task.no_translator"
+
+    def takes(self, base: Base) -> bool:
+        """See :meth:`Spec.takes`: an encoder with a decoder, trained to write."""
+        writes = task_of(base.classes) in (self.name, "feature-extraction", None)
+        return super().takes(base) and base.paired is not False and writes
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are fewer than 8 rows, rows without a target, sources that are all empty."""

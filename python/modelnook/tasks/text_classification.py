@@ -29,6 +29,7 @@ class TextClassification(Classification):
     inputs = ("text",)
     optional = ("text_pair",)
     baselines = ("majority", "tfidf")
+    autos = ("AutoModelForSequenceClassification",)
     methods = (*Classification.methods, "qlora", "tfidf")
 
     def check(self, columns: Columns) -> list[Warned]:

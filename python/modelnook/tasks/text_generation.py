@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
@@ -30,6 +31,8 @@ from modelnook.tasks.text_classification import check_texts
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from modelnook.tasks.heads import Base
 
 __all__ = ["Foretelling", "TextGeneration"]
 
@@ -100,6 +103,21 @@ class TextGeneration(Foretelling):
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
+    packs = True
+    autos = ("AutoModelForCausalLM",)
+    no_head = "task.no_writer"
+
+    def takes(self, base: Base) -> bool:
+        """See :meth:`Spec.takes`: a decoder by itself that was trained to write on."""
+        told = task_of(base.classes)
+        writes = told == self.name or (told in ("feature-extraction", None) and not base.encodes)
+        return super().takes(base) and not base.paired and writes
+
+    def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
+        """See :meth:`Spec.check_base`; conversations need a chat template as well."""
+        super().check_base(base, columns, packing=packing)
+        if "messages" in columns and base.chats is False:
+            raise UnsupportedError("task.no_chat_template", model=base.name)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are fewer than 8 rows, rows without an answer, messages that aren't any."""

@@ -11,8 +11,8 @@ from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.chat import Message, messages_of, segments, template
-from modelnook.tasks.foretelling_heavy import Head, likelihoods, mean_loss
-from modelnook.tasks.padding_heavy import IGNORE, pad
+from modelnook.tasks.foretelling_heavy import Head, likelihoods, mean_loss, reads_apart
+from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_generation import TextGeneration
@@ -76,6 +76,25 @@ class TextGenerationTask(Task):
         labels = pad(rows.get("labels", rows["input_ids"]), IGNORE)[0]
         return {"input_ids": ids, "labels": torch.cat([labels[:, 1:], torch.full((len(ids), 1), IGNORE)], dim=1)}
 
+    def can_pack(self, model: Any) -> bool:
+        """See :meth:`Task.can_pack`."""
+        return reads_apart(model)
+
+    def pack(self, processor: Any, rows: dict[str, list[Any]], max_length: int) -> dict[str, Any]:
+        """As :meth:`collate`; ``position_ids`` begin anew with each row, by which the model tells them apart."""
+        together = bins([len(ids) for ids in rows["input_ids"]], max_length)
+        # What comes after a row's last token is another row's, and isn't learnt.
+        shifted = [[*labels[1:], IGNORE] for labels in rows["labels"]]
+
+        def joined(values: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+            return pad([[value for row in rows for value in values[row]] for rows in together], fill)[0]
+
+        return {
+            "input_ids": joined(rows["input_ids"], processor.pad_token_id),
+            "labels": joined(shifted, IGNORE),
+            "position_ids": joined([range(len(ids)) for ids in rows["input_ids"]], 0),
+        }
+
     def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """Mean cross entropy of the tokens that are learnt."""
         return mean_loss(self.head, model, _inputs(batch), batch["labels"])
@@ -104,7 +123,7 @@ class TextGenerationTask(Task):
 
 
 def _inputs(batch: dict[str, Any]) -> dict[str, Any]:
-    return {"input_ids": batch["input_ids"], "use_cache": False}
+    return {name: value for name, value in batch.items() if name != "labels"} | {"use_cache": False}
 
 
 def _templated(processor: Any, columns: Columns) -> bool:

@@ -44,6 +44,7 @@ class TextRegression(Spec):
     predicts = ("value",)
     methods = (*Spec.methods, "tfidf")
     baselines = ("mean", "tfidf:ridge")
+    autos = ("AutoModelForSequenceClassification",)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are labels that aren't numbers, one number for all rows, fewer than 8 rows."""

@@ -46,6 +46,7 @@ class TokenClassification(Spec):
     methods = ("full", *ADAPTERS)
     baselines = ("majority:words", "lookup")
     windows = True
+    autos = ("AutoModelForTokenClassification",)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`; fatal are cells that are no lists, lists of unlike lengths, missing tags, one tag."""

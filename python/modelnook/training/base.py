@@ -35,7 +35,7 @@ class TrainConfig:
         epochs: passes over the rows; a fraction ends within one.
         learning_rate: the peak, reached after ``warmup`` (a share of all steps), then falling linearly to zero.
         batch_size: rows an optimizer step; kept by accumulation where memory doesn't hold them at once.
-        max_length: tokens a row, for the record (rows come encoded).
+        max_length: tokens a row, for the record (rows come encoded), and a sequence's where rows are packed.
         weight_decay: AdamW's, on matrices only: biases and norms have none.
         clip: the gradient norm's ceiling.
         eval_every: steps between evaluations; 0: after each epoch. The last step is always evaluated.
@@ -48,6 +48,9 @@ class TrainConfig:
         threads: CPU threads at most; None: what ``MODELNOOK_THREADS`` says, else this process's cores. See
             :class:`~modelnook.training.threads.Threads` for when there are fewer.
         micro: rows that go through the model at once, to begin with; 0: the batch.
+        eval_tokens: tokens that go through the model at once in an evaluation; 0: as many as are quick.
+        packing: whether several rows stand in one sequence of ``max_length`` tokens; batches are then made without
+            regard to length.
     """
 
     epochs: float = 3.0
@@ -67,6 +70,8 @@ class TrainConfig:
     device: str = "auto"
     threads: int | None = None
     micro: int = 0
+    eval_tokens: int = 0
+    packing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,18 +40,20 @@ def outputs_of(
     context: Callable[[], AbstractContextManager[object]] = nullcontext,
     batch_size: int = 64,
     check: bool = False,
+    tokens: int = 0,
 ) -> Any:
     """The task's outputs in the order of the rows, see :meth:`Task.outputs`. The model's training mode is left as is.
 
     Args:
         context: entered around the model's work, e.g. for autocast.
         check: what :meth:`Task.check` gives, unmerged and with the labels seen.
+        tokens: of a batch at most, padding counted; 0: as many as are quick.
     """
     lengths = task.lengths(rows)
     seen = rows if check or task.spec.scored else {name: values for name, values in rows.items() if name != "labels"}
     was_training = model.training
     model.eval()
-    tokens = TOKENS
+    tokens = tokens or TOKENS
 
     def run(index: list[int]) -> Any:
         batch = to_device(task.collate(processor, take(seen, index)), device)

@@ -192,7 +192,10 @@ class _Loop:
         self.task.loss(self.model, self._collated(self._batch(0)[:2]))
 
     def _collated(self, index: list[int]) -> dict[str, Any]:
-        return to_device(self.task.collate(self.processor, take(self.rows, index)), self.device)
+        rows = take(self.rows, index)
+        if self.config.packing:
+            return to_device(self.task.pack(self.processor, rows, self.config.max_length), self.device)
+        return to_device(self.task.collate(self.processor, rows), self.device)
 
     def _train_step(self) -> None:
         began = time.perf_counter()
@@ -215,7 +218,8 @@ class _Loop:
     def _batch(self, step: int) -> list[int]:
         epoch, place = divmod(step, self.per_epoch)
         if self.epoch_batches[0] != epoch:
-            batches = train_batches(self.lengths, self.config.batch_size, self.config.seed, epoch)
+            lengths = [1] * len(self.lengths) if self.config.packing else self.lengths
+            batches = train_batches(lengths, self.config.batch_size, self.config.seed, epoch)
             self.epoch_batches = (epoch, batches)
         return self.epoch_batches[1][place]
 
@@ -298,6 +302,7 @@ class _Loop:
             device=self.device,
             context=self.precision.context,
             check=by_loss,
+            tokens=self.config.eval_tokens,
         )
         if by_loss:
             return None, self.task.check_score(outputs)

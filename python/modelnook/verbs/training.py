@@ -27,6 +27,7 @@ FINETUNE = (
     Arg("weight_decay", "float", low=0, example="0.01"),
     Arg("patience", "int", low=0, example="3"),
     Arg("precision", default="auto", choices=("auto", "bf16", "fp32"), example="fp32"),
+    Arg("packing", "flag", False),
     Arg("rank", "int", low=1, example="8"),
     Arg("alpha", "int", low=1, example="16"),
     Arg("dropout", "float", low=0, example="0.1"),
@@ -46,7 +47,7 @@ FINETUNE = (
 
 _NOT_TUNED = (
     *("budget", "processes", "dry_run", "unlabelled", "warmup", "weight_decay", "patience", "precision"),
-    *("rank", "alpha", "dropout", "layers", "mix", "temperature"),
+    *("packing", "rank", "alpha", "dropout", "layers", "mix", "temperature"),
 )
 
 _TUNE = (

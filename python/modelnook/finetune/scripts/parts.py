@@ -192,6 +192,7 @@ def values_of(
         "when": "epoch" if epochs.is_integer() else "no",
         "learning_rate": params["learning_rate"],
         "batch_size": params["batch_size"],
+        "packing": bool(params.get("packing")),
         "warmup": params.get("warmup", 0.1),
         "weight_decay": params.get("weight_decay", 0.0),
         **_adapter(method, params),

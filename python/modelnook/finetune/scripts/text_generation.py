@@ -32,7 +32,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    DataCollatorForSeq2Seq,
+    {collator},
     {gguf_import}Trainer,
     TrainingArguments,
     set_seed,
@@ -128,7 +128,7 @@ trainer = Trainer(
     + UNJUDGED
     + """    ),
     train_dataset=train,
-    data_collator=DataCollatorForSeq2Seq(tokenizer),
+    data_collator={collator}({collates}),
 )
 trainer.train()
 
@@ -158,6 +158,9 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
         "four_bits": four_bits(method_of(recipe, record)),
         **_reading(model_path, set(recipe.data.columns)),
+        # All rows of a batch in one sequence, their positions each its own.
+        "collator": "DataCollatorWithFlattening" if settings["packing"] else "DataCollatorForSeq2Seq",
+        "collates": "" if settings["packing"] else "tokenizer",
         "take_rows": TWO if recipe.eval_data else SPLIT,
     }
     return (HEAD + adapted(method_of(recipe, record), new_head=False) + TAIL).format(**values)
