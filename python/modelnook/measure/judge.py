@@ -94,8 +94,12 @@ class Judge:
         if verdict.interval[1] > self.max_drop:
             drop, most = _points(verdict.drop), _points(verdict.interval[1])
             told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
-            code = "quantize.may_drop_more" if float(drop) > 0 else "quantize.may_drop"
-            said.append(Warned.of(f"{code}_percent" if self.metric in UNBOUNDED else code, **told))
+            worse, not_worse = (
+                ("quantize.may_drop_more_percent", "quantize.may_drop_percent")
+                if self.metric in UNBOUNDED
+                else ("quantize.may_drop_more", "quantize.may_drop")
+            )
+            said.append(Warned.of(worse if float(drop) > 0 else not_worse, **told))
         return said
 
     def _needed(self) -> int:

@@ -168,8 +168,8 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
             QUANTIZERS.check(backend)
         raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
     if backend != AUTO and task in QUANTIZERS[backend].never:
-        asked = scheme if scheme != AUTO else Schemes.of(backend)[0]
-        raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(asked, NEXT["int8"]))
+        wanted = scheme if scheme != AUTO else Schemes.of(backend)[0]
+        raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(wanted, NEXT["int8"]))
     if not any(_does(name, task) for name in makers):
         tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))
         raise UnsupportedError("quantize.only_for", backend=", ".join(makers), tasks=tasks, task=task)
