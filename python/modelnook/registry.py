@@ -32,7 +32,8 @@ class Entry:
     ``gpu`` marks what can't run on a CPU, ``for_gpu`` what can and is made for GPUs: ``auto`` leaves it out on a CPU
     where anything else is there. ``alone`` marks a method that needs no base model. ``schemes`` are a quantizer's
     values of ``to=``, ``gpu_schemes`` those of them that need a GPU; ``either`` are schemes with packages or programs
-    of which one must be there. ``tasks`` are the only ones that it does, where it doesn't do all.
+    of which one must be there. ``tasks`` are the only ones that it does, where it doesn't do all, ``never`` those that
+    it doesn't.
     """
 
     target: str
@@ -47,6 +48,7 @@ class Entry:
     gpu_schemes: tuple[str, ...] = ()
     either: tuple[tuple[str, tuple[str, ...]], ...] = ()
     tasks: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:

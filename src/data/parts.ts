@@ -138,4 +138,13 @@ export type Report = {
 
   /** Of a chain: each step with the figures before and after it. */
   steps?: Step[];
+
+  /** Of an export: the share of rows with the same answer, and how far a number was off at most; null of texts. */
+  equal?: number;
+  max_difference?: number | null;
+  tolerance?: number;
+  rows?: number;
+  format?: string;
+  bytes?: number;
+  path?: string;
 };

@@ -25,6 +25,7 @@ import { RunCandidates } from './parts/run-candidates';
 import { RunCharts } from './parts/run-charts';
 import { RunLog } from './parts/run-log';
 import { RunMetrics } from './parts/run-metrics';
+import { RunParity } from './parts/run-parity';
 import { RunProgress } from './parts/run-progress';
 import { RunReport } from './parts/run-report';
 import { RunSteps } from './parts/run-steps';
@@ -87,6 +88,11 @@ export function RunView({
           <RunReport report={run.report} />
           <RunSteps report={run.report} />
           {!brief && <RunCandidates report={run.report} />}
+        </Section>
+      )}
+      {run.report?.equal !== undefined && (
+        <Section title={t('ui.run.parity')}>
+          <RunParity report={run.report} />
         </Section>
       )}
       {brief ? (

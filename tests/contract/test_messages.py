@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelnook.domain import errors
+from modelnook.messages import pair, t
 
 ROOT = Path(__file__).parents[2] / "python" / "modelnook"
 ROOMS = sorted(p.stem for p in (ROOT / "messages" / "en").glob("*.json"))
@@ -114,3 +115,22 @@ def test_an_error_says_what_to_do(name: str) -> None:
             if isinstance(said, list):
                 assert len(said) == 2, key
                 assert said[1], key
+
+
+def test_one_thing_is_told_as_one() -> None:
+    def said(count: int) -> str:
+        return t("task.empty_text", lang="en", count=count, row=3)
+
+    assert said(1) == "1 text is empty (in row 3); it is trained on as it is."
+    assert said(2) == "2 texts are empty (the first in row 3); they are trained on as they are."
+    assert t("data.copies", lang="en", count="1", rows=9, percent=11).endswith("is a copy of another.")
+    assert pair("task.words_and_tags", lang="en", row=1, words=1, tags=2)[0] == "Row 1 has 1 word and 2 tags."
+    assert t("task.empty_text", lang="zh", count=1, row=3).startswith("有 1 行文本为空")
+
+
+def test_a_form_for_one_has_another_for_several() -> None:
+    for name in ROOMS:
+        for said in entries("en", name).values():
+            for text in [said] if isinstance(said, str) else said:
+                specs = [spec for _, _, spec, _ in string.Formatter().parse(text) if spec]
+                assert all(spec.count("|") == 1 for spec in specs if "|" in spec), text

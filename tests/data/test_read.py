@@ -263,6 +263,14 @@ def test_files_that_are_no_table(name: str, tmp_path: Path) -> None:
         read(tmp_path / file)
 
 
+def test_a_folder_without_a_table_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="holds no table") as caught:
+        read(str(tmp_path / "train.csv"))
+    assert caught.value.hint
+    with pytest.raises(DataError, match=r"is a folder that holds no table.*train\.csv"):
+        read(str(tmp_path))
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("text\na\n")
     with pytest.raises(NotFoundError, match=r"Did you mean '.*reviews\.csv'"):

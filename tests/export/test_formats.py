@@ -90,8 +90,11 @@ def test_a_quantized_model_stays_what_it_is(trained: Path, texts: list[str], wri
     report = written(small, place / "out", "onnx", texts)
     assert report["max_difference"] == 0
     assert (place / "out" / "model.onnx").read_bytes() == (small / "model.onnx").read_bytes()
-    with pytest.raises(UnsupportedError, match=r"quantized \(onnx-int8\), which safetensors can't hold"):
+    with pytest.raises(
+        UnsupportedError, match=r"'local:spam@2' is quantized \(onnx-int8\), which safetensors"
+    ) as caught:
         written(small, place / "floats", "safetensors", texts)
+    assert caught.value.hint.endswith("made from: pip:tiny@1")
 
 
 def test_what_torchao_quantized_is_copied_and_is_no_program(

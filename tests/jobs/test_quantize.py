@@ -61,7 +61,7 @@ def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_p
     weights["classifier.bias"][1] += float(np.median(outputs[:, 0] - outputs[:, 1]))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     rows = [{"text": text} for text in texts]
-    with pytest.raises(ModelnookError, match=r"int4 was refused: agreement falls from 1\.000 .* 2 attempts \(quanto\)"):
+    with pytest.raises(ModelnookError, match=r"int4 was refused: agreement goes from 1\.000 .* 2 attempts \(quanto\)"):
         mn.quantize(str(folder), to="int4", backend="quanto", data=rows, max_drop=0.0, name="small")
     run = mn.runs(kind="quantize")[0]
     assert (run.state, run.model) == ("failed", None)

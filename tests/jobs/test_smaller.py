@@ -185,7 +185,7 @@ def test_trim_says_what_new_texts_lose(topics: Run, here: None) -> None:
     report = mn.trim("topics", data=new, max_drop=1.0).report
     assert report["after"]["metrics"]["agreement"] == 1
     assert report["unseen"]["value"] < 1
-    with pytest.raises(ModelnookError, match="trim was refused: agreement falls from 1"):
+    with pytest.raises(ModelnookError, match="trim was refused: agreement goes from 1"):
         mn.trim("topics", data=new, max_drop=0.0)
 
 
@@ -196,7 +196,7 @@ def unclear() -> list[dict[str, str]]:
 
 
 def test_what_falls_too_far_is_refused_with_its_numbers(topics: Run, here: None) -> None:
-    with pytest.raises(ModelnookError, match="prune:1 was refused: agreement falls from 1") as caught:
+    with pytest.raises(ModelnookError, match="prune:1 was refused: agreement goes from 1") as caught:
         mn.prune("topics", layers=1, recover="never", max_drop=0.0, data=unclear())
     assert "max_drop" in caught.value.hint
     failed = mn.runs(kind="prune")[0]

@@ -99,3 +99,10 @@ def test_a_writer_scores_every_word(tmp_path: Path) -> None:
     assert (
         work_of("full", shape, replace(BATCH, writes=True), 1).operations > work_of("full", shape, BATCH, 1).operations
     )
+
+
+def test_a_baseline_of_many_classes_takes_no_more_than_that_of_some() -> None:
+    few, many = (bytes_of("head", SMALL, replace(BATCH, rows=50_000, classes=n)) for n in (50, 2000))
+    none = bytes_of("head", SMALL, replace(BATCH, rows=50_000))
+    assert few > none + 400e6
+    assert many == pytest.approx(few, rel=0.02)

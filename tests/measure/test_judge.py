@@ -75,6 +75,26 @@ def test_a_refusal_on_few_rows_says_how_many_could_tell_and_a_collapse_does_not(
         assert judge.refusal(*codes, fell, step="trim").code == "shrink.refused"
 
 
+def test_a_metric_that_runs_the_other_way_or_has_no_scale_is_told_as_it_is() -> None:
+    from modelnook.tasks.text_regression import TextRegression
+
+    truth, noise = np.linspace(0, 1, 40), np.tile([0.1, -0.1, 0.3, -0.3], 10)
+    columns = {"text": [str(i) for i in range(40)], "label": truth.tolist()}
+
+    def said(scale: float) -> Probe:
+        return Probe(1, 1.0, 2.0, 3.0, 0.1, None, "onnx", 1, [], truth + scale * noise)
+
+    judge = Judge(TextRegression(), columns, said(1.0), "rmse", 0.1)
+    worse = judge(said(1.5))
+    refused = judge.refusal("quantize.refused", "quantize.refused_few", worse, scheme="int8", tries=1, backends="onnx")
+    assert refused.code == "quantize.refused", "rows aren't what it counts"
+    assert "rmse goes from 0.224 to 0.335, 50.0% worse" in refused.message
+    assert "; 10% are allowed" in refused.message
+    # Better here, and perhaps not elsewhere.
+    (better,) = judge.warnings(Verdict(0.2, -0.05, (-0.2, 0.15), True))
+    assert better.message.startswith("rmse got no worse on these rows; with 95% certainty by no more than 15.0%")
+
+
 def test_gains_and_losses_that_cancel_out_leave_a_wide_interval() -> None:
     _, same = judged(1000, 50, probe(50, 1000), 0.01)
     _, moved = judged(1000, 50, probe(50, 1000, start=500), 0.01)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from modelnook.domain.errors import UnsupportedError
-from modelnook.measure.probe import main, measure, probe_args, read_probe
+from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.measure import race
+from modelnook.measure.probe import NO_ROOM, main, measure, probe_args, read_probe
 from modelnook.measure.race import race_args, read_race
 from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes
@@ -63,6 +66,21 @@ def test_what_a_library_fails_at_is_told_in_its_words_and_not_taken_for_a_lack_o
     with pytest.raises(UnsupportedError, match="couldn't be measured: IndexError: index out of range") as error:
         read_probe(tmp_path / "out", 1)
     assert error.value.code == "measure.failed"
+
+
+@pytest.mark.parametrize("program", [main, race.main], ids=["probe", "race"])
+def test_a_full_disk_is_not_taken_for_a_lack_of_memory(program: Any, small_disk: Path, tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model", ["a", "b"], layers=1)
+    (tmp_path / "rows.json").write_text(json.dumps(tiny_rows(4)["text"]))
+    out = small_disk / "out"
+    out.mkdir()
+    (small_disk / "others").write_bytes(b"0" * shutil.disk_usage(small_disk).free)
+    code = program(probe_args(folder, tmp_path / "rows.json", out, seconds=0.02)[1:])
+    assert code == NO_ROOM
+    if program is main:
+        with pytest.raises(StoreError, match="no room left on the disk") as error:
+            read_probe(out, code)
+        assert error.value.code == "store.disk_full"
 
 
 @pytest.mark.parametrize(("code", "key"), [(-9, "measure.killed"), (-2, "measure.stopped")])

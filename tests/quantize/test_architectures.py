@@ -86,12 +86,17 @@ def test_a_model_without_linear_layers_is_said(tmp_path: Path) -> None:
 
 def test_what_fails_for_another_reason_is_told_in_its_own_words() -> None:
     from modelnook.convert.trace import tracing
-    from modelnook.quantize.trace import NEXT, UNTRACEABLE
+    from modelnook.quantize import NEXT
+    from modelnook.quantize.trace import UNTRACEABLE
 
     with pytest.raises(UnsupportedError) as caught, tracing("BertForX", UNTRACEABLE, path="x", next=NEXT["int8"]):
         raise RuntimeError("The rows need different lengths.\nMore.")
     assert caught.value.message == "BertForX can't be converted: The rows need different lengths."
     assert "torchao" in caught.value.hint
+    # A module's name is none of an operation.
+    with pytest.raises(UnsupportedError) as caught, tracing("BertForX", UNTRACEABLE, path="x", next=NEXT["int8"]):
+        raise AttributeError("module 'transformers.models.bert' has no attribute 'x'")
+    assert "can't be converted: module 'transformers.models.bert' has" in caught.value.message
 
 
 def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
@@ -100,7 +105,8 @@ def test_an_operation_that_cannot_be_traced_is_named(tmp_path: Path) -> None:
 
     from modelnook.convert.onnx import program
     from modelnook.convert.trace import Traced
-    from modelnook.quantize.trace import NEXT, UNTRACEABLE
+    from modelnook.quantize import NEXT
+    from modelnook.quantize.trace import UNTRACEABLE
     from modelnook.testing.models import tiny_model
 
     traced = Traced(tiny_model(tmp_path / "source", ("ham", "spam")), TASK, [])

@@ -69,6 +69,15 @@ class Bad(Copy):
         save_file(weights, target / "model.safetensors", metadata={"format": "pt"})
 
 
+class Unable(Copy):
+    """Can't do any model."""
+
+    name = "unable"
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        raise UnsupportedError("quantize.untraceable", architecture="BertForX", op=f"aten.{scheme}", next="torchao")
+
+
 class Slow(Copy):
     """Known to be slower than the original."""
 
@@ -254,6 +263,49 @@ def test_a_backend_that_is_not_installed_names_its_extra(monkeypatch: pytest.Mon
     assert "onnx" not in {name for name, _ in ways("auto", "int8")}
 
 
+def test_a_program_that_cannot_stand_for_a_task_is_refused_by_name_and_left_out_by_auto(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: True)
+    for asked in (("onnx", "int8"), ("onnx", "auto"), ("openvino", "int4")):
+        with pytest.raises(UnsupportedError) as caught:
+            ways(*asked, "text-generation", gpu=lambda: False)
+        assert caught.value.code == "quantize.no_program"
+        assert f'backend="{"quanto" if asked[1] == "int4" else "torchao"}"' in caught.value.hint
+    assert {name for name, _ in ways("auto", "int8", "text-generation", gpu=lambda: False)} == {"quanto", "torchao"}
+    assert "onnx" in {name for name, _ in ways("auto", "int8", "text-classification", gpu=lambda: False)}
+
+
+def test_where_none_is_installed_one_for_a_cpu_that_does_the_task_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelnook.registry._installed", lambda name: name in ("torch", "transformers"))
+    for scheme, task, extra in (
+        ("int8", "text-classification", "onnx"),
+        ("auto", "text-classification", "onnx"),
+        ("int4", None, "openvino"),
+        ("int8", "text-generation", "quanto"),
+        ("q8_0", "text-generation", "gguf"),
+    ):
+        with pytest.raises(MissingPackage, match=rf"modelnook\[{extra}\]"):
+            ways("auto", scheme, task, gpu=lambda: False)
+
+
+@pytest.mark.slow
+def test_where_none_of_several_can_do_it_each_says_why(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(FourBits, Unable)
+    with pytest.raises(UnsupportedError) as caught:
+        Runner(source, tmp_path / "out", {}).run(scheme="int8")
+    assert caught.value.message == (
+        "No backend can make this model smaller. half int8: The backend half int8 finds no layer to quantize in"
+        " BertForX; unable int8: BertForX can't be converted: aten.int8 isn't supported."
+    )
+    assert "%model prune" in caught.value.hint, "a backend that failed as well is no advice"
+    row = Entry("nowhere.at_all:Thing", "for a test", ("nowhere_at_all",), extra="other", schemes=("int8",))
+    backend_rows(FourBits, Unable, other=row)
+    with pytest.raises(UnsupportedError, match="No backend that is installed") as caught:
+        Runner(source, tmp_path / "more", {}).run(scheme="int8")
+    assert "modelnook[other]" in caught.value.hint
+
+
 @pytest.mark.slow
 def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad, Copy, Quick)
@@ -316,7 +368,7 @@ def test_a_chains_step_is_judged_beside_the_model_that_the_chain_began_with(
     assert [attempt["accepted"] for attempt in report["attempts"]] == [False, False]
     assert "after" not in report
     assert report["before"]["bytes"] == folder_bytes(changed)
-    assert f"falls from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
+    assert f"goes from {judge.value:.3f} to {1 - judge.value:.3f}" in caught.value.message
     assert "; 2 are allowed" in caught.value.message
     # And one that comes back to the first model's answers stands.
     result = runner.run(judge=judge, max_drop=judge.max_drop, backend="bad", scheme="int8")

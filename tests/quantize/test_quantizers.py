@@ -123,6 +123,8 @@ def test_a_full_disk_is_said_however_the_library_tells_it(name: str, small_disk:
     with pytest.raises(StoreError, match="couldn't be written") as caught:
         QUANTIZERS.load(name)().quantize(source, small_disk / "out", "int8", **options)
     assert caught.value.code == "quantize.not_saved"
+    assert caught.value.message.count(str(small_disk)) == 1
+    assert "Errno" not in caught.value.message
     assert not list(small_disk.iterdir())
 
 

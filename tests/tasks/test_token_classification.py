@@ -47,7 +47,7 @@ def table(**changed: Any) -> dict[str, list[Any]]:
         (table(tokens=(3, "Ann left")), "task.not_listed", "Row 3 of tokens holds a str (Ann left)"),
         (table(ner_tags=(5, "O O")), "task.not_listed", "Row 5 of ner_tags"),
         (table(ner_tags=(5, 7.5)), "task.not_listed", "float"),
-        (table(ner_tags=(2, ["O"])), "task.words_and_tags", "Row 2 has 2 words and 1 tags"),
+        (table(ner_tags=(2, ["O"])), "task.words_and_tags", "Row 2 has 2 words and 1 tag."),
         (table(ner_tags=(2, None)), "task.words_and_tags", "Row 2 has 2 words and 0 tags"),
         (table(ner_tags=(6, ["O", None])), "task.missing_tag", "Row 6 has no tag for word 1 ('left')"),
         (table(ner_tags=(6, ["O", float("nan")])), "task.missing_tag", "Row 6"),
@@ -92,7 +92,7 @@ def test_tags_are_in_the_order_of_their_types() -> None:
 def test_an_unknown_tag_names_its_row() -> None:
     with pytest.raises(DataError, match=r"Row 1 has the label 'B-PRE'.*Did you mean 'B-PER'"):
         spec.truth({"ner_tags": [["O"], ["O", "B-PRE"]]}, IOB)
-    with pytest.raises(DataError, match="Row 0 has 2 words and 1 tags"):
+    with pytest.raises(DataError, match=r"Row 0 has 2 words and 1 tag\."):
         spec.truth({"tokens": [["a", "b"]], "ner_tags": [["O"]]}, IOB)
 
 

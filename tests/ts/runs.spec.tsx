@@ -719,6 +719,36 @@ describe('a run', () => {
     await going.findByTestId('mn-steps');
   });
 
+  it('tells of an export how it answers beside the model, and the tolerance', async () => {
+    const report = {
+      format: 'onnx',
+      equal: 1,
+      max_difference: 1.2e-6,
+      tolerance: 0.001,
+      rows: 128,
+      bytes: 9.1e7,
+      path: '/home/ann/topics-onnx'
+    };
+    const told = async (more: object) => {
+      const run = { ...RUNNING, report: { ...report, ...more } };
+      const { findByTestId, unmount } = stage(
+        'run',
+        { run: RUNNING.id },
+        changing({ ...run, kind: 'export' })
+      );
+      const text = (await findByTestId('mn-parity')).textContent;
+      unmount();
+      return text;
+    };
+    expect(await told({})).toBe(
+      'Same answers100.0%Largest difference1.2e-6 (tolerance 0.001)Rows128' +
+        'Formatonnx' +
+        'Size91 MBWritten to/home/ann/topics-onnx'
+    );
+    // Texts are the same or not.
+    expect(await told({ max_difference: null })).not.toContain('tolerance');
+  });
+
   it('is deleted only when asked twice', async () => {
     const provider = recorded();
     provider.recording.delete = ({ run }) =>

@@ -43,7 +43,7 @@ def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
             shutil.rmtree(target)
         part.rename(target)
     except OSError as error:
-        raise StoreError(code, path=target, error=error) from error
+        raise StoreError(code, path=target, error=error.strerror or error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

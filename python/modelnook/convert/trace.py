@@ -17,10 +17,7 @@ from modelnook.runtime.silence import first_line, mute_telemetry, operation, sil
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.text import as_text
 
-__all__ = ["FAILURES", "WITHOUT", "Traced", "feeds", "tracing"]
-
-WITHOUT = ("automatic-speech-recognition", "fill-mask", "text-generation", "text2text-generation")
-"""Tasks for which no program stands: they write word by word, or work with the model's own parts."""
+__all__ = ["FAILURES", "Traced", "feeds", "tracing"]
 
 FAILURES = ("convert.untraceable", "convert.failed")
 """The messages where a model can't be traced, see :func:`tracing`."""

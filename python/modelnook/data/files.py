@@ -138,7 +138,7 @@ def _refuse(text: str, shown: str, ending: str) -> None:
         if not path.exists():
             _missing(path, shown)
         if path.is_dir():
-            raise DataError("data.folder", path=shown, known=", ".join(_tables(path)) or "-")
+            raise _folder(path, shown)
     known = "csv tsv json jsonl parquet arrow xlsx"
     raise DataError("data.ending", path=shown, ending=ending or "-", known=known.replace(" ", ", "))
 
@@ -149,10 +149,15 @@ def _load(path: Path, shown: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         _missing(path, shown)
     except IsADirectoryError:
-        raise DataError("data.folder", path=shown, known=", ".join(_tables(path)) or "-") from None
+        raise _folder(path, shown) from None
     except OSError as error:
         raise DataError("data.unreadable", path=shown, error=error.strerror or error) from error
     raise AssertionError  # _missing always raises
+
+
+def _folder(path: Path, shown: str) -> DataError:
+    known = ", ".join(_tables(path))
+    return DataError("data.folder", path=shown, known=known) if known else DataError("data.folder_bare", path=shown)
 
 
 def _missing(path: Path, shown: str) -> None:
@@ -167,7 +172,9 @@ def _missing(path: Path, shown: str) -> None:
         near = shown[: len(shown) - len(path.name)] + close[0]
         raise NotFoundError("data.no_file_near", path=shown, near=near)
     known = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
-    raise NotFoundError("data.no_file", path=shown, folder=folder.absolute(), known=known or "-")
+    if not known:
+        raise NotFoundError("data.no_file_here", path=shown, folder=folder.absolute())
+    raise NotFoundError("data.no_file", path=shown, folder=folder.absolute(), known=known)
 
 
 def _tables(folder: Path) -> list[str]:

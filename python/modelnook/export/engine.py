@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import ConflictError, StoreError
+from modelnook.domain.errors import ConflictError, StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
@@ -91,6 +91,11 @@ def export(
             _place(folder, target)
     except Stopped:
         return None
+    except UnsupportedError as error:
+        if error.code != "export.cant_hold" or not info.base_model:
+            raise
+        said = {**error.values, "ref": shown(info.ref), "base": shown(info.base_model)}
+        raise UnsupportedError("export.cant_hold_made", **said) from None
     except StoreError as error:
         # The place is the person's own: what the store says of its folder doesn't help there.
         full = error.code == "store.disk_full"

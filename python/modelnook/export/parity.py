@@ -10,6 +10,7 @@ from typing import Any
 from modelnook.domain.errors import RefusedError
 from modelnook.measure.outputs import finite
 from modelnook.runtime import runtime
+from modelnook.runtime.folder import needs_card
 from modelnook.tasks.base import Spec
 from modelnook.tasks.text_generation import Foretelling
 
@@ -35,7 +36,7 @@ class Parity:
 
 def answers(path: Path, task: str, rows: Sequence[Any]) -> Any:
     """A folder's outputs, loaded for this and let go."""
-    model = runtime(path, task=task, device="cpu")
+    model = runtime(path, task=task, device="auto" if needs_card(path) else "cpu")
     try:
         return model.outputs(rows, batch_size=BATCH)
     finally:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert import WITHOUT
 from modelnook.convert.folder import write_config, write_tokenizer
-from modelnook.convert.trace import WITHOUT, Traced
+from modelnook.convert.trace import Traced
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.export.base import Exporter

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.folder import Tensor, parameters_of
-from modelnook.classic.words import features_for
 from modelnook.settings import current
 
 __all__ = ["EVALUATION", "SAFE", "Batch", "Shape", "Work", "bytes_of", "pace", "read_at_once", "shape_of", "work_of"]
@@ -197,6 +196,8 @@ def bytes_of(
     if method in ("head", "last-k"):
         held += _kept(method, shape, batch, wide, knobs)
     training = PROCESS + (PEFT if adapted else 0) + held + passing
+    from modelnook.classic.words import features_for
+
     terms = min(features_for(batch.classes), TERMS * batch.rows * batch.mean)
     scoring = SCORING + A_WEIGHT * terms * (batch.classes if batch.classes > 2 else min(1, batch.classes))
     return int(max(training, PROCESS + scoring + FLOAT * shape.parameters))

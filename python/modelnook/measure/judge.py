@@ -7,10 +7,11 @@ from typing import Any
 
 from modelnook.domain.errors import RefusedError, unknown
 from modelnook.domain.event import Warned
-from modelnook.domain.run import AGREEMENT
+from modelnook.domain.run import AGREEMENT, UNBOUNDED
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
+from modelnook.messages import t
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
@@ -86,15 +87,24 @@ class Judge:
 
     def warnings(self, verdict: Verdict) -> list[Warned]:
         """What a person should know of a verdict that passed: too few rows to tell, an interval over the limit."""
-        needed, allowed = rows_needed(self.max_drop), _points(self.max_drop)
+        needed, allowed = self._needed(), _points(self.max_drop)
         said = []
         if self.rows < needed:
             said.append(Warned.of("quantize.few_rows", rows=self.rows, needed=needed, points=allowed))
         if verdict.interval[1] > self.max_drop:
             drop, most = _points(verdict.drop), _points(verdict.interval[1])
             told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
-            said.append(Warned.of("quantize.may_drop_more", **told))
+            worse, not_worse = (
+                ("quantize.may_drop_more_percent", "quantize.may_drop_percent")
+                if self.metric in UNBOUNDED
+                else ("quantize.may_drop_more", "quantize.may_drop")
+            )
+            said.append(Warned.of(worse if float(drop) > 0 else not_worse, **told))
         return said
+
+    def _needed(self) -> int:
+        """How many rows could tell the drop that is allowed; 0 of a metric that doesn't count rows."""
+        return 0 if self.metric in UNBOUNDED else rows_needed(self.max_drop)
 
     def refusal(self, code: str, few: str, verdict: Verdict, **said: Any) -> RefusedError:
         """The error for a model that fell too far, with its numbers.
@@ -103,17 +113,18 @@ class Judge:
             code: the message; ``few`` the one that says how many rows could tell, where these can't.
             said: what the messages say beside them.
         """
-        needed = rows_needed(self.max_drop)
+        needed = self._needed()
+        key, unit = ("measure.percent", "%") if self.metric in UNBOUNDED else ("measure.points", "")
         unsure = self.rows < needed and verdict.interval[0] <= self.max_drop
         return RefusedError(
             few if unsure else code,
             metric=self.metric,
             before=f"{self.value:.3f}",
             after=f"{verdict.value:.3f}",
-            points=_points(verdict.drop),
-            low=f"{100 * verdict.interval[0]:+.1f}",
-            high=f"{100 * verdict.interval[1]:+.1f}",
-            allowed=f"{100 * self.max_drop:g}",
+            points=t(key, n=_points(verdict.drop)),
+            low=f"{100 * verdict.interval[0]:+.1f}{unit}",
+            high=f"{100 * verdict.interval[1]:+.1f}{unit}",
+            allowed=f"{100 * self.max_drop:g}{unit}",
             rows=self.rows,
             needed=needed,
             **said,

@@ -8,14 +8,16 @@ from one that doesn't need it.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import ModelnookError, UnsupportedError
+from modelnook.convert.folder import writing
+from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
 from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
@@ -23,10 +25,12 @@ from modelnook.runtime import pick, runtime
 from modelnook.runtime.silence import first_line
 from modelnook.store.models import model_bytes
 
-__all__ = ["Probe", "arguments", "command", "main", "measure", "probe_args", "read_probe"]
+__all__ = ["NO_ROOM", "Probe", "arguments", "command", "main", "measure", "probe_args", "read_probe", "within_room"]
 
 SECONDS = 8.0
 STOPPED = -2
+NO_ROOM = 28
+"""The exit code where the disk is full: nothing can be written to say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,10 @@ def read_probe(out: Path, code: int = 0) -> Probe:
 
     Raises:
         UnsupportedError: it failed, was killed or stopped; the message says which.
+        StoreError: the disk is full.
     """
+    if code == NO_ROOM:
+        raise StoreError("store.disk_full", path=out)
     try:
         said = json.loads((out / "probe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -145,7 +152,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments("probe", SECONDS)
     parser.add_argument("path", type=Path)
     said = parser.parse_args(argv)
-    said.out.mkdir(parents=True, exist_ok=True)
+    return within_room(said.out, lambda: _measured(said))
+
+
+def within_room(out: Path, work: Callable[[], int]) -> int:
+    """What a program's work comes to, which writes into ``out``; where there is no room for that, ``NO_ROOM``."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with writing(out):
+            return work()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return NO_ROOM
+
+
+def _measured(said: argparse.Namespace) -> int:
     rows = read_rows(said.rows)
     try:
         found = measure(said.path, rows, task=said.task, device=said.device, seconds=said.seconds)

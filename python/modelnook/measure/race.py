@@ -6,6 +6,7 @@ another, what was measured while the machine was busy looks slow; here each is l
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.outputs import read_rows
-from modelnook.measure.probe import arguments, command
+from modelnook.measure.probe import arguments, command, within_room
 from modelnook.measure.speed import Speed, in_turns
 from modelnook.runtime import runtime
 
@@ -78,7 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = arguments("race", SECONDS)
     parser.add_argument("paths", type=Path, nargs="+")
     said = parser.parse_args(argv)
-    said.out.mkdir(parents=True, exist_ok=True)
+    return within_room(said.out, lambda: _raced(said))
+
+
+def _raced(said: argparse.Namespace) -> int:
     found = race(said.paths, read_rows(said.rows), task=said.task, device=said.device, seconds=said.seconds)
     (said.out / "race.json").write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
     return 0

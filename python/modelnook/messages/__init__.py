@@ -3,6 +3,7 @@
 ``t("store.disk_full", path=p)`` looks up ``disk_full`` in ``messages/LANG/store.json`` (flat JSON, one file a
 room, read on first use) and fills its ``{placeholders}``. An error's entry is a list of two sentences,
 ``[message, hint]``; :func:`pair` reads it. The language is that of :func:`modelnook.settings.language`.
+``{count:text is|texts are}`` is the first form where the count is one, and the second for any other.
 
 >>> t("core.bytes_short", n=3, lang="en")
 '3 B'
@@ -11,12 +12,24 @@ room, read on first use) and fills its ``{placeholders}``. An error's entry is a
 from __future__ import annotations
 
 import json
+import string
 from functools import cache
 from importlib.resources import files
 
 __all__ = ["LANGUAGES", "pair", "t"]
 
 LANGUAGES = ("en", "zh")
+
+
+class _Forms(string.Formatter):
+    def format_field(self, value: object, format_spec: str) -> str:
+        one, several, many = format_spec.partition("|")
+        if several:
+            return one if str(value) == "1" else many
+        return format(value, format_spec)
+
+
+_FORMS = _Forms()
 
 
 @cache
@@ -46,14 +59,14 @@ def t(key: str, /, *, lang: str | None = None, **values: object) -> str:
     """The text of ``key`` with its placeholders filled; an unknown key is shown as it is."""
     entry = _entry(key, lang)
     text = entry if isinstance(entry, str) else entry[0]
-    return text.format(**values) if values else text
+    return _FORMS.vformat(text, (), values) if values else text
 
 
 def pair(key: str, /, *, lang: str | None = None, **values: object) -> tuple[str, str]:
     """The ``(message, hint)`` of an error's entry."""
     entry = _entry(key, lang)
     message, hint = (entry, "") if isinstance(entry, str) else (entry[0], entry[1])
-    return message.format(**values), hint.format(**values)
+    return _FORMS.vformat(message, (), values), _FORMS.vformat(hint, (), values)
 
 
 def has(key: str) -> bool:

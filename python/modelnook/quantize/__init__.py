@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from modelnook.convert import WITHOUT
 from modelnook.domain.errors import MissingPackage, UnsupportedError, unknown
 from modelnook.quantize.base import Quantizer
 from modelnook.registry import Entry, Registry
 
-__all__ = ["AUTO", "QUANTIZERS", "SCHEMES", "Schemes", "check", "needs_gpu", "ways"]
+__all__ = ["AUTO", "NEXT", "QUANTIZERS", "SCHEMES", "Schemes", "absent", "check", "needs_gpu", "ways"]
 
 AUTO = "auto"
+NEXT = {"int8": "torchao", "int4": "quanto"}
+"""Scheme -> the backend to try where a model can't be traced."""
 
 QUANTIZERS: Registry[type[Quantizer]] = Registry(
     "quantizer",
@@ -46,6 +49,7 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry(
             requires=("onnx", "onnxruntime", "onnxscript", "torch", "transformers"),
             extra="onnx",
             schemes=("int8",),
+            never=WITHOUT,
         ),
         "openvino": Entry(
             "modelnook.quantize.openvino:OpenVinoQuantizer",
@@ -53,6 +57,7 @@ QUANTIZERS: Registry[type[Quantizer]] = Registry(
             requires=("nncf", "openvino", "torch", "transformers"),
             extra="openvino",
             schemes=("int8", "int4"),
+            never=WITHOUT,
         ),
         "quanto": Entry(
             "modelnook.quantize.quanto:QuantoQuantizer",
@@ -125,7 +130,7 @@ def ways(
     names = QUANTIZERS.available() if backend == AUTO else [backend]
     wanted = [(n, s) for n in names for s in Schemes.of(n) if scheme in (s, AUTO) and _does(n, task)]
     if not wanted:
-        raise _none_installed(scheme)
+        raise _none_installed(scheme, task)
     there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or (gpu or _cuda)()]
     if not there:
         makers = ", ".join(dict.fromkeys(name for name, _ in wanted))
@@ -162,6 +167,9 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
             # A row from outside, whose class alone says them.
             QUANTIZERS.check(backend)
         raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
+    if backend != AUTO and task in QUANTIZERS[backend].never:
+        wanted = scheme if scheme != AUTO else Schemes.of(backend)[0]
+        raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(wanted, NEXT["int8"]))
     if not any(_does(name, task) for name in makers):
         tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))
         raise UnsupportedError("quantize.only_for", backend=", ".join(makers), tasks=tasks, task=task)
@@ -176,8 +184,8 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
 
 
 def _does(name: str, task: str | None) -> bool:
-    only = QUANTIZERS[name].tasks
-    return not only or task is None or task in only
+    entry = QUANTIZERS[name]
+    return task is None or (task not in entry.never and (not entry.tasks or task in entry.tasks))
 
 
 def _lacking(backend: str, scheme: str) -> UnsupportedError:
@@ -186,11 +194,23 @@ def _lacking(backend: str, scheme: str) -> UnsupportedError:
     return UnsupportedError("quantize.needs_one", **said)
 
 
-def _none_installed(scheme: str) -> MissingPackage | UnsupportedError:
-    makers = list(QUANTIZERS) if scheme == AUTO else list(SCHEMES[scheme])
+def absent(schemes: Iterable[str], task: str | None) -> list[str]:
+    """The backends that make one of the schemes for the task and aren't installed, those for a CPU and any task first:
+    what may be advised.
+    """
+    makers = [n for n in QUANTIZERS if QUANTIZERS[n].missing and _does(n, task) and set(schemes) & set(Schemes.of(n))]
+
+    def special(name: str) -> tuple[bool, bool, bool]:
+        entry = QUANTIZERS[name]
+        return all(needs_gpu(name, s) for s in schemes if s in entry.schemes), entry.for_gpu, bool(entry.tasks)
+
+    return sorted(makers, key=special)
+
+
+def _none_installed(scheme: str, task: str | None) -> MissingPackage | UnsupportedError:
     try:
-        # A backend for the CPU is the better advice.
-        QUANTIZERS.check(min(makers, key=lambda name: needs_gpu(name, scheme)))
+        for name in absent(SCHEMES if scheme == AUTO else (scheme,), task)[:1]:
+            QUANTIZERS.check(name)
     except MissingPackage as error:
         return error
     return UnsupportedError("quantize.no_scheme", backend=AUTO, scheme=scheme)

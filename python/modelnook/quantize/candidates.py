@@ -20,7 +20,7 @@ from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
 from modelnook.measure.speed import Speed
-from modelnook.quantize import QUANTIZERS
+from modelnook.quantize import QUANTIZERS, absent
 from modelnook.quantize.base import Quantizer
 from modelnook.store.files import folder_bytes
 
@@ -166,7 +166,7 @@ class Search:
             every: whether also those are measured that are known to be slower than the original.
 
         Raises:
-            UnsupportedError: none of them can do the model; the best known says why.
+            UnsupportedError: none of them can do the model; each says why.
         """
         waiting = self._ordered(ways)
         self._alone = len(waiting) == 1
@@ -184,7 +184,7 @@ class Search:
                     again.append(way)
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
-            raise self._error
+            raise self._none_can([scheme for _, scheme in ways]) if len(self.failed) > 1 else self._error
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
@@ -283,6 +283,14 @@ class Search:
         # Alone it is the run's own error, unless an earlier attempt of it was measured.
         if not told and (self.trials or not self._alone):
             self._warn("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
+
+    def _none_can(self, schemes: Sequence[str]) -> UnsupportedError:
+        """Several were asked, and each says why not: what is left is one that isn't installed, or another verb."""
+        why = "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items())
+        others = absent(schemes, self.task)
+        if others:
+            return UnsupportedError("quantize.none_can_here", why=why, extra=QUANTIZERS[others[0]].extra or others[0])
+        return UnsupportedError("quantize.none_can", why=why)
 
     def _attempt(self, way: _Way) -> Trial | None:
         began, options = self.clock(), way.left.pop(0)

@@ -186,7 +186,7 @@ def _place(made: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         made.rename(target)
     except OSError as error:
-        raise StoreError("quantize.not_saved", path=target, error=error) from error
+        raise StoreError("quantize.not_saved", path=target, error=error.strerror or error) from error
 
 
 def _report(judge: Judge, before: Probe, best: Trial, search: Search) -> dict[str, Any]:

@@ -19,10 +19,11 @@ import torch
 from modelnook.convert.openvino import FILE, program, save
 from modelnook.convert.trace import Traced
 from modelnook.domain.event import Emit, Progress
+from modelnook.quantize import NEXT
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
 from modelnook.quantize.sensitivity import worst
-from modelnook.quantize.trace import NEXT, UNTRACEABLE, prepared
+from modelnook.quantize.trace import UNTRACEABLE, prepared
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import mute_telemetry, silence
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelnook.convert.trace import WITHOUT, Traced
+from modelnook.convert import WITHOUT
+from modelnook.convert.trace import Traced
 from modelnook.domain.errors import UnsupportedError
+from modelnook.quantize import NEXT
 
-__all__ = ["NEXT", "UNTRACEABLE", "prepared"]
+__all__ = ["UNTRACEABLE", "prepared"]
 
 UNTRACEABLE = ("quantize.untraceable", "quantize.failed_on")
 """The messages where a model can't be traced, see :func:`~modelnook.convert.trace.tracing`."""
-NEXT = {"int8": "torchao", "int4": "quanto"}
-"""Scheme -> the backend to try where a model can't be traced."""
 
 
 def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any], scheme: str) -> Traced:

@@ -23,6 +23,13 @@ _LOUD = (
 )
 
 
+# A library's name before a dot may be that of a module, unless an overload stands at the end.
+_OPERATION = (
+    r"\b(?:aten|prims|torchvision|transformers)::\w+(?:\.\w+)?"
+    r"|\b(?:aten|prims)\.\w+(?:\.\w+)?|\b(?:torchvision|transformers)\.\w+\.default\b"
+)
+
+
 @contextmanager
 def silence() -> Iterator[None]:
     """No progress bars, warnings or logs of transformers, torch.onnx and torchao inside the block."""
@@ -65,7 +72,7 @@ def operation(error: BaseException) -> str | None:
     """The operation that couldn't be traced, from the error's text or its causes'; None where none is named."""
     cause: BaseException | None = error
     while cause is not None:
-        found = re.search(r"\b(?:aten|prims|torchvision|transformers)[.:]{1,2}\w+(?:\.\w+)?", str(cause))
+        found = re.search(_OPERATION, str(cause))
         if found:
             return found.group()
         cause = cause.__cause__ or cause.__context__

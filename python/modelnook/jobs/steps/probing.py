@@ -12,6 +12,7 @@ from typing import Any
 
 from modelnook.jobs import process
 from modelnook.jobs.steps.context import Context
+from modelnook.store.files import disk_errors
 
 __all__ = ["prober", "racer"]
 
@@ -60,9 +61,11 @@ def _given(context: Context, name: str, rows: list[Any]) -> Iterator[tuple[Path,
 
     work = context.run.path / f"probe{name}"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(mode=0o700)
+    with disk_errors(work):
+        work.mkdir(mode=0o700)
     try:
-        write_rows(work / "rows.json", rows)
+        with disk_errors(work):
+            write_rows(work / "rows.json", rows)
         yield work / "rows.json", work
     finally:
         shutil.rmtree(work, ignore_errors=True)
