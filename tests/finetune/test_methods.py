@@ -9,7 +9,7 @@ import pytest
 
 from modelnook.finetune import METHODS
 from modelnook.testing.methods import MethodSuite
-from modelnook.testing.models import tiny_rows
+from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.trained import trained_model
 
 
@@ -82,3 +82,23 @@ def test_contrast_is_low_where_classes_lie_apart() -> None:
     assert contrast(apart, labels, 0.3) < 0.1 < 1 < contrast(mixed, labels, 0.3)
     alone = torch.tensor([0, 0, 1])
     assert torch.isfinite(contrast(apart[:3], alone, 0.3))
+
+
+def test_frozen_layers_read_as_many_rows_at_a_time_as_memory_holds(tmp_path: Path) -> None:
+    import torch
+
+    from modelnook.finetune.frozen import LastK
+    from modelnook.tasks.text_classification_heavy import TextClassificationTask
+
+    task = TextClassificationTask(("ham", "spam"))
+    model, tokenizer = task.load(str(tiny_model(tmp_path / "m")))
+    rows = task.encode(tokenizer, tiny_rows(40), 16)
+    method, seen = LastK(layers=1), list[int]()
+    method.prepare(model, task)
+    method.tokens = 48
+    model.register_forward_pre_hook(
+        lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    framed = method.frame(model, task, tokenizer, rows, None, torch.device("cpu"), lambda event: None)
+    assert len(framed.train["hidden"]) == 40
+    assert max(seen) <= 48

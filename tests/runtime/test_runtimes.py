@@ -12,7 +12,7 @@ from tests.installed import Installed
 from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import RUNTIMES
 from modelnook.tasks.text_classification import TextClassification
-from modelnook.testing.models import tiny_rows
+from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.runtimes import RuntimeSuite
 
 
@@ -97,3 +97,21 @@ class TestQuanto(Quantized):
 
 def test_rows_stand_in_order() -> None:
     assert list(RUNTIMES) == sorted(RUNTIMES)
+
+
+def test_what_memory_does_not_hold_at_once_is_answered_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from modelnook.runtime.transformers import TransformersRuntime
+
+    model = TransformersRuntime(tiny_model(tmp_path / "m", ["ham", "spam"]), device="cpu", threads=1)
+    texts = tiny_rows(40)["text"]
+    whole, seen = model.outputs(texts), list[int]()
+    model._model.register_forward_pre_hook(
+        lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    monkeypatch.setattr("modelnook.runtime.transformers.room", lambda path: 30)
+    np.testing.assert_allclose(model.outputs(texts), whole, rtol=1e-3, atol=1e-5)
+    assert max(seen) <= 30

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 import modelnook as mn
 from modelnook.domain.errors import UnsupportedError, UsageError
+from modelnook.domain.event import MetricLogged
 from modelnook.finetune.full import Full
 from modelnook.tasks.foretelling_heavy import reads_apart
 from modelnook.tasks.heads import Base
@@ -19,6 +20,7 @@ from modelnook.tasks.padding_heavy import IGNORE, bins
 from modelnook.tasks.text_generation_heavy import TextGenerationTask
 from modelnook.testing.models import tiny_prompts, tiny_tokenizer, tiny_writer
 from modelnook.training.base import TrainConfig, TrainResult
+from modelnook.training.batches import train_batches
 from modelnook.training.checkpoint import Checkpoints
 from modelnook.training.evaluation import take
 from modelnook.training.loop import train
@@ -144,7 +146,12 @@ CONFIG = TrainConfig(
 def test_it_goes_on_to_the_same_weights_and_in_smaller_parts(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path / "m")
     whole, first, second = Setup(folder), Setup(folder), Setup(folder)
+    with torch.no_grad():
+        rows = take(whole.rows, train_batches([1] * 40, 8, seed=0, epoch=0)[0])
+        apart = whole.task.loss(whole.model.train(), whole.task.collate(whole.tokenizer, rows))
     expected = whole.train(CONFIG)
+    logged = next(event for event in whole.events if isinstance(event, MetricLogged))
+    assert logged.values["loss"] == pytest.approx(float(apart), rel=1e-4), "the loss of the rows by themselves"
     assert first.train(CONFIG, tmp_path / "kept", at=4).steps == 4
     second.train(CONFIG, tmp_path / "kept")
     for one, other in zip(whole.weights(), second.weights(), strict=True):
@@ -163,8 +170,7 @@ def test_it_goes_on_to_the_same_weights_and_in_smaller_parts(tmp_path: Path) -> 
     assert result.metrics["loss"] == pytest.approx(expected.metrics["loss"], rel=1e-3)
     for one, other in zip(whole.weights(), small.weights(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
-    apart = Setup(folder)
-    assert apart.train(replace(CONFIG, packing=False)).steps == expected.steps
+    assert Setup(folder).train(replace(CONFIG, packing=False)).steps == expected.steps
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
 from modelnook.runtime.folder import config
 from modelnook.tasks.base import Columns, Spec
-from modelnook.tasks.heads import base_in, base_named
+from modelnook.tasks.heads import base_in, base_named, chats_by
 
 __all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise"]
 
@@ -149,18 +151,31 @@ def can_start(found: Any, spec: Spec, columns: Columns, *, packing: bool = False
     entry = found.source.info(found.ref)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
-    _check_kind(entry, str(found.ref), spec, columns, packing)
+    _check_kind(entry, str(found.ref), spec, columns, packing, partial(found.source.small, found.ref))
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
         held = pickles(f.name for f in Path(entry.path).iterdir())
         raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
 
 
-def _check_kind(entry: ModelInfo, name: str, spec: Spec, columns: Columns, packing: bool = False) -> None:
-    """Refuse a base of another kind than the task needs: by its files, or by what its source says of it."""
+def _check_kind(
+    entry: ModelInfo,
+    name: str,
+    spec: Spec,
+    columns: Columns,
+    packing: bool = False,
+    read: Callable[[str], bytes | None] = lambda file: None,
+) -> None:
+    """Refuse a base of another kind than the task needs: by its files, or by what its source says of it.
+
+    Args:
+        read: gives a small file of it that isn't here, see :meth:`Source.small`.
+    """
     path = Path(entry.path) if entry.path else None
     # An adapter's base may have to be fetched: that is the job's, or the plan's.
     there = path is not None and path.is_dir() and not adapter_in(path)
     base = base_in(name, path, config(path)) if path and there else base_named(name, entry.architecture)
+    if "messages" in columns and base.chats is None:
+        base = replace(base, chats=chats_by(read))
     if base.known:
         spec.check_base(base, columns, packing=packing)
         return

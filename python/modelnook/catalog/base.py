@@ -187,6 +187,13 @@ class Source(ABC):
         """The folder of a model that lies on this machine whole; nobody is asked."""
         return None if self.networked else self.fetch(ref, lambda event: None)
 
+    def small(self, ref: ModelRef, name: str) -> bytes | None:
+        """A small file of a model that needn't be here, such as its tokenizer's settings; empty where it has none.
+
+        None where that can't be told: nobody answers, or who asks may not read it.
+        """
+        return None
+
     def held(self) -> list[Held]:
         """What the source has brought to this machine: what ``cache`` lists and ``cache rm`` may remove."""
         return []

@@ -162,6 +162,23 @@ class HubSource(Source):
         """The commit's folder in the cache; without a revision, of what ``main`` was when it was last seen."""
         return self._here.folder(ref.id, ref.revision)
 
+    def small(self, ref: ModelRef, name: str) -> bytes | None:
+        """See :meth:`Source.small`; it stays in the cache, where :meth:`fetch` finds it."""
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        if current().hub_offline:
+            return None
+        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
+        try:
+            return Path(hf_hub_download(ref.id, name, revision=ref.revision, **where)).read_bytes()
+        except LocalEntryNotFoundError:
+            return None
+        except EntryNotFoundError:
+            return b""
+        except (OSError, ValueError):
+            return None
+
     def held(self) -> list[Held]:
         """Every commit in this endpoint's cache, and parts of downloads."""
         return self._here.held(self.name)

@@ -185,6 +185,18 @@ class RemoteSource(Source):
         """The folder of a revision that is here; without one, of the newest that was brought."""
         return self.cache.folder(ref.id, ref.revision)
 
+    def small(self, ref: ModelRef, name: str) -> bytes | None:
+        """See :meth:`Source.small`."""
+        if current().offline:
+            return None
+        try:
+            with self.told(self.shown(ref)):
+                listing = self.ask(ref)
+                large = any(f.name == name and f.size > _SMALL for f in listing.files)
+                return None if large else self._read(ref, listing, name)
+        except ModelnookError:
+            return None
+
     def held(self) -> list[Held]:
         """Every revision in this source's cache, and parts of downloads."""
         return self.cache.held(self.name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from typing import Any
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.gguf import read_header
 
-__all__ = ["Base", "base_in", "base_named"]
+__all__ = ["Base", "base_in", "base_named", "chats_by"]
 
 _SENSES = tuple(
     f"AutoModelFor{name}"
@@ -126,6 +126,22 @@ def _chats(folder: Path, said: dict[str, Any]) -> bool | None:
         return False
     headers = [read_header(file) for file in sorted(folder.glob("*.gguf"))[:1]]
     return False if headers and not any(h.text("tokenizer.chat_template") for h in headers) else None
+
+
+def chats_by(read: Callable[[str], bytes | None]) -> bool | None:
+    """Whether a tokenizer has a chat template, by files that ``read`` gives.
+
+    Empty is one that the model hasn't got, None one that nobody tells.
+    """
+    template, said = read("chat_template.jinja"), read("tokenizer_config.json")
+    if template:
+        return True
+    if template is None or not said:
+        return None
+    try:
+        return bool(json.loads(said).get("chat_template"))
+    except (ValueError, AttributeError, RecursionError):
+        return None
 
 
 def _masks(folder: Path, said: dict[str, Any]) -> bool | None:

@@ -11,6 +11,9 @@ A table has one of three forms. ``messages``: a conversation a row, written with
 assistant's turns are learnt. ``prompt`` and ``completion``: the completions are learnt; where the model has a chat
 template, they are a user's turn and an answer, else one text after the other. ``text``: all of it is learnt.
 
+With ``packing=True`` several rows stand in one sequence of ``max_length`` tokens, each with positions and attention of
+its own, so that what is learnt is the same; refused for models that can't tell such rows apart.
+
 Perplexity is that of the tokens that are learnt, and depends on the tokenizer: models that cut texts differently can't
 be compared by it.
 """

@@ -50,6 +50,11 @@ class SourceSuite:
         assert "safetensors" in info.formats
         assert json.loads(json.dumps(info.to_dict(), allow_nan=False))["ref"] == info.ref
 
+    def test_a_small_file_is_told_or_nothing_is(self, source: Source, ref: ModelRef) -> None:
+        said = source.small(ref, "config.json")
+        assert said is None or json.loads(said)["architectures"]
+        assert source.small(ref, "no-such-file.json") in ((None,) if said is None else (b"",))
+
     def test_a_folder_is_complete(self, source: Source, ref: ModelRef) -> None:
         folder = source.fetch(ref, lambda event: None)
         assert (folder / "config.json").is_file()
