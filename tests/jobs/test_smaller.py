@@ -225,7 +225,7 @@ def test_mistakes_are_told_before_anything_starts(
         ("int8:onxx", "Did you mean 'onnx'"),
         ("", "No step was said"),
         # What the last step can't do isn't found out after the others.
-        ("trim,int8:gptq", "doesn't make 'int8'"),
+        ("trim,int8:gptq", "doesn't make 'int8'; it makes int4"),
         ("trim,q8_0", "gguf makes models for text-generation smaller"),
     ):
         with pytest.raises((UsageError, NotFoundError, UnsupportedError), match=match):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import MissingPackage, RefusedError, UnsupportedError, UsageError
+from modelnook.domain.errors import MissingPackage, RefusedError, StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit, Event, Progress, Warned
 from modelnook.measure.probe import Probe
 from modelnook.measure.speed import Speed
@@ -76,6 +78,17 @@ class Unable(Copy):
 
     def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
         raise UnsupportedError("quantize.untraceable", architecture="BertForX", op=f"aten.{scheme}", next="torchao")
+
+
+class Large(Copy):
+    """Has no room on the disk."""
+
+    name = "large"
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        with staged(target) as folder:
+            (folder / "part").write_bytes(b"0")
+            raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
 
 class Slow(Copy):
@@ -290,7 +303,27 @@ def test_where_none_is_installed_one_for_a_cpu_that_does_the_task_is_named(monke
 
 
 @pytest.mark.slow
-def test_where_none_of_several_can_do_it_each_says_why(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+def test_what_the_disk_has_no_room_for_costs_nothing_that_was_made_before(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    backend_rows(Large, Quick)
+    runner = Runner(source, tmp_path / "out", {})
+    result = runner.run(scheme="int8")
+    assert (result.backend, list(result.report["failed"])) == ("quick", ["large int8"])
+    (said,) = runner.said("quantize.backend_failed")
+    assert said.endswith("No space left on device.")
+    # Where nothing was made before, it is the run's own error.
+    backend_rows(Bad, Large)
+    with pytest.raises(StoreError, match="No space left"):
+        Runner(source, tmp_path / "room" / "out", {}).run(scheme="int8")
+    assert not list(tmp_path.glob("room/*"))
+
+
+@pytest.mark.slow
+def test_where_none_of_several_can_do_it_each_says_why(
+    source: Path, tmp_path: Path, backend_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["modelnook.quantize"], "_cuda", lambda: False)
     backend_rows(FourBits, Unable)
     with pytest.raises(UnsupportedError) as caught:
         Runner(source, tmp_path / "out", {}).run(scheme="int8")
@@ -304,6 +337,10 @@ def test_where_none_of_several_can_do_it_each_says_why(source: Path, tmp_path: P
     with pytest.raises(UnsupportedError, match="No backend that is installed") as caught:
         Runner(source, tmp_path / "more", {}).run(scheme="int8")
     assert "modelnook[other]" in caught.value.hint
+    # Nor is one that needs a GPU, where there is none.
+    backend_rows(FourBits, Unable, other=replace(row, gpu=True))
+    with pytest.raises(UnsupportedError, match="No backend can make") as caught:
+        Runner(source, tmp_path / "gpu", {}).run(scheme="int8")
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def ways(
     names = QUANTIZERS.available() if backend == AUTO else [backend]
     wanted = [(n, s) for n in names for s in Schemes.of(n) if scheme in (s, AUTO) and _does(n, task)]
     if not wanted:
-        raise _none_installed(scheme, task)
+        raise _none_installed(scheme, task, gpu)
     there = [(name, s) for name, s in wanted if not needs_gpu(name, s) or (gpu or _cuda)()]
     if not there:
         makers = ", ".join(dict.fromkeys(name for name, _ in wanted))
@@ -166,7 +166,9 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
         if not Schemes.of(backend):
             # A row from outside, whose class alone says them.
             QUANTIZERS.check(backend)
-        raise UnsupportedError("quantize.no_scheme", backend=backend, scheme=scheme)
+        raise UnsupportedError(
+            "quantize.no_scheme", backend=backend, scheme=scheme, known=", ".join(Schemes.of(backend))
+        )
     if backend != AUTO and task in QUANTIZERS[backend].never:
         wanted = scheme if scheme != AUTO else Schemes.of(backend)[0]
         raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(wanted, NEXT["int8"]))
@@ -194,26 +196,29 @@ def _lacking(backend: str, scheme: str) -> UnsupportedError:
     return UnsupportedError("quantize.needs_one", **said)
 
 
-def absent(schemes: Iterable[str], task: str | None) -> list[str]:
-    """The backends that make one of the schemes for the task and aren't installed, those for a CPU and any task first:
-    what may be advised.
+def absent(schemes: Iterable[str], task: str | None, *, gpu: Callable[[], bool] | None = None) -> list[str]:
+    """The backends that make one of the schemes for the task here and aren't installed, those for a CPU and any task
+    first: what may be advised.
     """
-    makers = [n for n in QUANTIZERS if QUANTIZERS[n].missing and _does(n, task) and set(schemes) & set(Schemes.of(n))]
+    wanted = set(schemes)
+    makers = [name for name in QUANTIZERS if QUANTIZERS[name].missing and _does(name, task)]
+    found = {name: [s for s in Schemes.of(name) if s in wanted] for name in makers}
 
     def special(name: str) -> tuple[bool, bool, bool]:
         entry = QUANTIZERS[name]
-        return all(needs_gpu(name, s) for s in schemes if s in entry.schemes), entry.for_gpu, bool(entry.tasks)
+        return all(needs_gpu(name, s) for s in found[name]), entry.for_gpu, bool(entry.tasks)
 
-    return sorted(makers, key=special)
+    named = sorted((name for name in makers if found[name]), key=special)
+    return [name for name in named if not special(name)[0] or (gpu or _cuda)()]
 
 
-def _none_installed(scheme: str, task: str | None) -> MissingPackage | UnsupportedError:
+def _none_installed(scheme: str, task: str | None, gpu: Callable[[], bool] | None) -> MissingPackage | UnsupportedError:
     try:
-        for name in absent(SCHEMES if scheme == AUTO else (scheme,), task)[:1]:
+        for name in absent(SCHEMES if scheme == AUTO else (scheme,), task, gpu=gpu)[:1]:
             QUANTIZERS.check(name)
     except MissingPackage as error:
         return error
-    return UnsupportedError("quantize.no_scheme", backend=AUTO, scheme=scheme)
+    return UnsupportedError("quantize.no_scheme", backend=AUTO, scheme=scheme, known=", ".join(SCHEMES))
 
 
 def _cuda() -> bool:

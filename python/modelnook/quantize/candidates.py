@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
@@ -269,6 +269,12 @@ class Search:
             if not self.stop():
                 self._can_not(way, error)
             return False
+        except StoreError as error:
+            if self.best() is None:
+                raise
+            # What it wrote is gone again: there is room for the one that is taken.
+            self._can_not(way, error)
+            return False
         if trial is None:
             return False
         self.trials.append(trial)
@@ -276,10 +282,11 @@ class Search:
             shutil.rmtree(trial.path, ignore_errors=True)
         return not trial.verdict.accepted
 
-    def _can_not(self, way: _Way, error: UnsupportedError) -> None:
+    def _can_not(self, way: _Way, error: UnsupportedError | StoreError) -> None:
         told = error.message in self.failed.values()
         self.failed[way.name] = error.message
-        self._error = self._error or error
+        if isinstance(error, UnsupportedError):
+            self._error = self._error or error
         # Alone it is the run's own error, unless an earlier attempt of it was measured.
         if not told and (self.trials or not self._alone):
             self._warn("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
