@@ -28,8 +28,8 @@ KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
 """Kernels that PyTorch's cache and oneDNN's own hold, by their environment variables; 64 in the second cost 7% of the
 speed (clinc150)."""
 
-# Both are read once, at the first product. Not in os.environ: a forked worker replaces that by its caller's after this has
-# been imported, and what is measured in a process of its own is measured without.
+# Both are read once, at the first product. Not in os.environ: a forked worker replaces that by its caller's after this
+# has been imported, and what is measured in a process of its own is measured without.
 for _name, _count in KERNELS.items():
     if _name not in os.environ:
         os.putenv(_name, _count)
