@@ -12,7 +12,7 @@ import pytest
 
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import pick
-from modelnook.runtime.batches import auto_tokens, plan, room
+from modelnook.runtime.batches import Room, auto_tokens, plan
 from modelnook.runtime.folder import formats, labels, max_length, quantized, task_of
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model
@@ -113,13 +113,15 @@ def test_batches_are_as_large_as_memory_holds(tmp_path: Path, monkeypatch: pytes
     lengths = [10, 9, 40, 3]
     assert plan(lengths, batch_size=4, tokens=10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
     assert plan(lengths, batch_size=4, tokens=20) == [[2], [0, 1], [3]], "a longer row comes alone"
-    left = {}
+    left, room = {}, Room(tmp_path)
     for free in (10**6, 10**9):
         monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda free=free: free)
-        left[free] = room(tmp_path)
+        left[free] = room.tokens(9) or 0
+        assert room.tokens(9, batches=4) == left[free] // 4, "all that are computed at once have it together"
     assert 100 < left[10**6] * 100 < left[10**9]
+    assert room.tokens(1) is None, "a row can't be divided"
     monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: None)
-    assert room(tmp_path) is None
+    assert room.tokens(9) is None
 
 
 def test_batches_hold_every_row_once() -> None:

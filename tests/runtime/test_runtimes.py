@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.installed import Installed
@@ -112,6 +113,33 @@ def test_what_memory_does_not_hold_at_once_is_answered_in_parts(
     model._model.register_forward_pre_hook(
         lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
     )
-    monkeypatch.setattr("modelnook.runtime.transformers.room", lambda path: 30)
+    monkeypatch.setattr("modelnook.runtime.batches.read_at_once", lambda shape, free: 30)
     np.testing.assert_allclose(model.outputs(texts), whole, rtol=1e-3, atol=1e-5)
     assert max(seen) <= 30
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: pytest.fail("asked for a single row"))
+    model.outputs(texts[:1])
+
+
+def test_batches_that_run_one_a_core_share_what_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from modelnook.runtime.program import ProgramRuntime
+
+    class Seen(ProgramRuntime):
+        name, formats, program = "seen", (), "model.onnx"
+
+        def _run(self, feeds: Any) -> Any:
+            self.sizes = [feed["input_ids"].size for feed in feeds]
+            return [[np.zeros((len(feed["input_ids"]), 2), np.float32)] for feed in feeds]
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    monkeypatch.setattr("modelnook.runtime.batches.read_at_once", lambda shape, free: 64)
+    path, texts, largest = tiny_model(tmp_path / "m"), tiny_rows(40)["text"], {}
+    for threads in (1, 4):
+        model = Seen(path, task=None, threads=threads)
+        model.task, model._inputs = None, {"input_ids": np.dtype(np.int64)}
+        model.outputs(texts, batch_size=32)
+        largest[threads] = max(model.sizes)
+    assert largest[4] <= 16 < largest[1] <= 64

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from modelnook.catalog.folder import tensors_of
-from modelnook.measure.effort import read_at_once, shape_of
+from modelnook.measure.effort import Shape, read_at_once, shape_of
 from modelnook.measure.memory import free_here
 from modelnook.runtime import folder
 
-__all__ = ["auto_tokens", "plan", "room"]
+__all__ = ["Room", "auto_tokens", "plan"]
 
 # Rows x padded length of one batch. Above it the activations fall out of a core's L2 cache (MiniLM: 384 x 4 B a token
 # and layer), below it the calls' overhead shows; measured with benchmarks/predict.py, flat from 256 to 1024.
@@ -21,7 +22,7 @@ MOST_ROWS = 64
 def plan(
     lengths: Sequence[int], *, batch_size: int | str = "auto", sort: bool = True, tokens: int | None = None
 ) -> list[list[int]]:
-    """Row numbers in batches; together they hold every row once, and depend on the lengths alone.
+    """Row numbers in batches; together they hold every row once, and depend on what is given alone.
 
     Args:
         lengths: tokens of each row.
@@ -52,10 +53,27 @@ def plan(
     return batches
 
 
-def room(path: Path) -> int | None:
-    """Tokens that go through a folder's model at once, as many as the machine's free memory holds; None: nothing tells.
+class Room:
+    """How much of a folder's model the machine's free memory holds at once.
 
     For a CPU: there no error says that memory ran out, the system kills the process.
     """
-    left = free_here()
-    return None if left is None else read_at_once(shape_of(tensors_of(path), folder.config(path)), left)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def _shape(self) -> Shape:
+        return shape_of(tensors_of(self._path), folder.config(self._path))
+
+    def tokens(self, rows: int, *, batches: int = 1) -> int | None:
+        """Tokens that may be in a batch of these rows; None: nothing bounds them, or nothing tells.
+
+        A row by itself can't be divided: nothing is asked for it, an answer takes few milliseconds.
+
+        Args:
+            rows: how many there are.
+            batches: how many of those are computed side by side.
+        """
+        left = free_here() if rows > 1 else None
+        return None if left is None else read_at_once(self._shape, left) // batches
