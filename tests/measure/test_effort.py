@@ -101,6 +101,28 @@ def test_a_writer_scores_every_word(tmp_path: Path) -> None:
     )
 
 
+def test_a_layer_over_the_vocabulary_is_held_in_pieces() -> None:
+    writer = replace(SMALL, vocabulary=50_000)
+
+    def over(size: int) -> int:
+        """What writing takes beside the layers, with so many rows at once."""
+        batch = replace(BATCH, size=size, longest=512, held_out=0)
+        return bytes_of("lora", writer, replace(batch, writes=True)) - bytes_of("lora", writer, batch)
+
+    assert over(1) == pytest.approx(512 * 50_000 * 12, rel=0.01)
+    assert over(8) == over(64) == pytest.approx(effort.PIECE * 12, rel=0.01)
+
+
+def test_rows_that_are_packed_pay_for_attention_in_a_sequence_as_long_as_it_may_be() -> None:
+    short = replace(BATCH, size=16, longest=128)
+    assert replace(short, packed=1024).sequences == (2, 1024)
+    assert replace(short, packed=4096).sequences == (1, 2048), "no longer than its rows"
+    assert replace(short, size=4, packed=1024).sequences == (1, 512)
+    packed, apart = (bytes_of("full", SMALL, batch) for batch in (replace(short, packed=1024), short))
+    wide = 2 if effort.native_bf16() else 4
+    assert packed - apart == pytest.approx(6 * wide / 2 * 12 * 6 * (2 * 1024**2 - 16 * 128**2), rel=0.01)
+
+
 def test_a_baseline_of_many_classes_takes_no_more_than_that_of_some() -> None:
     few, many = (bytes_of("head", SMALL, replace(BATCH, rows=50_000, classes=n)) for n in (50, 2000))
     none = bytes_of("head", SMALL, replace(BATCH, rows=50_000))

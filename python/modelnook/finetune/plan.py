@@ -228,7 +228,10 @@ def plan(
     # What is read in several parts is read whole.
     mean = lengths.mean(1 << 30 if windows else longest)
     words = 0 if writes else lengths.words(rows)
-    through = Batch(rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, writes, classes)
+    through = Batch(
+        rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, writes, classes,
+        packed=longest if packing else 0,
+    )  # fmt: skip
 
     def passes_of(method: str) -> float:
         return _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, method)

@@ -110,6 +110,7 @@ class Batch:
         writes: whether every token is an output as well, over the whole vocabulary.
         classes: that are told apart.
         checks: tokens that go through the model at once where it is evaluated.
+        packed: tokens of a sequence in which several rows are trained on; 0: each row is one.
     """
 
     rows: int
@@ -121,6 +122,15 @@ class Batch:
     writes: bool = False
     classes: int = 0
     checks: int = EVALUATION
+    packed: int = 0
+
+    @property
+    def sequences(self) -> tuple[int, int]:
+        """How many are trained on at once, and how long they are."""
+        if not self.packed:
+            return self.size, self.longest
+        length = min(max(self.packed, self.longest), self.size * self.longest)
+        return math.ceil(self.size * self.longest / length), length
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +264,15 @@ def _table(shape: Shape, batch: Batch) -> int:
 
 
 def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: bool) -> int:
-    tokens = batch.size * batch.longest
+    count, length = batch.sequences
+    tokens = count * length
     a_layer = tokens * wide / HALF * (20 * shape.width + 4 * shape.inner)
-    a_layer += wide / HALF * 6 * batch.size * shape.heads * batch.longest**2
+    a_layer += wide / HALF * 6 * count * shape.heads * length**2
     if adapted:
         # Each matrix's input once more, with dropout, and its mask.
         a_layer += tokens * 4.6 * wide * (5 * shape.width + shape.inner)
-    outputs = tokens * shape.vocabulary * (wide + 2 * FLOAT) if batch.writes else 0
+    # In float32 whatever else is: the words' log-probabilities, gradients of those and of the scores.
+    outputs = _outputs(shape, batch, tokens) * 3 * FLOAT
     return int(a_layer * shape.layers * share) + outputs
 
 
@@ -270,10 +282,15 @@ def _evaluated(shape: Shape, batch: Batch, wide: int) -> int:
     # A row that is longer than the batch may be goes alone.
     most = max(batch.checks, batch.longest)
     passing = min(most, EVALUATED * batch.longest) * _read(shape, wide)
-    if not batch.writes or not shape.vocabulary:
-        return passing
     rows = min(EVALUATED, batch.held_out)
-    return passing + min(most, rows * batch.longest, PIECE // shape.vocabulary) * shape.vocabulary * (wide + FLOAT)
+    return passing + _outputs(shape, batch, min(most, rows * batch.longest)) * 2 * FLOAT
+
+
+def _outputs(shape: Shape, batch: Batch, tokens: int) -> int:
+    """Numbers of the layer over the vocabulary that are held at once, of so many tokens."""
+    if not batch.writes or not shape.vocabulary:
+        return 0
+    return min(tokens, max(1, PIECE // shape.vocabulary)) * shape.vocabulary
 
 
 def _read(shape: Shape, wide: int) -> int:
