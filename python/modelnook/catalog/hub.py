@@ -23,7 +23,7 @@ from modelnook.catalog.hub_download import Download, Repo
 from modelnook.catalog.hub_entry import asked, brings_code, entry, evaluations, files_of, flagged, listed, tree_files
 from modelnook.catalog.hub_errors import Place, patiently, told
 from modelnook.catalog.hub_files import RepoFile, needed, packed, risks
-from modelnook.catalog.hub_headers import gguf_tensors
+from modelnook.catalog.hub_headers import gguf_tensors, safetensors_tensors, small_file
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
 from modelnook.catalog.papers import config_in, licence, sane_config
@@ -164,20 +164,7 @@ class HubSource(Source):
 
     def small(self, ref: ModelRef, name: str) -> bytes | None:
         """See :meth:`Source.small`; it stays in the cache, where :meth:`fetch` finds it."""
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-        if current().hub_offline:
-            return None
-        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
-        try:
-            return Path(hf_hub_download(ref.id, name, revision=ref.revision, **where)).read_bytes()
-        except LocalEntryNotFoundError:
-            return None
-        except EntryNotFoundError:
-            return b""
-        except (OSError, ValueError):
-            return None
+        return None if current().hub_offline else self._read(ref.id, name, ref.revision)
 
     def held(self) -> list[Held]:
         """Every commit in this endpoint's cache, and parts of downloads."""
@@ -357,37 +344,24 @@ class HubSource(Source):
 
     def _config(self, found: Any, names: list[str]) -> dict[str, Any]:
         """config.json whole, where it may be read; else the few keys of it that the hub tells everybody."""
-        from huggingface_hub import hf_hub_download
+        said = self._read(found.id, "config.json", found.sha) if "config.json" in names else None
+        return config_in(said or b"") or sane_config(found.config)
 
-        anyway = sane_config(found.config)
-        if "config.json" not in names:
-            return anyway
+    def _read(self, id: str, name: str, revision: str | None) -> bytes | None:
         where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
-        try:
-            path = hf_hub_download(found.id, "config.json", revision=found.sha, **where)
-            return config_in(Path(path).read_bytes()) or anyway
-        except (OSError, ValueError):
-            return anyway
+        return small_file(id, name, revision=revision, **where)
 
     def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
         """The weights' headers, by a ranged request a file; none where they may not be read or are many."""
         weights = [n for n in names if "/" not in n and n.endswith(".safetensors")]
         files = sorted(n for n in names if n.endswith(".gguf"))
-        if not weights and files:
-            return self._packed(found, packed(files) or files[0])
-        if not 0 < len(weights) <= _SHARDS:
-            return []
         try:
-            repo = self._api().get_safetensors_metadata(found.id, revision=found.sha, timeout=_ASK_WITHIN)
-        except Exception:
-            return []
-        parts = [tensor for file in repo.files_metadata.values() for tensor in file.tensors.items()]
-        return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in parts]
-
-    def _packed(self, found: Any, name: str) -> list[Tensor]:
-        try:
-            url = f"{self.endpoint}/{found.id}/resolve/{found.sha}/{quote(name)}"
-            return gguf_tensors(url, self._token(), _ASK_WITHIN)
+            if not weights and files:
+                url = f"{self.endpoint}/{found.id}/resolve/{found.sha}/{quote(packed(files) or files[0])}"
+                return gguf_tensors(url, self._token(), _ASK_WITHIN)
+            if not 0 < len(weights) <= _SHARDS:
+                return []
+            return safetensors_tensors(self._api(), found.id, found.sha, _ASK_WITHIN)
         except Exception:
             return []
 

@@ -1,11 +1,14 @@
-"""The headers of GGUF weights that lie on a hub, read by ranged requests."""
+"""What is read of a model that stays on a hub: the headers of its weights, by ranged requests, and small files."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 from modelnook.catalog.folder import Tensor
 from modelnook.catalog.gguf import parse_header
 
-__all__ = ["STEPS", "gguf_tensors"]
+__all__ = ["STEPS", "gguf_tensors", "safetensors_tensors", "small_file"]
 
 STEPS = (1 << 20, 1 << 23, 1 << 25)
 """A header with a large vocabulary takes some megabytes: each try asks for more of it."""
@@ -33,3 +36,25 @@ def gguf_tensors(url: str, token: str | bool | None, within: float) -> list[Tens
         if len(data) < end:
             break
     return []
+
+
+def safetensors_tensors(api: Any, id: str, revision: str, within: float) -> list[Tensor]:
+    """The tensors that a repository's safetensors name."""
+    repo = api.get_safetensors_metadata(id, revision=revision, timeout=within)
+    parts = [tensor for file in repo.files_metadata.values() for tensor in file.tensors.items()]
+    return [(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in parts]
+
+
+def small_file(id: str, name: str, **where: Any) -> bytes | None:
+    """A file of a repository, kept in the client's cache; empty where it has none, None where that can't be told."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(id, name, **where)).read_bytes()
+    except LocalEntryNotFoundError:
+        return None
+    except EntryNotFoundError:
+        return b""
+    except (OSError, ValueError):
+        return None
