@@ -134,3 +134,4 @@ def test_a_form_for_one_has_another_for_several() -> None:
             for text in [said] if isinstance(said, str) else said:
                 specs = [spec for _, _, spec, _ in string.Formatter().parse(text) if spec]
                 assert all(spec.count("|") == 1 for spec in specs if "|" in spec), text
+                assert name != "ui" or not specs, f"the sidebar fills names alone: {text}"

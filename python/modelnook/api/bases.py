@@ -1,4 +1,4 @@
-"""``ref="auto"``: which of the models on this machine to start from."""
+"""Which model a training starts from: what can't be is refused before a job, ``ref="auto"`` takes one that is here."""
 
 from __future__ import annotations
 

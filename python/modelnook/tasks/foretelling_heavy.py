@@ -94,9 +94,8 @@ def reads_apart(model: Any) -> bool:
 
 
 def _logits(model: Any, ids: list[list[int]], positions: list[list[int]]) -> torch.Tensor:
-    given = {"input_ids": torch.tensor(ids, device=model.device), "position_ids": torch.tensor(positions)}
-    given["position_ids"] = given["position_ids"].to(model.device)
-    logits: torch.Tensor = model(**given, use_cache=False).logits[0].float()
+    tokens, places = (torch.tensor(numbers, device=model.device) for numbers in (ids, positions))
+    logits: torch.Tensor = model(input_ids=tokens, position_ids=places, use_cache=False).logits[0].float()
     return logits
 
 
