@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED
-from modelnook.tasks.base import Spec, resample
+from modelnook.tasks.base import Spec
+from modelnook.tasks.bootstrap import resample
 
 __all__ = ["agreement", "paired_drop", "rows_needed", "score"]
 

@@ -14,6 +14,7 @@ from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
+from modelnook.tasks.bootstrap import resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from modelnook.tasks.heads import Base
 
-__all__ = ["ADAPTERS", "Columns", "Spec", "Task", "in_order", "require", "resample"]
+__all__ = ["ADAPTERS", "Columns", "Spec", "Task", "in_order", "require"]
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -372,25 +373,6 @@ def in_order(pieces: Iterable[tuple[Sequence[int], Any]], count: int) -> Any:
     for index, values in together:
         for at, value in zip(index, values, strict=True):
             found[at] = value
-    return found
-
-
-def resample(sums: NDArray[np.float64], resamples: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Sums over ``resamples`` bootstrap samples of the rows; shape (resamples, k).
-
-    A sample is a multinomial draw of how often each row is in it. Rows that add the same count as one cell, so that a
-    hundred thousand rows of rights and wrongs are two.
-    """
-    import numpy as np
-
-    cells, counts = np.unique(sums, axis=0, return_counts=True)
-    rows = len(sums)
-    found = np.empty((resamples, sums.shape[1]))
-    # Draws are made in parts: rows x resamples of them at once would not fit memory.
-    part = max(1, min(resamples, 8_000_000 // max(1, len(cells))))
-    for start in range(0, resamples, part):
-        size = min(part, resamples - start)
-        found[start : start + size] = random.multinomial(rows, counts / rows, size=size) @ cells
     return found
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.tasks.base import ADAPTERS, Columns, Spec, resample
+from modelnook.tasks.base import ADAPTERS, Columns, Spec
+from modelnook.tasks.bootstrap import resample
 from modelnook.tasks.labels import indices, label_names, names, ordered, positive
 
 if TYPE_CHECKING:
