@@ -138,3 +138,13 @@ def test_a_tokenizer_tells_whether_it_chats_and_masks(tmp_path: Path) -> None:
     (tmp_path / "special_tokens_map.json").write_text(json.dumps({"mask_token": "<mask>"}))
     base = base_in("x", tmp_path, {"model_type": "bert"})
     assert (base.chats, base.masks) == (True, True)
+
+
+def test_a_config_of_odd_forms_refuses_nothing(tmp_path: Path) -> None:
+    said = '{"architectures": "BertModel", "model_type": ["bert"], "extra": ' + "[" * 5000 + "]" * 5000 + "}"
+    (tmp_path / "config.json").write_text(said)
+    assert config(tmp_path) == {}, "deeper than Python reads"
+    (tmp_path / "config.json").write_text('{"architectures": "BertModel", "model_type": ["bert"]}')
+    base = base_in("x", tmp_path, config(tmp_path))
+    assert (base.kind, base.classes, base.architecture) == (None, (), "x")
+    assert all(_refused(task, columns, base) is None for task, columns in ROWS.items())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import ModelnookError, NotFoundError
 
 __all__ = ["adapter_in", "base_of", "task_of"]
@@ -26,11 +26,7 @@ def adapter_in(path: Path) -> dict[str, Any]:
     """``adapter_config.json`` of a folder without a model of its own; empty for every other folder."""
     if (path / "config.json").is_file():
         return {}
-    try:
-        said = json.loads((path / FILE).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+    return json_in(path / FILE)
 
 
 def task_of(adapter: dict[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ __all__ = [
     "facts",
     "first",
     "front_matter",
+    "json_in",
     "licence",
     "lineage",
     "number",
@@ -142,6 +143,15 @@ def config_in(text: bytes) -> dict[str, Any]:
         return sane_config(json.loads(text))
     except (ValueError, RecursionError):
         return {}
+
+
+def json_in(path: Path) -> dict[str, Any]:
+    """An object of JSON in a model's folder, such as its tokenizer's settings; empty where none can be read."""
+    try:
+        said = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def sane_config(said: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import StoreError, UnsupportedError
-from modelnook.runtime.folder import config, read_json
+from modelnook.runtime.folder import config
 from modelnook.runtime.silence import first_line
 
 __all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer", "writing"]
@@ -99,7 +100,7 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
         shutil.copyfile(source / CHAT_TEMPLATE, folder / CHAT_TEMPLATE)
     # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
     _write(folder / "tokenizer.json", {**json.loads(backend.to_str()), "truncation": None, "padding": None})
-    settings = read_json(source / "tokenizer_config.json") or read_json(folder / "tokenizer_config.json")
+    settings = json_in(source / "tokenizer_config.json") or json_in(folder / "tokenizer_config.json")
     settings.pop("name_or_path", None)
     _write(folder / "tokenizer_config.json", settings, indent=2)
 

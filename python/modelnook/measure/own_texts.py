@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import DataError
-from modelnook.runtime.folder import read_json
 from modelnook.tasks.base import Spec
 
 __all__ = ["own_columns", "own_texts"]
@@ -90,7 +90,7 @@ def _sentences(card: Path) -> list[str]:
 
 def _words(file: Path) -> list[str]:
     """The whole words of a fast tokenizer's vocabulary, in the order of their ids."""
-    said = read_json(file).get("model") or {}
+    said = json_in(file).get("model") or {}
     vocabulary = said.get("vocab") or {}
     pieces = list(vocabulary) if isinstance(vocabulary, dict) else [str(entry[0]) for entry in vocabulary]
     marked = [piece for piece in pieces if piece.startswith(_BEGINS)]

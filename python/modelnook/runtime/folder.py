@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.folder import CLASSIC, pickles, task_in
 from modelnook.catalog.gguf import config_of, read_header
+from modelnook.catalog.papers import json_in
 
 __all__ = [
     "CARD",
@@ -44,18 +44,9 @@ _NO_LIMIT = 1_000_000
 _OFFSET_POSITIONS = frozenset("roberta xlm-roberta camembert xlm-roberta-xl data2vec-text longformer mpnet".split())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one where the file isn't there or isn't one."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
 def config(path: Path) -> dict[str, Any]:
     """``config.json`` of a model folder; where it has none, what its GGUF file says, or the base of an adapter."""
-    said = read_json(path / "config.json")
+    said = json_in(path / "config.json")
     if said or not path.is_dir():
         return said
     adapter = adapter_in(path)
@@ -159,7 +150,7 @@ def max_length(path: Path) -> int:
     if isinstance(positions, int) and positions > 0:
         offset = int(said.get("pad_token_id") or 0) + 1 if said.get("model_type") in _OFFSET_POSITIONS else 0
         limits.append(positions - offset)
-    length = read_json(path / "tokenizer_config.json").get("model_max_length")
+    length = json_in(path / "tokenizer_config.json").get("model_max_length")
     if isinstance(length, int | float) and 0 < length < _NO_LIMIT:
         limits.append(int(length))
     return min(limits) if limits else FALLBACK_LENGTH

@@ -16,6 +16,7 @@ from typing import Any
 
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.gguf import read_header
+from modelnook.catalog.papers import json_in, sane_config
 
 __all__ = ["Base", "base_in", "base_named", "chats_by"]
 
@@ -102,14 +103,14 @@ def base_in(name: str, folder: Path, config: Mapping[str, Any]) -> Base:
     Args:
         config: its ``config.json``, or what stands for one.
     """
-    adapter = adapter_in(folder)
+    config, adapter = sane_config(dict(config)), adapter_in(folder)
     if adapter and not (folder / "tokenizer_config.json").is_file():
         folder = base_of(folder, adapter)
-    said = _json(folder / "tokenizer_config.json")
+    said = json_in(folder / "tokenizer_config.json")
     return Base(
         name,
         config.get("model_type"),
-        tuple(map(str, config.get("architectures") or ())),
+        tuple(config.get("architectures") or ()),
         paired=config.get("is_encoder_decoder"),
         decodes=bool(config.get("is_decoder")),
         chats=_chats(folder, said),
@@ -145,17 +146,9 @@ def chats_by(read: Callable[[str], bytes | None]) -> bool | None:
 
 
 def _masks(folder: Path, said: dict[str, Any]) -> bool | None:
-    if said.get("mask_token") or _json(folder / "special_tokens_map.json").get("mask_token"):
+    if said.get("mask_token") or json_in(folder / "special_tokens_map.json").get("mask_token"):
         return True
     return False if said.get("tokenizer_class") in _GENERIC else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 @cache
