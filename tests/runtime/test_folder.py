@@ -111,15 +111,30 @@ def test_every_file_counts(tmp_path: Path) -> None:
 def test_batches_are_as_large_as_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_model(tmp_path)
     lengths = [10, 9, 40, 3]
-    assert plan(lengths, batch_size=4, tokens=10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
-    assert plan(lengths, batch_size=4, tokens=20) == [[2], [0, 1], [3]], "a longer row comes alone"
-    left = {}
-    for free in (10**6, 10**9):
-        monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda free=free: free)
-        left[free] = room(tmp_path)
-    assert 100 < left[10**6] * 100 < left[10**9]
+    assert plan(lengths, batch_size=4, tokens=lambda: 10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
+    assert plan(lengths, batch_size=4, tokens=lambda: 20) == [[2], [0, 1], [3]], "a longer row comes alone"
+    left, two = room(tmp_path), room(tmp_path, beside=2)
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: 10**6)
+    little = left() or 0
+    assert two() == little // 2
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: 10**9)
+    assert 100 < little * 100 < (left() or 0)
     monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: None)
-    assert room(tmp_path) is None
+    assert left() is None
+
+
+def test_one_text_does_not_wait_for_how_much_memory_is_free() -> None:
+    asked = []
+
+    def tokens() -> int:
+        asked.append(1)
+        return 10
+
+    assert plan([7], tokens=tokens) == plan([7], batch_size=32, tokens=tokens) == [[0]]
+    assert plan([7, 9], batch_size=1, tokens=tokens) == [[1], [0]]
+    assert not asked
+    assert plan([7, 9], tokens=tokens) == [[1], [0]]
+    assert asked
 
 
 def test_batches_hold_every_row_once() -> None:

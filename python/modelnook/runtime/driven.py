@@ -61,7 +61,7 @@ def outputs(
     batch_size: int | str = 32,
     sort: bool = True,
     device: str = "cpu",
-    tokens: int | None = None,
+    tokens: Callable[[], int | None] = lambda: None,
 ) -> Any:
     """See :meth:`modelnook.runtime.base.Runtime.outputs`.
 
@@ -87,7 +87,7 @@ def _chunk(
     batch_size: int | str,
     sort: bool,
     device: str,
-    tokens: int | None,
+    tokens: Callable[[], int | None],
 ) -> Any:
     if not len(rows):
         return np.empty((0, len(task.labels)), dtype=np.float32)

@@ -61,6 +61,8 @@ class ProgramRuntime(Runtime):
         self.threads = threads or current().threads
         self.labels = folder.labels(said)
         self.max_length = folder.max_length(path)
+        # Many batches are computed side by side, one a thread.
+        self._room = room(path, beside=max(2, self.threads))
         self._pad = folder.pad_id(path)
         self._learnt = folder.learnt(said)
         self._heavy = self._driven()
@@ -96,17 +98,14 @@ class ProgramRuntime(Runtime):
         assert self._heavy is not None
         task, processor = self._heavy
         program = Program(lambda feed: self._run([feed])[0], self._inputs, self._outputs)
-        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "tokens": room(self.path)}
+        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "tokens": self._room}
         return outputs(task, processor, program, rows, self.max_length, **given)
 
     def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
         found: NDArray[np.float32] | None = None
-        held = room(self.path)
-        # Two batches may be computed side by side.
-        tokens = None if held is None else held // 2
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])
-            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=tokens)
+            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=self._room)
             for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)

@@ -67,6 +67,7 @@ class TransformersRuntime(Runtime):
         if folder.needs_card(path) and not self.device.startswith(folder.CARD):
             raise UnsupportedError("runtime.needs_gpu", path=path, how=folder.quantized(path), device=self.device)
         self.max_length = folder.max_length(path)
+        self._room = room(path)
         self._task, model, self._processor = load_trained(path, self.task)
         self._model: Any = model.to(self.device)
         self.labels: list[str] = self._task.labels
@@ -74,7 +75,8 @@ class TransformersRuntime(Runtime):
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`."""
         given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "device": self.device}
-        given["tokens"] = room(self.path) if self.device == "cpu" else None
+        if self.device == "cpu":
+            given["tokens"] = self._room
         return outputs(self._task, self._processor, self._loaded, rows, self.max_length, **given)
 
     def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:
