@@ -14,7 +14,7 @@ from typing import Any
 
 from modelnook.catalog.licences import terms
 from modelnook.domain.model import Licence, ModelInfo, ModelRef
-from modelnook.domain.run import RunRecord
+from modelnook.domain.run import UNBOUNDED, RunRecord, amount
 from modelnook.messages import t
 from modelnook.publish.licences import INTERNAL, Part
 
@@ -229,8 +229,11 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
         if any(value is not None for value in values):
             lines.append(_row([t(f"cards.column.{name}"), *("" if v is None else say(v) for v in values)]))
     low, high = report.get("drop_interval") or (None, None)
-    said = {"metric": _text(metric), "points": _points(report.get("drop")), "rows": f"{report.get('rows', 0):,}"}
-    text = t("publish.card_drop", **said, low=_points(low), high=_points(high))
+    drop, unit = report.get("drop"), "%" if metric in UNBOUNDED else ""
+    said = {"metric": _text(metric), "rows": f"{report.get('rows', 0):,}"}
+    said["points"] = "?" if drop is None else amount(metric, drop, "+.2f")
+    ends = {name: "?" if end is None else f"{100 * end:+.2f}{unit}" for name, end in (("low", low), ("high", high))}
+    text = t("publish.card_drop", **said, **ends)
     if not report.get("labels_used"):
         text += f" {t('publish.card_no_labels')}"
     parts = ["\n".join(lines), text, _steps(report, metric)]
@@ -265,10 +268,6 @@ def _with_interval(side: Mapping[str, Any], metric: str) -> str:
     value = _figure((side.get("metrics") or {}).get(metric))
     low_high = (side.get("intervals") or {}).get(metric)
     return f"{value} ({'–'.join(map(_figure, low_high))})" if low_high else value
-
-
-def _points(share: float | None) -> str:
-    return "?" if share is None else f"{100 * share:+.2f}"
 
 
 def _row(cells: Sequence[str]) -> str:
