@@ -13,7 +13,7 @@ import pytest
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import pick
 from modelnook.runtime.batches import auto_tokens, plan, room
-from modelnook.runtime.folder import formats, labels, max_length, quantized, task_of
+from modelnook.runtime.folder import formats, labels, max_length, needs_card, quantized, task_of
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model
 
@@ -50,6 +50,24 @@ def test_an_openvino_program_is_no_pickle(tmp_path: Path) -> None:
     beside = folder(tmp_path / "b", {}, "openvino_model.xml", "openvino_model.bin", "pytorch_model.bin")
     assert formats(beside) == ("openvino", "pickle")
     assert "pytorch_model.bin" in describe(beside, ref="", id="b", source="local").risks[0].message
+
+
+@pytest.mark.parametrize(
+    ("quant_type", "needs"),
+    [
+        ({"default": {"_type": "Int4WeightOnlyConfig", "_data": {"int4_packing_format": "tile_packed_to_4d"}}}, True),
+        ({"default": {"_type": "Int4WeightOnlyConfig", "_data": {"int4_packing_format": "plain"}}}, False),
+        ({"default": None}, False),
+        ("int4_weight_only", False),
+        (None, False),
+    ],
+)
+def test_weights_that_are_packed_for_a_gpu_are_known_by_the_config(
+    tmp_path: Path, quant_type: Any, needs: bool
+) -> None:
+    said = {"quantization_config": {"quant_method": "torchao", "quant_type": quant_type}}
+    assert needs_card(folder(tmp_path, said, "model.safetensors")) is needs
+    assert not needs_card(folder(tmp_path / "plain", {}, "model.safetensors"))
 
 
 @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "quanto", "torchao"])
