@@ -112,6 +112,6 @@ def test_what_memory_does_not_hold_at_once_is_answered_in_parts(
     model._model.register_forward_pre_hook(
         lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
     )
-    monkeypatch.setattr("modelnook.runtime.transformers.room", lambda path: 30)
+    monkeypatch.setattr(model, "_room", lambda: 30)
     np.testing.assert_allclose(model.outputs(texts), whole, rtol=1e-3, atol=1e-5)
     assert max(seen) <= 30
