@@ -658,7 +658,7 @@ describe('a run', () => {
   it('tells of a metric of which less is better what got worse, in percent where it has no scale', async () => {
     const quantized = RUNS.find(one => one.id === 'r11b0d4e') as Run;
     const report = quantized.report!;
-    const of = (side: object | undefined, rmse: number) => ({
+    const of = <Side extends object>(side: Side, rmse: number) => ({
       ...side,
       metrics: { rmse },
       intervals: {}
@@ -671,9 +671,9 @@ describe('a run', () => {
         report: {
           ...report,
           metric: 'rmse',
-          before: of(report.before, 0.4),
-          after: of(report.after, 0.38)
-        } as typeof report
+          before: of(report.before!, 0.4),
+          after: of(report.after!, 0.38)
+        }
       })
     );
     within(await findByTestId('mn-candidates')).getByText('Change in %');

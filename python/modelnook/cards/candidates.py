@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from modelnook.cards.card import Dot, Dots, Grid, Piece
 from modelnook.cards.figures import count, duration, metric, millis, size
 from modelnook.domain.front import front
-from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED
+from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED, off_cpu
 from modelnook.messages import t
 
-__all__ = ["candidates", "off_cpu"]
+__all__ = ["candidates"]
 
 Tried = dict[str, Any]
 
@@ -35,11 +34,6 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     caption = t("cards.tried" if report.get("after") else "cards.tried_none", n=len(tried))
     grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=True)
     return [grid, _chart(tried, report, name)]
-
-
-def off_cpu(sides: Iterable[Tried]) -> bool:
-    """Whether anything was measured elsewhere than on a CPU: then each says where it was."""
-    return any(side.get("device") not in (None, "cpu") for side in sides)
 
 
 def _order(one: Tried) -> tuple[bool, float]:

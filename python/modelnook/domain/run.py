@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "RunRecord",
     "amount",
+    "off_cpu",
     "unbeaten",
 ]
 
@@ -44,6 +46,15 @@ def amount(metric: str | None, share: float, form: str = ".1f") -> str:
     ('1.2 points', '+50%')
     """
     return t("core.percent" if metric in UNBOUNDED else "core.points", n=format(100 * share, form))
+
+
+def off_cpu(sides: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of these was measured elsewhere than on a CPU: then each says where it was.
+
+    >>> off_cpu([{"device": "cpu"}, {}]), off_cpu([{"device": "cuda"}, {}])
+    (False, True)
+    """
+    return any(side.get("device") not in (None, "cpu") for side in sides)
 
 
 def unbeaten(metrics: dict[str, float], baselines: dict[str, dict[str, float]], metric: str | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelnook.catalog.licences import terms
 from modelnook.domain.model import Licence, ModelInfo, ModelRef
-from modelnook.domain.run import UNBOUNDED, RunRecord, amount
+from modelnook.domain.run import UNBOUNDED, RunRecord, amount, off_cpu
 from modelnook.messages import t
 from modelnook.publish.licences import INTERNAL, Part
 
@@ -211,7 +211,6 @@ _MEASURES = {
     "rows_per_s": lambda n: f"{n:,.0f}",
     "load_s": lambda n: f"{n:,.2f} s",
     "peak_memory_bytes": lambda n: f"{n / 1e6:,.0f} MB",
-    "device": _text,
 }
 
 
@@ -228,6 +227,9 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
         values = [side.get(name) for side in sides if side]
         if any(value is not None for value in values):
             lines.append(_row([t(f"cards.column.{name}"), *("" if v is None else say(v) for v in values)]))
+    if off_cpu(side for side in sides if side):
+        where = (_text(side.get("device") or "cpu") for side in sides if side)
+        lines.append(_row([t("cards.column.device"), *where]))
     low, high = report.get("drop_interval") or (None, None)
     drop, unit = report.get("drop"), "%" if metric in UNBOUNDED else ""
     said = {"metric": _text(metric), "rows": f"{report.get('rows', 0):,}"}
