@@ -386,6 +386,17 @@ def test_what_the_client_brought_unchecked_is_checked(hub: HubStandIn) -> None:
     assert json.loads((source.fetch(TINY, quiet) / "config.json").read_bytes()) == CONFIG
 
 
+def test_small_files_are_brought_without_a_bar(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # As in a terminal, where the client draws one.
+    monkeypatch.setenv("TQDM_POSITION", "-1")
+    source = HubSource()
+    assert source.info(TINY).task
+    assert source.small(TINY, "tokenizer.json") == b"{}"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_no_room_is_said_before_the_first_byte(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 

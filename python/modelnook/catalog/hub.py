@@ -27,6 +27,7 @@ from modelnook.catalog.hub_headers import gguf_tensors
 from modelnook.catalog.hub_list import HubList
 from modelnook.catalog.hub_patience import Patience
 from modelnook.catalog.papers import config_in, licence, sane_config
+from modelnook.catalog.transfer import silent_bar
 from modelnook.catalog.variants import digest_of
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit
@@ -164,14 +165,12 @@ class HubSource(Source):
 
     def small(self, ref: ModelRef, name: str) -> bytes | None:
         """See :meth:`Source.small`; it stays in the cache, where :meth:`fetch` finds it."""
-        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         if current().hub_offline:
             return None
-        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
         try:
-            return Path(hf_hub_download(ref.id, name, revision=ref.revision, **where)).read_bytes()
+            return self._read(ref.id, name, ref.revision)
         except LocalEntryNotFoundError:
             return None
         except EntryNotFoundError:
@@ -357,17 +356,21 @@ class HubSource(Source):
 
     def _config(self, found: Any, names: list[str]) -> dict[str, Any]:
         """config.json whole, where it may be read; else the few keys of it that the hub tells everybody."""
-        from huggingface_hub import hf_hub_download
-
         anyway = sane_config(found.config)
         if "config.json" not in names:
             return anyway
-        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
         try:
-            path = hf_hub_download(found.id, "config.json", revision=found.sha, **where)
-            return config_in(Path(path).read_bytes()) or anyway
+            return config_in(self._read(found.id, "config.json", found.sha)) or anyway
         except (OSError, ValueError):
             return anyway
+
+    def _read(self, id: str, name: str, revision: str | None) -> bytes:
+        """A small file, which stays in the cache; without the client's bar, that is there for what takes long."""
+        from huggingface_hub import hf_hub_download
+
+        where: Any = {"endpoint": self.endpoint, "cache_dir": self.cache, "token": self._token()}
+        path = hf_hub_download(id, name, revision=revision, tqdm_class=silent_bar(), **where)
+        return Path(path).read_bytes()
 
     def _tensors(self, found: Any, names: list[str]) -> list[Tensor]:
         """The weights' headers, by a ranged request a file; none where they may not be read or are many."""
