@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -390,6 +391,8 @@ def test_small_files_are_brought_without_a_bar(
     hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # As in a terminal, where the client draws one.
+    # The package's attribute of this name is the class.
+    monkeypatch.setattr(importlib.import_module("huggingface_hub.utils.tqdm"), "HF_HUB_DISABLE_PROGRESS_BARS", None)
     monkeypatch.setenv("TQDM_POSITION", "-1")
     source = HubSource()
     assert source.info(TINY).task
