@@ -261,11 +261,14 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def apart(args: argparse.Namespace, name: str, seed: int, peer: str) -> dict[str, Any]:
-    """The same in a fresh process."""
+    """The same in a fresh process; ours with the environment of a job."""
     command = [sys.executable, __file__, "--one", "--set", name, "--seed", str(seed), "--peer", peer]
     for option in ("rows", "test_rows", "epochs", "rate", "batch", "length", "precision", "threads", "tutorial_steps"):
         command += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    from modelnook.jobs.process import DEFAULTS
+
+    own = {} if peer in ("tutorial", "trainer", "grouped") else DEFAULTS
+    environ = {**own, **os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
     if done.returncode:
         raise SystemExit(f"{peer} on {name} failed:\n{done.stderr[-3000:]}")

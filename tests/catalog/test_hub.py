@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -384,6 +385,19 @@ def test_what_the_client_brought_unchecked_is_checked(hub: HubStandIn) -> None:
     assert source.info(TINY).labels == ()
     hub.heal()
     assert json.loads((source.fetch(TINY, quiet) / "config.json").read_bytes()) == CONFIG
+
+
+def test_small_files_are_brought_without_a_bar(
+    hub: HubStandIn, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # As in a terminal, where the client draws one.
+    # The package's attribute of this name is the class.
+    monkeypatch.setattr(importlib.import_module("huggingface_hub.utils.tqdm"), "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    monkeypatch.setenv("TQDM_POSITION", "-1")
+    source = HubSource()
+    assert source.info(TINY).task
+    assert source.small(TINY, "tokenizer.json") == b"{}"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_no_room_is_said_before_the_first_byte(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

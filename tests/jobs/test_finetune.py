@@ -333,7 +333,6 @@ def test_a_row_of_a_megabyte_is_trained_on_and_answered(tiny: str, rows: Rows) -
 
 
 def test_pickled_weights_are_refused(tiny: str, rows: Rows, tmp_path: Path) -> None:
-
     shutil.copytree(tiny, tmp_path / "pickled")
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(ModelnookError) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,17 @@ def test_ps_shows_it_and_unload_ends_it(tiny: str, store_home: Path) -> None:
     assert rows.loc[rows["pid"] == waiting, "state"].tolist() == ["warm"]
     mn.unload()
     assert warm.pid(store_home) is None
+
+
+def test_what_a_library_makes_at_its_first_model_is_made_before_the_fork() -> None:
+    code = (
+        "import sys; from modelnook.jobs import warm; warm.bring_in(list(warm.TABLES));"
+        "table = sys.modules['transformers.conversion_mapping'].get_checkpoint_conversion_mapping;"
+        "called = []; sys.setprofile(lambda frame, event, arg: called.append(event)); table('bert');"
+        "sys.setprofile(None); print(len(called))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 1000, "to make it anew takes two hundred thousand calls"
 
 
 def test_a_store_may_lie_deep(tmp_path: Path) -> None:

@@ -150,9 +150,17 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
         "| rows/s |  | 514 |",
     ):
         assert row in told, told
-    assert "same 1,821 rows: accuracy fell by +0.50 points" in told
+    assert "same 1,821 rows: accuracy got worse by +0.50 points" in told
     assert "-0.10 to +1.10" in told
     assert "No labels" not in told
+    assert "| device |" not in told, "all ran on a CPU"
+    # Less of it is better, and it has no scale of its own.
+    sides = {"before": {"metrics": {"rmse": 0.4}, "bytes": 9e7}, "after": {"bytes": 2e7, "device": "cuda"}}
+    off = {**report, **sides, "metric": "rmse", "drop": 0.05, "drop_interval": (0.01, 0.09)}
+    run.write(dataclasses.replace(record, kind="quantize", report=off), epoch=record.epoch)
+    card = mn.publish(ref, "team", dry_run=True).card
+    assert "| device | cpu | cuda |" in card
+    assert "rmse got worse by +5.00% (95% interval of the paired difference +1.00% to +9.00%)" in card
     assert "## Before and after" not in mn.publish(make(), "team", dry_run=True).card
     assert '"validation rows of' in card
     chosen = {"backend": "onnx", "scheme": "int8", "options": {"per_channel": True, "keep": 0.25}, "data": "own"}

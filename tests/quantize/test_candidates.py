@@ -160,6 +160,10 @@ def backend_rows(monkeypatch: pytest.MonkeyPatch) -> Any:
     return put
 
 
+def _no_room(paths: list[Path], rows: list[Any]) -> list[Speed]:
+    raise StoreError("store.disk_full", path=paths[0])
+
+
 class Runner:
     """Compresses with a probe that is told each result's speed, and takes ten seconds of the clock."""
 
@@ -171,12 +175,16 @@ class Runner:
         self.events: list[Event] = []
         self.probed: list[str] = []
         self.kept: list[set[str]] = []
+        self.full = ""
+        """The result for which the disk has no room where it is measured."""
 
     def probe(self, path: Path, rows: list[Any]) -> Probe:
         self.clock.now += 10.0
         self.probed.append(path.name)
         work = self.target.with_name(f".{self.target.name}.tries")
         self.kept.append({p.name for p in work.iterdir()} if work.is_dir() else set())
+        if path.name == self.full:
+            raise StoreError("store.disk_full", path=path)
         rate = next((rate for name, rate in self.rates.items() if path.name.startswith(name)), 100.0)
         p50 = next((ms for name, ms in self.times.items() if path.name.startswith(name)), 1.0)
         model = runtime(path, device="cpu", threads=1)
@@ -289,7 +297,9 @@ def test_a_program_that_cannot_stand_for_a_task_is_refused_by_name_and_left_out_
     assert "onnx" in {name for name, _ in ways("auto", "int8", "text-classification", gpu=lambda: False)}
 
 
-def test_where_none_is_installed_one_for_a_cpu_that_does_the_task_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_none_is_installed_one_for_a_cpu_that_does_the_task_is_named(
+    backend_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("modelnook.registry._installed", lambda name: name in ("torch", "transformers"))
     for scheme, task, extra in (
         ("int8", "text-classification", "onnx"),
@@ -300,6 +310,9 @@ def test_where_none_is_installed_one_for_a_cpu_that_does_the_task_is_named(monke
     ):
         with pytest.raises(MissingPackage, match=rf"modelnook\[{extra}\]"):
             ways("auto", scheme, task, gpu=lambda: False)
+    backend_rows(only=Entry("nowhere.at_all:Thing", "for a test", ("nowhere_at_all",), gpu=True, schemes=("q9_0",)))
+    with pytest.raises(UnsupportedError, match="only makes 'q9_0' on a GPU only"):
+        ways("auto", "q9_0", gpu=lambda: False)
 
 
 @pytest.mark.slow
@@ -312,6 +325,14 @@ def test_what_the_disk_has_no_room_for_costs_nothing_that_was_made_before(
     assert (result.backend, list(result.report["failed"])) == ("quick", ["large int8"])
     (said,) = runner.said("quantize.backend_failed")
     assert said.endswith("No space left on device.")
+    # Nor does one that is written and finds no room where it is measured, or where the best are timed side by side.
+    backend_rows(Copy, Quick)
+    measured = Runner(source, tmp_path / "measured", {})
+    measured.full = "copy-int8-0"
+    result = measured.run(race=_no_room)
+    assert list(result.report["failed"]) == ["copy int8"]
+    assert [one["backend"] for one in result.report["attempts"]] == ["quick", "copy"]
+    assert "copy-int8-0" not in measured.kept[-1], "its room is there for the next"
     # Where nothing was made before, it is the run's own error.
     backend_rows(Bad, Large)
     with pytest.raises(StoreError, match="No space left"):
@@ -337,10 +358,16 @@ def test_where_none_of_several_can_do_it_each_says_why(
     with pytest.raises(UnsupportedError, match="No backend that is installed") as caught:
         Runner(source, tmp_path / "more", {}).run(scheme="int8")
     assert "modelnook[other]" in caught.value.hint
-    # Nor is one that needs a GPU, where there is none.
+    # Nor is one that needs a GPU, where there is none, or the job has none.
     backend_rows(FourBits, Unable, other=replace(row, gpu=True))
-    with pytest.raises(UnsupportedError, match="No backend can make") as caught:
+    with pytest.raises(UnsupportedError, match="No backend can make"):
         Runner(source, tmp_path / "gpu", {}).run(scheme="int8")
+    monkeypatch.setattr(sys.modules["modelnook.quantize"], "_cuda", lambda: True)
+    with pytest.raises(UnsupportedError, match="No backend can make"):
+        Runner(source, tmp_path / "job", {}).run(scheme="int8", gpu=lambda: False)
+    # Of one that was named only that one is told.
+    with pytest.raises(UnsupportedError, match=r"^BertForX can't be converted: aten\.int8"):
+        Runner(source, tmp_path / "named", {}).run(backend="unable", scheme="auto")
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ import pytest
 
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import pick
-from modelnook.runtime.batches import Room, auto_tokens, plan
-from modelnook.runtime.folder import formats, labels, max_length, quantized, task_of
+from modelnook.runtime.batches import auto_tokens, plan, room
+from modelnook.runtime.folder import formats, labels, max_length, needs_card, quantized, task_of
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_model
 
@@ -50,6 +50,24 @@ def test_an_openvino_program_is_no_pickle(tmp_path: Path) -> None:
     beside = folder(tmp_path / "b", {}, "openvino_model.xml", "openvino_model.bin", "pytorch_model.bin")
     assert formats(beside) == ("openvino", "pickle")
     assert "pytorch_model.bin" in describe(beside, ref="", id="b", source="local").risks[0].message
+
+
+@pytest.mark.parametrize(
+    ("quant_type", "needs"),
+    [
+        ({"default": {"_type": "Int4WeightOnlyConfig", "_data": {"int4_packing_format": "tile_packed_to_4d"}}}, True),
+        ({"default": {"_type": "Int4WeightOnlyConfig", "_data": {"int4_packing_format": "plain"}}}, False),
+        ({"default": None}, False),
+        ("int4_weight_only", False),
+        (None, False),
+    ],
+)
+def test_weights_that_are_packed_for_a_gpu_are_known_by_the_config(
+    tmp_path: Path, quant_type: Any, needs: bool
+) -> None:
+    said = {"quantization_config": {"quant_method": "torchao", "quant_type": quant_type}}
+    assert needs_card(folder(tmp_path, said, "model.safetensors")) is needs
+    assert not needs_card(folder(tmp_path / "plain", {}, "model.safetensors"))
 
 
 @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "quanto", "torchao"])
@@ -111,17 +129,30 @@ def test_every_file_counts(tmp_path: Path) -> None:
 def test_batches_are_as_large_as_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_model(tmp_path)
     lengths = [10, 9, 40, 3]
-    assert plan(lengths, batch_size=4, tokens=10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
-    assert plan(lengths, batch_size=4, tokens=20) == [[2], [0, 1], [3]], "a longer row comes alone"
-    left, room = {}, Room(tmp_path)
-    for free in (10**6, 10**9):
-        monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda free=free: free)
-        left[free] = room.tokens(9) or 0
-        assert room.tokens(9, batches=4) == left[free] // 4, "all that are computed at once have it together"
-    assert 100 < left[10**6] * 100 < left[10**9]
-    assert room.tokens(1) is None, "a row can't be divided"
+    assert plan(lengths, batch_size=4, tokens=lambda: 10**9) == plan(lengths, batch_size=4) == [[2, 0, 1, 3]]
+    assert plan(lengths, batch_size=4, tokens=lambda: 20) == [[2], [0, 1], [3]], "a longer row comes alone"
+    left, two = room(tmp_path), room(tmp_path, beside=2)
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: 10**6)
+    little = left() or 0
+    assert two() == little // 2
+    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: 10**9)
+    assert 100 < little * 100 < (left() or 0)
     monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: None)
-    assert room.tokens(9) is None
+    assert left() is None
+
+
+def test_one_text_does_not_wait_for_how_much_memory_is_free() -> None:
+    asked = []
+
+    def tokens() -> int:
+        asked.append(1)
+        return 10
+
+    assert plan([7], tokens=tokens) == plan([7], batch_size=32, tokens=tokens) == [[0]]
+    assert plan([7, 9], batch_size=1, tokens=tokens) == [[1], [0]]
+    assert not asked
+    assert plan([7, 9], tokens=tokens) == [[1], [0]]
+    assert asked
 
 
 def test_batches_hold_every_row_once() -> None:

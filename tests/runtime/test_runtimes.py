@@ -113,11 +113,9 @@ def test_what_memory_does_not_hold_at_once_is_answered_in_parts(
     model._model.register_forward_pre_hook(
         lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
     )
-    monkeypatch.setattr("modelnook.runtime.batches.read_at_once", lambda shape, free: 30)
+    monkeypatch.setattr(model, "_room", lambda: 30)
     np.testing.assert_allclose(model.outputs(texts), whole, rtol=1e-3, atol=1e-5)
     assert max(seen) <= 30
-    monkeypatch.setattr("modelnook.runtime.batches.free_here", lambda: pytest.fail("asked for a single row"))
-    model.outputs(texts[:1])
 
 
 def test_batches_that_run_one_a_core_share_what_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

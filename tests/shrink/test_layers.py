@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,25 @@ def test_the_layers_that_do_nothing_go_first(labelled: bool, tmp_path: Path) -> 
     np.testing.assert_allclose(after, before, atol=1e-4)
     np.testing.assert_array_equal(after, found.outputs(2))
     assert config(tmp_path / "small")["num_hidden_layers"] == 2
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_layers_are_compared_on_as_many_rows_at_a_time_as_memory_holds(
+    labelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ROWS if labelled else {"text": ROWS["text"]}
+    whole = pruner(deep(tmp_path / "source", layers=2), columns)
+    monkeypatch.setattr(sys.modules["modelnook.shrink.prune"], "room", lambda path: lambda: 30)
+    parts, seen = pruner(tmp_path / "source", columns), list[int]()
+    parts.model.register_forward_pre_hook(
+        lambda module, given, named: seen.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    first, second = whole.drop(), parts.drop()
+    assert first is not None
+    assert second is not None
+    assert second.layer == first.layer
+    assert second.loss == pytest.approx(first.loss, rel=1e-3, abs=1e-6)
+    assert 0 < max(seen) <= 30
 
 
 def test_the_last_layer_stays(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from typing import Any
 import pytest
 
 from modelnook.jobs import warm
+from modelnook.jobs.process import DEFAULTS
 
 __all__ = ["forked_workers", "forks"]
 
 LATE = ("MODELNOOK_", "WANDB_")
 """Variables that are read when they are needed; wandb isn't imported by the process that forks."""
 
-SAME = frozenset(("GOMP_SPINCOUNT", "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "TOKENIZERS_PARALLELISM"))
+SAME = frozenset((*DEFAULTS, "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "TOKENIZERS_PARALLELISM"))
 """What every child gets, and what pytest changes as it goes."""
 
 START_S = 120.0

@@ -655,6 +655,32 @@ describe('a run', () => {
     expect(sides[sides.length - 1].textContent).toBe('Devicecudacpu');
   });
 
+  it('tells of a metric of which less is better what got worse, in percent where it has no scale', async () => {
+    const quantized = RUNS.find(one => one.id === 'r11b0d4e') as Run;
+    const report = quantized.report!;
+    const of = <Side extends object>(side: Side, rmse: number) => ({
+      ...side,
+      metrics: { rmse },
+      intervals: {}
+    });
+    const { findByTestId } = stage(
+      'run',
+      { run: quantized.id },
+      changing({
+        ...quantized,
+        report: {
+          ...report,
+          metric: 'rmse',
+          before: of(report.before!, 0.4),
+          after: of(report.after!, 0.38)
+        }
+      })
+    );
+    within(await findByTestId('mn-candidates')).getByText('Change in %');
+    const row = within(await findByTestId('mn-report')).getByText('rmse');
+    expect(row.closest('tr')!.querySelector('.mn-good')).not.toBeNull();
+  });
+
   it('shows what each step of a chain left, and no table of one step', async () => {
     const side = (bytes: number, accuracy: number) => ({
       bytes,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from modelnook.cards.card import Dot, Dots, Grid, Piece
 from modelnook.cards.figures import count, duration, metric, millis, size
 from modelnook.domain.front import front
-from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED, off_cpu
 from modelnook.messages import t
 
-__all__ = ["candidates", "off_cpu"]
+__all__ = ["candidates"]
 
 Tried = dict[str, Any]
 
@@ -29,16 +28,12 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     )
     chosen = tuple(place for place, one in enumerate(tried) if _chosen(one, report))
     heads = [t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes")]
-    columns = ("", name, t("cards.drop"), *heads, *((t("cards.column.device"),) if elsewhere else ()))
+    drop = t("cards.drop_percent" if name in UNBOUNDED else "cards.drop")
+    columns = ("", name, drop, *heads, *((t("cards.column.device"),) if elsewhere else ()))
     numbers, more = tuple(range(1, 3 + len(heads))), t("cards.more_tried", run=run, n="{n}")
     caption = t("cards.tried" if report.get("after") else "cards.tried_none", n=len(tried))
     grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=True)
     return [grid, _chart(tried, report, name)]
-
-
-def off_cpu(sides: Iterable[Tried]) -> bool:
-    """Whether anything was measured elsewhere than on a CPU: then each says where it was."""
-    return any(side.get("device") not in (None, "cpu") for side in sides)
 
 
 def _order(one: Tried) -> tuple[bool, float]:
@@ -70,7 +65,7 @@ def _row(number: int, one: Tried, report: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _points(one: Tried) -> str:
-    """The drop in points, and what it may be at most and least with 95% certainty."""
+    """The drop in points or percent, and what it may be at most and least with 95% certainty."""
     low, high = one.get("interval") or (None, None)
     between = f" ({100 * low:+.1f} … {100 * high:+.1f})" if low is not None and high is not None else ""
     return f"{100 * one['drop']:+.1f}{between}"

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.cards import tuning
-from modelnook.cards.candidates import candidates, off_cpu
+from modelnook.cards.candidates import candidates
 from modelnook.cards.card import Bar, Card, Chart, Facts, Grid, Line, Piece
 from modelnook.cards.exported import parity
 from modelnook.cards.figures import count, duration, interval, metric, millis, moment, rate, seconds_between, size
 from modelnook.cards.plan import takes
 from modelnook.cards.scores import scores
-from modelnook.domain.run import RunRecord
+from modelnook.domain.run import RunRecord, off_cpu
 from modelnook.finetune import alone
 from modelnook.finetune.plan import Plan
 from modelnook.messages import has, t

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelnook.cards.card import Chart, Dot, Dots, Facts, Grid, Line, Piece, Shares
 from modelnook.cards.figures import count, duration, interval, metric, millis, size
-from modelnook.domain.run import UNBOUNDED, RunRecord
+from modelnook.domain.run import RunRecord, amount
 from modelnook.domain.table import Table
 from modelnook.domain.trials import front_table, trials_table
 from modelnook.messages import t
@@ -43,10 +43,9 @@ def gain_line(record: RunRecord) -> str:
     if not gain:
         return ""
     low, high = gain["interval"]
-    key = "tune.percent" if name in UNBOUNDED else "tune.points"
     return t(
         "tune.gained" if gain["gained"] else "tune.nothing",
-        gain=t(key, n=f"{100 * gain['points']:+.1f}"),
+        gain=amount(name, gain["points"], "+.1f"),
         metric=name,
         before=metric(gain["default"]),
         after=metric(gain["best"]),

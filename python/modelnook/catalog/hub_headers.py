@@ -7,6 +7,7 @@ from typing import Any
 
 from modelnook.catalog.folder import Tensor
 from modelnook.catalog.gguf import parse_header
+from modelnook.catalog.transfer import silent_bar
 
 __all__ = ["STEPS", "gguf_tensors", "safetensors_tensors", "small_file"]
 
@@ -46,12 +47,15 @@ def safetensors_tensors(api: Any, id: str, revision: str, within: float) -> list
 
 
 def small_file(id: str, name: str, **where: Any) -> bytes | None:
-    """A file of a repository, kept in the client's cache; empty where it has none, None where that can't be told."""
+    """A file of a repository, kept in the client's cache; empty where it has none, None where that can't be told.
+
+    Without the client's bar, which is there for what takes long.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(id, name, **where)).read_bytes()
+        return Path(hf_hub_download(id, name, tqdm_class=silent_bar(), **where)).read_bytes()
     except LocalEntryNotFoundError:
         return None
     except EntryNotFoundError:

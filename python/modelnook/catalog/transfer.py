@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
 
-__all__ = ["Tally", "need_room", "part_into_place", "stream"]
+__all__ = ["Tally", "need_room", "part_into_place", "silent_bar", "stream"]
 
 T = TypeVar("T")
 
@@ -92,17 +92,14 @@ class Tally:
         return result  # type: ignore[no-any-return]
 
     def bar(self) -> type[Any]:
-        """A progress bar for the hub's client that draws nothing and counts the bytes of one kind of bar."""
-        from tqdm.auto import tqdm
-
+        """A :func:`silent_bar` that counts the bytes of one kind of bar."""
         tally = self
 
-        class Bar(tqdm):  # type: ignore[misc]
+        class Bar(silent_bar()):  # type: ignore[misc]
             def __init__(self, *args: Any, **kwargs: Any) -> None:
-                kwargs.pop("name", None)
                 # The client shows received and written bytes; counting both would count each byte twice.
                 self._bytes = kwargs.get("unit") == "B" and kwargs.get("desc") != "Downloading bytes"
-                super().__init__(*args, **{**kwargs, "disable": True})
+                super().__init__(*args, **kwargs)
 
             def update(self, n: float | None = 1) -> bool | None:
                 if self._bytes and n:
@@ -111,6 +108,18 @@ class Tally:
                 return None
 
         return Bar
+
+
+def silent_bar() -> type[Any]:
+    """A progress bar for the hub's client that draws nothing."""
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+    return Bar
 
 
 def need_room(path: Path, size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "RunRecord",
+    "amount",
+    "off_cpu",
     "unbeaten",
 ]
 
@@ -34,6 +37,24 @@ LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", 
 """Metrics of which less is better; of every other one more is."""
 UNBOUNDED = frozenset(("perplexity", "mse", "rmse", "mae"))
 """Metrics without a scale of their own: how far one falls is told as a share of what it was."""
+
+
+def amount(metric: str | None, share: float, form: str = ".1f") -> str:
+    """How far a metric moved, in words: in points, or in percent of what it was.
+
+    >>> amount("accuracy", 0.012), amount("rmse", 0.5, "+.0f")
+    ('1.2 points', '+50%')
+    """
+    return t("core.percent" if metric in UNBOUNDED else "core.points", n=format(100 * share, form))
+
+
+def off_cpu(sides: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of these was measured elsewhere than on a CPU: then each says where it was.
+
+    >>> off_cpu([{"device": "cpu"}, {}]), off_cpu([{"device": "cuda"}, {}])
+    (False, True)
+    """
+    return any(side.get("device") not in (None, "cpu") for side in sides)
 
 
 def unbeaten(metrics: dict[str, float], baselines: dict[str, dict[str, float]], metric: str | None) -> str | None:

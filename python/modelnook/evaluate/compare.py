@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelnook.domain.front import front
-from modelnook.domain.run import LOWER_IS_BETTER
+from modelnook.domain.run import LOWER_IS_BETTER, off_cpu
 from modelnook.domain.table import Table, jsonable
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import score
@@ -40,7 +40,7 @@ def table_of(models: Sequence[dict[str, Any]], primary_metric: str) -> tuple[Tab
     metric = primary_metric if primary_metric in known else next(iter(known), primary_metric)
     others = [name for name in known if name != metric]
     figures = ["bytes", "p50_ms", "p95_ms", "rows_per_s", "peak_memory_bytes"]
-    if any(one.get("device") not in (None, "cpu") for one in models):
+    if off_cpu(models):
         figures.append("device")
     columns = ("model", metric, "low", "high", *others, *figures)
     rows = []

@@ -19,7 +19,7 @@ from modelnook import __version__
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs import warm
-from modelnook.jobs.process import SPIN
+from modelnook.jobs.process import DEFAULTS
 from modelnook.jobs.worker import work
 from modelnook.store import Store
 from modelnook.store.files import folder, read_json
@@ -41,7 +41,7 @@ class Remote:
             del os.environ[name]
         # All that it reads was sent: it asks nobody.
         own = {"MODELNOOK_HOME": str(self.home), "MODELNOOK_OFFLINE": "1"}
-        os.environ.update({"TOKENIZERS_PARALLELISM": "false", "GOMP_SPINCOUNT": SPIN, **settings, **own})
+        os.environ.update({"TOKENIZERS_PARALLELISM": "false", **DEFAULTS, **settings, **own})
         self.store = Store(self.home)
         self.thread: threading.Thread | None = None
         self.run: RunFolder | None = None

@@ -43,6 +43,10 @@ KEPT = frozenset(
 )  # fmt: skip
 """Packages whose modules are taken over from a worker that ends: their import starts no threads and opens nothing."""
 
+TABLES = {"transformers.conversion_mapping": "get_checkpoint_conversion_mapping"}
+"""Module -> a function of it that makes a table at its first call, which takes a tenth of a second (a thousand regular
+expressions for names of weights): what is made before the fork isn't made by each worker."""
+
 OWN = ("JPY_", "KERNEL_", "JUPYTER", "SSH_", "TERM", "VSCODE_", "WINDOWID", "XDG_", "DBUS_", "LS_COLORS", "WANDB_")
 OWN_NAMES = frozenset(("_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "INVOCATION_ID", "PYTEST_CURRENT_TEST"))
 """Variables that nothing reads while it is imported: they may differ from those of the process that forks."""
@@ -128,10 +132,15 @@ def pid(home: Path) -> int | None:
 
 def bring_in(modules: Iterable[str]) -> None:
     """Import what can be; a module that can't isn't needed by the job that asked for it."""
+    before = {name for name in TABLES if name in sys.modules}
     for name in modules:
         if name not in sys.modules:
             with suppress(Exception):
                 importlib.import_module(name)
+    for name in TABLES.keys() - before:
+        # A version of transformers without it does without.
+        with suppress(KeyError, AttributeError, TypeError):
+            getattr(sys.modules[name], TABLES[name])("")
 
 
 def become(home: Path, path: Path | None) -> list[str] | None:

@@ -7,11 +7,10 @@ from typing import Any
 
 from modelnook.domain.errors import RefusedError, unknown
 from modelnook.domain.event import Warned
-from modelnook.domain.run import AGREEMENT, UNBOUNDED
+from modelnook.domain.run import AGREEMENT, UNBOUNDED, amount
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
-from modelnook.messages import t
 from modelnook.tasks.base import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
@@ -87,19 +86,16 @@ class Judge:
 
     def warnings(self, verdict: Verdict) -> list[Warned]:
         """What a person should know of a verdict that passed: too few rows to tell, an interval over the limit."""
-        needed, allowed = self._needed(), _points(self.max_drop)
-        said = []
+        needed, said = self._needed(), []
         if self.rows < needed:
+            allowed = f"{100 * self.max_drop:.1f}"
             said.append(Warned.of("quantize.few_rows", rows=self.rows, needed=needed, points=allowed))
         if verdict.interval[1] > self.max_drop:
-            drop, most = _points(verdict.drop), _points(verdict.interval[1])
-            told = {"metric": self.metric, "points": drop, "most": most, "allowed": allowed}
-            worse, not_worse = (
-                ("quantize.may_drop_more_percent", "quantize.may_drop_percent")
-                if self.metric in UNBOUNDED
-                else ("quantize.may_drop_more", "quantize.may_drop")
-            )
-            said.append(Warned.of(worse if float(drop) > 0 else not_worse, **told))
+            worse = float(f"{verdict.drop:.3f}") > 0
+            told = {"points": verdict.drop, "most": verdict.interval[1], "allowed": self.max_drop}
+            amounts = {name: amount(self.metric, share) for name, share in told.items()}
+            code = "quantize.may_drop_more" if worse else "quantize.may_drop"
+            said.append(Warned.of(code, metric=self.metric, **amounts))
         return said
 
     def _needed(self) -> int:
@@ -114,14 +110,14 @@ class Judge:
             said: what the messages say beside them.
         """
         needed = self._needed()
-        key, unit = ("measure.percent", "%") if self.metric in UNBOUNDED else ("measure.points", "")
+        unit = "%" if self.metric in UNBOUNDED else ""
         unsure = self.rows < needed and verdict.interval[0] <= self.max_drop
         return RefusedError(
             few if unsure else code,
             metric=self.metric,
             before=f"{self.value:.3f}",
             after=f"{verdict.value:.3f}",
-            points=t(key, n=_points(verdict.drop)),
+            points=amount(self.metric, verdict.drop),
             low=f"{100 * verdict.interval[0]:+.1f}{unit}",
             high=f"{100 * verdict.interval[1]:+.1f}{unit}",
             allowed=f"{100 * self.max_drop:g}{unit}",
@@ -129,7 +125,3 @@ class Judge:
             needed=needed,
             **said,
         )
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:.1f}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from modelnook.catalog.licences import terms
 from modelnook.domain.model import Licence, ModelInfo, ModelRef
-from modelnook.domain.run import RunRecord
+from modelnook.domain.run import UNBOUNDED, RunRecord, amount, off_cpu
 from modelnook.messages import t
 from modelnook.publish.licences import INTERNAL, Part
 
@@ -211,7 +211,6 @@ _MEASURES = {
     "rows_per_s": lambda n: f"{n:,.0f}",
     "load_s": lambda n: f"{n:,.2f} s",
     "peak_memory_bytes": lambda n: f"{n / 1e6:,.0f} MB",
-    "device": _text,
 }
 
 
@@ -228,9 +227,15 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
         values = [side.get(name) for side in sides if side]
         if any(value is not None for value in values):
             lines.append(_row([t(f"cards.column.{name}"), *("" if v is None else say(v) for v in values)]))
+    if off_cpu(side for side in sides if side):
+        where = (_text(side.get("device") or "cpu") for side in sides if side)
+        lines.append(_row([t("cards.column.device"), *where]))
     low, high = report.get("drop_interval") or (None, None)
-    said = {"metric": _text(metric), "points": _points(report.get("drop")), "rows": f"{report.get('rows', 0):,}"}
-    text = t("publish.card_drop", **said, low=_points(low), high=_points(high))
+    drop, unit = report.get("drop"), "%" if metric in UNBOUNDED else ""
+    said = {"metric": _text(metric), "rows": f"{report.get('rows', 0):,}"}
+    said["points"] = "?" if drop is None else amount(metric, drop, "+.2f")
+    ends = {name: "?" if end is None else f"{100 * end:+.2f}{unit}" for name, end in (("low", low), ("high", high))}
+    text = t("publish.card_drop", **said, **ends)
     if not report.get("labels_used"):
         text += f" {t('publish.card_no_labels')}"
     parts = ["\n".join(lines), text, _steps(report, metric)]
@@ -265,10 +270,6 @@ def _with_interval(side: Mapping[str, Any], metric: str) -> str:
     value = _figure((side.get("metrics") or {}).get(metric))
     low_high = (side.get("intervals") or {}).get(metric)
     return f"{value} ({'–'.join(map(_figure, low_high))})" if low_high else value
-
-
-def _points(share: float | None) -> str:
-    return "?" if share is None else f"{100 * share:+.2f}"
 
 
 def _row(cells: Sequence[str]) -> str:

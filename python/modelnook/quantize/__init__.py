@@ -218,7 +218,9 @@ def _none_installed(scheme: str, task: str | None, gpu: Callable[[], bool] | Non
             QUANTIZERS.check(name)
     except MissingPackage as error:
         return error
-    return UnsupportedError("quantize.no_scheme", backend=AUTO, scheme=scheme, known=", ".join(SCHEMES))
+    # All that make it for the task are for a GPU, and there is none.
+    makers = [name for name in (QUANTIZERS if scheme == AUTO else SCHEMES[scheme]) if _does(name, task)]
+    return UnsupportedError("quantize.needs_gpu", backend=", ".join(makers), scheme=scheme)
 
 
 def _cuda() -> bool:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
@@ -123,6 +123,7 @@ class Search:
         measuring: seconds that measuring the original took: what the others will take.
         trained: seconds that the training of the model took, where they are known.
         race: times the best in turns before one is taken; without it what was measured of each by itself decides.
+        gpu: whether results may run on a GPU; PyTorch is asked by default.
     """
 
     def __init__(
@@ -140,9 +141,10 @@ class Search:
         measuring: float = 0.0,
         trained: float | None = None,
         race: Race | None = None,
+        gpu: Callable[[], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.race = race
+        self.race, self.gpu = race, gpu
         self.source, self.work, self.task, self.rows = source, work, task, rows
         self.probe, self.judge, self.emit, self.stop = probe, judge, emit, stop
         self.until, self.measuring, self.trained, self.clock = until, measuring, trained, clock
@@ -184,7 +186,8 @@ class Search:
                     again.append(way)
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
-            raise self._none_can([scheme for _, scheme in ways]) if len(self.failed) > 1 else self._error
+            several = len({name for name, _ in ways}) > 1
+            raise self._none_can([scheme for _, scheme in ways]) if several else self._error
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
@@ -207,8 +210,8 @@ class Search:
         self.emit(Progress("measuring"))
         try:
             found = self.race([self.trials[at].path for at in places], self.rows)
-        except UnsupportedError:
-            # Too many at once for this machine: what is known of each by itself must do.
+        except (StoreError, UnsupportedError):
+            # Too many at once for this machine, or its disk is full: what is known of each by itself must do.
             return
         for at, speed in zip(places, found, strict=True):
             self.trials[at] = replace(self.trials[at], probe=replace(self.trials[at].probe, **asdict(speed)))
@@ -292,9 +295,9 @@ class Search:
             self._warn("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
 
     def _none_can(self, schemes: Sequence[str]) -> UnsupportedError:
-        """Several were asked, and each says why not: what is left is one that isn't installed, or another verb."""
+        """Several backends were asked, and each says why not; what is left is one that isn't installed, or a verb."""
         why = "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items())
-        others = absent(schemes, self.task)
+        others = absent(schemes, self.task, gpu=self.gpu)
         if others:
             return UnsupportedError("quantize.none_can_here", why=why, extra=QUANTIZERS[others[0]].extra or others[0])
         return UnsupportedError("quantize.none_can", why=why)
@@ -318,7 +321,12 @@ class Search:
         if self.stop():
             return None
         self.emit(Progress("measuring"))
-        after = self.probe(path, self.rows)
+        try:
+            after = self.probe(path, self.rows)
+        except ModelnookError:
+            # What can't be measured is never taken: the disk has its room again.
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         way.took = self.clock() - began
         return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
 

@@ -130,6 +130,7 @@ def compress(
         measuring=measuring,
         trained=trained,
         race=race,
+        gpu=gpu,
         clock=clock,
     )
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from modelnook.catalog.folder import tensors_of
@@ -11,7 +11,7 @@ from modelnook.measure.effort import Shape, read_at_once, shape_of
 from modelnook.measure.memory import free_here
 from modelnook.runtime import folder
 
-__all__ = ["Room", "auto_tokens", "plan"]
+__all__ = ["auto_tokens", "plan", "room"]
 
 # Rows x padded length of one batch. Above it the activations fall out of a core's L2 cache (MiniLM: 384 x 4 B a token
 # and layer), below it the calls' overhead shows; measured with benchmarks/predict.py, flat from 256 to 1024.
@@ -20,25 +20,31 @@ MOST_ROWS = 64
 
 
 def plan(
-    lengths: Sequence[int], *, batch_size: int | str = "auto", sort: bool = True, tokens: int | None = None
+    lengths: Sequence[int],
+    *,
+    batch_size: int | str = "auto",
+    sort: bool = True,
+    tokens: Callable[[], int | None] = lambda: None,
 ) -> list[list[int]]:
-    """Row numbers in batches; together they hold every row once, and depend on what is given alone.
+    """Row numbers in batches; together they hold every row once, and depend on the lengths alone.
 
     Args:
         lengths: tokens of each row.
         batch_size: rows of a batch, or ``auto``: as many as keep rows x longest within ``auto_tokens``.
         sort: by length, longest first, so that what needs the most memory comes first.
-        tokens: rows x longest that memory holds; a row that is longer comes alone. None: any number.
+        tokens: tells the rows x longest that memory holds, None for any number; a row that is longer comes alone. It
+            isn't asked where each row comes alone in any case: to ask takes longer than to answer one short text.
 
     >>> plan([3, 9, 4, 8], batch_size=2)
     [[1, 3], [2, 0]]
-    >>> plan([3, 9, 4, 8], batch_size=2, tokens=10)
+    >>> plan([3, 9, 4, 8], batch_size=2, tokens=lambda: 10)
     [[1], [3], [2, 0]]
     """
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i]) if sort else list(range(len(lengths)))
     most = MOST_ROWS if batch_size == "auto" else int(batch_size)
     bound = auto_tokens if batch_size == "auto" else None
-    held = min((n for n in (bound, tokens) if n is not None), default=None)
+    left = tokens() if min(most, len(order)) > 1 else None
+    held = min((n for n in (bound, left) if n is not None), default=None)
     if held is None:
         return [order[i : i + most] for i in range(0, len(order), most)]
     batches: list[list[int]] = []
@@ -53,27 +59,22 @@ def plan(
     return batches
 
 
-class Room:
-    """How much of a folder's model the machine's free memory holds at once.
+def room(path: Path, beside: int = 1) -> Callable[[], int | None]:
+    """Tells how many tokens go through a folder's model at once, as many as the machine's free memory holds; None where
+    nothing says that.
 
     For a CPU: there no error says that memory ran out, the system kills the process.
+
+    Args:
+        beside: batches that may be computed at a time.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    @cache
+    def shape() -> Shape:
+        return shape_of(tensors_of(path), folder.config(path))
 
-    @cached_property
-    def _shape(self) -> Shape:
-        return shape_of(tensors_of(self._path), folder.config(self._path))
+    def tokens() -> int | None:
+        left = free_here()
+        return None if left is None else read_at_once(shape(), left) // beside
 
-    def tokens(self, rows: int, *, batches: int = 1) -> int | None:
-        """Tokens that may be in a batch of these rows; None: nothing bounds them, or nothing tells.
-
-        A row by itself can't be divided: nothing is asked for it, an answer takes few milliseconds.
-
-        Args:
-            rows: how many there are.
-            batches: how many of those are computed side by side.
-        """
-        left = free_here() if rows > 1 else None
-        return None if left is None else read_at_once(self._shape, left) // batches
+    return tokens

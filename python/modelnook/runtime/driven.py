@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from modelnook.runtime.batches import Room, plan
+from modelnook.runtime.batches import plan
 from modelnook.tasks.base import in_order
 
 __all__ = ["CHUNK", "Program", "complete", "outputs"]
@@ -61,16 +61,16 @@ def outputs(
     batch_size: int | str = 32,
     sort: bool = True,
     device: str = "cpu",
-    room: Room | None = None,
+    tokens: Callable[[], int | None] = lambda: None,
 ) -> Any:
     """See :meth:`modelnook.runtime.base.Runtime.outputs`.
 
     Args:
-        room: what memory holds at once, where that bounds a batch.
+        tokens: see :func:`~modelnook.runtime.batches.plan`.
     """
     starts = range(0, max(1, len(rows)), CHUNK)
     found = [
-        _chunk(task, processor, model, rows[start : start + CHUNK], max_length, batch_size, sort, device, room)
+        _chunk(task, processor, model, rows[start : start + CHUNK], max_length, batch_size, sort, device, tokens)
         for start in starts
     ]
     if len(found) == 1:
@@ -87,13 +87,12 @@ def _chunk(
     batch_size: int | str,
     sort: bool,
     device: str,
-    room: Room | None,
+    tokens: Callable[[], int | None],
 ) -> Any:
     if not len(rows):
         return np.empty((0, len(task.labels)), dtype=np.float32)
     encoded = task.encode(processor, task.spec().as_columns(rows), max_length)
     lengths = task.lengths(encoded)
-    tokens = room.tokens(len(lengths)) if room else None
     pieces = []
     with torch.inference_mode():
         for batch in plan(lengths, batch_size=batch_size, sort=sort, tokens=tokens):

@@ -104,9 +104,13 @@ def quantized(path: Path) -> str | None:
 
 def needs_card(path: Path) -> bool:
     """Whether a folder's weights are packed for a GPU's kernels: torchao's int4, as it is made here."""
-    said = config(path).get("quantization_config") or {}
-    how = ((said.get("quant_type") or {}).get("default") or {}).get("_data") or {}
-    return said.get("quant_method") == "torchao" and how.get("int4_packing_format") == "tile_packed_to_4d"
+    said: Any = config(path).get("quantization_config")
+    try:
+        how = said["quant_type"]["default"]["_data"]["int4_packing_format"]
+    except (KeyError, TypeError):
+        # Older versions wrote a name in the place of the settings.
+        return False
+    return bool(said.get("quant_method") == "torchao" and how == "tile_packed_to_4d")
 
 
 def _mentions(path: Path, words: tuple[bytes, ...]) -> bool:

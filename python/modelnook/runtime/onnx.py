@@ -65,7 +65,7 @@ class OnnxRuntime(ProgramRuntime):
 
     def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
         main = self._main
-        if not self._side_by_side(len(feeds)):
+        if not self._side_by_side(feeds):
             return [main.run(None, feed) for feed in feeds]
         with self._lock:
             if self._side is None:

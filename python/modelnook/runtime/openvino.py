@@ -71,7 +71,7 @@ class OpenVinoRuntime(ProgramRuntime):
     def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
         graph, count = self._open(), range(len(self._outputs))
         with self._lock:
-            if not self._side_by_side(len(feeds)):
+            if not self._side_by_side(feeds):
                 made = (self._request.infer(feed, share_inputs=True) for feed in feeds)
                 return [[np.array(values[at]) for at in count] for values in made]
             if self._queue is None:

@@ -22,7 +22,7 @@ from tokenizers import Encoding, Tokenizer
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
-from modelnook.runtime.batches import Room, plan
+from modelnook.runtime.batches import plan, room
 from modelnook.settings import current
 from modelnook.tasks import TASKS
 from modelnook.tasks.text import as_text, read_texts
@@ -61,13 +61,14 @@ class ProgramRuntime(Runtime):
         self.threads = threads or current().threads
         self.labels = folder.labels(said)
         self.max_length = folder.max_length(path)
+        # Many batches are computed side by side, one a thread.
+        self._room = room(path, beside=max(2, self.threads))
         self._pad = folder.pad_id(path)
         self._learnt = folder.learnt(said)
         self._heavy = self._driven()
         self._tokenizer = None if self._heavy else _tokenizer(path, self.max_length, self.name)
         self._inputs: dict[str, np.dtype[Any]] = {}
         self._outputs: list[str] = []
-        self._room = Room(path)
 
     @abstractmethod
     def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
@@ -97,26 +98,23 @@ class ProgramRuntime(Runtime):
         assert self._heavy is not None
         task, processor = self._heavy
         program = Program(lambda feed: self._run([feed])[0], self._inputs, self._outputs)
-        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "room": self._room}
+        given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "tokens": self._room}
         return outputs(task, processor, program, rows, self.max_length, **given)
 
     def _logits(self, rows: Sequence[Any], batch_size: int | str, sort: bool) -> NDArray[np.float32]:
         found: NDArray[np.float32] | None = None
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])
-            # There are at most as many batches as rows.
-            abreast = self.threads if self._side_by_side(len(encoded)) else 1
-            tokens = self._room.tokens(len(encoded), batches=abreast)
-            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=tokens)
+            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=self._room)
             for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
                 found[[start + i for i in batch]] = values
         return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
 
-    def _side_by_side(self, batches: int) -> bool:
-        """Whether so many batches are better run one a core."""
-        return self.threads > 1 and batches >= 2 * self.threads and self._bytes() <= MOST_BYTES_TWICE
+    def _side_by_side(self, feeds: list[Feed]) -> bool:
+        """Whether these batches are better run one a core."""
+        return self.threads > 1 and len(feeds) >= 2 * self.threads and self._bytes() <= MOST_BYTES_TWICE
 
     def _bytes(self) -> int:
         return sum(file.stat().st_size for file in self.path.glob(f"{Path(self.program).stem}.*"))

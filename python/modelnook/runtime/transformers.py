@@ -16,7 +16,7 @@ import torch
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
-from modelnook.runtime.batches import Room
+from modelnook.runtime.batches import room
 from modelnook.runtime.driven import outputs
 from modelnook.runtime.layers import module_tree
 from modelnook.runtime.silence import first_line, silence
@@ -67,15 +67,16 @@ class TransformersRuntime(Runtime):
         if folder.needs_card(path) and not self.device.startswith(folder.CARD):
             raise UnsupportedError("runtime.needs_gpu", path=path, how=folder.quantized(path), device=self.device)
         self.max_length = folder.max_length(path)
+        self._room = room(path)
         self._task, model, self._processor = load_trained(path, self.task)
         self._model: Any = model.to(self.device)
         self.labels: list[str] = self._task.labels
-        self._room = Room(path)
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`."""
         given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "device": self.device}
-        given["room"] = self._room if self.device == "cpu" else None
+        if self.device == "cpu":
+            given["tokens"] = self._room
         return outputs(self._task, self._processor, self._loaded, rows, self.max_length, **given)
 
     def predict(self, rows: Sequence[Any], *, batch_size: int | str = "auto", **options: Any) -> list[dict[str, Any]]:

@@ -19,12 +19,13 @@ import torch
 
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Emit, Progress
+from modelnook.runtime.batches import room
 from modelnook.runtime.folder import max_length
 from modelnook.settings import current
 from modelnook.shrink.folder import read
 from modelnook.shrink.layers import Stack, check_count, save
 from modelnook.training.batches import eval_batches
-from modelnook.training.evaluation import outputs_of, take
+from modelnook.training.evaluation import TOKENS, outputs_of, take
 
 __all__ = ["Dropped", "Pruner", "wanted"]
 
@@ -85,6 +86,9 @@ class Pruner:
         self.stack = Stack(self.model)
         self.count = len(self.stack.whole)
         self.length = max_length(source)
+        left = room(source)()
+        self.tokens = TOKENS if left is None else max(1, min(TOKENS, left))
+        """Of a batch at most, as memory holds: the same for all, so that layers are compared alike."""
         self.columns = columns
         sample = _sample(columns)
         self.rows = self.heavy.encode(self.processor, sample, self.length)
@@ -133,7 +137,8 @@ class Pruner:
         self.model.float()
 
     def _outputs(self, rows: dict[str, list[Any]]) -> Any:
-        return outputs_of(self.model, self.heavy, self.processor, rows, device=torch.device("cpu"))
+        cpu = torch.device("cpu")
+        return outputs_of(self.model, self.heavy, self.processor, rows, device=cpu, tokens=self.tokens)
 
     def _loss(self) -> float:
         if self.outputs_before is not None:
@@ -141,7 +146,7 @@ class Pruner:
             return float(np.mean([np.square(np.asarray(a) - np.asarray(b)).mean() for a, b in pairs]))
         total = weight = 0.0
         with torch.inference_mode():
-            for index in eval_batches(self.heavy.lengths(self.rows), 64):
+            for index in eval_batches(self.heavy.lengths(self.rows), 64, self.tokens):
                 part = take(self.rows, index)
                 share = self.heavy.weight(part)
                 total += share * float(self.heavy.loss(self.model, self.heavy.collate(self.processor, part)))

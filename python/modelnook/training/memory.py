@@ -2,17 +2,12 @@
 
 glibc returns large blocks at once; a training step frees and takes the same tensors every time, and half of an
 attention layer's time went into page faults. Elsewhere than on Linux with glibc nothing is changed.
-
-And not to keep what each length of a batch leaves behind: oneDNN makes a kernel for every shape of a product, PyTorch
-keeps a thousand of them, with their room to work in, and oneDNN a thousand again. With LoRA on texts of 80 lengths
-that came to 600 MB of 1,800, and took no less time.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +18,6 @@ __all__ = ["give_back", "keep_memory"]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 DEFAULT = 128 * 1024
 LARGE = 1 << 30
-
-KERNELS = {"LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
-"""Kernels that PyTorch's cache and oneDNN's own hold, by their environment variables; 64 in the second cost 7% of the
-speed (clinc150)."""
-
-# Both are read once, at the first product. Not in os.environ: a forked worker replaces that by its caller's after this
-# has been imported, and what is measured in a process of its own is measured without.
-for _name, _count in KERNELS.items():
-    if _name not in os.environ:
-        os.putenv(_name, _count)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import {
   offCpu
 } from './measures';
 import { Scatter } from './scatter';
+import { unbounded } from './trials';
 
 const COLUMNS = 6;
 
@@ -52,7 +53,11 @@ export function RunCandidates({
             <tr>
               <th scope="col">{t('ui.report.tried')}</th>
               <th scope="col">{quality}</th>
-              <th scope="col">{t('ui.report.drop')}</th>
+              <th scope="col">
+                {unbounded(quality)
+                  ? t('ui.report.drop_percent')
+                  : t('ui.report.drop')}
+              </th>
               <MeasureHeads />
             </tr>
           </thead>
@@ -99,7 +104,7 @@ function turned(interval: Candidate['interval']): Candidate['interval'] {
   return interval && [interval[1], interval[0]];
 }
 
-/** A drop as it changes the metric, in points: −0.2 is worse. */
+/** A drop as it changes the metric, in points or percent: −0.2 is worse. */
 function points(drop: number | null): string {
   if (drop === null) {
     return '–';

@@ -5,6 +5,7 @@ import type { IText } from '../../text';
 import { bytes, compact, figure, ms } from '../format';
 import { useHost } from '../host';
 import { Between, offCpu } from './measures';
+import { lower } from './trials';
 
 type Interval = [number | null, number | null];
 
@@ -98,7 +99,7 @@ function rows(before: Figures, after: Figures, t: IText): IRow[] {
       before: before.metrics?.[name] ?? null,
       after: after.metrics[name],
       show: (value: number | null) => figure(value, t),
-      better: name === 'loss' || name === 'perplexity' ? -1 : 1,
+      better: lower(name) ? -1 : 1,
       points: true,
       intervals: {
         before: before.intervals?.[name],

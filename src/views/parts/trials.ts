@@ -2,10 +2,16 @@ import type { Trial } from '../../data/parts';
 import type { IText } from '../../text';
 
 const LESS = /^(loss|perplexity|wer|cer|mse|rmse|mae)$/;
+const UNBOUNDED = /^(perplexity|mse|rmse|mae)$/;
 
 /** Whether less of a metric is better. */
 export function lower(metric: string): boolean {
   return LESS.test(metric);
+}
+
+/** Whether a metric has no scale of its own: it falls by a share of what it was. */
+export function unbounded(metric: string): boolean {
+  return UNBOUNDED.test(metric);
 }
 
 /** A trial's name. */

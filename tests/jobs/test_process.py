@@ -1,0 +1,49 @@
+"""What a child's environment says: the kernels of every length of a batch are not all kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from modelnook.jobs.process import DEFAULTS, environment
+from modelnook.store import Store
+from modelnook.training.device import native_bf16
+
+GROWTH = """
+import torch
+torch.set_num_threads(1)
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+layers = [torch.nn.Linear(96, wide).bfloat16() for wide in (16, 96, 384)]
+def passes(lengths):
+    for length in lengths:
+        rows = torch.ones(16 * length, 96, dtype=torch.bfloat16, requires_grad=True)
+        sum(layer(rows).float().sum() for layer in layers).backward()
+passes([400])
+before = held()
+passes(range(1, 200))
+print(held() - before)
+"""
+
+
+def grown(environ: dict[str, str]) -> int:
+    done = subprocess.run([sys.executable, "-c", GROWTH], check=True, capture_output=True, text=True, env=environ)
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (sys.platform == "linux" and native_bf16("cpu")), reason="this CPU has no kernels for bfloat16")
+def test_lengths_that_are_over_leave_little_behind_in_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    assert grown(environment(Store())) < 0.5 * grown(dict(os.environ))
+
+
+def test_what_a_person_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    seen = environment(Store())
+    assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "256")
