@@ -163,7 +163,7 @@ def plan_for(
         own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
         shape=shape_of(tensors, said),
         held_out=held_out,
-        writes=spec.writes,
+        foretold=spec.foretold,
         pace=effort.pace() if timed else None,
         on_cpu=not gpu,
         budget=(knobs or {}).get("max_seconds") if timed else None,
@@ -195,7 +195,7 @@ def plan(
     own: Mapping[str, Any] | None = None,
     shape: Shape | None = None,
     held_out: int = 0,
-    writes: bool = False,
+    foretold: float = 0.0,
     pace: float | None = None,
     budget: float | None = None,
     on_cpu: bool = True,
@@ -209,7 +209,7 @@ def plan(
         methods, gpu, budget: see :func:`choose_method`.
         own: the settings of methods that were given.
         shape: of the model; without it the memory is a rough one, and the time isn't told.
-        writes: see :attr:`Spec.writes`.
+        foretold: see :attr:`Spec.foretold`.
         pace: operations a second that this machine reaches.
         on_cpu: whether ``memory_free`` is the machine's, and not a GPU's.
 
@@ -227,9 +227,9 @@ def plan(
     own = own or {}
     # What is read in several parts is read whole.
     mean = lengths.mean(1 << 30 if windows else longest)
-    words = 0 if writes else lengths.words(rows)
+    words = 0 if foretold else lengths.words(rows)
     through = Batch(
-        rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, writes, classes,
+        rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, foretold, classes,
         packed=longest if packing else 0,
     )  # fmt: skip
 

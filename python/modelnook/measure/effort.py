@@ -107,7 +107,7 @@ class Batch:
         mean, longest: tokens of a row after truncation.
         held_out: rows that validate.
         words: different tokens in all rows; 0 where nobody counted.
-        writes: whether every token is an output as well, over the whole vocabulary.
+        foretold: the share of the tokens that are outputs as well, over the whole vocabulary.
         classes: that are told apart.
         checks: tokens that go through the model at once where it is evaluated.
         packed: tokens of a sequence in which several rows are trained on; 0: each row is one.
@@ -119,7 +119,7 @@ class Batch:
     longest: int
     held_out: int = 0
     words: int = 0
-    writes: bool = False
+    foretold: float = 0.0
     classes: int = 0
     checks: int = EVALUATION
     packed: int = 0
@@ -223,8 +223,7 @@ def work_of(
     """
     knobs = knobs or {}
     forward = 2.0 * shape.body + 4.0 * shape.layers * shape.width * batch.mean
-    if batch.writes:
-        forward += 2.0 * shape.vocabulary * shape.width
+    forward += 2.0 * shape.vocabulary * shape.width * batch.foretold
     share = _share(method, shape, knobs)
     tokens, checks = batch.rows * batch.mean, batch.held_out * batch.mean
     # What is frozen is run once, or in every step where adapters stand in it: forward, and backward without weights.
@@ -260,7 +259,7 @@ def _share(method: str, shape: Shape, knobs: Mapping[str, Any]) -> float:
 def _table(shape: Shape, batch: Batch) -> int:
     """Numbers of the table of tokens that are trained: those that occur, where that is worth it."""
     used = batch.words / shape.vocabulary if shape.vocabulary and batch.words else 1.0
-    return int(shape.tables * used) if used <= WORTH_IT and not batch.writes else shape.tables
+    return int(shape.tables * used) if used <= WORTH_IT and not batch.foretold else shape.tables
 
 
 def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: bool) -> int:
@@ -288,9 +287,8 @@ def _evaluated(shape: Shape, batch: Batch, wide: int) -> int:
 
 def _outputs(shape: Shape, batch: Batch, tokens: int) -> int:
     """Numbers of the layer over the vocabulary that are held at once, of so many tokens."""
-    if not batch.writes or not shape.vocabulary:
-        return 0
-    return min(tokens, max(1, PIECE // shape.vocabulary)) * shape.vocabulary
+    words = max(1, shape.vocabulary)
+    return min(math.ceil(batch.foretold * tokens), max(1, PIECE // words)) * words
 
 
 def _read(shape: Shape, wide: int) -> int:

@@ -56,8 +56,8 @@ class Spec(ABC):
     """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""
     keeps_end: ClassVar[bool] = False
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
-    writes: ClassVar[bool] = False
-    """Whether each token of a row is an output as well: a score for every word of the vocabulary."""
+    foretold: ClassVar[float] = 0.0
+    """The share of a row's tokens that are outputs as well, each a score for every word of the vocabulary."""
     packs: ClassVar[bool] = False
     """Whether several rows may be trained on in one sequence (``packing``)."""
     autos: ClassVar[tuple[str, ...]] = ()

@@ -41,6 +41,7 @@ class FillMask(Foretelling):
     predicts = ("text", "score", "scores")
     methods = ("full", *ADAPTERS)
     windows = True
+    foretold = 0.15
     autos = ("AutoModelForMaskedLM",)
     no_head = "task.no_masked"
 

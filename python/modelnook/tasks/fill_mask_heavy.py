@@ -19,7 +19,7 @@ from modelnook.tasks.text import as_text
 
 __all__ = ["SHARE", "FillMaskTask"]
 
-SHARE = 0.15
+SHARE = FillMask.foretold
 """Tokens that are hidden (Devlin et al. 2019, section 3.1): of ten, eight by the mask, one by any token, one not."""
 
 MASKED, OTHER = 0.8, 0.9

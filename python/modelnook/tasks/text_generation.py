@@ -98,7 +98,7 @@ class TextGeneration(Foretelling):
     """A text that goes on from a prompt."""
 
     name = "text-generation"
-    writes = True
+    foretold = 1.0
     inputs = ("prompt",)
     targets = ("completion",)
     forms = (("messages",), ("prompt", "completion"), ("text",))
