@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,14 @@ def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
     from modelnook.finetune.frozen import LastK
     from modelnook.finetune.lora import Dora, Lora, RsLora
     from modelnook.tasks.foretelling_heavy import MOST
-    from modelnook.training.evaluation import TOKENS
+    from modelnook.training.evaluation import TOKENS, outputs_of
     from modelnook.training.vocabulary import WORTH_IT
 
     for kind in (Lora, Dora, RsLora):
         assert effort.THICK.get(kind.name, effort.RANK) == kind.rank
     assert LastK.default_layers == effort.LAST_LAYERS
     assert TOKENS == effort.EVALUATION
+    assert signature(outputs_of).parameters["batch_size"].default == effort.EVALUATED
     assert MOST == effort.PIECE
     assert effort.WORTH_IT == WORTH_IT
 
