@@ -112,8 +112,7 @@ def found(
     **filters: str | None,
 ) -> SearchResult:
     """:func:`search`, where ``live`` are the sources that are asked themselves; the others answer from the index."""
-    from modelnook.catalog.base import Query
-    from modelnook.catalog.search import params_range
+    from modelnook.catalog.base import Query, params_range
     from modelnook.catalog.search import search as find
 
     if fits and fits not in ("run", "lora", "full"):
@@ -152,9 +151,8 @@ def facets(
     Raises:
         UsageError: a filter that can't be read.
     """
-    from modelnook.catalog.base import Query
+    from modelnook.catalog.base import Query, params_range
     from modelnook.catalog.search import facets as count
-    from modelnook.catalog.search import params_range
 
     filters: dict[str, Any] = {"task": task, "license": license, "language": language, "format": format}
     return count(Query(query, params=params_range(params), gated=_yes(gated), **filters), source)

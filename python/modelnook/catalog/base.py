@@ -15,7 +15,7 @@ from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.table import Table
 
-__all__ = ["RUN_FILE", "Held", "Parcel", "Query", "Source"]
+__all__ = ["RUN_FILE", "Held", "Parcel", "Query", "Source", "params_range"]
 
 RUN_FILE = "modelnook-run.json"
 """The file of a published model that holds its run's record."""
@@ -216,3 +216,23 @@ class Source(ABC):
     def has(self, id: str) -> bool:
         """Whether an id is one of :meth:`names`."""
         return id in self.names()
+
+
+def params_range(text: str | None) -> tuple[float, float] | None:
+    """Read ``10M-500M``, ``<1B`` or ``>100M`` as (low, high).
+
+    >>> params_range("10M-0.5B"), params_range("<100k")
+    ((10000000.0, 500000000.0), (0.0, 100000.0))
+    """
+    if not text:
+        return None
+    number = r"(\d+(?:\.\d+)?)([kKmMbB]?)"
+    match = re.fullmatch(rf"\s*(?:{number}\s*-\s*{number}|([<>])\s*{number})\s*", text)
+    if not match:
+        raise UsageError("catalog.bad_params", params=text)
+    low, low_unit, high, high_unit, sign, one, one_unit = match.groups()
+    scale = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
+    if sign:
+        value = float(one) * scale[one_unit.lower()]
+        return (value, float("inf")) if sign == ">" else (0.0, value)
+    return float(low) * scale[low_unit.lower()], float(high) * scale[high_unit.lower()]

@@ -38,7 +38,6 @@ __all__ = [
     "is_silence",
     "locate",
     "note_silence",
-    "params_range",
     "resolve",
     "room_at",
     "search",
@@ -381,23 +380,3 @@ def _sorted(hits: list[Hit], query: Query) -> list[ModelInfo]:
     if query.sort in ("downloads", "likes"):
         return sorted(found, key=lambda i: -(getattr(i, query.sort) or 0))
     return sorted(found, key=lambda i: i.updated or "", reverse=True)
-
-
-def params_range(text: str | None) -> tuple[float, float] | None:
-    """Read ``10M-500M``, ``<1B`` or ``>100M`` as (low, high).
-
-    >>> params_range("10M-0.5B"), params_range("<100k")
-    ((10000000.0, 500000000.0), (0.0, 100000.0))
-    """
-    if not text:
-        return None
-    number = r"(\d+(?:\.\d+)?)([kKmMbB]?)"
-    match = re.fullmatch(rf"\s*(?:{number}\s*-\s*{number}|([<>])\s*{number})\s*", text)
-    if not match:
-        raise UsageError("catalog.bad_params", params=text)
-    low, low_unit, high, high_unit, sign, one, one_unit = match.groups()
-    scale = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
-    if sign:
-        value = float(one) * scale[one_unit.lower()]
-        return (value, float("inf")) if sign == ">" else (0.0, value)
-    return float(low) * scale[low_unit.lower()], float(high) * scale[high_unit.lower()]
