@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -207,6 +208,16 @@ def test_a_damaged_gguf_is_listed_without_numbers(tmp_path: Path, cut: int) -> N
     assert read_header(tmp_path / "x.gguf").tensors == []
     (tmp_path / "x.gguf").write_bytes(whole[:24] + b"\xff" * 8 + whole[32:])  # a key of 2^64 bytes
     assert read_header(tmp_path / "x.gguf").keys == {}
+
+
+def test_a_gguf_header_is_read_again_where_the_file_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    for changed, kind in enumerate(("llama", "qwen2")):
+        path.write_bytes(gguf({"general.architecture": kind}, {"w": (0, (3,))}))
+        os.utime(path, ns=(changed, changed))
+        first = read_header(path)
+        assert first.text("general.architecture") == kind
+        assert read_header(path) is first, "its vocabulary is walked over once"
 
 
 def test_damaged_weights_are_said(install: Install) -> None:

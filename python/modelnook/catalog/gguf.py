@@ -7,6 +7,7 @@ import mmap
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,19 @@ class _Cursor:
 def read_header(path: Path) -> Header:
     """A file's header; empty where it is damaged, cut off or of version 1."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return parse_header(data) or Header()
+        said = path.stat()
+        return _read(path, (said.st_ino, said.st_size, said.st_mtime_ns))
     except (OSError, ValueError):
         return Header()
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, state: tuple[int, ...]) -> Header:
+    """Once for each state of a file: its vocabulary is walked over, 50,000 words in 20 ms, and a model is asked for its
+    entry, configuration, tensors and chat template one after another.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return parse_header(data) or Header()
 
 
 def parse_header(data: mmap.mmap | bytes) -> Header | None:
