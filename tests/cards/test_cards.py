@@ -343,7 +343,7 @@ def test_all_that_was_tried_stands_in_the_text() -> None:
     said = cards.text(run)
     assert len(said.splitlines()) <= 12
     assert all(name in said for name in ("1 onnx int8", "2 openvino int8", "3 quanto int4"))
-    assert "not uploaded: %model runs sync" in said
+    assert f"not uploaded: %model runs sync {run.id} · {long['path']}" in said
     assert f"! one (and 1 more: %model runs show {run.id})" in said
     assert "! two" in cards.whole(run)
     many = {**(run.report or {}), "attempts": (run.report or {})["attempts"] * 5}
@@ -408,8 +408,8 @@ def test_a_chart_of_nothing_is_nothing() -> None:
 def test_long_tables_say_what_is_left_out() -> None:
     shown = cards.text(VALUES["runs"]).splitlines()
     assert shown[0] == "Runs: 4,000"
-    # Beside the rows: title, heads, this line, and where runs that are offline lie.
-    assert shown[-2].strip() == f"… {4000 - (len(shown) - 4):,} more: --limit, or .to_frame()"
+    # Beside the rows: title, heads, this line, where runs that are offline lie, and how to upload one.
+    assert shown[-3].strip() == f"… {4000 - (len(shown) - 5):,} more: --limit, or .to_frame()"
     assert len(cards.whole(VALUES["runs"]).splitlines()) > len(VALUES["runs"].items)
     # In HTML the rest is folded, with a heading of its own.
     assert cards.html(VALUES["found"]).count("<tr>") == 20 + 2
@@ -478,3 +478,17 @@ def test_what_waits_and_what_is_loaded_is_said_in_the_persons_language(monkeypat
     assert "已加载" in said
     assert "待命" in said
     assert not re.search(r"loaded|warm", said)
+
+
+def test_a_path_is_never_cut(lang: str) -> None:
+    path = "/home/somebody/" + "a-long-name/" * 12 + "end"
+    logged = {"path": f"{path}/k3v9x2ab/wandb/offline-1", "url": None, "synced": False}
+    assert logged["path"] in cards.text(replace(FINISHED, wandb=logged))
+    exported = {"path": path, "bytes": 9, "equal": 1.0, "tolerance": 0.1}
+    for kind, report in (("export", exported), ("pull", {"path": path, "bytes": 9})):
+        assert path in cards.text(replace(RUNS["bare"], kind=kind, state="finished", report=report))
+    listed = RunList((replace(FINISHED, wandb=logged),), SimpleNamespace())  # type: ignore[arg-type]
+    assert f"{path}/RUN/wandb" in cards.text(listed)
+    assert path in cards.text(replace(INFO, source="hub", path=path))
+    address = f"https://wandb.example.org/{'team-of-many/' * 12}runs/k3v9x2ab"
+    assert address in cards.text(replace(FINISHED, wandb={"url": address, "path": None, "synced": True}))

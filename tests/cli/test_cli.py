@@ -55,6 +55,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("runs", "shw"), 2, "Did you mean 'show'?"),
         (("runs", "show", "nosuchrun"), 1, "nosuchrun"),
         (("runs", "rm", "topics"), 2, "Did you mean 'runs delete'?"),
+        (("runs", "card", "topics"), 2, "Did you mean 'runs show'?"),
         (("runs", "cancel", "topics"), 2, "Did you mean 'runs stop'?"),
         (("train", "reviews.csv"), 2, "Did you mean 'finetune'?"),
         (("delete", "x"), 2, "Did you mean 'rm'?"),

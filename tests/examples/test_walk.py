@@ -94,8 +94,7 @@ def test_the_walk_runs_twice(walk: Any) -> None:
     assert "central bank" in said["%model predict topics-int8 --data some_rows"]
     for run in runs.values():
         assert run.id in said["%model runs"]
-    # A long path is broken where a line ends.
-    assert "RUN/tracking/wandb" in said["%model runs"].replace("\n", ""), "the offline folder of its W&B run"
+    assert "RUN/tracking/wandb" in said["%model runs"], "the offline folder of its W&B run"
     compile(said["print(run.code())"], "code.py", "exec")
 
     again = walk()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import modelnook as mn
 from modelnook.cli import main
 from modelnook.jobs.sync import sync
 from modelnook.settings import current
+from modelnook.store import Store
 from modelnook.testing.models import tiny_model
 from modelnook.tracking.reader import read_project
 
@@ -115,10 +117,15 @@ def test_offline_first_and_uploaded_later(
     assert not wandb_server.requests
     before, url = run.record.wandb, f"{wandb_server.url}/carol/modelnook/runs/{run.id}"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert main(["runs", "sync", run.id]) == 0
+    # The newest run is another, which has nothing to upload: what the card says is typed without an id.
+    newer = replace(run.record, id="aaaaaaaa", created="2999-01-01T00:00:00Z", wandb=None)
+    Store().list_again([newer])
+    assert main(["runs", "sync"]) == 0
     assert run.record.wandb == {**before, "mode": "online", "synced": True, "url": url}
     assert url in capsys.readouterr().out
     assert wandb_server.runs[run.id].summary["accuracy"] == run.metrics["accuracy"]
+    assert main(["runs", "sync"]) == 1
+    assert "No run has anything to upload" in capsys.readouterr().err
 
 
 def test_each_trial_of_a_tuning_is_a_run_of_its_group(

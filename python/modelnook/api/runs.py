@@ -56,11 +56,12 @@ def resume(run: str | Run = "last", *, background: bool = False) -> Run:
     return run_of(run).resume(background=background)
 
 
-def sync(run: str | Run = "last") -> Run:
-    """Upload a run that was logged offline to W&B."""
+def sync(run: str | Run | None = None) -> Run:
+    """Upload a run that was logged offline to W&B; the newest that has something to upload by default."""
+    from modelnook.jobs.sync import newest
     from modelnook.jobs.sync import sync as upload
 
-    return upload(run_of(run))
+    return upload(newest(Store()) if run is None else run_of(run))
 
 
 def rerun(run: str | Run = "last", *, method: str | None = None, background: bool = False) -> Run:

@@ -22,9 +22,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Pairs of a label and a value on one line; pairs without a value are left out."""
+    """Pairs of a label and a value on one line; pairs without a value are left out.
+
+    With ``whole`` the line is never cut or broken: a person copies the path in it.
+    """
 
     pairs: tuple[tuple[str, str], ...]
+    whole: bool = False
 
     @property
     def said(self) -> tuple[tuple[str, str], ...]:

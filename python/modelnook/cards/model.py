@@ -33,7 +33,10 @@ def model(info: ModelInfo) -> Card:
         _memory(info),
         _origin(info),
         # A model made here, or a package's, is here anyway.
-        Facts(((t("cards.here"), info.path if info.path and info.source not in ("local", "pip", "path") else ""),)),
+        Facts(
+            ((t("cards.here"), info.path if info.path and info.source not in ("local", "pip", "path") else ""),),
+            whole=True,
+        ),
         Facts(tuple((name, metric(value)) for name, value in info.metrics.items())[:5]),
     ]
     if info.labels:

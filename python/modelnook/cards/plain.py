@@ -47,7 +47,12 @@ def _laid_out(card: Card) -> list[str]:
             body += lines
         else:
             body += _lines(piece, 1)
-    return [_cut(line) for line in [head, *body[:room], *tail]]
+    return [head, *body[:room], *map(_cut, tail)]
+
+
+def _kept(piece: Piece) -> bool:
+    """Whether its line is never cut: what a person copies, a path or an address."""
+    return piece.whole if isinstance(piece, Facts) else isinstance(piece, Line) and bool(piece.href)
 
 
 def _is_first(piece: Grid | Fold) -> bool:
@@ -90,10 +95,15 @@ def _wrapped(text: str, most: int = 2, wide: int = WIDTH) -> list[str]:
 
 
 def _lines(piece: Piece, room: int) -> list[str]:
+    lines = _drawn(piece, room)
+    return lines if room >= _PAGE or _kept(piece) else [_cut(line) for line in lines]
+
+
+def _drawn(piece: Piece, room: int) -> list[str]:
     if isinstance(piece, Line):
         said = f"{piece.text} {piece.href}".strip() if piece.href not in piece.text else piece.text
         # What a person must know is never cut in half.
-        return [said] if piece.tone == "quiet" else _wrapped(said)
+        return [said] if piece.tone == "quiet" or _kept(piece) else _wrapped(said)
     if isinstance(piece, Facts):
         return ["  " + " · ".join(f"{label} {value}".strip() for label, value in piece.said)]
     if isinstance(piece, Bar):

@@ -44,11 +44,11 @@ def run(value: Any, series: Series | None = None) -> Card:
     if record.report and "before" in record.report:
         pieces += _smaller(record, record.report)
     elif record.report and "equal" in record.report:
-        pieces += [Line(str(record.report.get("path") or "")), *parity(record.report)]
+        pieces += [Facts((("", str(record.report.get("path") or "")),), whole=True), *parity(record.report)]
     elif record.report and record.report.get("models"):
         pieces.append(_compared(record))
     elif record.report and record.report.get("path"):
-        pieces.append(Facts((("", size(record.report.get("bytes"))), ("", record.report["path"]))))
+        pieces.append(Facts((("", size(record.report.get("bytes"))), ("", record.report["path"])), whole=True))
     elif record.report and record.report.get("published"):
         pieces.append(Facts((("", record.report["published"]), ("", size(record.report.get("bytes"))))))
     elif record.kind == "tune":
@@ -313,8 +313,9 @@ def _wandb(record: RunRecord) -> Piece:
     said = record.wandb or {}
     if said.get("url"):
         return Line(f"W&B {said['url']}", "quiet", said["url"])
-    # The command first: a long path is cut at its end.
-    return Facts((("W&B", t("cards.unsynced")), ("", said["path"]))) if said.get("path") else Facts(())
+    if not said.get("path"):
+        return Facts(())
+    return Facts((("W&B", t("cards.unsynced", run=record.id)), ("", said["path"])), whole=True)
 
 
 def _next(record: RunRecord) -> str:
@@ -357,14 +358,16 @@ def runs(value: Any) -> Card:
     cells = tuple(tuple(row[i] for i in used) for row in rows)
     places = tuple(str(said.get("url") or said.get("path") or "") for said in logged)
     grid = Grid(tuple(heads[i] for i in used), cells, more=t("cards.more_runs"), total=total, places=places)
-    return Card(t("cards.runs", n=count(total)), pieces=(grid,), hint=_offline(records))
+    if place := _offline(records):
+        return Card(t("cards.runs", n=count(total)), pieces=(grid, place), hint=t("cards.offline_next"))
+    return Card(t("cards.runs", n=count(total)), pieces=(grid,))
 
 
-def _offline(records: tuple[RunRecord, ...]) -> str:
+def _offline(records: tuple[RunRecord, ...]) -> Facts | None:
     """Where the runs lie that are only logged here; each has the same place in a folder of its own."""
     for r in records:
         said = r.wandb or {}
         if said.get("path") and not said.get("url"):
             folder = str(Path(said["path"]).parent).replace(r.id, "RUN")
-            return t("cards.offline_next", folder=folder)
-    return ""
+            return Facts((("", t("cards.offline_at", folder=folder)),), whole=True)
+    return None

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelnook.domain.errors import ConflictError, NotFoundError
+from modelnook.domain.run import RunRecord
 from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["parts", "sync"]
+__all__ = ["newest", "parts", "sync"]
 
 
 def parts(folder: Path) -> list[Path]:
@@ -23,6 +24,24 @@ def parts(folder: Path) -> list[Path]:
         left = [name for name, done in Notes.read(place).folders.items() if not done]
         found += [place / "wandb" / name for name in left[:1]]
     return found
+
+
+def newest(store: Store) -> Run:
+    """The newest run that has something to upload.
+
+    Raises:
+        NotFoundError: none has.
+    """
+    for record in store.index.runs(limit=-1):
+        if not record.live and _left(record) and not (record.wandb or {}).get("synced"):
+            return Run(store, record.id)
+    raise NotFoundError("jobs.nothing_unsynced")
+
+
+def _left(record: RunRecord) -> Path | None:
+    """The folder that W&B has of a run here."""
+    said = (record.wandb or {}).get("path")
+    return Path(said) if record.origin == "local" and said and Path(said).exists() else None
 
 
 def sync(run: Run) -> Run:
@@ -37,10 +56,10 @@ def sync(run: Run) -> Run:
     record = run.record
     if record.live:
         raise ConflictError("jobs.live", run=run.id, state=t(f"state.{record.state}"))
-    path = (record.wandb or {}).get("path")
-    if not path or not Path(path).exists():
+    path = _left(record)
+    if path is None:
         raise NotFoundError("jobs.unsynced", run=run.id)
-    status = upload(Path(path), current())
+    status = upload(path, current())
     for part in parts(run.folder.path):
         upload(part, current())
     store = Store()

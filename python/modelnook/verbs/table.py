@@ -308,7 +308,7 @@ _SUB_ROWS = (
     _sub("runs log", "records:log", _LAST),
     _sub("runs compare", "records:compare", Arg("runs", "runs", positional=True, required=True, example="topics spam")),
     _sub("runs delete", "records:delete", replace(_RUN, required=True), action="write"),
-    _sub("runs sync", "api:sync", _LAST, action="execute"),
+    _sub("runs sync", "api:sync", _RUN, action="execute"),
     _sub("runs reindex", "records:reindex", action="write"),
     _sub("cache rm", "api:rm_cached", replace(REF, example="hub:owner/name"), action="write"),
     _sub(

@@ -209,7 +209,7 @@ _CALLED = {
     "runs rerun": "restart retry redo",
     "search": "find query lookup browse",
     "settings": "config configure set",
-    "show": "view describe inspect",
+    "show": "view describe inspect card details",
     "shrink": "smaller reduce",
     "sources": "hubs registries",
     "stop": "cancel kill abort",
