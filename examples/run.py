@@ -6,12 +6,14 @@ python examples/run.py [NAME …] [--twice]
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -35,11 +37,13 @@ def main() -> int:
     ]
     out = HERE / "out"
     out.mkdir(exist_ok=True)
+    cards: dict[str, str] = {}
     for book in books:
         for _ in range(2 if options.twice else 1):
             if not run(book, out / book.name):
                 return 1
-    results()
+        cards |= shown(out / book.name)
+    results(cards, {book.name for book in books})
     print("\nThe executed notebooks are in examples/out. See the same in JupyterLab, with the sidebar: make lab")
     return 0
 
@@ -52,7 +56,8 @@ def run(book: Path, target: Path) -> bool:
     began = time.monotonic()
     print(f"\n{book.name}")
     try:
-        with client.setup_kernel(), progress():
+        # A run is known by the notebook that began it: others may work in the same home.
+        with client.setup_kernel(env={**os.environ, "JPY_SESSION_NAME": book.name}), progress(book.name):
             for at, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
                     start = time.monotonic()
@@ -69,10 +74,10 @@ def run(book: Path, target: Path) -> bool:
 
 
 @contextmanager
-def progress() -> Iterator[None]:
-    """A line every few seconds on what trains or is measured meanwhile."""
+def progress(book: str) -> Iterator[None]:
+    """A line every few seconds on what the notebook trains or measures meanwhile."""
     done = threading.Event()
-    thread = threading.Thread(target=_tell, args=(done,), daemon=True)
+    thread = threading.Thread(target=_tell, args=(done, book), daemon=True)
     thread.start()
     try:
         yield
@@ -81,25 +86,44 @@ def progress() -> Iterator[None]:
         thread.join()
 
 
-def _tell(done: threading.Event) -> None:
-    import modelnook
+def _tell(done: threading.Event, book: str) -> None:
     from modelnook.cards.run import progress_line
 
     while not done.wait(EVERY_S):
-        for run in modelnook.runs(state="running", limit=1):
-            print(f"            {run.name} · {progress_line(run.record)}", flush=True)
+        for record in begun("running", {book}).items[:1]:
+            print(f"            {record.name} · {progress_line(record)}", flush=True)
 
 
-def results() -> None:
-    """What came out, as the notebook's cards say it: scores beside baselines, before and after, side by side."""
+def begun(state: str | None, books: set[str]) -> Any:
+    """The runs that these notebooks began, newest first."""
     import modelnook
-    from modelnook.api import comparison, evaluation
 
-    views = {"evaluate": evaluation, "compare": comparison}
-    for kind in SHOWN:
-        for run in modelnook.runs(kind=kind, state="finished", limit=1):
-            print(f"\n{views.get(kind, lambda made: made)(run)}")
-    print(f"\n{modelnook.runs(limit=8)}")
+    every = modelnook.runs(state=state)
+    items = tuple(record for record in every.items if record.notebook in books)
+    return type(every)(items, every.store, len(items))
+
+
+def shown(book: Path) -> dict[str, str]:
+    """Verb -> the card below the last cell that used it: the walk's own, also where a run of before was taken."""
+    found = {}
+    for cell in nbformat.read(book, as_version=4).cells:
+        words = cell.source.split()
+        if cell.cell_type == "code" and words[:1] == ["%model"] and words[1:2] and words[1] in SHOWN:
+            texts = [output.data["text/plain"] for output in cell.outputs if "text/plain" in output.get("data", {})]
+            found |= {words[1]: texts[-1]} if texts else {}
+    return found
+
+
+def results(cards: dict[str, str], books: set[str]) -> None:
+    """What came out, as the notebook's cards say it: scores beside baselines, before and after, side by side."""
+    from modelnook.cards.typed import typed
+
+    for verb in SHOWN:
+        if verb in cards:
+            print(f"\n{typed(cards[verb])}")
+    runs = begun(None, books)
+    runs = type(runs)(runs.items[:8], runs.store, runs.total)
+    print(f"\n{runs}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from modelnook.cards.chart import scatter
 from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
 from modelnook.cards.run import run as card
+from modelnook.domain.event import Warned
 from modelnook.domain.model import SearchResult, Terms
 from modelnook.domain.table import Table
 from modelnook.run import RunList
@@ -203,7 +204,7 @@ def test_an_evaluation_on_rows_that_were_trained_on_says_so_unfolded() -> None:
         ("shrink", "as it was"),
         ("shrink", "distil:layers:3  0.980 (0.961–0.992)  68.0 MB"),
         ("shrink", "int8 (onnx)      0.978 (0.957–0.991)   8.0 MB"),
-        ("shrink", "3.4 ms / 7.0 ms   2,900  62.0 ms     500.0 MB"),
+        ("shrink", " 8.0 MB / 500.0 MB            3.4 ms / 7.0 ms   2,900  62.0 ms"),
         ("compare", "local:topics@1     0.900"),
         ("uploaded", "https://wandb.ai/x/y/runs/k3v9x2ab"),
         ("finished", "not uploaded"),
@@ -280,7 +281,7 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     # Filled are those that nothing beats in quality, size and speed: the original for its quality, the chosen one.
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
-    assert "onnx int8" in said
+    assert "tried 3: %model runs show k3v9x2ab" in said
     assert "drop in points" in read.text
     # What has no scale of its own falls by a share of what it was.
     off = {**(RUNS["tried"].report or {}), "metric": "rmse"}
@@ -336,17 +337,23 @@ def test_of_a_chain_that_goes_on_or_was_refused_the_steps_that_are_done_are_told
         assert "after" not in said
 
 
-def test_all_that_was_tried_stands_in_the_text() -> None:
-    """Where it fits in twelve lines, with everything else that a run may have below it."""
+def test_before_and_after_stand_in_the_text_and_all_that_was_tried_where_it_is_asked_for() -> None:
+    """In twelve lines, with everything else that a run may have below it."""
     long = {"path": "/home/somebody/.modelnook/runs/k3v9x2ab/wandb/offline-run-20261124_170000-k3v9x2ab-and-further"}
     run = replace(RUNS["tried"], wandb=long, warnings=("one", "two"))
     said = cards.text(run)
     assert len(said.splitlines()) <= 12
-    assert all(name in said for name in ("1 onnx int8", "2 openvino int8", "3 quanto int4"))
+    heads = ("accuracy", "size / peak memory", "latency p50 / latency p95", "rows/s", "to load")
+    assert all(any(line.strip().startswith(head) for line in said.splitlines()) for head in heads)
+    assert "0.980 (0.961–0.992)" in said
+    assert f"tried 3: %model runs show {run.id}" in said
+    assert all(name in cards.whole(run) for name in ("1 onnx int8", "2 openvino int8", "3 quanto int4"))
+    long_warning = replace(run, warnings=("one " * 40, "two"))
+    assert "to load" in cards.text(long_warning)
     assert f"not uploaded: %model runs sync {run.id} · {long['path']}" in said
     assert f"! one (and 1 more: %model runs show {run.id})" in said
     assert "! two" in cards.whole(run)
-    many = {**(run.report or {}), "attempts": (run.report or {})["attempts"] * 5}
+    many = {**(run.report or {}), "attempts": (run.report or {})["attempts"] * 5, "after": None}
     said = cards.text(replace(run, report=many))
     assert len(said.splitlines()) <= 12
     assert f"more: %model runs show {run.id}" in said
@@ -448,7 +455,7 @@ def test_chinese_columns_line_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELNOOK_LANG", "zh")
     lines = cards.text(RUNS["quantize"]).splitlines()
     assert lines[3].split()[0] == "accuracy"
-    ends = {width(line) for line in lines[2:9]}
+    ends = {width(line) for line in lines[2:8]}
     assert len(ends) == 1
 
 
@@ -492,3 +499,13 @@ def test_a_path_is_never_cut(lang: str) -> None:
     assert path in cards.text(replace(INFO, source="hub", path=path))
     address = f"https://wandb.example.org/{'team-of-many/' * 12}runs/k3v9x2ab"
     assert address in cards.text(replace(FINISHED, wandb={"url": address, "path": None, "synced": True}))
+
+
+def test_a_plan_that_is_asked_for_tells_every_check(lang: str) -> None:
+    warned = tuple(Warned("data.copies", f"Check {n}.") for n in range(15))
+    said = cards.whole(replace(VALUES["plan_told"], warnings=warned[:12])).splitlines()
+    assert [line for line in said if line.startswith("! ")] == [f"! Check {n}." for n in range(12)]
+    assert ".to_dict()" not in "".join(said)
+    more = cards.whole(replace(VALUES["plan_told"], warnings=warned))
+    assert "! Check 12." not in more
+    assert {"en": "(and 3 more: .to_dict())", "zh": ".to_dict()"}[lang] in more

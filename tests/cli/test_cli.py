@@ -135,6 +135,46 @@ def test_a_frame_as_json_and_as_text(capsys: pytest.CaptureFixture[str], monkeyp
     assert "label" in out
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_answers_are_kept_with_their_inputs(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.api import models
+
+    runtime = SimpleNamespace(
+        predict=lambda rows, **options: [{"label": row.upper(), "score": 0.5, "scores": {"a": 0.5}} for row in rows]
+    )
+    loaded: list[str] = []
+
+    def load(ref: str) -> Any:
+        loaded.append(ref)
+        return SimpleNamespace(task="text-classification", runtime=runtime, note="")
+
+    monkeypatch.setattr(models, "_loaded", load)
+    path = tmp_path / f"answers.{ending}"
+    words = ("predict", "x", 'one, "two"', "好", "--output", str(path))
+    code, out, _ = said(capsys, *words)
+    assert (code, out) == (0, f"Kept in {path}: 2 answers with their inputs.\n")
+    if ending == "csv":
+        import pandas as pd
+
+        kept = pd.read_csv(path).to_dict("records")
+        assert json.loads(kept[0].pop("scores")) == {"a": 0.5}
+    else:
+        kept = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert kept[0].pop("scores") == {"a": 0.5}
+    assert kept[0] == {"label": 'ONE, "TWO"', "score": 0.5, "input": 'one, "two"'}
+    assert kept[1]["input"] == "好"
+    before = path.read_bytes()
+    code, _, err = said(capsys, *words)
+    assert code == 1
+    assert "already" in err
+    assert (path.read_bytes(), len(loaded)) == (before, 1), "it is refused before a model is loaded"
+    assert said(capsys, *words, "--overwrite")[0] == 0
+    assert [p.name for p in tmp_path.glob("*answers*")] == [path.name]
+    assert said(capsys, *words[:-1], str(tmp_path / "answers.xlsx"))[0] == 2
+
+
 def test_debug_lets_the_traceback_through() -> None:
     with pytest.raises(Exception, match="nosuchrun"):
         main(["runs", "show", "nosuchrun", "--debug"])
@@ -292,5 +332,6 @@ def test_from_a_table_to_answers(tmp_path: Path) -> None:
     answered = ran("predict", "spam", "free money", "see you at lunch", "--json")
     assert answered.returncode == 0, answered.stderr
     frame = json.loads(answered.stdout)
-    assert frame["columns"] == ["label", "score", "scores"]
+    assert frame["columns"] == ["label", "score", "scores", "input"]
+    assert [row[3] for row in frame["rows"]] == ["free money", "see you at lunch"]
     assert [row[0] in ("ham", "spam") for row in frame["rows"]] == [True, True]

@@ -40,6 +40,19 @@ def test_each_trouble_is_found() -> None:
     assert _codes([*plain[:9], "", ""], train_ids=[*range(10)], eval_ids=[10]) == []
 
 
+def test_a_single_row_that_is_there_twice_is_told_in_any_part() -> None:
+    many = [f"sentence number {i}" for i in range(400)]
+    rows = Rows({"text": [*many, many[7]], "label": [0] * 401})
+    parts = (([*range(401)], []), ([*range(10, 400)], [7, 400]), (None, None))
+    for train, held in parts:
+        (told,) = checks(rows, BOTH, train, held)
+        assert told.code == "data.copies"
+        assert told.values["count"] == 1
+    assert "1 of 401 rows (<1%) is a copy" in told.message
+    # Such as differ in case are no slip of whoever made the file, unless there are many.
+    assert _codes([*many, many[7].upper()], [0] * 401) == []
+
+
 def test_a_leak_counts_the_validation_texts() -> None:
     warned = leaks(["a", "b", None], ["A", "c", None, ""])
     assert "1 of 4 validation rows (25%)" in warned[0].message

@@ -51,6 +51,18 @@ class Answers(pd.DataFrame):
             told.insert(0, _heading(told), [_said(row) for row in inputs[: len(part)]])
         return told
 
+    def with_inputs(self) -> pd.DataFrame:
+        """All of it, for a file: the answers, then the inputs in ``input``; images and sounds are left out.
+
+        Once the frame was sorted or cut there are none beside it.
+        """
+        told = pd.DataFrame(self)
+        index, inputs = getattr(self, "_given", (None, ()))
+        if not (index is self.index or self.index.equals(index)) or "input" in told.columns:
+            return told
+        said = [_kept(row) for row in inputs]
+        return told.assign(input=said) if any(row is not None for row in said) else told
+
     def text(self, rows: int | None = None) -> str:
         """A table for a terminal."""
         said: str = self.shown(rows).to_string(justify="left")
@@ -82,6 +94,13 @@ def _said(row: Any) -> str:
     if isinstance(row, Mapping):
         return _clip(" | ".join(f"{name}: {value}" for name, value in row.items()), _INPUT)
     return _clip(str(row), _INPUT) if isinstance(row, str | int | float) else type(row).__name__
+
+
+def _kept(row: Any) -> Any:
+    """What a file can hold of an input."""
+    if isinstance(row, Mapping):
+        return {name: value for name, value in row.items() if not isinstance(value, bytes)} or None
+    return None if isinstance(row, bytes) else row
 
 
 def _cell(value: Any) -> Any:

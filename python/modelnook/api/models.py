@@ -243,19 +243,30 @@ def predict(
     text: str | None = None,
     columns: dict[str, str] | None = None,
     max_new_tokens: int | None = None,
+    output: str | None = None,
+    overwrite: bool = False,
 ) -> Any:
     """Run a model on a text, a list of texts, a column, a table or a file.
 
     Args:
         columns: role -> column, where a model has other or more inputs than ``text``.
         max_new_tokens: how long the answer of a model that writes may be.
+        output: a file, ``.csv`` or ``.jsonl``, that takes the answers with their inputs.
+        overwrite: replace that file where it is there.
 
     Returns:
         A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
+
+    Raises:
+        UsageError: ``output`` has another ending.
+        ConflictError: it is there already.
     """
     from modelnook.api.answers import Answers
+    from modelnook.api.answers_file import check, write
     from modelnook.data.inputs import inputs as read_inputs
 
+    if output:
+        check(output, overwrite=overwrite)
     model = ref_or_model if isinstance(ref_or_model, Model) else _loaded(ref_or_model)
     spec = spec_of(model.task)
     given = {**(columns or {}), **({"text": text} if text else {})}
@@ -267,7 +278,10 @@ def predict(
     names = None if answers else builtins.list(spec.predicts)
     # Of a model that a person holds it was said when they loaded it.
     note = "" if ref_or_model is model else model.note
-    return Answers.of(answers, rows, index if answers else None, names, note)
+    told = Answers.of(answers, rows, index if answers else None, names, note)
+    if output:
+        write(told, output, overwrite=overwrite)
+    return told
 
 
 _BODIES = ("feature-extraction", "fill-mask", "sentence-similarity")

@@ -32,7 +32,10 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     columns = ("", name, drop, *heads, *((t("cards.column.device"),) if elsewhere else ()))
     numbers, more = tuple(range(1, 3 + len(heads))), t("cards.more_tried", run=run, n="{n}")
     caption = t("cards.tried" if report.get("after") else "cards.tried_none", n=len(tried))
-    grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=True)
+    # Before and after are what the card is about; of a refused one there is no after.
+    done = bool(report.get("after"))
+    brief = t("cards.tried_brief", n=len(tried), run=run)
+    grid = Grid(columns, rows, numbers, chosen, caption, more=more, first=not done, brief=brief)
     return [grid, _chart(tried, report, name)]
 
 

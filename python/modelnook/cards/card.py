@@ -41,7 +41,8 @@ class Grid:
     """A small table of texts. Columns in ``right`` are numbers; rows in ``strong`` stand out.
 
     ``more`` is said below where not all rows fit, with ``{n}`` for how many are left; ``total`` counts those that the
-    value itself left out as well. ``first`` is for the table that the card is about: the others give way to it.
+    value itself left out as well. ``first`` is for the table that the card is about: the others give way to it, and
+    say ``brief`` on the line of facts below where they have no room.
     ``places`` says where the last cell of each row leads, in HTML: a page of the web is
     linked, a folder is told when one points at it.
     """
@@ -54,6 +55,7 @@ class Grid:
     more: str = ""
     total: int = 0
     first: bool = False
+    brief: str = ""
     places: tuple[str, ...] = ()
 
     def left(self, shown: int) -> int:

@@ -13,6 +13,8 @@ WIDTH = 118
 _NARROWEST = 12
 _PAGE = 10_000
 _SHARES = 4
+_WARNINGS = 12
+"""So many are told of a card that is shown whole; a table of many columns may have one for each."""
 
 
 def plain(card: Card) -> str:
@@ -26,7 +28,9 @@ def _laid_out(card: Card) -> list[str]:
     tail = [*_warnings(card.warnings, card.where), *(_wrapped(card.hint) if card.hint else [])]
     pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
     if card.whole:
-        every = [line for warning in card.warnings for line in _wrapped(f"! {warning}", _PAGE)]
+        every = [line for warning in card.warnings[:_WARNINGS] for line in _wrapped(f"! {warning}", _PAGE)]
+        if (left := len(card.warnings) - _WARNINGS) > 0:
+            every.append(t("cards.warnings", n=left, where=".to_dict()"))
         tail = [*every, *(_wrapped(card.hint) if card.hint else [])]
         return [head, *(line for p in pieces for line in _lines(p, _PAGE)), "", *tail]
     room = MAX_LINES - 1 - len(tail)
@@ -37,6 +41,8 @@ def _laid_out(card: Card) -> list[str]:
         # A heading without a row says nothing: the last table stays where there is room for it, in HTML and the value.
         last = next((p for p in reversed(growing) if not _is_first(p)), growing[-1])
         growing.remove(last)
+        if isinstance(last, Grid) and last.brief:
+            _tell_below(pieces, last)
         pieces.remove(last)
     body: list[str] = []
     for piece in pieces:
@@ -48,6 +54,14 @@ def _laid_out(card: Card) -> list[str]:
         else:
             body += _lines(piece, 1)
     return [head, *body[:room], *map(_cut, tail)]
+
+
+def _tell_below(pieces: list[Piece], grid: Grid) -> None:
+    """Say what a table is in brief on the next line of facts."""
+    for at, piece in enumerate(pieces[pieces.index(grid) :], pieces.index(grid)):
+        if isinstance(piece, Facts):
+            pieces[at] = Facts((("", grid.brief), *piece.pairs), piece.whole)
+            return
 
 
 def _kept(piece: Piece) -> bool:

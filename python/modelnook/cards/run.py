@@ -108,7 +108,9 @@ def progress_line(record: RunRecord) -> str:
     """Where a live run stands, in one line: phase, steps, loss, speed, time left."""
     p = record.progress or {}
     if record.state == "queued" and p.get("phase") == "waiting":
-        return t("cards.queued")
+        behind = p.get("behind") or {}
+        said = f"{behind['name']} ({behind['id']})" if behind.get("name") else behind.get("id")
+        return t("cards.queued_behind", run=said) if said else t("cards.queued")
     phase = p.get("phase") or "starting"
     parts = [t(f"cards.phase.{phase}") if has(f"cards.phase.{phase}") else phase]
     if p.get("total"):
@@ -166,13 +168,12 @@ def _loading(seconds: float | None) -> str:
 
 
 _MEASURES = (
-    (("bytes",), size),
+    (("bytes", "peak_memory_bytes"), size),
     (("tokens",), count),
     (("layers",), count),
     (("p50_ms", "p95_ms"), millis),
     (("rows_per_s",), count),
     (("load_s",), _loading),
-    (("peak_memory_bytes",), size),
 )
 """The lines of a report, and how their values are said: two that are read together share a line."""
 
@@ -197,7 +198,7 @@ def _report(record: RunRecord) -> Grid:
     if off_cpu((before, after)):
         rows.append((t("cards.column.device"), *(side.get("device") or "cpu" for side in (before, after)), ""))
     heads = ("", t("cards.before"), t("cards.after"), t("cards.change"))
-    return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else ())
+    return Grid(heads, tuple(rows), (1, 2, 3), (0,) if rows and rows[0][0] == name else (), first=True)
 
 
 def _between(side: dict[str, Any], name: str) -> str:

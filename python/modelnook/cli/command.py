@@ -87,14 +87,17 @@ def _text(call: Call, result: Any) -> str:
     """A sentence or a card, its hints as they are typed here; what a model, script or log says stays as it is."""
     if (sentence := said(call.verb.name, result)) is not None:
         return _here(sentence)
+    if path := call.kwargs.get("output"):
+        return t("faces.answers_kept", n=len(result), path=path)
     if hasattr(result, "to_string"):
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
         return text
     if not cards.knows(result):
         return str(result)
-    # Who says how many rows, or which run, wants to see all of it; a card would fold it.
-    whole = "limit" in call.kwargs or call.verb.name == "runs show"
+    # Who says how many rows, or which run, or asks what a training would do, wants to see all; a card would fold it.
+    plan = call.verb.name == "finetune" and call.kwargs.get("dry_run")
+    whole = "limit" in call.kwargs or call.verb.name == "runs show" or plan
     return _here(cards.whole(result) if whole else cards.text(result))
 
 
@@ -102,6 +105,8 @@ def _json(result: Any) -> str:
     if hasattr(result, "to_dict"):
         # A DataFrame's own to_dict is by column; ours is columns and rows.
         frame = hasattr(result, "to_string")
+        if hasattr(result, "with_inputs"):
+            result = result.with_inputs()
         result = json.loads(result.to_json(orient="split", index=False)) if frame else result.to_dict()
         if frame:
             result = {"columns": result["columns"], "rows": result["data"]}

@@ -85,7 +85,7 @@ def checks(
     if train is not None and held_out:
         warned += leaks([plain[i] for i in train], [plain[i] for i in held_out], normal=True)
     warned += _conflicts(plain, labels, rows) if labels else []
-    warned += _copies(plain, train)
+    warned += _copies(plain, texts, labels, (train, held_out) if train is not None else (range(len(plain)),))
     if read:
         warned += _lengths(texts)
         warned += _languages(texts)
@@ -158,12 +158,21 @@ def _conflicts(plain: Sequence[str], labels: Sequence[Any], rows: Rows) -> list[
     return [Warned.of("data.conflict", count=len(odd), one=example[0], two=example[1])]
 
 
-def _copies(plain: Sequence[str], train: Sequence[int] | None) -> list[Warned]:
-    seen = [plain[i] for i in train] if train is not None else list(plain)
-    copies = len(seen) - len(set(seen))
-    if not copies or copies < 0.01 * len(seen):
-        return []
-    return [Warned.of("data.copies", count=copies, rows=len(seen), percent=_percent(copies, len(seen)))]
+def _copies(
+    plain: Sequence[str], texts: Sequence[str], labels: Sequence[Any] | None, parts: Sequence[Sequence[int]]
+) -> list[Warned]:
+    """Copies within each part. Of rows that differ in case, blanks or label only many are told; of equal ones all."""
+    rows = sum(map(len, parts))
+    alike = _doubled(plain, parts)
+    same = list(zip(texts, map(str, labels), strict=True)) if labels else texts
+    # Empty ones are the task's to say.
+    copies = alike if alike >= 0.01 * rows else _doubled(same, [[i for i in part if plain[i]] for part in parts])
+    return [Warned.of("data.copies", count=copies, rows=rows, percent=_percent(copies, rows))] if copies else []
+
+
+def _doubled(values: Sequence[Any], parts: Sequence[Sequence[int]]) -> int:
+    """How many values of a part were there before."""
+    return sum(len(part) - len({values[i] for i in part}) for part in parts)
 
 
 def _lengths(texts: Sequence[str]) -> list[Warned]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from modelnook.domain.run import MOVES
+from modelnook.domain.run import MOVES, RunRecord
 from modelnook.store import Store
 from modelnook.store.lease import Holder, Lease
 from modelnook.store.runs import RunFolder
@@ -18,6 +18,8 @@ __all__ = ["WITHOUT_DEVICE", "device_lease", "has_gpu", "pick", "wait_for"]
 
 WITHOUT_DEVICE = frozenset(MOVES)
 """Kinds of jobs that compute nothing: they wait for nobody and nobody waits for them."""
+
+_LOOK_S = 2.0
 
 
 def pick(wanted: str = "auto") -> str:
@@ -44,24 +46,43 @@ def device_lease(store: Store, device: str) -> Lease:
 
 
 def wait_for(
-    store: Store, run: RunFolder, device: str, stop: Callable[[], bool], waiting: Callable[[], None] = lambda: None
+    store: Store,
+    run: RunFolder,
+    device: str,
+    stop: Callable[[], bool],
+    waiting: Callable[[RunRecord | None], None] = lambda behind: None,
 ) -> Holder | None:
     """Wait until the device is free and no older run waits for it; None where the run was stopped meanwhile.
 
-    ``waiting`` is called once, where it really isn't free.
+    ``waiting`` is called where it really isn't free, with the run that is waited for, and again where that is another.
     """
     lease = device_lease(store, device)
-    said = False
+    said: tuple[str | None, ...] = ()
+    look = 0.0
     while not stop():
         if lease.live() is None and _first(store, run):
             holder = lease.take(lease.epoch())
             if holder:
                 lease.tidy()
                 return holder
-        if not said:
-            said = True
-            waiting()
+        if time.monotonic() >= look:
+            look = time.monotonic() + _LOOK_S
+            behind = _behind(store, run, lease)
+            named = (behind.id if behind else None,)
+            if said != named:
+                said = named
+                waiting(behind)
         time.sleep(0.2)
+    return None
+
+
+def _behind(store: Store, run: RunFolder, lease: Lease) -> RunRecord | None:
+    """The run whose process has the device; where none has it, the oldest that waits for it."""
+    holder = lease.live()
+    live = [other for other in store.index.live() if other.kind not in WITHOUT_DEVICE and other.id != run.id]
+    for other in live:
+        if holder is None or (other.pid, other.host) == (holder.pid, holder.host):
+            return other
     return None
 
 

@@ -11,10 +11,12 @@ import sys
 import traceback
 from dataclasses import asdict, replace
 from types import FrameType
+from typing import Any
 
 from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
 from modelnook.jobs import executor, warm
 from modelnook.jobs.base import Executor
 from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
@@ -22,6 +24,7 @@ from modelnook.jobs.environment import environment
 from modelnook.jobs.listener import Tracked
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.trackers import Trackers
+from modelnook.runtime.silence import mute_imports
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.lease import Holder
@@ -34,6 +37,7 @@ _STOPPED = ("hub.stopped", "publish.stopped")
 
 def main(arguments: list[str]) -> int:
     """The worker's program; 0 when the run ended in any recorded way, 3 when another has it."""
+    mute_imports()
     warmth = warm.place(current().home, sys.executable, os.environ)
     run, seen, holder = _take(arguments)
     if holder and _trains(run):
@@ -95,7 +99,7 @@ def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, res
         return
     device = pick(recipe.device)
     recorder.change(device=device)
-    seat = wait_for(store, run, device, recorder.stop, lambda: recorder.change(progress=asdict(Progress("waiting"))))
+    seat = wait_for(store, run, device, recorder.stop, lambda behind: recorder.change(progress=_waiting(behind)))
     if seat is None:
         recorder.emit(Finished(stopped=True))
         return
@@ -103,6 +107,12 @@ def _do(store: Store, run: RunFolder, recipe: Recipe, recorder: Recorder, *, res
         _work(store, run, recipe, recorder, place, device, resume=resume)
     finally:
         device_lease(store, device).give_back(seat.epoch)
+
+
+def _waiting(behind: RunRecord | None) -> dict[str, Any]:
+    """What a run's record says of its progress while another has its device."""
+    named = {"behind": {"id": behind.id, "name": behind.name}} if behind else {}
+    return {**asdict(Progress("waiting")), **named}
 
 
 def _work(

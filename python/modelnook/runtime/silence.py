@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["first_line", "mute_telemetry", "operation", "silence"]
+__all__ = ["first_line", "mute_imports", "mute_telemetry", "operation", "silence"]
 
 _LOUD = (
     "onnx_ir",
@@ -22,6 +22,7 @@ _LOUD = (
     "torchao",
 )
 
+_ON_IMPORT = ("torch.utils._pytree", "torchao")
 
 # A library's name before a dot may be that of a module, unless an overload stands at the end.
 _OPERATION = (
@@ -52,6 +53,15 @@ def silence() -> Iterator[None]:
         theirs.set_verbosity(level)
         if bars:
             theirs.enable_progress_bar()
+
+
+def mute_imports() -> None:
+    """Keep torchao from logging, as it is imported, which of its kernels this machine lacks: people read a job's log.
+
+    Called before anything that may import it; it is for processes of our own.
+    """
+    for name in _ON_IMPORT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def mute_telemetry() -> None:

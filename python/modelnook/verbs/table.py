@@ -173,6 +173,8 @@ _ROWS = (
             Arg("text", example="body"),
             Arg("columns", "pairs", example="question=q,context=passage"),
             Arg("max_new_tokens", "int", low=1, example="64"),
+            Arg("output", "path", example="answers.csv", doors=("python", "terminal")),
+            Arg("overwrite", "flag", False, doors=("python", "terminal")),
         ),
         group="use",
         action="execute",
