@@ -281,6 +281,8 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
     assert "onnx int8" in said
+    assert "best in rows/s and latency together" in said
+    assert "0: the original; 1: taken" in read.text
     assert "drop in points" in read.text
     # What has no scale of its own falls by a share of what it was.
     off = {**(RUNS["tried"].report or {}), "metric": "rmse"}
