@@ -195,8 +195,10 @@ class ModelInfo(Shown):
 
     @property
     def license_kind(self) -> str:
-        """See :attr:`Licence.kind`."""
-        return Licence(self.license).kind
+        """See :attr:`Licence.kind`; ``own`` where a person made it here from nobody's model and hasn't chosen one yet."""
+        made_here = self.source == "local" and not (self.base_model or self.bases)
+        kind = Licence(self.license).kind
+        return "own" if made_here and kind == "unknown" else kind
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, as it crosses RPC."""
