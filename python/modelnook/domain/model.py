@@ -195,7 +195,7 @@ class ModelInfo(Shown):
 
     @property
     def license_kind(self) -> str:
-        """See :attr:`Licence.kind`; ``own`` where a person made it here from nobody's model and hasn't chosen one yet."""
+        """See :attr:`Licence.kind`; ``own`` of what a person made here from nobody's model, until one is chosen."""
         made_here = self.source == "local" and not (self.base_model or self.bases)
         kind = Licence(self.license).kind
         return "own" if made_here and kind == "unknown" else kind
