@@ -6,6 +6,7 @@ import importlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,12 @@ from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
 from modelnook.cards.run import run as card
 from modelnook.domain.model import SearchResult, Terms
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
+from modelnook.records import compare
 from modelnook.run import RunList
+from modelnook.store import Store
 
 VOID = {"br", "hr", "img", "path", "polyline"}
 SERIES = {
@@ -491,3 +496,28 @@ def test_what_waits_and_what_is_loaded_is_said_in_the_persons_language(monkeypat
     assert "已加载" in said
     assert "待命" in said
     assert not re.search(r"loaded|warm", said)
+
+
+def test_runs_side_by_side_begin_with_their_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path))
+    store = Store()
+    why = "full: the model is small and memory suffices (about 1.0 GB of 21.2 GB free)"
+    for id, rate, reason in (("aaaa1111", 1e-4, why), ("bbbb2222", 0.005, "head")):
+        params = {"epochs": 4.0, "learning_rate": rate, "reason": reason, "warmup": rate, "seed": 1}
+        record = RunRecord(id, id, "finetune", "finished", params=params, metrics={"accuracy": 0.9, "loss": 0.2})
+        store.create_run(Recipe("finetune", "pip:x@1"), record, {"train": [0]})
+    side = compare("aaaa1111", "bbbb2222")
+    assert side.columns == ("run", "name", "kind", "accuracy", "loss", "learning_rate", "warmup", "reason")
+    assert side.rows[0][-1] == why
+    cells = cards.text(side).splitlines()[2].split()
+    assert cells[3:7] == ["0.900", "0.200", "0.0001", "0.0001"]
+
+
+def test_what_a_person_made_here_of_nobodys_model_is_theirs() -> None:
+    made = replace(INFO, source="local", license=None, base_model=None, bases=(), terms=Terms("unknown"))
+    assert made.license_kind == made.to_dict()["license_kind"] == "own"
+    assert "choose a licence when you publish it" in cards.text(made)
+    for other in (replace(made, base_model="hub:a/b"), replace(made, source="hub")):
+        assert other.license_kind == "unknown"
+        assert "ask the author" in cards.text(other)
+    assert replace(made, license="mit").license_kind == "permissive"
