@@ -14,7 +14,7 @@ from modelnook.api.door import opened
 from modelnook.api.training import seconds
 from modelnook.cards import MAKERS, text
 from modelnook.cards.typed import typed
-from modelnook.domain.errors import DataError, NotFoundError, UsageError
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.shown import Shown
 from modelnook.messages import LANGUAGES
@@ -91,6 +91,34 @@ def test_calls_that_can_mean_one_thing_only(tmp_path: Path, monkeypatch: pytest.
     opened(finetune)("a", df)
     assert (got["ref"], got["epochs"], got["batch_size"]) == ("a", None, "auto")
     assert seconds(10) == seconds("10m")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_rows_that_cant_be_scored(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    encoder = str(tiny_model(tmp_path / "encoder"))
+    trained = str(tiny_model(tmp_path / "trained", labels=("ham", "spam")))
+    texts = [{"text": text, "id": at} for at, text in enumerate(tiny_rows(8)["text"])]
+    with pytest.raises(UnsupportedError) as caught:
+        mn.evaluate(encoder, [{**row, "label": "ham"} for row in texts])
+    assert caught.value.code == "api.no_answers"
+    for call in (lambda: mn.evaluate(trained, texts), lambda: mn.compare(trained, trained, texts)):
+        with pytest.raises(DataError, match="predict") as caught:
+            call()
+        assert "--label" not in str(caught.value)
+    # A column that may be it is asked for.
+    with pytest.raises(DataError, match="--label kind_of"):
+        mn.evaluate(trained, [{**row, "kind_of": "ham"} for row in texts])
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_name_like_those_of_bases(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    with pytest.raises(NotFoundError, match=r"hub:owner/bert-base-chinese.* search bert-base-chinese") as caught:
+        mn.info("bert-base-chinese")
+    assert "--name" not in caught.value.hint
+    with pytest.raises(NotFoundError, match="--name topics"):
+        mn.info("topics")
 
 
 def test_a_name_without_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
