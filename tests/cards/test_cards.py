@@ -71,9 +71,20 @@ def test_a_card_is_short(name: str, lang: str) -> None:
 
 def test_a_baseline_that_won_can_be_kept() -> None:
     text = " ".join(cards.text(RUNS["beaten"]).split())
-    assert "%model runs rerun k3v9x2ab --method tfidf" in text
+    assert "%model runs rerun k3v9x2ab --method tfidf --name" in text
     assert "--method" not in cards.text(replace(RUNS["beaten"], task="sentence-similarity")), "it has no such method"
     assert "--method" not in cards.text(replace(RUNS["beaten"], kind="evaluate"))
+
+
+def test_a_tie_is_no_reason_to_keep_a_baseline_and_a_lead_within_the_interval_is_said_to_be_one() -> None:
+    beaten = RUNS["beaten"]
+    reached = beaten.baselines["tfidf"]["accuracy"]
+    tie = replace(beaten, metrics={**beaten.metrics, "accuracy": reached})
+    assert "Not better than the baseline TF-IDF" in cards.text(tie)
+    assert "--method" not in cards.text(tie)
+    for low, said in ((reached - 0.05, "by less than these rows can tell"), (reached + 0.001, "TF-IDF is better")):
+        card = replace(beaten, intervals={"accuracy": (low, reached + 0.01)})
+        assert said in " ".join(cards.text(card).split())
 
 
 def test_what_unlabelled_rows_came_to(lang: str) -> None:

@@ -476,8 +476,26 @@ describe('a run', () => {
     expect(
       await findByText('Not better than the baseline TF-IDF (0.976).')
     ).toBeTruthy();
-    const command = `%model runs rerun ${RUNNING.id} --method tfidf`;
+    const command = `%model runs rerun ${RUNNING.id} --method tfidf --name ${RUNNING.name}-tfidf`;
     expect(await findByText(command)).toBeTruthy();
+  });
+
+  it('offers no baseline that is no better', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      state: 'finished',
+      task: 'text-classification',
+      metrics: { accuracy: 0.976 },
+      baselines: { tfidf: { accuracy: 0.976 } },
+      primary_metric: 'accuracy'
+    });
+    const { findByText, queryByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    await findByText('Not better than the baseline TF-IDF (0.976).');
+    expect(queryByText(/--method/)).toBeNull();
   });
 
   it('gives the button back where the stop was refused', async () => {

@@ -154,7 +154,7 @@ def finetune(
         found = resolve(ref)
     if found is not None:
         can_start(found, spec, values, packing=packing)
-    made = name or (default_name(found.ref, "ft") if found else method)
+    made = name or store.models.free(default_name(found.ref, "ft") if found else method, task)
     store.models.check(made, task)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = None

@@ -222,7 +222,7 @@ class SearchResult(Shown):
     notes: tuple[str, ...] = ()
     total: int = 0
     hint: str = ""
-    """Where nothing was found: what to leave out."""
+    """What to do next: where nothing was found, what to leave out."""
     more: bool = False
     """Whether ``total`` is only as far as was counted."""
 
