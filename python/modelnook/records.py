@@ -12,6 +12,9 @@ from modelnook.store import Store
 
 __all__ = ["code", "compare", "delete", "history", "issues", "log", "reindex"]
 
+SETTING = 24
+"""Characters of a setting; what is longer is a sentence."""
+
 
 def code(run: str | Run = "last") -> str:
     """The text of a plain script that does the same as a run."""
@@ -48,7 +51,7 @@ def delete(run: str | Run) -> Run:
 
 
 def compare(*runs: str | Run) -> Table:
-    """Runs side by side: what they did, with what settings, and their metrics.
+    """Runs side by side: what they did, their metrics, and the settings in which they differ, long texts last.
 
     Raises:
         UsageError: fewer than two.
@@ -58,12 +61,18 @@ def compare(*runs: str | Run) -> Table:
     records = [run_of(run).record for run in runs]
     params = sorted({k for r in records for k, v in r.params.items() if isinstance(v, int | float | str)})
     differ = [k for k in params if len({r.params.get(k) for r in records}) > 1]
+    differ.sort(key=lambda k: any(len(str(r.params.get(k))) > SETTING for r in records))
     metrics = sorted({k for r in records for k in r.metrics})
     rows = tuple(
-        (r.id, r.name, r.kind, *(r.params.get(k) for k in differ), *(r.metrics.get(k) for k in metrics))
+        (r.id, r.name, r.kind, *(r.metrics.get(k) for k in metrics), *(_whole(r.params.get(k)) for k in differ))
         for r in records
     )
-    return Table(("run", "name", "kind", *differ, *metrics), rows)
+    return Table(("run", "name", "kind", *metrics, *differ), rows)
+
+
+def _whole(value: Any) -> Any:
+    """A setting of 3.0 epochs is 3: places behind the point are those of metrics."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def reindex() -> str:

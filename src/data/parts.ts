@@ -1,7 +1,7 @@
 // What stands in fields that are a dict in modelnook.domain; src/data/types.ts is made from the rest.
 
 export type LicenceKind =
-  'permissive' | 'copyleft' | 'noncommercial' | 'other' | 'unknown';
+  'permissive' | 'copyleft' | 'noncommercial' | 'other' | 'unknown' | 'own';
 
 export type RunData = {
   name: string;

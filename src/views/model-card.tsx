@@ -7,7 +7,7 @@ import type { IViewProps } from './host';
 import { useHost } from './host';
 import { useLive } from './live';
 import { Jump } from './parts/jump';
-import { Memory, useTaskName } from './parts/model-facts';
+import { Memory, licenceOf, useTaskName } from './parts/model-facts';
 import { ErrorNotice, Facts, Section } from './parts/notice';
 
 const LABELS_SHOWN = 12;
@@ -87,13 +87,15 @@ function Card({ info }: { info: ModelInfo }): React.ReactElement {
       <Section title={t('ui.card.licence')}>
         <p className="mn-licence-line">
           <span className={`mn-licence mn-licence-${info.license_kind}`}>
-            {info.license ?? t('ui.licence_short.unknown')}
+            {licenceOf(info, t)}
           </span>
           <span className="mn-small">
             {t(`ui.licence.${info.license_kind}`)}
           </span>
         </p>
-        {info.terms && <LicenceTerms terms={info.terms} />}
+        {info.terms && info.license_kind !== 'own' && (
+          <LicenceTerms terms={info.terms} />
+        )}
       </Section>
       {(info.memory_run ?? info.memory_full) !== null && (
         <Section title={t('ui.card.memory')}>
@@ -229,9 +231,12 @@ function recipes(info: ModelInfo): [id: string, code: string][] {
     ['evaluate', `%model evaluate ${ref} --data test`],
     ['quantize', `%model quantize ${ref} --to int8`]
   ];
-  return info.labels.length || info.source === 'local'
-    ? [...use, ...start]
-    : start;
+  const every =
+    info.labels.length || info.source === 'local' ? [...use, ...start] : start;
+  // What was learnt from the rows alone has no weights to train further or to make smaller.
+  return info.formats.includes('sklearn')
+    ? every.filter(([id]) => id !== 'finetune' && id !== 'quantize')
+    : every;
 }
 
 function UseIt({ info }: { info: ModelInfo }): React.ReactElement {

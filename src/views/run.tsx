@@ -31,7 +31,8 @@ import { RunReport } from './parts/run-report';
 import { RunSteps } from './parts/run-steps';
 import { RunTrials } from './parts/run-trials';
 import { StateIcon, cameFrom, isLive, useKindName } from './parts/run-state';
-import { PlannedLine, WandbLine } from './parts/wandb';
+import { typed } from './parts/typed';
+import { PlannedLine, WandbLine, isLogged } from './parts/wandb';
 
 const POINTS = 500;
 
@@ -202,7 +203,7 @@ function Warnings(props: {
     <ul className="mn-warnings">
       {some.map(warning => (
         <li key={warning} className="mn-notice mn-notice-warn">
-          {warning}
+          {typed(warning)}
         </li>
       ))}
     </ul>
@@ -318,7 +319,7 @@ function Details(props: { run: Run; onDeleted(): void }): React.ReactElement {
             [t('ui.run.notebook'), run.notebook],
             [t('ui.run.started'), run.started && moment(run.started, t)],
             [t('ui.run.id'), <code key="id">{run.id}</code>],
-            ['W&B', run.wandb && <WandbLine key="wandb" run={run} />]
+            ['W&B', isLogged(run) && <WandbLine key="wandb" run={run} />]
           ]}
         />
       </Section>

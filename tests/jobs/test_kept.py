@@ -73,12 +73,13 @@ def test_the_card_of_a_beaten_run_gives_the_command(tiny: str, rows: list[dict[s
     assert run.metrics["accuracy"] < run.baselines["tfidf"]["accuracy"]
     text = " ".join(cards.text(run).split())
     start = text.index("%model runs rerun")
-    command = " ".join(text[start:].split()[:6])
-    assert command == f"%model runs rerun {run.id} --method tfidf"
+    command = " ".join(text[start:].split()[:8])
+    assert command == f"%model runs rerun {run.id} --method tfidf --name topic-tfidf"
     kept = parse(split(command.removeprefix("%model ")))()
-    assert kept.model == "local:topic@2"
+    assert kept.model == "local:topic-tfidf@1"
     assert kept.metrics == pytest.approx(run.baselines["tfidf"])
-    assert mn.info("topic").formats == ("sklearn",)
+    assert mn.info("topic-tfidf").formats == ("sklearn",)
+    assert mn.info("topic").revision == "1", "the name still means what it did"
 
 
 @pytest.mark.real

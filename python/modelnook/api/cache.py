@@ -19,7 +19,8 @@ _COLUMNS = ("model", "source", "bytes", "free", "used_by", "needed_by", "part", 
 def cache() -> Table:
     """Models on this disk, the largest first: bytes, what ``cache rm`` would free of it, which runs use or need it.
 
-    Models made here and carried by packages are listed too; they go by ``rm`` and ``pip uninstall``.
+    Models made here, each revision, and those that packages carry are listed too; they go by ``rm`` (``rm topics@1``)
+    and ``pip uninstall``.
 
     >>> import modelnook as mn                                       # doctest: +SKIP
     >>> mn.cache().to_frame()[["model", "bytes", "used_by"]]         # doctest: +SKIP
@@ -27,7 +28,7 @@ def cache() -> Table:
     store = Store()
     runs = list(_runs(store))
     rows = [_row(held, runs) for _, held in _brought()]
-    rows += [_own(info.ref, "local", info.bytes) for info in store.models.all()]
+    rows += [_own(info.ref, "local", info.bytes) for info in store.models.every()]
     rows += [_own(ref, "pip", size) for ref, size in _packaged()]
     return Table(_COLUMNS, tuple(sorted(rows, key=lambda row: -row[2])))
 

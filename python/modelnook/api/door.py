@@ -1,15 +1,20 @@
-"""The door of plain Python: a verb's function, with a near miss for an argument that it doesn't have."""
+"""The door of plain Python: a verb's function, its arguments read as a line's words are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
-from inspect import signature
-from typing import Any
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
 
-from modelnook.domain.errors import unknown
+from modelnook.domain.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from modelnook.verbs.verb import Arg, Verb
 
 __all__ = ["opened"]
+
+_TABLES = ("frame", "series", "dataset", "parts", "arrow", "columns", "rows")
 
 
 @cache
@@ -17,7 +22,8 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, as ``modelnook.NAME`` gives it.
 
     Raises (from what it gives):
-        UsageError: an argument that it doesn't have.
+        UsageError: an argument that it doesn't have, too many of them, one that is missing, or what is no reference or
+            no number where it takes one.
     """
     known = signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
@@ -28,8 +34,80 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in kwargs:
             if name not in known:
                 raise unknown("argument", name, known)
+        args, kwargs = _read(function.__name__, known, args, kwargs)
         return function(*args, **kwargs)
 
     # Where it is found again, as pickle does.
     called.__module__ = "modelnook"
     return called
+
+
+def _read(
+    name: str, known: Mapping[str, Parameter], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call: handles as references, a table behind the models as ``data``."""
+    from modelnook.verbs.table import VERBS
+
+    verb = next((verb for verb in VERBS.values() if verb.function == f"modelnook.api:{name}"), None)
+    if verb is None:
+        return args, kwargs
+    many = next((arg for arg in verb.args if arg.kind == "refs"), None)
+    places = [n for n, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    one_more = args and (many is not None or len(args) == len(places) + 1)
+    if one_more and "data" in known and "data" not in {*places, *kwargs} and _is_table(args[-1]):
+        args, kwargs = args[:-1], {**kwargs, "data": args[-1]}
+    if many is not None:
+        listed = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        args = tuple(_reference(verb, many, ref) for ref in listed)
+    elif len(args) > len(places):
+        raise UsageError("verbs.too_many_given", verb=name, most=len(places), example=verb.called())
+    else:
+        args, kwargs = (), {**dict(zip(places, args, strict=False)), **_once(name, verb, places, args, kwargs)}
+    for needed, parameter in known.items():
+        optional = parameter.default is not parameter.empty or parameter.kind is parameter.VAR_POSITIONAL
+        if not optional and needed not in kwargs:
+            raise UsageError("verbs.missing", verb=name, word=needed, example=verb.called())
+    return args, {n: _value(verb, known[n], value, kwargs) for n, value in kwargs.items()}
+
+
+def _once(name: str, verb: Verb, places: list[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    for twice in set(places[: len(args)]) & set(kwargs):
+        raise UsageError("verbs.given_twice", verb=name, word=twice, example=verb.called())
+    return kwargs
+
+
+def _value(verb: Verb, parameter: Parameter, value: Any, given: Mapping[str, Any]) -> Any:
+    from modelnook.verbs.convert import number
+
+    arg = verb.arg(parameter.name)
+    if arg is None or (value is None and parameter.default is None):
+        return value
+    if arg.kind in ("int", "float"):
+        return number(arg, value)
+    if arg.kind != "ref":
+        return value
+    alone = arg.default == "auto" and given.get("data") is None
+    return value if alone and _is_table(value, files=False) else _reference(verb, arg, value)
+
+
+def _reference(verb: Verb, arg: Arg, value: Any) -> Any:
+    from modelnook.verbs.convert import reference
+
+    found = reference(arg, value)
+    if found is None:
+        told = {"verb": verb.name, "name": arg.name, "kind": type(value).__name__}
+        raise UsageError("verbs.not_a_model", **told, example=verb.called())
+    return found
+
+
+def _is_table(value: Any, *, files: bool = True) -> bool:
+    """Whether a value can only be meant as rows."""
+    from modelnook.data.files import looks_like_file
+    from modelnook.data.read import kind_of
+
+    if isinstance(value, str):
+        return files and looks_like_file(value)
+    kind = kind_of(value)
+    if kind == "records":
+        return not isinstance(value, tuple) and all(isinstance(row, Mapping) for row in value)
+    return kind in _TABLES

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import columns_of, done_by, given_columns, on_rows, read_table, spec_of
-from modelnook.domain.errors import ConflictError, NotFoundError, UnsupportedError
+from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.domain.export import Exported
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
@@ -37,7 +37,7 @@ def export(
         to: the format: ``gguf``, ``onnx``, ``openvino`` or ``safetensors``.
         data: rows to compare on; without them the validation rows of the run that made the model, else texts of its
             own card and of everyday.
-        overwrite: replace what is at ``path``: an earlier export as a whole, of any other folder same-named files.
+        overwrite: replace an earlier export at ``path``; what no export wrote is never replaced.
 
     Returns:
         An :class:`~modelnook.domain.export.Exported`: the path, with ``report``. With ``background=True`` the Run.
@@ -45,7 +45,7 @@ def export(
     Raises:
         UsageError: no such format.
         MissingPackage: what writes the format isn't installed.
-        ConflictError: something is at ``path``.
+        ConflictError: an earlier export is at ``path``, or something else, which ``overwrite`` doesn't replace.
         RefusedError: the export doesn't answer as the model does.
         UnsupportedError: the format can't hold the model.
     """
@@ -53,17 +53,16 @@ def export(
     from modelnook.jobs.submit import completed, submit
 
     EXPORTERS.check(to)
-    from modelnook.export.engine import free, manifest
+    from modelnook.export.engine import free, manifest, refuse_taken
 
     store, target = Store(), Path(path).expanduser().absolute()
     recipe, split = _recipe(store, ref, data, given_columns(text, label, columns))
     knobs = {**recipe.knobs, "to": to, "path": str(target)}
     recipe = completed(store, replace(recipe, knobs=knobs))
-    if not overwrite and not free(target):
-        said = manifest(target)
-        if said.get("identity") != recipe.identity():
-            raise ConflictError("export.taken", path=target)
+    said = {} if overwrite or free(target) else manifest(target)
+    if said.get("identity") == recipe.identity():
         return Exported.of(target, said, t("export.same", path=target))
+    refuse_taken(target, overwrite=overwrite)
     live = [r for r in store.index.runs(identity=recipe.identity(), limit=5) if r.live]
     if overwrite:
         recipe = replace(recipe, knobs={**knobs, "overwrite": True})

@@ -120,8 +120,9 @@ def quantize(
     """Make a model smaller and faster, measured before and after on the same rows.
 
     Args:
-        to: a scheme, ``int8`` or ``int4`` (``q8_0``, ``q4_k_m`` for llama.cpp); ``auto`` takes the quickest of all that
-            stay within ``max_drop``, a backend's name such as ``gguf`` the best of what that makes.
+        to: a scheme, ``int8`` or ``int4`` (``q8_0``, ``q4_k_m`` for llama.cpp); ``auto`` takes, of all that
+            stay within ``max_drop``, the best in rows a second and a single row's latency together; a backend's name
+            such as ``gguf`` the best of what that makes.
         backend: ``auto`` measures those that run here; or ``onnx``, ``openvino``, ``torchao``, ``quanto`` …
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured.

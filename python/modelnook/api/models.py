@@ -33,6 +33,9 @@ __all__ = [
     "with_memory",
 ]
 
+EARLIER = 6
+"""Earlier revisions that are named where models are listed."""
+
 
 def search(
     query: str = "",
@@ -301,9 +304,13 @@ def _loaded(ref: str) -> Model:
 
 
 def list() -> SearchResult:
-    """The models made or imported here."""
-    items = tuple(Store().models.all())
-    return SearchResult(items, "", (), len(items))
+    """The models made or imported here, each by its newest revision."""
+    every = tuple(Store().models.every())
+    newest = {info.name: info.ref for info in reversed(every)}
+    items = tuple(info for info in every if newest[info.name] == info.ref)
+    earlier = [f"{info.name}@{info.revision}" for info in every if newest[info.name] != info.ref]
+    hint = t("api.earlier", models=", ".join(earlier[:EARLIER]), count=len(earlier)) if earlier else ""
+    return SearchResult(items, "", (), len(items), hint)
 
 
 def rm(ref: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.dataset import SLICE, Columns, DatasetRef
-from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError, unknown
+from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import AGREEMENT
@@ -251,6 +251,7 @@ def on_rows(
     the model's own texts do as well: a recipe without data, measured on ``own``.
     """
     from modelnook.catalog.search import resolve
+    from modelnook.data.read import read
     from modelnook.jobs.lineage import training_run
 
     found = resolve(ref)
@@ -271,7 +272,10 @@ def on_rows(
         if not given and trained:
             given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
-        table = read_table(store, data, spec, given, part=part, asked=unlabelled)
+        try:
+            table = read_table(store, data, spec, given, part=part, asked=unlabelled)
+        except DataError as error:
+            raise _unscored(error, verb, ref, entry, spec, read(data, part=part), given) from None
         columns = table.values()
         primary = _primary(spec, columns, primary)
         if primary != AGREEMENT and entry.labels:
@@ -288,6 +292,26 @@ def on_rows(
     rows, split = (made.eval_data, None) if made.eval_data else (made.data, trained.split())
     held = {"validation": split["validation"]} if split else None
     return replace(recipe, data=rows, knobs={"measured_on": "validation"}), held, primary
+
+
+def _unscored(
+    error: DataError, verb: str, ref: str, entry: ModelInfo, spec: Spec, rows: Any, given: dict[str, str]
+) -> ModelnookError:
+    """The error for rows that can't be scored; no column is asked for where none that is there would help."""
+    from modelnook.data.columns import find_form, has_role, unused
+
+    if verb not in ("compare", "evaluate") or error.code not in ("data.no_column", "data.no_form"):
+        return error
+    paired = {role for form in spec.shapes() for role in form} - {"text", "label"}
+    if entry.task == "feature-extraction" and not any(has_role(rows, role, given) for role in paired):
+        return UnsupportedError("api.no_answers", ref=ref)
+    try:
+        asked = find_form(rows, spec.shapes(asked=True), given, optional=spec.optional)
+    except DataError:
+        return error
+    if unused(rows, asked.to_dict().values()):
+        return error
+    return DataError("api.no_labels", verb=verb, ref=ref, known=", ".join(rows.names))
 
 
 def _primary(spec: Spec, columns: dict[str, Any], primary: str) -> str:

@@ -64,11 +64,14 @@ def sync(run: str | Run | None = None) -> Run:
     return upload(newest(Store()) if run is None else run_of(run))
 
 
-def rerun(run: str | Run = "last", *, method: str | None = None, background: bool = False) -> Run:
+def rerun(
+    run: str | Run = "last", *, method: str | None = None, name: str | None = None, background: bool = False
+) -> Run:
     """Do a run's recipe anew, as a run of its own.
 
     Args:
         method: train with another one, on the same rows: what keeps a baseline that won, ``tfidf`` or ``trees``.
+        name: of the model that it makes; without it a revision of the run's own, which the name then means.
 
     Raises:
         UsageError: a run that trained nothing, or whose task isn't tested with the method.
@@ -82,6 +85,10 @@ def rerun(run: str | Run = "last", *, method: str | None = None, background: boo
         raise NotFoundError("store.no_run", run=handle.id)
     if method is not None:
         recipe = otherwise(recipe, method, handle.id)
+    store = Store()
+    if name is not None:
+        store.models.check(name, recipe.task)
+        recipe = replace(recipe, name=name)
     split = handle.folder.split() or None
-    new = submit(Store(), replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)
+    new = submit(store, replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)
     return new if background else new.wait()

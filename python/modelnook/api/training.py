@@ -154,7 +154,7 @@ def finetune(
         found = resolve(ref)
     if found is not None:
         can_start(found, spec, values, packing=packing)
-    made = name or (default_name(found.ref, "ft") if found else method)
+    made = name or store.models.free(default_name(found.ref, "ft") if found else method, task)
     store.models.check(made, task)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = None
@@ -250,12 +250,13 @@ def knobs_of(
     return knobs
 
 
-def seconds(text: str) -> float:
-    """Read a time as people write it.
+def seconds(text: str | float) -> float:
+    """Read a time as people write it; a number alone is minutes.
 
-    >>> seconds("90s"), seconds("1h30m"), seconds("10")
-    (90.0, 5400.0, 600.0)
+    >>> seconds("90s"), seconds("1h30m"), seconds("10"), seconds(10)
+    (90.0, 5400.0, 600.0, 600.0)
     """
+    text = str(text)
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text) * 60
     parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", text.strip())

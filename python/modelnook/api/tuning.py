@@ -156,7 +156,7 @@ def tune(
         found = resolve(ref)
     for base in bases or (found,):
         can_start(base, spec, values)
-    made = name or default_name(found.ref, "tuned")
+    made = name or store.models.free(default_name(found.ref, "tuned"), task)
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)

@@ -14,6 +14,8 @@ __all__ = ["candidates"]
 
 Tried = dict[str, Any]
 
+_ORIGINAL = "0"
+
 
 def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
     """Nothing where one attempt was all: before and after say it then."""
@@ -77,9 +79,19 @@ def _points(one: Tried) -> str:
 def _chart(tried: list[Tried], report: dict[str, Any], name: str) -> Dots:
     before = report.get("before") or {}
     start = {**before, "value": (before.get("metrics") or {}).get(name), "backend": t("cards.original")}
-    every = [("0", start), *((str(number), one) for number, one in enumerate(tried, 1))]
+    every = [(_ORIGINAL, start), *((str(number), one) for number, one in enumerate(tried, 1))]
     known = [(n, one) for n, one in every if None not in (one.get("value"), one.get("rows_per_s"), one.get("bytes"))]
     sign = -1.0 if name in LOWER_IS_BETTER else 1.0
     best = front([(n, sign * one["value"], one["bytes"], -one["rows_per_s"]) for n, one in known])
     dots = tuple(Dot(n, _called(one), one["rows_per_s"], one["value"], n in best) for n, one in known)
-    return Dots(t("cards.chart.tried", metric=name), t("cards.column.rows_per_s"), dots)
+    title = "".join((t("cards.chart.tried", metric=name), *_named(known, report)))
+    return Dots(title, t("cards.column.rows_per_s"), dots)
+
+
+def _named(known: list[tuple[str, Tried]], report: dict[str, Any]) -> list[str]:
+    """What marks of the chart mean that the table's numbers don't say."""
+    return [
+        t("cards.chart.mark_original" if mark == _ORIGINAL else "cards.chart.mark_taken", mark=mark)
+        for mark, one in known
+        if mark == _ORIGINAL or _chosen(one, report)
+    ]

@@ -149,7 +149,7 @@ def found(result: SearchResult) -> Card:
     rows = tuple(tuple(row[i] for i in used) for row in cells)
     heads = tuple(t(f"cards.column.{columns[i]}") for i in used)
     right = tuple(n for n, i in enumerate(used) if columns[i] in ("parameters", "size"))
-    hint = t("cards.found_next", ref=result.items[0].ref)
+    hint = result.hint or t("cards.found_next", ref=result.items[0].ref)
     return Card(
         title,
         pieces=(Grid(heads, rows, right, more=t("cards.more_models"), total=total),),

@@ -273,7 +273,8 @@ def _keeping(record: RunRecord) -> dict[str, str]:
     if record.kind != "finetune" or record.origin != "local" or task not in TASKS or TASKS[task].missing:
         return {}
     methods = TASKS.load(task, light=True).methods
-    return {m: f"%model runs rerun {record.id} --method {m}" for m in methods if alone(m)}
+    call = f"%model runs rerun {record.id}"
+    return {m: f"{call} --method {m} --name {record.name}-{m}" for m in methods if alone(m)}
 
 
 def _change(before: float | None, after: float | None) -> str:

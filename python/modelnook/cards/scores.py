@@ -39,7 +39,13 @@ def scores(
         reached = metric(baselines[ahead][primary])
         said = {"baseline": _base(ahead), "metric": primary, "value": reached}
         keep = (keeping or {}).get(ahead)
-        text = t("cards.unbeaten_keep", **said, command=keep) if keep else t("cards.unbeaten", **said)
+        # A tie is no reason to give up what reads texts that the baseline has never seen the words of.
+        if keep is None or baselines[ahead][primary] == metrics[primary]:
+            text = t("cards.unbeaten", **said)
+        else:
+            low, high = intervals.get(primary) or (metrics[primary], metrics[primary])
+            near = low <= baselines[ahead][primary] <= high
+            text = t("cards.unbeaten_near" if near else "cards.unbeaten_keep", **said, command=keep)
         found.append(Line(text, "warn"))
     return found
 

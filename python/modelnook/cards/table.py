@@ -53,7 +53,7 @@ def cell(column: str, value: Any) -> str:
     if isinstance(value, bool):
         return t("cards.yes") if value else ""
     if isinstance(value, float):
-        return figures.metric(value)
+        return figures.metric(value) if not value or abs(value) >= 1e-3 else f"{value:.3g}"
     if isinstance(value, tuple | list):
         if len(value) == 2 and all(isinstance(v, int | float) for v in value):
             return figures.interval((value[0], value[1]))

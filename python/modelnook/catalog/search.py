@@ -49,6 +49,10 @@ _DEADLINE = 3.5
 # Variants fold into the model they come from, so that a page needs more rows than it shows.
 _ROWS_A_PAGE, _ROWS_MORE = 3, 20
 _HOME = ("local", "pip")
+# Names of architectures, as those who publish a base put them into its own.
+_BASE = re.compile(
+    r"bert|gpt|llama|qwen|gemma|mistral|minilm|mpnet|electra|ernie|whisper|wav2vec|smollm|\b(t5|bge|phi)\b", re.I
+)
 # Kinds whose lists nobody reads whole. A team's folder is asked each time: what was published just now is there.
 _VAST = ("hub", "kaggle", "modelscope")
 _IN_FOLDERS = ("git", "kaggle", "modelscope")
@@ -146,6 +150,8 @@ def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:
             continue
     close = near(ref.id, known)
     values = {"ref": str(ref), "sources": ", ".join(homes), "words": ref.id, "near": close}
+    if not close and _BASE.search(ref.id):
+        return NotFoundError("catalog.no_base_here", **values)
     return NotFoundError("catalog.no_model_near" if close else "catalog.no_model", **values)
 
 

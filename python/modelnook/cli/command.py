@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from modelnook.domain.table import jsonable
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.verbs import Call, overview, parse, usage
+from modelnook.verbs.options import as_options
 from modelnook.verbs.said import said
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
@@ -23,11 +23,6 @@ __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 _PYTHON = {", or .to_frame()": "", " 或 .to_frame() 查看": " 查看", ".to_dict()": "--json"}
-_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…")
-# Where the option stands beside it, in brackets, it says both.
-_NAMED = re.compile(
-    r"(?<![\w-])(backend|budget|drop|method|recover|split|task|to)=(?P<mark>[\"'])([^\"'\s]+)(?P=mark)(?! ?[(（]--)"
-)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -132,5 +127,4 @@ def _here(text: str) -> str:
     """Text with its hints as they are typed here; arguments of Python are options."""
     for python, here in _PYTHON.items():
         text = text.replace(python, here)
-    text = _NAMED.sub(r"--\1 \3", typed(text))
-    return _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} …", text)
+    return as_options(typed(text))

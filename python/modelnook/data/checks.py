@@ -22,6 +22,7 @@ __all__ = ["checks", "cjk_share", "leaks", "looked_at", "reading"]
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _SAMPLE = 2_000
+_PAIRS = 5
 _LONG = 4_000  # characters: beyond what an encoder of 512 tokens reads of English
 
 
@@ -84,8 +85,13 @@ def checks(
     held_out = [place[i] for i in eval_ids] if eval_ids is not None else []
     if train is not None and held_out:
         warned += leaks([plain[i] for i in train], [plain[i] for i in held_out], normal=True)
+<<<<<<< HEAD
     warned += _conflicts(plain, labels, rows) if labels else []
     warned += _copies(plain, texts, labels, (train, held_out) if train is not None else (range(len(plain)),))
+=======
+    warned += [*_alike(labels), *_conflicts(plain, labels, rows)] if labels else []
+    warned += _copies(plain, train)
+>>>>>>> main
     if read:
         warned += _lengths(texts)
         warned += _languages(texts)
@@ -142,6 +148,15 @@ def cjk_share(texts: Sequence[Any], sample: int = _SAMPLE) -> float:
 
 def _normal(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+def _alike(labels: Sequence[Any]) -> list[Warned]:
+    """Labels that a slip of the keyboard has made two. Other signs tell labels apart: C and C++."""
+    spelt: dict[str, list[str]] = {}
+    for label in dict.fromkeys(value.strip() for value in labels if isinstance(value, str)):
+        spelt.setdefault(_normal(label.replace("_", " ")), []).append(label)
+    pairs = [" = ".join(f"'{name}'" for name in names) for names in spelt.values() if len(names) > 1]
+    return [Warned.of("data.alike_labels", pairs=", ".join(pairs[:_PAIRS]))] if pairs else []
 
 
 def _conflicts(plain: Sequence[str], labels: Sequence[Any], rows: Rows) -> list[Warned]:

@@ -23,6 +23,7 @@ __all__ = [
     "label_kind",
     "only_text",
     "taken",
+    "unused",
     "with_features",
 ]
 
@@ -192,7 +193,7 @@ def label_beside(rows: Rows, given: Mapping[str, str | None] | None, otherwise: 
     if text is None:
         # The one column of texts, see only_text; beside it there is one other at most.
         return "label" in _by_elimination(rows, ("text", "label"), {})
-    left = _left(rows, {text, *(given or {}).values()})
+    left = unused(rows, {text, *(given or {}).values()})
     could = [name for name in left if _is_label(rows, name)]
     if len(could) == len(left) == 1:
         return True
@@ -257,7 +258,7 @@ def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str
     """Text and label of a table that has nothing else: the one column of texts, the one of few values."""
     if not missing or not set(missing) <= {"text", "label"}:
         return {}
-    left = _left(rows, chosen.values())
+    left = unused(rows, chosen.values())
     if len(left) != len(missing):
         return {}
     made = {}
@@ -274,7 +275,7 @@ def _by_elimination(rows: Rows, missing: Sequence[str], chosen: Mapping[str, str
     return made
 
 
-def _left(rows: Rows, used: Iterable[str | None]) -> list[str]:
+def unused(rows: Rows, used: Iterable[str | None]) -> list[str]:
     """The columns that play no part yet; numbers of rows never do."""
     taken = set(used)
     left = [n for n in rows.names if n not in taken and _plain(n) not in _ROW_NUMBERS]
@@ -313,7 +314,7 @@ def _begun(rows: Rows, form: Sequence[str], given: Mapping[str, str | None] | No
 def _meant(rows: Rows, role: str, used: Iterable[str], *, alone: bool) -> str:
     """The column that a missing role may be: of nearly its name, or the only one left where ``alone`` it is missing."""
     used = list(used)
-    close, left = _near(rows, role, used), _left(rows, used)
+    close, left = _near(rows, role, used), unused(rows, used)
     if len(close) == 1:
         return close[0]
     return left[0] if alone and len(left) == 1 else "NAME"
@@ -322,7 +323,7 @@ def _meant(rows: Rows, role: str, used: Iterable[str], *, alone: bool) -> str:
 def _near(rows: Rows, role: str, used: Iterable[str]) -> list[str]:
     """Columns of nearly a name of the role."""
     known = [plain for plain in map(_plain, NAMES.get(role, (role,))) if len(plain) > 3]
-    return [n for n in _left(rows, used) if difflib.get_close_matches(_plain(n), known, n=1, cutoff=_CLOSE)]
+    return [n for n in unused(rows, used) if difflib.get_close_matches(_plain(n), known, n=1, cutoff=_CLOSE)]
 
 
 def _label(role: str) -> str:

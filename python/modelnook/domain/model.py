@@ -195,8 +195,10 @@ class ModelInfo(Shown):
 
     @property
     def license_kind(self) -> str:
-        """See :attr:`Licence.kind`."""
-        return Licence(self.license).kind
+        """See :attr:`Licence.kind`; ``own`` of what a person made here from nobody's model, until one is chosen."""
+        made_here = self.source == "local" and not (self.base_model or self.bases)
+        kind = Licence(self.license).kind
+        return "own" if made_here and kind == "unknown" else kind
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, as it crosses RPC."""
@@ -222,7 +224,7 @@ class SearchResult(Shown):
     notes: tuple[str, ...] = ()
     total: int = 0
     hint: str = ""
-    """Where nothing was found: what to leave out."""
+    """What to do next: where nothing was found, what to leave out."""
     more: bool = False
     """Whether ``total`` is only as far as was counted."""
 

@@ -17,10 +17,10 @@ from modelnook.export import EXPORTERS
 from modelnook.export.base import Exporter, shown
 from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
-from modelnook.store.files import folder_bytes, remove, staging
+from modelnook.store.files import folder_bytes, staging
 from modelnook.tasks import TASKS
 
-__all__ = ["MANIFEST", "export", "free", "manifest"]
+__all__ = ["MANIFEST", "export", "free", "manifest", "refuse_taken"]
 
 MANIFEST = "export.json"
 """The report in an export's own folder; by it a later export knows that it would write the same."""
@@ -40,6 +40,31 @@ def manifest(target: Path) -> dict[str, Any]:
 def free(target: Path) -> bool:
     """Whether nothing of a person's would be lost at ``target``: nothing there, or an empty folder."""
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
+def refuse_taken(target: Path, *, overwrite: bool) -> None:
+    """Refuse a place where something of a person's would be lost.
+
+    Raises:
+        ConflictError: there is something that no export wrote, or an earlier export and ``overwrite`` wasn't said.
+    """
+    if free(target):
+        return
+    if not _written(target):
+        raise ConflictError("export.not_ours", path=target)
+    if not overwrite:
+        raise ConflictError("export.taken", path=target)
+
+
+def _written(target: Path) -> set[str]:
+    """The files that an earlier export wrote at ``target`` and that are still there; none of anything else."""
+    files = manifest(target).get("files")
+    named = {MANIFEST, *map(str, files)} if isinstance(files, list) else set()
+    return named & _files(target)
+
+
+def _files(place: Path) -> set[str]:
+    return {f.relative_to(place).as_posix() for f in place.rglob("*") if not f.is_dir()}
 
 
 def export(
@@ -64,13 +89,12 @@ def export(
         identity: the recipe's.
 
     Raises:
-        ConflictError: something is at ``target`` and ``overwrite`` wasn't said.
+        ConflictError: see :func:`refuse_taken`.
         RefusedError: its answers aren't the original's.
         UnsupportedError: weights, an architecture or an operation that the format can't hold, named.
         StoreError: the disk is full or not writable; nothing is left behind.
     """
-    if not overwrite and not free(target):
-        raise ConflictError("export.taken", path=target)
+    refuse_taken(target, overwrite=overwrite)
     exporter = EXPORTERS.load(to)()
     rows = list(rows[:MOST_ROWS])
     try:
@@ -117,10 +141,10 @@ def _parity(source: Path, folder: Path, task: str, rows: Sequence[Any], to: str)
 
 def _manifested(folder: Path, report: dict[str, Any], identity: str) -> dict[str, Any]:
     """Write the manifest; the report with the bytes of all files, the manifest's own among them."""
-    size, said = -1, 0
+    size, said, files = -1, 0, sorted(_files(folder) | {MANIFEST})
     while size != said:
         size = said
-        written = {**report, "bytes": size, "identity": identity}
+        written = {**report, "bytes": size, "identity": identity, "files": files}
         (folder / MANIFEST).write_text(json.dumps(written, ensure_ascii=False, indent=2), encoding="utf-8")
         # A digit more makes the file longer: never shorter, or this wouldn't end.
         said = max(size, folder_bytes(folder))
@@ -128,13 +152,24 @@ def _manifested(folder: Path, report: dict[str, Any], identity: str) -> dict[str
 
 
 def _place(folder: Path, target: Path) -> None:
-    """Put a finished folder where it belongs. An earlier export goes; of any other folder same-named files alone."""
+    """Put a finished folder where it belongs. An earlier export's own files go, what else is there stays.
+
+    Raises:
+        ConflictError: what somebody put beside the earlier export has the name of a file of this one.
+    """
     folder.chmod(0o755)
-    if target.is_file():
-        target.unlink()
-    if manifest(target):
-        remove(target)
-    if free(target):
+    if not target.exists():
+        os.replace(folder, target)
+        return
+    written = _written(target)
+    for name in sorted(_files(folder) & (_files(target) - written)):
+        raise ConflictError("export.not_ours", path=target / name)
+    for name in written:
+        (target / name).unlink()
+    for below in sorted((f for f in target.rglob("*") if f.is_dir() and not f.is_symlink()), reverse=True):
+        if not any(below.iterdir()):
+            below.rmdir()
+    if free(target) and not target.is_symlink():
         os.replace(folder, target)
         return
     for file in sorted(folder.iterdir()):

@@ -53,7 +53,10 @@ def _guarded(call: Call, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except ModelnookError as error:
+        from modelnook.verbs.options import as_options
+
         error.debug = call.debug  # type: ignore[attr-defined]
+        error.message, error.hint = as_options(error.message), as_options(error.hint)
         raise
     except Exception as error:
         if call.debug:

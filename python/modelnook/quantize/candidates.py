@@ -20,6 +20,7 @@ from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
 from modelnook.measure.speed import Speed
+from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS, absent
 from modelnook.quantize.base import Quantizer
 from modelnook.store.files import folder_bytes
@@ -194,7 +195,7 @@ class Search:
         return self.best()
 
     def best(self) -> Trial | None:
-        """Within the drop the quickest, see :func:`pace`; of those as quick the smallest."""
+        """Within the drop the best by :func:`pace`; of those as quick the smallest."""
         good = [trial for trial in self.trials if trial.verdict.accepted]
         top = max((pace(trial.probe) for trial in good), default=0.0)
         quick = [trial for trial in good if pace(trial.probe) >= (1 - NOISE) * top]
@@ -250,7 +251,7 @@ class Search:
                 self._warn("quantize.takes_longer", n=len(waiting), **said)
         elif self.trained is not None and not self._alone and (left is None or left > TRAININGS * self.trained):
             # Also where once each is quicker: what falls too far is tried again.
-            said = {"needed": _minutes(need), "trained": _minutes(self.trained)}
+            said = {"needed": _told(need), "trained": _told(self.trained)}
             self._warn("quantize.longer_than_training", n=len(waiting), **said)
 
     def _warn(self, code: str, **values: Any) -> None:
@@ -338,6 +339,17 @@ def _more(seconds: float) -> str:
     ('10m', '30m')
     """
     return f"{max(10, math.ceil(seconds / 30))}m"
+
+
+def _told(seconds: float) -> str:
+    """A length of time that is only known roughly, with its unit.
+
+    >>> _told(6.2), _told(62), _told(0.2)
+    ('6 s', '1 min', '1 s')
+    """
+    if seconds < 59.5:
+        return t("quantize.seconds", n=max(1, round(seconds)))
+    return t("quantize.minutes", n=f"{seconds / 60:.2g}")
 
 
 def _minutes(seconds: float) -> str:

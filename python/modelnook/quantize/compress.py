@@ -7,8 +7,8 @@
     result.report["after"]["metrics"]["accuracy"]
 
 Attempts are made from the fastest to the most careful (see :mod:`modelnook.quantize.candidates`) until one stays
-within ``max_drop``; of the ways that have one, the quickest is taken, with many rows and with one. Where none has, the
-numbers are the error.
+within ``max_drop``; of the ways that have one, the best in rows a second and a single row's latency together is taken.
+Where none has, the numbers are the error.
 """
 
 from __future__ import annotations

@@ -134,11 +134,15 @@ def _exclusive(path: Path, data: bytes) -> bool:
 
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target`` to fill; the caller renames it, whatever is left is removed."""
+    """A new folder beside ``target`` to fill; the caller renames it, whatever is left is removed.
+
+    Raises:
+        StoreError: the disk is full, read-only or forbidden, or holds no folders of anybody's there (``/proc``).
+    """
     folder(target.parent)
     temp = temporary(target)
     with disk_errors(target):
-        temp.mkdir(mode=PRIVATE_FOLDER)
+        folder(temp)
         try:
             yield temp
         finally:

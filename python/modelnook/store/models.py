@@ -46,6 +46,21 @@ class LocalModels:
         if task and held and held != task:
             raise ConflictError("store.other_task", name=name, task=held, wanted=task)
 
+    def free(self, name: str, task: str | None) -> str:
+        """A name that nobody chose, with a number where a model of another task holds it.
+
+        Raises:
+            UsageError: not a name.
+        """
+        made, number = name, 1
+        while True:
+            try:
+                self.check(made, task)
+                return made
+            except ConflictError:
+                number += 1
+                made = f"{name}-{number}"
+
     def names(self) -> list[str]:
         """Every model that has a finished revision."""
         folder(self.path)
@@ -94,6 +109,15 @@ class LocalModels:
                 yield self.info(name)
             except NotFoundError:
                 continue
+
+    def every(self) -> Iterator[ModelInfo]:
+        """All revisions of each model, the newest of one first."""
+        for name in self.names():
+            for revision in reversed(self.revisions(name)):
+                try:
+                    yield self.info(name, revision)
+                except NotFoundError:
+                    continue
 
     def add(self, name: str, source: Path, info: ModelInfo) -> ModelRef:
         """Make a finished folder the next revision, moving it; two at once get two numbers.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 from modelnook.domain.errors import UsageError, near
+from modelnook.domain.model import ModelRef, is_path
 from modelnook.verbs.verb import Arg
 from modelnook.verbs.words import Scope, Value
 
-__all__ = ["convert"]
+__all__ = ["convert", "number", "reference"]
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -55,6 +58,44 @@ def _number(arg: Arg, word: str, scope: Scope) -> int | float | str:
     return int(value) if value == int(value) and "e" not in word.lower() and "." not in word else value
 
 
+def number(arg: Arg, value: Any) -> int | float | str:
+    """A number of whoever calls from Python, as Python's own: ``3``, ``"3"``, ``numpy.int64(3)``, an allowed word.
+
+    Raises:
+        UsageError: anything else, named as it is written in Python. Its bounds are the called function's.
+    """
+    whole = arg.kind == "int"
+    if isinstance(value, str) and value in arg.choices:
+        return value
+    found = math.nan
+    if isinstance(value, (Real, str)) and not isinstance(value, bool):
+        try:
+            found = int(value) if isinstance(value, Integral) else float(value)
+        except ValueError:
+            pass
+    if not math.isfinite(found) or (whole and found != int(found)):
+        example = arg.example or (arg.choices[0] if arg.choices else "1")
+        said = {"option": arg.name, "value": value, "example": f"{arg.name}={example}"}
+        raise UsageError("verbs.not_whole" if whole else "verbs.not_number", **said)
+    return int(found) if whole or (isinstance(value, str) and found == int(found)) else found
+
+
+def reference(arg: Arg, value: Any) -> Any:
+    """The reference that a name, a path, a model or a run with a model stands for; None for anything else.
+
+    A loaded model stands for itself where one may be given.
+    """
+    if isinstance(value, str | ModelRef):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        return path if is_path(path) else os.path.join(os.curdir, path)
+    if arg.name == "ref_or_model" and hasattr(value, "runtime"):
+        return value
+    named = (getattr(value, name, None) for name in ("ref", "model"))
+    return next((ref for ref in named if isinstance(ref, str)), None)
+
+
 def _said(arg: Arg, word: str) -> dict[str, str]:
     example = arg.example or (arg.choices[0] if arg.choices else "1")
     return {"option": arg.flag, "value": str(word), "example": f"{arg.flag} {example}"}
@@ -94,10 +135,12 @@ def _ref(arg: Arg, word: str, scope: Scope) -> Any:
     """A reference; ``{model}`` and ``{run}`` stand for the model loaded or made, or for the handle where it may be."""
     if not isinstance(word, Value) or isinstance(word.value, str):
         return str(word)
-    if arg.kind in ("run", "runs") or arg.name == "ref_or_model":
+    if arg.kind in ("run", "runs"):
         return word.value
-    named = (getattr(word.value, name, None) for name in ("ref", "model"))
-    return next((ref for ref in named if isinstance(ref, str)), str(word))
+    found = reference(arg, word.value)
+    if found is None:
+        raise UsageError("verbs.not_a_model_here", kind=type(word.value).__name__, example=arg.example.split()[0])
+    return found
 
 
 _KINDS: dict[str, Callable[[Arg, str, Scope], Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,7 +213,7 @@ class _Reading:
         """The bare words after a reference; ``{rows}`` alone is what it stands for.
 
         In a terminal every word is an input, as for any command: the shell has taken the quotes. In a magic line bare
-        words are one text (``predict spam it's good``), until one of them is quoted.
+        words are one text (``predict spam it's good``), until one of them is quoted, or they are a list of Python.
 
         Raises:
             UsageError: a word that can only be meant as a file: its name is no text to judge.
@@ -225,7 +226,7 @@ class _Reading:
             typed = f"{command(self.verb, self.door)} {ref}"
             raise UsageError("verbs.file_as_text", word=only, command=typed)
         apart = self.door == "terminal" or any(isinstance(word, Quoted) for word in bare)
-        return [str(word) for word in bare] if apart else [" ".join(bare)]
+        return [str(word) for word in bare] if apart else _listed(" ".join(bare))
 
     def miss_nothing(self) -> None:
         """Say what is required and wasn't given."""
@@ -253,6 +254,19 @@ def _assigned(word: str) -> tuple[str, str]:
     if not equals or not name:
         raise UsageError("verbs.not_assigned", word=word)
     return name.replace("-", "_"), value
+
+
+def _listed(text: str) -> list[str]:
+    """The texts that a list of Python's holds; anything else is one text.
+
+    >>> _listed("['I love it', 'bad']"), _listed("[sic] it's bad")
+    (['I love it', 'bad'], ["[sic] it's bad"])
+    """
+    try:
+        found = ast.literal_eval(text) if text.startswith("[") else None
+    except (SyntaxError, ValueError):
+        found = None
+    return found if isinstance(found, list) and found and all(isinstance(one, str) for one in found) else [text]
 
 
 def _number(word: str) -> bool:

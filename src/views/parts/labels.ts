@@ -12,17 +12,18 @@ export interface ILabel {
 }
 
 const LETTER = 6.2;
+const WIDE_LETTER = 11.5;
 const LINE = 13;
 const GAP = 4;
 
 /**
  * Where the names of circles go so that they cover neither each other nor a circle: right, left, above or below,
- * whichever is free first.
+ * whichever is free first; null where none is.
  */
 export function placed(
   circles: { name: string; x: number; y: number; r: number }[],
   room: IBox
-): ILabel[] {
+): (ILabel | null)[] {
   const taken: IBox[] = circles.map(({ x, y, r }) => ({
     x: x - r,
     y: y - r,
@@ -30,7 +31,10 @@ export function placed(
     height: 2 * r
   }));
   return circles.map(({ name, x, y, r }) => {
-    const long = name.length * LETTER;
+    const long = [...name].reduce(
+      (sum, letter) => sum + (letter > '\u2e7f' ? WIDE_LETTER : LETTER),
+      0
+    );
     const choices: [ILabel, IBox][] = [
       choice(x + r + GAP, y, 'start', long),
       choice(x - r - GAP, y, 'end', long),
@@ -48,12 +52,14 @@ export function placed(
         box.y >= room.y &&
         box.y + box.height <= room.y + room.height
     );
-    const [label, box] =
-      inside.find(([, one]) => !taken.some(other => overlap(one, other))) ??
-      inside[0] ??
-      choices[0];
-    taken.push(box);
-    return label;
+    const free = inside.find(
+      ([, one]) => !taken.some(other => overlap(one, other))
+    );
+    if (!free) {
+      return null;
+    }
+    taken.push(free[1]);
+    return free[0];
   });
 }
 

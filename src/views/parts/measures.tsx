@@ -17,14 +17,20 @@ export function MeasureHeads(): React.ReactElement {
   );
 }
 
-/** The cells below them. */
+/** The cells below them; where a narrow table stacks them, each says its own heading. */
 export function MeasureCells({ of }: { of: Measures }): React.ReactElement {
   const { t } = useHost();
   return (
     <>
-      <td className="mn-num">{bytes(of.bytes, t)}</td>
-      <td className="mn-num">{ms(of.p50_ms, t)}</td>
-      <td className="mn-num">{compact(of.rows_per_s)}</td>
+      <td className="mn-num" data-name={t('ui.report.bytes')}>
+        {bytes(of.bytes, t)}
+      </td>
+      <td className="mn-num" data-name={t('ui.report.p50_ms')}>
+        {ms(of.p50_ms, t)}
+      </td>
+      <td className="mn-num" data-name={t('ui.report.rows_per_s')}>
+        {compact(of.rows_per_s)}
+      </td>
     </>
   );
 }
@@ -47,7 +53,14 @@ export function MeasureMore(props: {
   ].filter(Boolean);
   return told.length ? (
     <tr className="mn-more">
-      <td colSpan={columns}>{told.join(' · ')}</td>
+      <td colSpan={columns}>
+        {told.map((one, i) => (
+          <React.Fragment key={String(one)}>
+            {i > 0 && ' · '}
+            <span className="mn-unbroken">{one}</span>
+          </React.Fragment>
+        ))}
+      </td>
     </tr>
   ) : null;
 }

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import type { ModelInfo } from '../../data/types';
+import type { IText } from '../../text';
 import { bytes } from '../format';
 import { useHost } from '../host';
 
@@ -13,6 +14,13 @@ export function useTaskName(): (task: string) => string {
   };
 }
 
+/** The licence's id, or why there is none. */
+export function licenceOf(info: ModelInfo, t: IText): string {
+  return info.license_kind === 'own'
+    ? t('ui.licence_short.own')
+    : (info.license ?? t('ui.licence_short.unknown'));
+}
+
 /** The licence, marked by what kind it is. */
 export function LicenceMark({ info }: { info: ModelInfo }): React.ReactElement {
   const { t } = useHost();
@@ -21,7 +29,7 @@ export function LicenceMark({ info }: { info: ModelInfo }): React.ReactElement {
       className={`mn-licence mn-licence-${info.license_kind}`}
       title={t(`ui.licence.${info.license_kind}`)}
     >
-      {info.license ?? t('ui.licence_short.unknown')}
+      {licenceOf(info, t)}
     </span>
   );
 }

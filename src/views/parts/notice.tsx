@@ -2,6 +2,7 @@ import * as React from 'react';
 
 import type { RpcError } from '../../data/provider';
 import { useHost } from '../host';
+import { typed } from './typed';
 
 /** The two sentences of an error, from the catalogue where it is one of the front end's own. */
 export function useSentences(): (error: {
@@ -33,7 +34,7 @@ export function ErrorNotice(props: {
       data-testid="mn-error"
     >
       <p className="mn-notice-message">{message}</p>
-      {hint && <p className="mn-notice-hint">{hint}</p>}
+      {hint && <p className="mn-notice-hint">{typed(hint)}</p>}
       {props.retry && (
         <button className="mn-button" onClick={props.retry}>
           {t('ui.action.retry')}

@@ -29,7 +29,12 @@ export function RunCandidates({
     return null;
   }
   const { before } = report;
+  const drop = t(
+    unbounded(quality) ? 'ui.report.drop_percent' : 'ui.report.drop'
+  );
   const elsewhere = offCpu([before, ...tried]);
+  const named = (one: Candidate) =>
+    called(one) + (taken(one, report) ? ` · ${t('ui.report.taken')}` : '');
   const { marks } = marksOf({
     columns: ['name', quality, 'bytes', 'p50_ms'],
     rows: [
@@ -39,25 +44,26 @@ export function RunCandidates({
         before?.bytes,
         before?.p50_ms
       ],
-      ...tried.map(one => [called(one), one.value, one.bytes, one.p50_ms])
+      ...tried.map(one => [named(one), one.value, one.bytes, one.p50_ms])
     ],
     primary_metric: quality
   });
   return (
     <>
-      {marks.length > 1 && <Scatter marks={marks} quality={quality} />}
+      {marks.length > 1 && (
+        <Scatter marks={marks} quality={quality} first={0} />
+      )}
       <p className="mn-small">{t('ui.compare.legend')}</p>
-      <div className="mn-scroll" tabIndex={0}>
-        <table className="mn-table" data-testid="mn-candidates">
+      {tried.some(one => taken(one, report)) && (
+        <p className="mn-small">{t('ui.report.chosen')}</p>
+      )}
+      <div className="mn-scroll mn-unstacked" tabIndex={0}>
+        <table className="mn-table mn-stack" data-testid="mn-candidates">
           <thead>
             <tr>
               <th scope="col">{t('ui.report.tried')}</th>
               <th scope="col">{quality}</th>
-              <th scope="col">
-                {unbounded(quality)
-                  ? t('ui.report.drop_percent')
-                  : t('ui.report.drop')}
-              </th>
+              <th scope="col">{drop}</th>
               <MeasureHeads />
             </tr>
           </thead>
@@ -65,12 +71,14 @@ export function RunCandidates({
             {tried.map(one => (
               <React.Fragment key={called(one)}>
                 <tr aria-current={taken(one, report)}>
-                  <th scope="row">
-                    {called(one)}
-                    {taken(one, report) && ` · ${t('ui.report.taken')}`}
-                  </th>
-                  <td className="mn-num">{figure(one.value, t)}</td>
-                  <td className={`mn-num${one.accepted ? '' : ' mn-bad'}`}>
+                  <th scope="row">{named(one)}</th>
+                  <td className="mn-num" data-name={quality}>
+                    {figure(one.value, t)}
+                  </td>
+                  <td
+                    className={`mn-num${one.accepted ? '' : ' mn-bad'}`}
+                    data-name={drop}
+                  >
                     {points(one.drop)}
                     <Between of={turned(one.interval)} show={points} to=" … " />
                   </td>

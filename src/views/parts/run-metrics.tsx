@@ -19,7 +19,7 @@ const KEPT: Record<string, string[]> = {
 export function keeping(run: Run, baseline: string): string | null {
   const own = run.kind === 'finetune' && run.origin === 'local';
   return own && KEPT[baseline]?.includes(run.task ?? '')
-    ? `%model runs rerun ${run.id} --method ${baseline}`
+    ? `%model runs rerun ${run.id} --method ${baseline} --name ${run.name}-${baseline}`
     : null;
 }
 
@@ -44,7 +44,9 @@ export function unbeaten(run: Run): [string, number] | null {
 export function RunMetrics({ run }: { run: Run }): React.ReactElement {
   const { t } = useHost();
   const ahead = unbeaten(run);
-  const keep = ahead && keeping(run, ahead[0]);
+  // A tie is no reason to give up what reads texts that the baseline has never seen the words of.
+  const tie = ahead?.[1] === run.metrics[run.primary_metric ?? ''];
+  const keep = ahead && !tie && keeping(run, ahead[0]);
   const named = (base: string) =>
     t.has(`ui.baseline.${base}`) ? t(`ui.baseline.${base}`) : base;
   const names = Object.keys(run.metrics).sort(

@@ -35,7 +35,7 @@ export function RunReport(props: {
     return null;
   }
   return (
-    <table className="mn-table" data-testid="mn-report">
+    <table className="mn-table mn-sides" data-testid="mn-report">
       <thead>
         <tr>
           <th scope="col">{t('ui.report.measure')}</th>

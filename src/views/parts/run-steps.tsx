@@ -32,8 +32,8 @@ export function RunSteps({
   ];
   const elsewhere = offCpu(sides.map(([, side]) => side));
   return (
-    <div className="mn-scroll" tabIndex={0}>
-      <table className="mn-table" data-testid="mn-steps">
+    <div className="mn-scroll mn-unstacked" tabIndex={0}>
+      <table className="mn-table mn-stack" data-testid="mn-steps">
         <thead>
           <tr>
             <th scope="col">{t('ui.report.step')}</th>
@@ -46,7 +46,7 @@ export function RunSteps({
             <React.Fragment key={at}>
               <tr>
                 <th scope="row">{name}</th>
-                <td className="mn-num">
+                <td className="mn-num" data-name={quality}>
                   {figure(side.metrics?.[quality] ?? null, t)}
                   <Between of={side.intervals?.[quality]} />
                 </td>

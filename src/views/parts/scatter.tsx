@@ -30,14 +30,21 @@ export interface IAcross {
   said(mark: IMark): string;
 }
 
-/** Quality over latency, the size as area; the Pareto front is filled and joined. */
+const NUMBERED = 12;
+const SHORT = 3;
+
+/**
+ * Quality over latency, the size as area; the Pareto front is filled and joined. Where the names have no room they are
+ * numbers, from `first` on, and stand below.
+ */
 export function Scatter(props: {
   marks: IMark[];
   quality: string;
   across?: IAcross;
+  first?: number;
 }): React.ReactElement {
   const { t } = useHost();
-  const { marks, quality, across } = props;
+  const { marks, quality, across, first = 1 } = props;
   const [ref, width] = useWidth(280);
   const xRange = extent([0, ...marks.map(mark => mark.x)], 0.1);
   const yRange = extent(
@@ -50,20 +57,31 @@ export function Scatter(props: {
   const radius = (mark: IMark) =>
     mark.bytes ? 4 + 12 * Math.sqrt(mark.bytes / most) : 6;
   const front = marks.filter(mark => mark.front).sort((a, b) => a.x - b.x);
-  const labels = placed(
-    marks.map(mark => ({
-      name: mark.name,
-      x: x(mark.x),
-      y: y(mark.y),
-      r: radius(mark)
-    })),
-    {
-      x: MARGIN.left,
-      y: 0,
-      width: width - MARGIN.left,
-      height: HEIGHT - MARGIN.bottom
-    }
+  const room = {
+    x: MARGIN.left,
+    y: 0,
+    width: width - MARGIN.left,
+    height: HEIGHT - MARGIN.bottom
+  };
+  const places = (names: string[]) =>
+    placed(
+      marks.map((mark, i) => ({
+        name: names[i],
+        x: x(mark.x),
+        y: y(mark.y),
+        r: radius(mark)
+      })),
+      room
+    );
+  const named = places(marks.map(mark => mark.name));
+  const numbered =
+    named.includes(null) &&
+    marks.length <= NUMBERED &&
+    marks.some(mark => mark.name.length > SHORT);
+  const texts = marks.map((mark, i) =>
+    numbered ? String(first + i) : mark.name
   );
+  const labels = numbered ? places(texts) : named;
   const latency = (mark: IMark) =>
     t('ui.compare.mark', {
       name: mark.name,
@@ -123,28 +141,42 @@ export function Scatter(props: {
             .map((mark, i) => `${i ? 'L' : 'M'}${x(mark.x)} ${y(mark.y)}`)
             .join('')}
         />
-        {marks.map((mark, i) => (
-          <g key={mark.name}>
-            <circle
-              className={mark.front ? 'mn-mark mn-mark-front' : 'mn-mark'}
-              cx={x(mark.x)}
-              cy={y(mark.y)}
-              r={radius(mark)}
-            >
-              <title>{said(mark)}</title>
-            </circle>
-            <text
-              className="mn-mark-name"
-              x={labels[i].x}
-              y={labels[i].y}
-              dy="0.35em"
-              textAnchor={labels[i].anchor}
-            >
-              {mark.name}
-            </text>
-          </g>
+        {marks.map(mark => (
+          <circle
+            key={mark.name}
+            className={mark.front ? 'mn-mark mn-mark-front' : 'mn-mark'}
+            cx={x(mark.x)}
+            cy={y(mark.y)}
+            r={radius(mark)}
+          >
+            <title>{said(mark)}</title>
+          </circle>
         ))}
+        {labels.map(
+          (label, i) =>
+            label && (
+              <text
+                key={marks[i].name}
+                className="mn-mark-name"
+                x={label.x}
+                y={label.y}
+                dy="0.35em"
+                textAnchor={label.anchor}
+              >
+                {texts[i]}
+              </text>
+            )
+        )}
       </svg>
+      {numbered && (
+        <p className="mn-legend" data-testid="mn-scatter-legend">
+          {marks.map((mark, i) => (
+            <span key={mark.name} className="mn-legend-item">
+              <span className="mn-legend-value">{first + i}:</span> {mark.name}
+            </span>
+          ))}
+        </p>
+      )}
     </div>
   );
 }

@@ -22,11 +22,16 @@ export function PlannedLine({ run }: { run: Run }): React.ReactElement | null {
   );
 }
 
+/** Whether there is anything of it at W&B, or that could be sent there. */
+export function isLogged({ wandb }: Run): boolean {
+  return !!(wandb?.url || wandb?.path);
+}
+
 /** Where a run is logged: a link where it is online, the offline folder where it isn't. */
 export function WandbLine({ run }: { run: Run }): React.ReactElement | null {
   const { t, actions } = useHost();
   const { wandb } = run;
-  if (!wandb || (!wandb.url && !wandb.path)) {
+  if (!wandb || !isLogged(run)) {
     return null;
   }
   const url = wandb.url && /^https?:\/\//.test(wandb.url) ? wandb.url : null;
