@@ -48,7 +48,7 @@ def write(answers: Any, output: str, *, overwrite: bool) -> None:
 
 
 def _cell(value: Any) -> Any:
-    return _json(value) if isinstance(value, dict | list | tuple) or getattr(value, "ndim", 0) else value
+    return _json(value) if isinstance(value, dict | list | tuple) or getattr(value, "ndim", None) else value
 
 
 def _json(value: Any) -> str:

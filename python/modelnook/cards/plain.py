@@ -26,7 +26,7 @@ def plain(card: Card) -> str:
 def _laid_out(card: Card) -> list[str]:
     head = " · ".join(filter(None, (card.title, card.badge)))
     tail = [*_warnings(card.warnings, card.where), *(_wrapped(card.hint) if card.hint else [])]
-    pieces = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
+    pieces: list[Piece] = [p for p in card.pieces if not isinstance(p, Chart | Dots)]
     if card.whole:
         every = [line for warning in card.warnings[:_WARNINGS] for line in _wrapped(f"! {warning}", _PAGE)]
         if (left := len(card.warnings) - _WARNINGS) > 0:

@@ -85,13 +85,8 @@ def checks(
     held_out = [place[i] for i in eval_ids] if eval_ids is not None else []
     if train is not None and held_out:
         warned += leaks([plain[i] for i in train], [plain[i] for i in held_out], normal=True)
-<<<<<<< HEAD
-    warned += _conflicts(plain, labels, rows) if labels else []
-    warned += _copies(plain, texts, labels, (train, held_out) if train is not None else (range(len(plain)),))
-=======
     warned += [*_alike(labels), *_conflicts(plain, labels, rows)] if labels else []
-    warned += _copies(plain, train)
->>>>>>> main
+    warned += _copies(plain, texts, labels, (train, held_out) if train is not None else (range(len(plain)),))
     if read:
         warned += _lengths(texts)
         warned += _languages(texts)
