@@ -14,6 +14,8 @@ __all__ = ["code", "compare", "delete", "history", "issues", "log", "reindex"]
 
 SETTING = 24
 """Characters of a setting; what is longer is a sentence."""
+FOUND = ("labels", "rows", "steps")
+"""What the rows say, and nobody set."""
 
 
 def code(run: str | Run = "last") -> str:
@@ -61,7 +63,7 @@ def compare(*runs: str | Run) -> Table:
     records = [run_of(run).record for run in runs]
     params = sorted({k for r in records for k, v in r.params.items() if isinstance(v, int | float | str)})
     differ = [k for k in params if len({r.params.get(k) for r in records}) > 1]
-    differ.sort(key=lambda k: any(len(str(r.params.get(k))) > SETTING for r in records))
+    differ.sort(key=lambda k: (any(len(str(r.params.get(k))) > SETTING for r in records), k in FOUND))
     metrics = sorted({k for r in records for k in r.metrics})
     rows = tuple(
         (r.id, r.name, r.kind, *(r.metrics.get(k) for k in metrics), *(_whole(r.params.get(k)) for k in differ))
