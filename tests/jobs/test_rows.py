@@ -27,7 +27,8 @@ def test_wrong_labels_are_listed() -> None:
     run = mn.finetune(data=wrong(right, *places), method="tfidf", name="words", on="kernel")
     [said] = [w for w in run.warnings if "mislabelled" in w]
     found = run.label_issues()
-    assert said.startswith(f"{len(found)} of 600 rows look mislabelled, e.g. row {found['row'][0]} '")
+    look = "look" if len(found) > 1 else "looks"
+    assert said.startswith(f"{len(found)} of 600 rows {look} mislabelled, e.g. row {found['row'][0]} '")
     assert f"%model runs issues {run.id}" in said
     assert list(found.columns) == ["row", "text", "label", "suggested", "confidence"]
     assert set(found["row"]) <= set(places)

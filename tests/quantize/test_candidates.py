@@ -536,7 +536,7 @@ def test_what_may_take_longer_than_a_few_trainings_is_said_first(
 
     # The original and three ways take ten seconds each, and three times what each is said to take to make.
     (said,) = warned("short", trained=6.0, budget=100.0)
-    assert "about 40 s; the model's training took 6 s" in said
+    assert "about 43 s; the model's training took 6 s" in said
     assert not warned("long", trained=40.0, budget=100.0)
     assert not warned("alone", backend="quick", trained=1.0)
 
