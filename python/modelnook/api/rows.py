@@ -275,6 +275,8 @@ def on_rows(
         try:
             table = read_table(store, data, spec, given, part=part, asked=unlabelled)
         except DataError as error:
+            if verb not in ("compare", "evaluate") or error.code not in ("data.no_column", "data.no_form"):
+                raise
             raise _unscored(error, verb, ref, entry, spec, read(data, part=part), given) from None
         columns = table.values()
         primary = _primary(spec, columns, primary)
@@ -297,11 +299,9 @@ def on_rows(
 def _unscored(
     error: DataError, verb: str, ref: str, entry: ModelInfo, spec: Spec, rows: Any, given: dict[str, str]
 ) -> ModelnookError:
-    """The error for rows that can't be scored; no column is asked for where none that is there would help."""
+    """The error for rows that lack a column; none is asked for where none that is there would help."""
     from modelnook.data.columns import find_form, has_role, unused
 
-    if verb not in ("compare", "evaluate") or error.code not in ("data.no_column", "data.no_form"):
-        return error
     paired = {role for form in spec.shapes() for role in form} - {"text", "label"}
     if entry.task == "feature-extraction" and not any(has_role(rows, role, given) for role in paired):
         return UnsupportedError("api.no_answers", ref=ref)
