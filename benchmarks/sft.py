@@ -5,7 +5,8 @@
     python benchmarks/sft.py --data FILE   rows of {"prompt": …, "completion": …}
     python benchmarks/sft.py --trl PYTHON  TRL from an environment of its own
 
-Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
+``ours`` is the default: rows alike in length share a batch; ``ours packed`` puts a batch's rows into one sequence
+(``packing=True``). Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
 rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it in
 its defaults, but for gradient checkpointing, which would cost it time. Real tokens a second, without padding, of
 training alone. Each takes its precision by itself: both bfloat16 where the processor multiplies it, unless ``--fp32``.
@@ -35,7 +36,7 @@ from typing import Any
 from machine import line, machine
 
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-PEERS = ("ours", "packed", "unpacked")
+PEERS = ("ours", "ours packed", "packed", "unpacked")
 WORDS = {
     "ABBR": "abbreviation",
     "DESC": "description",
@@ -99,6 +100,8 @@ def ours(args: argparse.Namespace, rows: dict[str, list[str]], folder: Path) -> 
         batch_size=BATCH,
         threads=args.threads,
         precision="fp32" if args.fp32 else "auto",
+        packing=args.peer != "ours",
+        max_length=args.length,
     )
     torch.manual_seed(0)
     done = train(method.prepare(model, task), task, processor, encoded, None, config, method, look)
@@ -159,12 +162,12 @@ def one(args: argparse.Namespace) -> None:
 
     torch.set_num_threads(args.threads)
     rows = load(args.data, args.rows)
-    print(json.dumps((ours if args.peer == "ours" else trl)(args, rows, Path(args.folder))))
+    print(json.dumps((ours if args.peer.startswith("ours") else trl)(args, rows, Path(args.folder))))
 
 
 def apart(args: argparse.Namespace, peer: str, folder: Path) -> dict[str, Any]:
     """The same in a fresh process."""
-    python = args.trl if args.trl and peer != "ours" else sys.executable
+    python = args.trl if args.trl and not peer.startswith("ours") else sys.executable
     command = [python, __file__, "--peer", peer, "--folder", str(folder), *sys.argv[1:]]
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
@@ -214,7 +217,7 @@ def main() -> None:
     print(line(found))
     for peer, row in table.items():
         said = f"ours is {ratios[peer]:.2f}x" if peer in ratios else ""
-        print(f"{peer:10} {row['tokens_per_s']:8.1f} tokens/s   loss at the end {row['loss']:.3f}   {said}")
+        print(f"{peer:12} {row['tokens_per_s']:8.1f} tokens/s   loss at the end {row['loss']:.3f}   {said}")
 
 
 if __name__ == "__main__":
