@@ -26,7 +26,7 @@ __all__ = ["forked_workers", "forks"]
 LATE = ("MODELNOOK_", "WANDB_")
 """Variables that are read when they are needed; wandb isn't imported by the process that forks."""
 
-SAME = frozenset((*DEFAULTS, "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "TOKENIZERS_PARALLELISM"))
+SAME = frozenset((*DEFAULTS, "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "RAYON_NUM_THREADS"))
 """What every child gets, and what pytest changes as it goes."""
 
 START_S = 120.0

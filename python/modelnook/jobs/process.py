@@ -42,8 +42,9 @@ def environment(store: Store) -> dict[str, str]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    ours = {"MODELNOOK_HOME": str(home), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**DEFAULTS, **os.environ, **ours}
+    ours = {"MODELNOOK_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    # Texts are tokenised on as many threads as train.
+    return {**DEFAULTS, "RAYON_NUM_THREADS": str(current().threads), **os.environ, **ours}
 
 
 def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:

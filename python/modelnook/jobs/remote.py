@@ -41,7 +41,7 @@ class Remote:
             del os.environ[name]
         # All that it reads was sent: it asks nobody.
         own = {"MODELNOOK_HOME": str(self.home), "MODELNOOK_OFFLINE": "1"}
-        os.environ.update({"TOKENIZERS_PARALLELISM": "false", **DEFAULTS, **settings, **own})
+        os.environ.update({**DEFAULTS, **settings, **own})
         self.store = Store(self.home)
         self.thread: threading.Thread | None = None
         self.run: RunFolder | None = None
