@@ -44,10 +44,14 @@ class OnnxQuantizer(Quantizer):
         self._program: Any = None
 
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
-        """One scale a tensor, then one a channel; ranges of activations fixed beforehand on the person's rows; then
-        the most sensitive layers in floats: a quarter, half."""
+        """A scale for each channel of a weight; ranges of activations fixed beforehand on the person's rows; then the
+        most sensitive layers in floats: a quarter, half.
+
+        One scale for a whole weight is as quick with many rows, and loses thrice as many of them (MiniLM on 1,713
+        reviews of cr: 37 and 12 right answers lost, 817 and 790 rows/s).
+        """
         careful = [{"per_channel": True, "keep": share} for share in KEPT_SHARES]
-        return [{}, {"per_channel": True}, {"static": True, "per_channel": True}, *careful]
+        return [{"per_channel": True}, {"static": True, "per_channel": True}, *careful]
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any
