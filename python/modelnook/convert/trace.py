@@ -31,21 +31,32 @@ class Traced:
 
     Args:
         rows: some of the person's rows, see :meth:`modelnook.tasks.base.Spec.as_rows`.
+        attention: how it is traced: ``eager``, as the products that it is made of, or ``sdpa``, as one operation, where
+            the model has that.
     """
 
-    def __init__(self, source: Path, task: str, rows: Sequence[Any]) -> None:
+    def __init__(self, source: Path, task: str, rows: Sequence[Any], attention: str = "eager") -> None:
         self.source = source
         self.heavy, self.model, self.processor = load_trained(source, task)
         self.architecture = (self.model.config.architectures or [type(self.model).__name__])[0]
-        set_attention = getattr(self.model, "set_attn_implementation", None)
-        if set_attention is not None:
-            set_attention("eager")
+        _set_attention(self.model, attention)
         self.module = self.heavy.traced(self.model)
         self.inputs = _sample(self.heavy, self.processor, rows)
 
     def feeds(self, rows: Sequence[Any]) -> list[dict[str, torch.Tensor]]:
         """The program's inputs for each of some rows."""
         return feeds(self.heavy, self.processor, rows, max_length(self.source), tuple(self.inputs))
+
+
+def _set_attention(model: Any, wanted: str) -> None:
+    change = getattr(model, "set_attn_implementation", None)
+    if change is None:
+        return
+    try:
+        change(wanted)
+    except ValueError:
+        # An architecture that only has its own.
+        change("eager")
 
 
 def _sample(task: Any, processor: Any, rows: Sequence[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from modelnook.convert.openvino import FILE, program, save
+from modelnook.convert.openvino import ATTENTION, FILE, program, save
 from modelnook.convert.trace import Traced
 from modelnook.export.program import ProgramExporter
 
@@ -21,6 +21,7 @@ class OpenVinoExporter(ProgramExporter):
 
     name = "openvino"
     weights = FILE
+    attention = ATTENTION
     tolerance = 0.05
 
     def program(self, traced: Traced) -> Any:

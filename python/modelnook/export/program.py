@@ -6,7 +6,7 @@ import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from modelnook.convert import WITHOUT
 from modelnook.convert.folder import write_config, write_tokenizer
@@ -22,6 +22,9 @@ __all__ = ["ProgramExporter"]
 
 class ProgramExporter(Exporter):
     """See :class:`Exporter`."""
+
+    attention: ClassVar[str] = "eager"
+    """See :class:`~modelnook.convert.trace.Traced`."""
 
     @abstractmethod
     def program(self, traced: Traced) -> Any:
@@ -52,7 +55,7 @@ class ProgramExporter(Exporter):
             by_parts = task == "fill-mask"
             raise UnsupportedError("task.no_program" if by_parts else "export.no_writers", task=task, format=self.name)
         emit(Progress("loading"))
-        traced = Traced(source, task, rows)
+        traced = Traced(source, task, rows, self.attention)
         emit(Progress("exporting"))
         program = self.program(traced)
         emit(Progress("saving"))

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from modelnook.convert.openvino import FILE, program, save
+from modelnook.convert.openvino import ATTENTION, FILE, program, save
 from modelnook.convert.trace import Traced
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize import NEXT
@@ -77,7 +77,7 @@ class OpenVinoQuantizer(Quantizer):
         """
         refuse_quantized(source)
         emit(Progress("quantizing"))
-        model = prepared(self._model, source, task, calibration, scheme)
+        model = prepared(self._model, source, task, calibration, scheme, ATTENTION)
         if model is not self._model:
             self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model

@@ -17,8 +17,13 @@ UNTRACEABLE = ("quantize.untraceable", "quantize.failed_on")
 """The messages where a model can't be traced, see :func:`~modelnook.convert.trace.tracing`."""
 
 
-def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any], scheme: str) -> Traced:
+def prepared(
+    held: Traced | None, source: Path, task: str, rows: Sequence[Any], scheme: str, attention: str = "eager"
+) -> Traced:
     """The model of ``source`` ready to be traced: the one that is held, where it is of the same folder and task.
+
+    Args:
+        attention: see :class:`~modelnook.convert.trace.Traced`.
 
     Raises:
         UnsupportedError: a task for which no program stands.
@@ -27,4 +32,4 @@ def prepared(held: Traced | None, source: Path, task: str, rows: Sequence[Any], 
         return held
     if task in WITHOUT:
         raise UnsupportedError("quantize.no_program", task=task, next=NEXT[scheme])
-    return Traced(source, task, rows)
+    return Traced(source, task, rows, attention)
