@@ -6,11 +6,11 @@
     python benchmarks/sft.py --trl PYTHON  TRL from an environment of its own
 
 ``ours`` is the default: rows alike in length share a batch; ``ours packed`` puts a batch's rows into one sequence
-(``packing=True``). Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are learnt. TRL packs
-rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours; ``unpacked`` is it in
-its defaults, but for gradient checkpointing, which would cost it time. Real tokens a second, without padding, of
-training alone. Each takes its precision by itself: both bfloat16 where the processor multiplies it, unless ``--fp32``.
-Target: 1.5x.
+(``packing=True``). Same rows, epochs, rate, adapters (r = 16 on every linear layer) and tokens; completions alone are
+learnt. TRL packs rows into sequences of ``--length`` tokens, as it recommends, in batches whose tokens equal ours;
+``unpacked`` is it in its defaults, but for gradient checkpointing, which would cost it time. Real tokens a second,
+without padding, of training alone. Each takes its precision by itself: both bfloat16 where the processor multiplies it,
+unless ``--fp32``. Target: 1.5x.
 
 TRL's environment has the versions of the other and TRL itself, without a second copy of torch::
 
