@@ -154,7 +154,7 @@ def test_answers_are_kept_with_their_inputs(
     path = tmp_path / f"answers.{ending}"
     words = ("predict", "x", 'one, "two"', "好", "--output", str(path))
     code, out, _ = said(capsys, *words)
-    assert (code, out) == (0, f"Kept in {path}: 2 answers with their inputs.\n")
+    assert (code, out) == (0, f"Kept in {path}: 2 answers.\n")
     if ending == "csv":
         import pandas as pd
 

@@ -102,7 +102,9 @@ def _json(result: Any) -> str:
         frame = hasattr(result, "to_string")
         if hasattr(result, "with_inputs"):
             result = result.with_inputs()
-        result = json.loads(result.to_json(orient="split", index=False)) if frame else result.to_dict()
+        result = (
+            json.loads(result.to_json(orient="split", index=False, date_format="iso")) if frame else result.to_dict()
+        )
         if frame:
             result = {"columns": result["columns"], "rows": result["data"]}
     return json.dumps(jsonable(result), ensure_ascii=False, default=str)
