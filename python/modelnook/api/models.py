@@ -310,7 +310,8 @@ def list() -> SearchResult:
     newest = {info.name: info.ref for info in reversed(every)}
     items = tuple(info for info in every if newest[info.name] == info.ref)
     earlier = [f"{info.name}@{info.revision}" for info in every if newest[info.name] != info.ref]
-    hint = t("api.earlier", models=", ".join(earlier[:EARLIER]), count=len(earlier)) if earlier else ""
+    told = [*earlier[:EARLIER], *(["…"] if len(earlier) > EARLIER else [])]
+    hint = t("api.earlier", models=", ".join(told), count=len(earlier)) if earlier else ""
     return SearchResult(items, "", (), len(items), hint)
 
 
