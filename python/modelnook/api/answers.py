@@ -71,7 +71,11 @@ class Answers(pd.DataFrame):
     def text(self, rows: int | None = None) -> str:
         """A table for a terminal."""
         said: str = self.shown(rows).to_string(justify="left")
-        return "\n".join([*self._noted(), *(line.rstrip() for line in said.splitlines())]) + self._left(rows)
+        return self.noted("\n".join(line.rstrip() for line in said.splitlines())) + self._left(rows)
+
+    def noted(self, said: str) -> str:
+        """What is said of them, below the note."""
+        return "\n".join([*self._noted(), said])
 
     def _noted(self) -> list[str]:
         note = getattr(self, "_note", "")

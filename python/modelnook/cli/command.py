@@ -83,7 +83,7 @@ def _text(call: Call, result: Any) -> str:
     if (sentence := said(call.verb.name, result)) is not None:
         return _here(sentence)
     if path := call.kwargs.get("output"):
-        return t("faces.answers_kept", n=len(result), path=path)
+        return str(result.noted(t("faces.answers_kept", n=len(result), path=path)))
     if hasattr(result, "to_string"):
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
