@@ -62,7 +62,7 @@ def compare(*runs: str | Run) -> Table:
         raise UsageError("faces.compare_runs", count=len(runs))
     records = [run_of(run).record for run in runs]
     params = sorted({k for r in records for k, v in r.params.items() if isinstance(v, int | float | str)})
-    differ = [k for k in params if len({r.params.get(k) for r in records}) > 1]
+    differ = [k for k in params if any(r.params.get(k) != records[0].params.get(k) for r in records)]
     differ.sort(key=lambda k: (any(len(str(r.params.get(k))) > SETTING for r in records), k in FOUND))
     metrics = sorted({k for r in records for k in r.metrics})
     rows = tuple(

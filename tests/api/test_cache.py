@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,15 @@ def test_earlier_revisions_are_seen(tmp_path: Path) -> None:
     found = mn.list()
     assert [info.ref for info in found] == ["local:spam@1", "local:topics@2"]
     assert "topics@1" in cards.text(found)
+    assert "(1)" in found.hint
     rows = listed()
     assert {ref: rows[ref]["bytes"] for ref in rows} == {"local:topics@2": 20, "local:topics@1": 10, "local:spam@1": 5}
     mn.rm("topics@1")
     assert "topics@1" not in cards.text(mn.list())
+    for _ in range(9):
+        made.mkdir()
+        Store().models.add("spam", made, ModelInfo("x", "x", "local"))
+    assert re.search(r"\(9\).*spam@9, spam@8.*spam@4, …", mn.list().hint), "more than are named are counted"
 
 
 def test_it_lists_by_size_what_each_model_takes_and_who_uses_it(hub: HubStandIn) -> None:

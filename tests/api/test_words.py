@@ -53,6 +53,10 @@ def test_a_table_alone_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda df: mn.finetune("pip:none", df, batch_size=1.5), r"batch_size.*1\.5.*batch_size=32"),
         (lambda df: mn.compare("a", 3), r'int.*modelnook\.compare\("topics", "topics-int8"\)'),
         (lambda df: mn.compare(["a"], data=df), "compare.* 1 "),
+        (
+            lambda df: mn.compare("a", refs=["b"]),
+            r'refs.*compare.*modelnook\.compare\("topics", "topics-int8"\)|compare.*refs',
+        ),
     ],
 )
 def test_what_is_no_model_and_no_number(called: Any, said: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +86,8 @@ def test_calls_that_can_mean_one_thing_only(tmp_path: Path, monkeypatch: pytest.
         opened(compare)(*args)
         assert got["refs"] == ("a", "b")
         assert got["data"] is df
+    opened(compare)(refs=["a", "b"], data=df)
+    assert got["refs"] == ("a", "b")
     opened(compare)(ModelRef.parse("a@1"), Path("b"), data="rows.csv")
     assert got == {"refs": ("a@1", "./b"), "data": "rows.csv"}
     opened(finetune)(df, epochs="3", batch_size=np.int64(4))

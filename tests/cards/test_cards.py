@@ -534,14 +534,17 @@ def test_runs_side_by_side_begin_with_their_metrics(tmp_path: Path, monkeypatch:
     store = Store()
     why = "full: the model is small and memory suffices (about 1.0 GB of 21.2 GB free)"
     for id, rate, reason in (("aaaa1111", 1e-4, why), ("bbbb2222", 0.005, "head")):
-        params = {"epochs": 4.0, "learning_rate": rate, "reason": reason, "warmup": rate, "seed": 1}
+        # A knob may be a word in one run and a list in another.
+        metrics = "accuracy" if rate < 0.001 else ["accuracy", "latency"]
+        params = {"epochs": 4.0, "learning_rate": rate, "reason": reason, "warmup": rate, "seed": 1, "metric": metrics}
         record = RunRecord(id, id, "finetune", "finished", params=params, metrics={"accuracy": 0.9, "loss": 0.2})
         store.create_run(Recipe("finetune", "pip:x@1"), record, {"train": [0]})
     side = compare("aaaa1111", "bbbb2222")
-    assert side.columns == ("run", "name", "kind", "accuracy", "loss", "learning_rate", "warmup", "reason")
+    assert side.columns == ("run", "name", "kind", "accuracy", "loss", "learning_rate", "metric", "warmup", "reason")
     assert side.rows[0][-1] == why
     cells = cards.text(side).splitlines()[2].split()
-    assert cells[3:7] == ["0.900", "0.200", "0.0001", "0.0001"]
+    assert cells[3:8] == ["0.900", "0.200", "0.0001", "accuracy", "0.0001"]
+    assert "accuracy, latency" in cards.text(side)
 
 
 def test_what_a_person_made_here_of_nobodys_model_is_theirs() -> None:

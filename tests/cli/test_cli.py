@@ -148,13 +148,13 @@ def test_answers_are_kept_with_their_inputs(
 
     def load(ref: str) -> Any:
         loaded.append(ref)
-        return SimpleNamespace(task="text-classification", runtime=runtime, note="")
+        return SimpleNamespace(task="text-classification", runtime=runtime, note="x is in pip as well.")
 
     monkeypatch.setattr(models, "_loaded", load)
     path = tmp_path / f"answers.{ending}"
     words = ("predict", "x", 'one, "two"', "好", "--output", str(path))
     code, out, _ = said(capsys, *words)
-    assert (code, out) == (0, f"Kept in {path}: 2 answers with their inputs.\n")
+    assert (code, out) == (0, f"x is in pip as well.\nKept in {path}: 2 answers.\n")
     if ending == "csv":
         import pandas as pd
 

@@ -13,7 +13,7 @@ from modelnook.domain.errors import ConflictError, MissingPackage, RefusedError,
 from modelnook.domain.export import Exported
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
-from modelnook.export.engine import MANIFEST
+from modelnook.export.place import MANIFEST
 from modelnook.export.safetensors import SafetensorsExporter
 from modelnook.registry import Entry
 

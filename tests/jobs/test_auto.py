@@ -77,7 +77,9 @@ def test_what_is_read_but_for_a_few_words_is_taken(tmp_path: Path, store_home: P
     Store().models.remove("better")
     few = ["dog dog dog"] * 8 + ["很 好 吗"]
     assert READ < unread("large", few) < READ_IN_PART
-    assert choose_base(SPEC, {"text": few})[0].startswith("local:large")
+    chosen, why = choose_base(SPEC, {"text": few})
+    assert chosen.startswith("local:large")
+    assert "knows the most of these texts" in why, "it isn't the largest that reads them"
 
 
 @pytest.mark.slow

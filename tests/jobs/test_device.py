@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelnook import cards
+from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.device import device_lease, wait_for
 from modelnook.jobs.worker import _waiting
@@ -41,6 +43,26 @@ def test_who_waits_is_told_which_run_has_the_device(store_home: Path, monkeypatc
         monkeypatch.setenv("MODELNOOK_LANG", lang)
         assert said in cards.text(waiting)
     assert _waiting(None)["phase"] == "waiting"
+
+
+def test_a_run_waits_for_older_ones_of_its_own_device_alone(store_home: Path) -> None:
+    store = Store()
+    older = replace(QUEUED, id="aaaaaaaa", name="older", created="2026-11-24T17:00:00Z", device="cpu")
+    card = replace(older, id="cccccccc", name="card", created="2026-11-24T16:00:00Z", device="cuda")
+    busy = replace(card, id="dddddddd", name="busy", created="2026-11-24T15:00:00Z", state="running")
+    store.list_again([older, card, busy])
+    mine = store.create_run(Recipe("finetune", "pip:x@1"), QUEUED, {"train": [0]})
+    for record in (older, card, busy):
+        lease = store.run(record.id).lease
+        assert lease.take(lease.epoch())
+    told: list[RunRecord | None] = []
+    assert wait_for(store, mine, "cpu", lambda: bool(told), told.append) is None
+    assert [behind and behind.name for behind in told] == ["older"], "nobody has the device: the next one is named"
+    store.list_again([replace(older, state="finished")])
+    end = time.monotonic() + 5
+    holder = wait_for(store, mine, "cpu", lambda: time.monotonic() > end)
+    assert holder, "what waits for the card doesn't hold up what needs none"
+    device_lease(store, "cpu").give_back(holder.epoch)
 
 
 @pytest.mark.slow

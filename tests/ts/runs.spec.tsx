@@ -690,12 +690,14 @@ describe('a run', () => {
           path: null,
           synced: false
         },
-        warnings: ['budget="1m" ends it earlier; max_drop=… allows more.']
+        warnings: [
+          'budget="1m" ends it earlier; max_drop=… allows more; columns={"question": …, "context": …} or again=True.'
+        ]
       })
     );
     const card = await findByTestId('mn-run');
     expect(card.querySelector('.mn-warnings')?.textContent).toBe(
-      '--budget 1m ends it earlier; --max-drop … allows more.'
+      '--budget 1m ends it earlier; --max-drop … allows more; --columns question=…,context=… or --again.'
     );
     const names = [...card.querySelectorAll('dt')].map(one => one.textContent);
     expect(names).toContain('Run');

@@ -46,19 +46,24 @@ class Answers(pd.DataFrame):
         """The first ``rows``, all without it, as they are displayed."""
         part = pd.DataFrame(self).head(len(self) if rows is None else rows)
         told = pd.DataFrame({name: [_cell(value) for value in part[name]] for name in part.columns}, index=part.index)
-        index, inputs = getattr(self, "_given", (None, ()))
-        if index is self.index or self.index.equals(index):
+        inputs = self._beside()
+        if inputs is not None:
             told.insert(0, _heading(told), [_said(row) for row in inputs[: len(part)]])
         return told
+
+    def _beside(self) -> Sequence[Any] | None:
+        """The inputs in the order of the rows; None once a person sorted or cut the frame."""
+        index, inputs = getattr(self, "_given", (None, ()))
+        # Sorted and numbered anew it has an index that is equal, and another one.
+        return inputs if index is not None and self.index.is_(index) else None
 
     def with_inputs(self) -> pd.DataFrame:
         """All of it, for a file: the answers, then the inputs in ``input``; images and sounds are left out.
 
         Once the frame was sorted or cut there are none beside it.
         """
-        told = pd.DataFrame(self)
-        index, inputs = getattr(self, "_given", (None, ()))
-        if not (index is self.index or self.index.equals(index)) or "input" in told.columns:
+        told, inputs = pd.DataFrame(self), self._beside()
+        if inputs is None or "input" in told.columns:
             return told
         said = [_kept(row) for row in inputs]
         return told.assign(input=said) if any(row is not None for row in said) else told
@@ -66,7 +71,11 @@ class Answers(pd.DataFrame):
     def text(self, rows: int | None = None) -> str:
         """A table for a terminal."""
         said: str = self.shown(rows).to_string(justify="left")
-        return "\n".join([*self._noted(), *(line.rstrip() for line in said.splitlines())]) + self._left(rows)
+        return self.noted("\n".join(line.rstrip() for line in said.splitlines())) + self._left(rows)
+
+    def noted(self, said: str) -> str:
+        """What is said of them, below the note."""
+        return "\n".join([*self._noted(), said])
 
     def _noted(self) -> list[str]:
         note = getattr(self, "_note", "")

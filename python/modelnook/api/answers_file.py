@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import ConflictError, UsageError
+from modelnook.data.files import is_url
+from modelnook.domain.errors import ConflictError, StoreError, UsageError
 from modelnook.domain.table import jsonable
 from modelnook.store.files import put_if_absent, write_bytes
 
@@ -15,36 +18,56 @@ __all__ = ["check", "write"]
 _ENDINGS = (".csv", ".jsonl")
 
 
-def check(output: str, *, overwrite: bool) -> None:
+def check(output: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Refuse a file before a model is loaded for it.
 
     Raises:
-        UsageError: another ending.
+        UsageError: another ending, an address or a folder.
         ConflictError: it is there and ``overwrite`` wasn't said.
+        StoreError: nobody can write there.
     """
-    if Path(output).suffix.lower() not in _ENDINGS:
-        raise UsageError("api.output_ending", path=output)
-    if not overwrite and Path(output).expanduser().exists():
-        raise ConflictError("api.output_there", path=output)
+    said, path = os.fspath(output), _place(output)
+    if is_url(said):
+        raise UsageError("api.output_address", path=said)
+    if path.suffix.lower() not in _ENDINGS:
+        raise UsageError("api.output_ending", path=said)
+    if path.is_dir():
+        raise UsageError("api.output_folder", path=said, file=os.path.join(said, f"answers{path.suffix}"))
+    if not overwrite and path.exists():
+        raise ConflictError("api.output_there", path=said)
+    above = next(folder for folder in path.parents if folder.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK)):
+        raise StoreError("api.output_unwritable", path=said)
 
 
-def write(answers: Any, output: str, *, overwrite: bool) -> None:
+def write(answers: Any, output: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Write answers with their inputs, whole or not at all; a dict or list is JSON in a cell of a table.
 
     Raises:
         ConflictError: somebody wrote the file meanwhile.
         StoreError: the disk refuses.
     """
-    path, frame = Path(output).expanduser(), answers.with_inputs()
+    path, frame = _place(output), answers.with_inputs()
     if path.suffix.lower() == ".csv":
         text: str = frame.apply(lambda column: column.map(_cell)).to_csv(index=False)
     else:
         rows = (dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False, name=None))
         text = "".join(_json(row) + "\n" for row in rows)
-    if overwrite:
-        write_bytes(path, text.encode())
-    elif not put_if_absent(path, text.encode()):
-        raise ConflictError("api.output_there", path=output)
+    try:
+        if overwrite:
+            # Whoever could read the file before can read it after.
+            write_bytes(path, text.encode(), mode=path.stat().st_mode & 0o777 if path.exists() else 0o666)
+        elif not put_if_absent(path, text.encode()):
+            raise ConflictError("api.output_there", path=os.fspath(output))
+    except (OSError, StoreError) as error:
+        if isinstance(error, StoreError) and error.code == "store.disk_full":
+            raise
+        raise StoreError("api.output_unwritable", path=os.fspath(output)) from error
+
+
+def _place(output: str | os.PathLike[str]) -> Path:
+    """Where it is: what is behind a link is written, the link stays."""
+    return Path(output).expanduser().resolve()
 
 
 def _cell(value: Any) -> Any:
@@ -56,5 +79,9 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and vectors of NumPy as Python's own."""
-    return jsonable(value.tolist()) if hasattr(value, "tolist") else str(value)
+    """Numbers and vectors of NumPy as Python's own, times as ISO 8601 says them; None for a time that isn't known."""
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if type(value).__name__ == "NaTType":
+        return None
+    return value.isoformat() if isinstance(value, (date, time)) else str(value)

@@ -89,6 +89,8 @@ def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
         rows_alone = t("train.or_tfidf") if "tfidf" in spec.methods else ""
         raise DataError("train.no_reader", model=best.ref, percent=round(100 * unread[best.ref]), other=rows_alone)
     size = f"{(best.parameters or 0) / 1e6:.0f}M"
+    if unread[best.ref] > READ:
+        return best.ref, t("train.chosen_reader", model=best.ref, parameters=size, count=len(fitting))
     return best.ref, t("train.chosen_base", model=best.ref, parameters=size, count=len(held))
 
 

@@ -52,6 +52,10 @@ def _read(
     if verb is None:
         return args, kwargs
     many = next((arg for arg in verb.args if arg.kind == "refs"), None)
+    if many is not None and many.name in kwargs:
+        if args:
+            raise UsageError("verbs.given_twice", verb=name, word=many.name, example=verb.called())
+        args = (kwargs.pop(many.name),)
     places = [n for n, p in known.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     one_more = args and (many is not None or len(args) == len(places) + 1)
     if one_more and "data" in known and "data" not in {*places, *kwargs} and _is_table(args[-1]):

@@ -53,14 +53,13 @@ def export(
     from modelnook.jobs.submit import completed, submit
 
     EXPORTERS.check(to)
-    from modelnook.export.engine import free, manifest, refuse_taken
+    from modelnook.export.place import refuse_taken, same
 
     store, target = Store(), Path(path).expanduser().absolute()
     recipe, split = _recipe(store, ref, data, given_columns(text, label, columns))
     knobs = {**recipe.knobs, "to": to, "path": str(target)}
     recipe = completed(store, replace(recipe, knobs=knobs))
-    said = {} if overwrite or free(target) else manifest(target)
-    if said.get("identity") == recipe.identity():
+    if not overwrite and (said := same(target, recipe.identity())):
         return Exported.of(target, said, t("export.same", path=target))
     refuse_taken(target, overwrite=overwrite)
     live = [r for r in store.index.runs(identity=recipe.identity(), limit=5) if r.live]

@@ -246,7 +246,7 @@ def predict(
     text: str | None = None,
     columns: dict[str, str] | None = None,
     max_new_tokens: int | None = None,
-    output: str | None = None,
+    output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Any:
     """Run a model on a text, a list of texts, a column, a table or a file.
@@ -261,8 +261,9 @@ def predict(
         A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
 
     Raises:
-        UsageError: ``output`` has another ending.
+        UsageError: ``output`` has another ending, or is an address or a folder.
         ConflictError: it is there already.
+        StoreError: nobody can write there.
     """
     from modelnook.api.answers import Answers
     from modelnook.api.answers_file import check, write
@@ -309,7 +310,8 @@ def list() -> SearchResult:
     newest = {info.name: info.ref for info in reversed(every)}
     items = tuple(info for info in every if newest[info.name] == info.ref)
     earlier = [f"{info.name}@{info.revision}" for info in every if newest[info.name] != info.ref]
-    hint = t("api.earlier", models=", ".join(earlier[:EARLIER]), count=len(earlier)) if earlier else ""
+    told = [*earlier[:EARLIER], *(["…"] if len(earlier) > EARLIER else [])]
+    hint = t("api.earlier", models=", ".join(told), count=len(earlier)) if earlier else ""
     return SearchResult(items, "", (), len(items), hint)
 
 

@@ -83,7 +83,7 @@ def _text(call: Call, result: Any) -> str:
     if (sentence := said(call.verb.name, result)) is not None:
         return _here(sentence)
     if path := call.kwargs.get("output"):
-        return t("faces.answers_kept", n=len(result), path=path)
+        return str(result.noted(t("faces.answers_kept", n=len(result), path=path)))
     if hasattr(result, "to_string"):
         # Answers of predict; a file's worth of them is printed whole.
         text: str = result.text() if hasattr(result, "text") else result.to_string(max_colwidth=60)
@@ -102,7 +102,9 @@ def _json(result: Any) -> str:
         frame = hasattr(result, "to_string")
         if hasattr(result, "with_inputs"):
             result = result.with_inputs()
-        result = json.loads(result.to_json(orient="split", index=False)) if frame else result.to_dict()
+        result = (
+            json.loads(result.to_json(orient="split", index=False, date_format="iso")) if frame else result.to_dict()
+        )
         if frame:
             result = {"columns": result["columns"], "rows": result["data"]}
     return json.dumps(jsonable(result), ensure_ascii=False, default=str)

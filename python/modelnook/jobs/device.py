@@ -60,14 +60,14 @@ def wait_for(
     said: tuple[str | None, ...] = ()
     look = 0.0
     while not stop():
-        if lease.live() is None and _first(store, run):
+        if lease.live() is None and _ahead(store, run, device) is None:
             holder = lease.take(lease.epoch())
             if holder:
                 lease.tidy()
                 return holder
         if time.monotonic() >= look:
             look = time.monotonic() + _LOOK_S
-            behind = _behind(store, run, lease)
+            behind = _behind(store, run, device)
             named = (behind.id if behind else None,)
             if said != named:
                 said = named
@@ -76,25 +76,28 @@ def wait_for(
     return None
 
 
-def _behind(store: Store, run: RunFolder, lease: Lease) -> RunRecord | None:
-    """The run whose process has the device; where none has it, the oldest that waits for it."""
-    holder = lease.live()
-    live = [other for other in store.index.live() if other.kind not in WITHOUT_DEVICE and other.id != run.id]
-    for other in live:
-        if holder is None or (other.pid, other.host) == (holder.pid, holder.host):
+def _behind(store: Store, run: RunFolder, device: str) -> RunRecord | None:
+    """The run whose process has the device; where none has it, the one that is to take it first."""
+    holder = device_lease(store, device).live()
+    if holder is None:
+        return _ahead(store, run, device)
+    holders = (r for r in _queue(store, run, device) if (r.pid, r.host) == (holder.pid, holder.host))
+    return next(holders, None)
+
+
+def _ahead(store: Store, run: RunFolder, device: str) -> RunRecord | None:
+    """The oldest run that waits for the device with a live worker, if it is older than ``run``."""
+    mine = run.record()
+    if mine is None:
+        return None
+    for other in _queue(store, run, device):
+        older = (other.created or "", other.id) < (mine.created or "", mine.id)
+        if other.state == "queued" and older and store.run(other.id).lease.live():
             return other
     return None
 
 
-def _first(store: Store, run: RunFolder) -> bool:
-    """Whether no older queued run of this machine has a live worker."""
-    mine = run.record()
-    if mine is None:
-        return True
-    for other in store.index.live():
-        older = (other.created or "", other.id) < (mine.created or "", mine.id)
-        if other.kind in WITHOUT_DEVICE:
-            continue
-        if other.state == "queued" and older and other.id != run.id and store.run(other.id).lease.live():
-            return False
-    return True
+def _queue(store: Store, run: RunFolder, device: str) -> list[RunRecord]:
+    """The other live runs, oldest first, that compute on a device: on this one, or don't know yet on which."""
+    every = (other for other in store.index.live() if other.id != run.id and other.kind not in WITHOUT_DEVICE)
+    return [other for other in every if other.device in (None, device)]

@@ -344,12 +344,13 @@ def _more(seconds: float) -> str:
 def _told(seconds: float) -> str:
     """A length of time that is only known roughly, with its unit.
 
-    >>> _told(6.2), _told(62), _told(0.2)
-    ('6 s', '1 min', '1 s')
+    >>> _told(6.2), _told(62), _told(0.2), _told(95), _told(6000)
+    ('6 s', '1 min', '1 s', '1.6 min', '100 min')
     """
     if seconds < 59.5:
         return t("quantize.seconds", n=max(1, round(seconds)))
-    return t("quantize.minutes", n=f"{seconds / 60:.2g}")
+    minutes = max(1.0, seconds / 60)
+    return t("quantize.minutes", n=f"{minutes:.2g}" if minutes < 9.5 else round(minutes))
 
 
 def _minutes(seconds: float) -> str:

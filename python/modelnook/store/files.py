@@ -61,10 +61,11 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
-def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
+def write_bytes(path: Path, data: bytes, *, durable: bool = False, mode: int = PRIVATE_FILE) -> None:
     """Replace a file in one step.
 
     Args:
+        mode: who may read it, where that isn't this person alone; the umask bounds it.
         durable: also survive a power cut (fsync), for what can't be made again.
 
     Raises:
@@ -74,7 +75,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
     temp = temporary(path)
     with disk_errors(path):
         try:
-            descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+            descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "wb") as file:
                 file.write(data)
                 if durable:

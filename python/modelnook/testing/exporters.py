@@ -12,7 +12,8 @@ from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
-from modelnook.export.engine import MANIFEST, export, manifest
+from modelnook.export.engine import export
+from modelnook.export.place import MANIFEST, manifest
 from modelnook.store.files import folder_bytes
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model

@@ -1,10 +1,18 @@
 const NAMED =
-  /(?<![\w-])(backend|budget|drop|method|recover|split|task|to)=(["'])([^"'\s]+)\2(?! ?[(（]--)/g;
+  /(?<![\w-])(backend|budget|device|drop|method|recover|runtime|split|task|to)=(["'])([^"'\s]+)\2(?! ?[(（]--)/g;
+const FLAG = /(?<![\w-])(again|overwrite)=True(?! ?[(（]--)/g;
+const PAIRS = /(?<![\w-])columns=\{([^}]*)\}/g;
 const KEYWORD = /(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…/g;
 
-/** Arguments of Python as the options that the sidebar's cells have, as a terminal says them too. */
+/** Arguments of Python as the options that the sidebar's cells have; modelnook.verbs.options does it for a terminal. */
 export function typed(said: string): string {
   return said
     .replace(NAMED, '--$1 $3')
-    .replace(KEYWORD, (_, name: string) => `--${name.replace('_', '-')} …`);
+    .replace(FLAG, '--$1')
+    .replace(KEYWORD, (_, name: string) => `--${name.replace('_', '-')} …`)
+    .replace(PAIRS, (_, inside: string) => `--columns ${pairs(inside)}`);
+}
+
+function pairs(inside: string): string {
+  return inside.replace(/"(\w+)": ?/g, '$1=').replace(/, /g, ',');
 }
