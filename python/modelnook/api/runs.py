@@ -87,7 +87,7 @@ def rerun(
         recipe = otherwise(recipe, method, handle.id)
     store = Store()
     if name is not None:
-        store.models.check(name, recipe.task)
+        store.check_name(name, recipe.task)
         recipe = replace(recipe, name=name)
     split = handle.folder.split() or None
     new = submit(store, replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)
