@@ -11,6 +11,7 @@ import pytest
 
 import modelnook as mn
 from modelnook.api.door import opened
+from modelnook.api.rows import default_name
 from modelnook.api.training import seconds
 from modelnook.cards import MAKERS, text
 from modelnook.cards.typed import typed
@@ -18,6 +19,7 @@ from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, 
 from modelnook.domain.model import ModelRef
 from modelnook.domain.shown import Shown
 from modelnook.messages import LANGUAGES
+from modelnook.store import Store
 from modelnook.testing.models import tiny_model, tiny_rows
 
 
@@ -53,6 +55,7 @@ def test_a_table_alone_is_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda df: mn.finetune("pip:none", df, batch_size=1.5), r"batch_size.*1\.5.*batch_size=32"),
         (lambda df: mn.compare("a", 3), r'int.*modelnook\.compare\("topics", "topics-int8"\)'),
         (lambda df: mn.compare(["a"], data=df), "compare.* 1 "),
+        (lambda df: mn.resume(df), "DataFrame.* runs"),
         (
             lambda df: mn.compare("a", refs=["b"]),
             r'refs.*compare.*modelnook\.compare\("topics", "topics-int8"\)|compare.*refs',
@@ -172,3 +175,10 @@ def test_a_label_that_the_model_lacks_is_told_before_a_job_starts(tmp_path: Path
     with pytest.raises(DataError, match=r"Row 1 has the label 'bad'.*leave them out.*Known: ham, spam"):
         mn.evaluate(str(tmp_path / "tiny"), rows)
     assert not len(mn.runs())
+
+
+def test_a_default_name_of_a_long_folder_is_a_name(tmp_path: Path) -> None:
+    made = default_name(ModelRef.parse(str(tmp_path / ("long" * 40))), "tuned")
+    assert Store(tmp_path / "store").free_name(made, None) == made
+    assert made.startswith("long")
+    assert made.endswith("-tuned")

@@ -34,6 +34,7 @@ def test_labels_that_are_spelt_in_two_ways_are_told_and_signs_tell_labels_apart(
     [warned] = checks(rows, BOTH)
     assert warned.code == "data.alike_labels"
     assert "'good' = 'Good', 'not_bad' = 'not bad'." in warned.message
+    assert "underscores" in warned.message
 
 
 def test_each_trouble_is_found() -> None:

@@ -57,17 +57,33 @@ def hold(lease: Lease, pid: int, epoch: int = 1) -> None:
 
 
 def test_a_name_that_nobody_chose_makes_way_for_another_tasks_model(store: Store, tmp_path: Path) -> None:
-    assert store.models.free("minilm-ft", "fill-mask") == "minilm-ft"
+    assert store.free_name("minilm-ft", "fill-mask") == "minilm-ft"
     for task in ("fill-mask", "fill-mask", "text-classification"):
         made = tmp_path / "made"
         made.mkdir()
-        store.models.add(store.models.free("minilm-ft", task), made, ModelInfo("x", "x", "local", task=task))
+        store.models.add(store.free_name("minilm-ft", task), made, ModelInfo("x", "x", "local", task=task))
     assert [info.ref for info in store.models.every()] == [
         "local:minilm-ft@2",
         "local:minilm-ft@1",
         "local:minilm-ft-2@1",
     ]
-    assert store.models.free("minilm-ft", "text-classification") == "minilm-ft-2", "the same again"
+    assert store.free_name("minilm-ft", "text-classification") == "minilm-ft-2", "the same again"
+
+
+def test_a_run_that_goes_on_has_its_models_name_already(store: Store) -> None:
+    run = created(store, state="running", name="spam", task="text-classification")
+    hold(run.lease, os.getpid())
+    assert store.free_name("spam", "text-classification") == "spam", "of the same task a revision"
+    assert store.free_name("spam", "text-regression") == "spam-2"
+    with pytest.raises(ConflictError, match=rf"{run.id} .*--name"):
+        store.check_name("spam", "text-regression")
+    with sleeper() as gone:
+        hold(run.lease, gone.pid, epoch=2)
+        gone.kill()
+    store.check_name("spam", "text-regression")
+    looks = created(store, state="running", name="spam", kind="evaluate", task="text-classification")
+    hold(looks.lease, os.getpid())
+    store.check_name("spam", "text-regression")
 
 
 def test_a_run_appears_whole_and_private(store: Store) -> None:

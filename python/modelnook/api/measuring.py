@@ -151,7 +151,7 @@ def quantize(
     source = ModelRef.parse(recipe.model)
     ways(backend, to, recipe.task, gpu=has_gpu)
     made = name or default_name(source, called)
-    store.models.check(made, recipe.task)
+    store.check_name(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
     limit = seconds(budget) if budget else BUDGET

@@ -36,6 +36,8 @@ __all__ = [
     "without",
 ]
 
+_BASE_NAME = 90
+
 
 def spec_of(task: str | None) -> Any:
     from modelnook.tasks import TASKS
@@ -332,5 +334,11 @@ def columns_of(trained: Any, data: Any) -> dict[str, str]:
 
 
 def default_name(ref: ModelRef, ending: str) -> str:
+    """A name for what is made of a model.
+
+    >>> default_name(ModelRef.parse("hub:owner/small model@1"), "ft")
+    'small-model-ft'
+    """
     base = re.sub(r"[^\w.-]+", "-", ref.id.rpartition("/")[2]).strip("-._")
-    return f"{base}-{ending}"
+    # A folder's name may be longer than a model's.
+    return f"{base[:_BASE_NAME]}-{ending}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modelnook.domain.errors import ConflictError, NotFoundError, unknown
+from modelnook.domain.errors import ConflictError, NotFoundError, UsageError, unknown
 from modelnook.run import Run, RunList
 from modelnook.store import Store
 
@@ -33,9 +33,16 @@ def runs(
 
 
 def run_of(run: str | Run = "last") -> Run:
-    """The handle of a run by id, prefix, name or ``last``."""
+    """The handle of a run by id, prefix, name or ``last``.
+
+    Raises:
+        UsageError: neither a name nor a handle.
+        NotFoundError: no such run.
+    """
     if isinstance(run, Run):
         return run
+    if not isinstance(run, str):
+        raise UsageError("api.not_a_run", kind=type(run).__name__)
     store = Store()
     return Run(store, store.find(run).id)
 
@@ -87,7 +94,7 @@ def rerun(
         recipe = otherwise(recipe, method, handle.id)
     store = Store()
     if name is not None:
-        store.models.check(name, recipe.task)
+        store.check_name(name, recipe.task)
         recipe = replace(recipe, name=name)
     split = handle.folder.split() or None
     new = submit(store, replace(recipe, python=""), split=split, primary_metric=handle.primary_metric, again=True)

@@ -270,7 +270,7 @@ def _run(
     steps, models = students(recipe, steps)
     source = ModelRef.parse(recipe.model)
     made = name or default_name(source, {"shrink": "small"}.get(verb, verb))
-    store.models.check(made, recipe.task)
+    store.check_name(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
     said = {**recipe.knobs, **(knobs or {}), "steps": steps, "max_drop": max_drop}

@@ -154,8 +154,8 @@ def finetune(
         found = resolve(ref)
     if found is not None:
         can_start(found, spec, values, packing=packing)
-    made = name or store.models.free(default_name(found.ref, "ft") if found else method, task)
-    store.models.check(made, task)
+    made = name or store.free_name(default_name(found.ref, "ft") if found else method, task)
+    store.check_name(made, task)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = None
     if held is None:

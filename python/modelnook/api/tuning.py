@@ -156,7 +156,7 @@ def tune(
         found = resolve(ref)
     for base in bases or (found,):
         can_start(base, spec, values)
-    made = name or store.models.free(default_name(found.ref, "tuned"), task)
+    made = name or store.free_name(default_name(found.ref, "tuned"), task)
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
@@ -239,7 +239,7 @@ def _tuned_before(store: Store, base: str, planned: Any) -> tuple[float, ...]:
 
 def _check_names(store: Store, name: str, task: str, many: bool) -> None:
     """Refuse a name now that the end couldn't give: models of a front are called ``NAME-TRIAL``."""
-    store.models.check(name, task)
+    store.check_name(name, task)
     if many:
         numbered = re.compile(rf"{re.escape(name)}-\d+")
         for other in (f"{name}-{DEFAULT}", *filter(numbered.fullmatch, store.models.names())):

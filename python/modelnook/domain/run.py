@@ -15,6 +15,7 @@ from modelnook.messages import has, t
 __all__ = [
     "AGREEMENT",
     "LIVE",
+    "LOOKS",
     "LOWER_IS_BETTER",
     "MOVES",
     "STATES",
@@ -31,6 +32,8 @@ STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 LIVE = ("queued", "running")
 MOVES = ("publish", "pull")
 """Kinds that bring a model somewhere and make none: they need no device, and are history only where they failed."""
+LOOKS = ("compare", "evaluate", "export")
+"""Kinds that look at a model, whose name they bear, and make none."""
 AGREEMENT = "agreement"
 """The share of rows that a changed model answers as the original does: the metric where there are no labels."""
 LOWER_IS_BETTER = frozenset(("loss", "perplexity", "wer", "cer", "mse", "rmse", "mae"))

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from modelnook.domain.errors import NotFoundError, StoreError, UsageError, near
+from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, UsageError, near
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import RunRecord
+from modelnook.domain.run import LOOKS, MOVES, RunRecord
 from modelnook.settings import home as default_home
 from modelnook.store.files import folder, put_if_absent, read_json, remove
 from modelnook.store.index import Index
@@ -97,6 +97,35 @@ class Store:
             self.index.put_runs(records)
         except sqlite3.Error:
             pass
+
+    def check_name(self, name: str, task: str | None) -> None:
+        """Refuse a name for a run's model now, which the run's end couldn't give it.
+
+        Raises:
+            UsageError: not a name.
+            ConflictError: a model of another task holds it, or a run that goes on makes one.
+        """
+        self.models.check(name, task)
+        self.reconcile()
+        for record in self.index.live():
+            makes = record.kind not in (*LOOKS, *MOVES)
+            if makes and record.name == name and task and record.task and record.task != task:
+                raise ConflictError("store.other_task_soon", name=name, run=record.id, task=record.task, wanted=task)
+
+    def free_name(self, name: str, task: str | None) -> str:
+        """A name that nobody chose, with a number where :meth:`check_name` refuses it.
+
+        Raises:
+            UsageError: not a name.
+        """
+        made, number = name, 1
+        while True:
+            try:
+                self.check_name(made, task)
+                return made
+            except ConflictError:
+                number += 1
+                made = f"{name}-{number}"
 
     def find(self, text: str) -> RunFolder:
         """The run that ``text`` means: ``last``, an id, a unique prefix of one, or a name (its newest run).

@@ -46,21 +46,6 @@ class LocalModels:
         if task and held and held != task:
             raise ConflictError("store.other_task", name=name, task=held, wanted=task)
 
-    def free(self, name: str, task: str | None) -> str:
-        """A name that nobody chose, with a number where a model of another task holds it.
-
-        Raises:
-            UsageError: not a name.
-        """
-        made, number = name, 1
-        while True:
-            try:
-                self.check(made, task)
-                return made
-            except ConflictError:
-                number += 1
-                made = f"{name}-{number}"
-
     def names(self) -> list[str]:
         """Every model that has a finished revision."""
         folder(self.path)
