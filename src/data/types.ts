@@ -6,6 +6,7 @@ import type {
   Report,
   RunData,
   RunPlan,
+  Standing,
   WandbLink
 } from './parts';
 
@@ -119,7 +120,7 @@ export type Run = {
   intervals: Record<string, [number | null, number | null]>;
   baselines: Record<string, Record<string, number | null>>;
   primary_metric: string | null;
-  progress: Progress | null;
+  progress: Standing | null;
   created: string | null;
   started: string | null;
   ended: string | null;
