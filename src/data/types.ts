@@ -74,6 +74,7 @@ export type ModelInfo = {
   terms: Terms | null;
   disk_free: number | null;
   page: string | null;
+  unfit: string[];
   license_kind: LicenceKind;
 };
 

@@ -15,11 +15,11 @@ from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, 
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
-from modelnook.runtime.folder import config
+from modelnook.runtime.folder import config, without_floats
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.heads import base_in, base_named, chats_by
 
-__all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise"]
+__all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise", "trained_no_further"]
 
 _ENCODERS = ("feature-extraction", "fill-mask", "sentence-similarity")
 _BASES = {
@@ -152,16 +152,26 @@ def can_start(found: Any, spec: Spec, columns: Columns, *, packing: bool = False
         packing: whether several of them are to stand in one sequence.
 
     Raises:
-        UnsupportedError: it was learnt from rows alone, its weights are pickles alone, or it is of another kind than
-            the task needs; the hint says which are of that kind.
+        UnsupportedError: it was learnt from rows alone, its weights are no floats or pickles alone, or it is of another
+            kind than the task needs; the hint says which are of that kind.
     """
     entry = found.source.info(found.ref)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
+    how = trained_no_further(entry)
+    if how:
+        code = "train.no_floats_made" if entry.base_model else "train.no_floats"
+        raise UnsupportedError(code, ref=str(found.ref), how=how, base=entry.base_model)
     _check_kind(entry, str(found.ref), spec, columns, packing, partial(found.source.small, found.ref))
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
         held = pickles(f.name for f in Path(entry.path).iterdir())
         raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
+
+
+def trained_no_further(entry: ModelInfo) -> str | None:
+    """As what its weights are here, where no training can change them."""
+    path = Path(entry.path) if entry.path else None
+    return without_floats(path) if path and path.is_dir() else None
 
 
 def _check_kind(
