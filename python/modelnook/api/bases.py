@@ -63,9 +63,13 @@ READ_IN_PART = 0.2
 SAMPLE = 500
 
 
-def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
+def choose_base(spec: Spec, columns: Columns, *, packing: bool = False) -> tuple[str, str]:
     """``(reference, why in one sentence)``: of the models here that can read these rows and that memory can train,
     the largest, or the best reader where none reads nearly all; nothing is downloaded and the hub isn't asked.
+
+    Args:
+        packing: whether several rows are to stand in one sequence; where no model here can do that, one is given that
+            :func:`can_start` refuses for it.
 
     Raises:
         NotFoundError: no model here can be trained for the task.
@@ -76,7 +80,10 @@ def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
 
     kinds, texts = _BASES.get(spec.name, _ENCODERS), spec.texts(columns)
     left = free()
-    held = [m for m in _here() if m.task in kinds and m.path and m.parameters and _does(m, spec, columns)]
+    of_kind = [m for m in _here() if m.task in kinds and m.path and m.parameters]
+    held = [m for m in of_kind if _does(m, spec, columns, packing)]
+    if packing and not held:
+        held = [m for m in of_kind if _does(m, spec, columns, packing=False)]
     fitting = [m for m in held if left is None or need(m.parameters or 0).lora < 0.8 * left]
     if not fitting:
         raise NotFoundError("train.no_base", task=spec.name)
@@ -202,9 +209,9 @@ def _check_kind(
         raise UnsupportedError(code, architecture=entry.architecture or entry.task, task=spec.name)
 
 
-def _does(entry: ModelInfo, spec: Spec, columns: Columns) -> bool:
+def _does(entry: ModelInfo, spec: Spec, columns: Columns, packing: bool) -> bool:
     try:
-        _check_kind(entry, entry.ref, spec, columns)
+        _check_kind(entry, entry.ref, spec, columns, packing)
     except UnsupportedError:
         return False
     return True

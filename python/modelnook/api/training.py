@@ -150,7 +150,7 @@ def finetune(
     found_odd = spec.check(values)
     extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
     if found is None and not alone(method):
-        ref, chosen = choose_base(spec, values)
+        ref, chosen = choose_base(spec, values, packing=packing)
         found = resolve(ref)
     if found is not None:
         can_start(found, spec, values, packing=packing)
