@@ -242,7 +242,7 @@ def plan(
     costs = Costs(shape, through, passes_of, own, pace, on_cpu)
     rough = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
     chosen, reason = choose_method(
-        need=costs.need(rough),
+        need=costs.need(rough, memory_free),
         parameters=parameters,
         memory_free=memory_free,
         wanted=method,
