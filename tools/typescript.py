@@ -54,7 +54,7 @@ SHAPES = (
             "state": "RunState",
             "data": "RunData | null",
             "plan": "RunPlan | null",
-            "progress": "Progress | null",
+            "progress": "Standing | null",
             "wandb": "WandbLink | null",
             "error": "ErrorInfo | null",
             "report": "Report | null",
@@ -63,7 +63,7 @@ SHAPES = (
     ),
     Shape(run.Comparison, "Comparison", spread="table"),
 )
-_PARTS = ("Environment", "LicenceKind", "Report", "RunData", "RunPlan", "WandbLink")
+_PARTS = ("Environment", "LicenceKind", "Report", "RunData", "RunPlan", "Standing", "WandbLink")
 
 
 def text() -> str:

@@ -53,8 +53,9 @@ class Model(Shown):
     def predict(self, inputs: Any, **options: Any) -> Any:
         """A DataFrame, one row an input in its order and with its index; see :func:`modelnook.predict`."""
         from modelnook.api import predict
+        from modelnook.api.door import opened
 
-        return predict(self, inputs, **options)
+        return opened(predict)(self, inputs, **options)
 
     __call__ = predict
 

@@ -23,6 +23,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 __all__ = ["SAVED", "Settings", "current", "language", "save", "user"]
@@ -164,6 +165,9 @@ def save(**values: Any) -> Settings:
             if name not in SAVED:
                 raise unknown("setting", name, SAVED)
             allowed = SAVED[name][0]
+            if not isinstance(value, (str, int, float, NoneType)):
+                known = ", ".join(allowed or (SAVED[name][1],))
+                raise UsageError("core.bad_value", name=name, value=type(value).__name__, allowed=known)
             if allowed and value is not None and value not in allowed:
                 raise UsageError("core.bad_value", name=name, value=value, allowed=", ".join(allowed))
         if value is None:

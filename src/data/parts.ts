@@ -1,5 +1,7 @@
 // What stands in fields that are a dict in modelnook.domain; src/data/types.ts is made from the rest.
 
+import type { Progress } from './types';
+
 export type LicenceKind =
   'permissive' | 'copyleft' | 'noncommercial' | 'other' | 'unknown' | 'own';
 
@@ -26,6 +28,9 @@ export type RunPlan = {
   disk: number;
   disk_free: number | null;
 };
+
+/** Where a live run stands; of one that waits for a device also which run has it. */
+export type Standing = Progress & { behind?: { id: string; name: string } };
 
 export type Environment = {
   python?: string;

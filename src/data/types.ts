@@ -6,6 +6,7 @@ import type {
   Report,
   RunData,
   RunPlan,
+  Standing,
   WandbLink
 } from './parts';
 
@@ -73,6 +74,7 @@ export type ModelInfo = {
   terms: Terms | null;
   disk_free: number | null;
   page: string | null;
+  unfit: string[];
   license_kind: LicenceKind;
 };
 
@@ -119,7 +121,7 @@ export type Run = {
   intervals: Record<string, [number | null, number | null]>;
   baselines: Record<string, Record<string, number | null>>;
   primary_metric: string | null;
-  progress: Progress | null;
+  progress: Standing | null;
   created: string | null;
   started: string | null;
   ended: string | null;

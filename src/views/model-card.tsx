@@ -233,10 +233,7 @@ function recipes(info: ModelInfo): [id: string, code: string][] {
   ];
   const every =
     info.labels.length || info.source === 'local' ? [...use, ...start] : start;
-  // What was learnt from the rows alone has no weights to train further or to make smaller.
-  return info.formats.includes('sklearn')
-    ? every.filter(([id]) => id !== 'finetune' && id !== 'quantize')
-    : every;
+  return every.filter(([id]) => !info.unfit?.includes(id));
 }
 
 function UseIt({ info }: { info: ModelInfo }): React.ReactElement {
@@ -244,7 +241,9 @@ function UseIt({ info }: { info: ModelInfo }): React.ReactElement {
   const [chosen, setChosen] = React.useState<string | null>(null);
   const [copied, setCopied] = React.useState(false);
   const choices = recipes(info);
-  const [id, code] = choices.find(([one]) => one === chosen) ?? choices[0];
+  const [id, code] = choices.find(([one]) => one === chosen) ??
+    choices[0] ?? ['', ''];
+  const inserts = choices.length > 0 && actions.insertCell;
 
   React.useEffect(() => {
     const timer = setTimeout(() => setCopied(false), 2000);
@@ -253,7 +252,7 @@ function UseIt({ info }: { info: ModelInfo }): React.ReactElement {
 
   return (
     <div className="mn-use">
-      {actions.insertCell && (
+      {inserts && (
         <>
           <div
             className="mn-chips"
@@ -279,10 +278,10 @@ function UseIt({ info }: { info: ModelInfo }): React.ReactElement {
         </>
       )}
       <div className="mn-buttons">
-        {actions.insertCell && (
+        {inserts && (
           <button
             className="mn-button mn-primary"
-            onClick={() => actions.insertCell?.(code)}
+            onClick={() => inserts(code)}
             data-testid="mn-insert"
           >
             {t('ui.action.insert')}

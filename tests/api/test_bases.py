@@ -47,3 +47,30 @@ def test_what_nobody_tells_is_not_refused() -> None:
     assert chats_by({"chat_template.jinja": b"{{ m }}"}.get) is True
     for unknown in ({}, {"chat_template.jinja": b""}, {**said, "tokenizer_config.json": b"[1]"}):
         assert chats_by(unknown.get) is None
+
+
+def test_a_base_is_chosen_that_can_do_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several rows in one sequence: not with a model whose attention doesn't tell them apart, however large."""
+    from importlib import import_module
+    from types import SimpleNamespace
+
+    from modelnook.api import bases
+    from modelnook.domain.model import ModelInfo
+    from modelnook.tasks import TASKS
+
+    entries = {}
+    for kind, size in (("llama", 1_000_000), ("bloom", 2_000_000)):
+        (tmp_path / kind).mkdir()
+        said = {"model_type": kind, "architectures": [f"{kind.title()}ForCausalLM"]}
+        (tmp_path / kind / "config.json").write_text(json.dumps(said))
+        facts: dict[str, Any] = {"task": "text-generation", "parameters": size, "path": str(tmp_path / kind)}
+        entries[kind] = ModelInfo(f"pip:{kind}", kind, "pip", **facts)
+    monkeypatch.setattr(bases, "_here", lambda: list(entries.values()))
+    lengths = import_module("modelnook.finetune.lengths")
+    monkeypatch.setattr(lengths, "measure_lengths", lambda *args: SimpleNamespace(unknown=0.0))
+    spec = TASKS.load("text-generation", light=True)()
+    rows: dict[str, Any] = {"prompt": ["a"] * 12, "completion": ["b"] * 12}
+    assert bases.choose_base(spec, rows)[0] == "pip:bloom"
+    assert bases.choose_base(spec, rows, packing=True)[0] == "pip:llama"
+    monkeypatch.setattr(bases, "_here", lambda: [entries["bloom"]])
+    assert bases.choose_base(spec, rows, packing=True)[0] == "pip:bloom", "whose refusal says why"

@@ -43,6 +43,16 @@ def test_both_languages_say_the_same(name: str) -> None:
         assert all(both) or key == "", key
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_is_unknown_has_a_name(lang: str) -> None:
+    nodes = [node for path in ROOT.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    named = [c for c in calls if c.args and getattr(c.func, "id", "") in ("Registry", "unknown")]
+    families = {c.args[0].value for c in named if isinstance(c.args[0], ast.Constant)}
+    assert {"knob", "space"} < families
+    assert families <= set(entries(lang, "what"))
+
+
 def test_no_language_has_a_room_of_its_own() -> None:
     assert sorted(p.stem for p in (ROOT / "messages" / "zh").glob("*.json")) == ROOMS
 

@@ -14,6 +14,7 @@ from modelnook.data.frame import Rows
 from modelnook.data.read import read
 from modelnook.data.split import split
 from modelnook.domain.dataset import Columns, Split
+from modelnook.domain.event import Warned
 from modelnook.messages import LANGUAGES, room
 
 BOTH = Columns.of(text="text", label="label")
@@ -60,6 +61,23 @@ def test_a_single_row_that_is_there_twice_is_told_in_any_part() -> None:
     assert "1 of 401 rows (<1%) is a copy" in told.message
     # Such as differ in case are no slip of whoever made the file, unless there are many.
     assert _codes([*many, many[7].upper()], [0] * 401) == []
+
+
+@pytest.mark.parametrize("code", ["data.leak", "data.seen"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_known_rows_are_told_in_proportion(code: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    train = [f"text {i}" for i in range(50)]
+
+    def said(known: int, rows: int) -> Warned:
+        return leaks(train, [*train[:known], *(f"new {i}" for i in range(rows - known))], code=code)[0]
+
+    one, many = said(1, 425), said(5, 425)
+    assert (one.code, many.code) == (f"{code}_few", code)
+    assert "425" in one.message
+    assert "<1%" in one.message
+    assert one.rank > many.rank, "what the metrics don't show goes after what they do"
+    assert said(1, 50).code == code
 
 
 def test_a_leak_counts_the_validation_texts() -> None:

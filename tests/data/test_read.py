@@ -218,7 +218,7 @@ def test_real_files(real: Callable[[str], Path]) -> None:
 
 
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
-    "number": (3, DataError, "A int can't be read as a table. Give a DataFrame"),
+    "number": (3, DataError, "Something of type int can't be read as a table. Give a DataFrame"),
     "texts": (["a", "b"], DataError, "Item 0 of the list is a str, not a row"),
     "no rows": ([], DataError, "There are no rows in the table"),
     "empty frame": (pd.DataFrame({"text": []}), DataError, "There are no rows"),

@@ -243,6 +243,21 @@ def test_a_batch_that_memory_does_not_hold_goes_through_in_parts() -> None:
     assert made(**values, memory_free=int(0.6 * whole.memory), on_cpu=False).micro == 64, "a GPU says it itself"
 
 
+def test_full_is_chosen_by_the_parts_in_which_it_would_be_trained() -> None:
+    values: dict[str, Any] = {"shape": MINILM, "lengths": LONG, "max_length": 512, "batch_size": 64}
+    whole = made(**values)
+    assert whole.method == "full"
+    found = made(**values, memory_free=int(0.9 * whole.memory))
+    assert found.method == "full"
+    assert found.micro < 64
+    assert found.memory <= 0.9 * found.memory_free
+    assert "train.smaller_batch" in {w.code for w in found.warnings}
+    # Where the weights and what AdamW keeps of them are too much by themselves, parts don't help.
+    assert made(**values, memory_free=900_000_000).method == "lora"
+    lora = made(**values, memory_free=int(0.9 * whole.memory), on_cpu=False)
+    assert lora.method == "full", "a GPU's need is a rough one, by the model's size"
+
+
 def test_rows_that_validate_go_through_in_parts_as_well() -> None:
     """A head trains next to nothing, and evaluating is what takes the memory."""
     big = replace(MINILM, parameters=300_000_000, layers=24, width=1024, inner=4096)

@@ -141,6 +141,30 @@ def test_batches_are_as_large_as_memory_holds(tmp_path: Path, monkeypatch: pytes
     assert left() is None
 
 
+def test_threads_share_memory_only_where_batches_run_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.runtime import program
+
+    class Program(program.ProgramRuntime):
+        name, formats, program = "program", (), "program.bin"
+
+        def _run(self, feeds: list[program.Feed]) -> Any:
+            return []
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+    shared = []
+    monkeypatch.setattr(program, "room", lambda path, beside: shared.append(beside))
+    (tiny_model(tmp_path) / "program.bin").write_bytes(b"x" * 100)
+    Program(tmp_path, threads=16)
+    Program(tmp_path, threads=1)
+    monkeypatch.setattr(program, "MOST_BYTES_TWICE", 50)
+    Program(tmp_path, threads=16)
+    assert shared == [16, 2, 2]
+
+
 def test_one_text_does_not_wait_for_how_much_memory_is_free() -> None:
     asked = []
 

@@ -196,6 +196,7 @@ describe('the card', () => {
     async (language, said) => {
       const provider = knowing({
         formats: ['sklearn'],
+        unfit: ['finetune', 'quantize'],
         license: null,
         license_kind: 'own',
         base_model: null,
@@ -225,6 +226,20 @@ describe('the card', () => {
       expect(card.querySelector('.mn-licence-unknown')).toBeNull();
     }
   );
+
+  it('offers nothing to insert of a model that every verb refuses', async () => {
+    const provider = knowing({
+      task: 'text-to-image',
+      unfit: ['evaluate', 'finetune', 'load', 'predict', 'quantize']
+    });
+    const { findByTestId, queryByTestId } = stage(
+      'model-card',
+      { ref: 'local:topics@1' },
+      { provider }
+    );
+    await findByTestId('mn-copy');
+    expect(queryByTestId('mn-insert')).toBeNull();
+  });
 
   it('has nothing to insert where there is no notebook to insert into', async () => {
     const { findByTestId, queryByTestId } = stage(

@@ -94,6 +94,28 @@ describe('a run', () => {
     expect(left()).toBe('1 min 15 s left');
   });
 
+  it.each([
+    ['en', 'Waits until run spam (r42) frees the device.'],
+    ['zh', '等待运行 spam (r42) 释放设备。']
+  ] as const)(
+    'that waits names the run before it, in %s',
+    async (language, said) => {
+      const waiting = { ...RUNNING.progress!, phase: 'waiting' };
+      const queued: Run = { ...RUNNING, state: 'queued', progress: waiting };
+      const { provider, now } = changing(queued);
+      const { findByText } = stage(
+        'run',
+        { run: RUNNING.id },
+        { provider, language }
+      );
+      await findByText(text(language)('ui.run.queued'));
+      const behind = { id: 'r42', name: 'spam' };
+      now.run = { ...queued, progress: { ...waiting, behind } };
+      act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+      await findByText(said, {}, { timeout: 3000 });
+    }
+  );
+
   it('of a publication tells the bytes sent, and can be stopped', async () => {
     const { provider } = changing({
       ...RUNNING,

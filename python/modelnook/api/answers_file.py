@@ -11,7 +11,7 @@ from typing import Any
 from modelnook.data.files import is_url
 from modelnook.domain.errors import ConflictError, StoreError, UsageError
 from modelnook.domain.table import jsonable
-from modelnook.store.files import put_if_absent, write_bytes
+from modelnook.store.files import put_if_absent, refuse_overlong, write_bytes
 
 __all__ = ["check", "write"]
 
@@ -22,7 +22,7 @@ def check(output: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Refuse a file before a model is loaded for it.
 
     Raises:
-        UsageError: another ending, an address or a folder.
+        UsageError: another ending, an address, a folder, or a path that is too long.
         ConflictError: it is there and ``overwrite`` wasn't said.
         StoreError: nobody can write there.
     """
@@ -31,6 +31,7 @@ def check(output: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise UsageError("api.output_address", path=said)
     if path.suffix.lower() not in _ENDINGS:
         raise UsageError("api.output_ending", path=said)
+    refuse_overlong(path.absolute())
     if path.is_dir():
         raise UsageError("api.output_folder", path=said, file=os.path.join(said, f"answers{path.suffix}"))
     if not overwrite and path.exists():

@@ -15,11 +15,11 @@ from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, 
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
-from modelnook.runtime.folder import config
+from modelnook.runtime.folder import config, without_floats
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.heads import base_in, base_named, chats_by
 
-__all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise"]
+__all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise", "trained_no_further"]
 
 _ENCODERS = ("feature-extraction", "fill-mask", "sentence-similarity")
 _BASES = {
@@ -63,9 +63,13 @@ READ_IN_PART = 0.2
 SAMPLE = 500
 
 
-def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
+def choose_base(spec: Spec, columns: Columns, *, packing: bool = False) -> tuple[str, str]:
     """``(reference, why in one sentence)``: of the models here that can read these rows and that memory can train,
     the largest, or the best reader where none reads nearly all; nothing is downloaded and the hub isn't asked.
+
+    Args:
+        packing: whether several rows are to stand in one sequence; where no model here can do that, one is given that
+            :func:`can_start` refuses for it.
 
     Raises:
         NotFoundError: no model here can be trained for the task.
@@ -76,7 +80,10 @@ def choose_base(spec: Spec, columns: Columns) -> tuple[str, str]:
 
     kinds, texts = _BASES.get(spec.name, _ENCODERS), spec.texts(columns)
     left = free()
-    held = [m for m in _here() if m.task in kinds and m.path and m.parameters and _does(m, spec, columns)]
+    of_kind = [m for m in _here() if m.task in kinds and m.path and m.parameters]
+    held = [m for m in of_kind if _does(m, spec, columns, packing)]
+    if packing and not held:
+        held = [m for m in of_kind if _does(m, spec, columns, packing=False)]
     fitting = [m for m in held if left is None or need(m.parameters or 0).lora < 0.8 * left]
     if not fitting:
         raise NotFoundError("train.no_base", task=spec.name)
@@ -152,16 +159,26 @@ def can_start(found: Any, spec: Spec, columns: Columns, *, packing: bool = False
         packing: whether several of them are to stand in one sequence.
 
     Raises:
-        UnsupportedError: it was learnt from rows alone, its weights are pickles alone, or it is of another kind than
-            the task needs; the hint says which are of that kind.
+        UnsupportedError: it was learnt from rows alone, its weights are no floats or pickles alone, or it is of another
+            kind than the task needs; the hint says which are of that kind.
     """
     entry = found.source.info(found.ref)
     if "sklearn" in entry.formats:
         raise UnsupportedError("train.classic_base", ref=str(found.ref), method=entry.architecture)
+    how = trained_no_further(entry)
+    if how:
+        code = "train.no_floats_made" if entry.base_model else "train.no_floats"
+        raise UnsupportedError(code, ref=str(found.ref), how=how, base=entry.base_model)
     _check_kind(entry, str(found.ref), spec, columns, packing, partial(found.source.small, found.ref))
     if "pickle" in entry.formats and entry.path and not {"safetensors", "gguf"} & {*entry.formats}:
         held = pickles(f.name for f in Path(entry.path).iterdir())
         raise UnsupportedError("task.pickle", path=entry.path, file=held[0] if held else "*.bin")
+
+
+def trained_no_further(entry: ModelInfo) -> str | None:
+    """As what its weights are here, where no training can change them."""
+    path = Path(entry.path) if entry.path else None
+    return without_floats(path) if path and path.is_dir() else None
 
 
 def _check_kind(
@@ -192,9 +209,9 @@ def _check_kind(
         raise UnsupportedError(code, architecture=entry.architecture or entry.task, task=spec.name)
 
 
-def _does(entry: ModelInfo, spec: Spec, columns: Columns) -> bool:
+def _does(entry: ModelInfo, spec: Spec, columns: Columns, packing: bool) -> bool:
     try:
-        _check_kind(entry, entry.ref, spec, columns)
+        _check_kind(entry, entry.ref, spec, columns, packing)
     except UnsupportedError:
         return False
     return True

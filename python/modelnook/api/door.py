@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from modelnook.verbs.verb import Arg, Verb
+    from modelnook.verbs.verb import Verb
 
 __all__ = ["opened"]
 
@@ -22,15 +22,16 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, as ``modelnook.NAME`` gives it.
 
     Raises (from what it gives):
-        UsageError: an argument that it doesn't have, too many of them, one that is missing, or what is no reference or
-            no number where it takes one.
+        UsageError: an argument that it doesn't have, too many of them, one that is missing, or a value of another kind
+            than it takes.
     """
     known = signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        return function
+    free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
 
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
+        if free and not args:
+            return function(**kwargs)
         for name in kwargs:
             if name not in known:
                 raise unknown("argument", name, known)
@@ -45,7 +46,8 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
 def _read(
     name: str, known: Mapping[str, Parameter], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call: handles as references, a table behind the models as ``data``."""
+    """The arguments of a call: handles as references, a table behind the models as ``data``, None as left out."""
+    from modelnook.verbs.given import given
     from modelnook.verbs.table import VERBS
 
     verb = next((verb for verb in VERBS.values() if verb.function == f"modelnook.api:{name}"), None)
@@ -62,11 +64,14 @@ def _read(
         args, kwargs = args[:-1], {**kwargs, "data": args[-1]}
     if many is not None:
         listed = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-        args = tuple(_reference(verb, many, ref) for ref in listed)
+        args = tuple(given(verb, many, known[many.name], ref) for ref in listed)
     elif len(args) > len(places):
-        raise UsageError("verbs.too_many_given", verb=name, most=len(places), example=verb.called())
+        told: dict[str, Any] = {"verb": name, "most": len(places), "example": verb.called()}
+        raise UsageError("verbs.too_many_given" if places else "verbs.none_given", **told)
     else:
         args, kwargs = (), {**dict(zip(places, args, strict=False)), **_once(name, verb, places, args, kwargs)}
+    # None is what a caller passes on that was given nothing itself.
+    kwargs = {n: value for n, value in kwargs.items() if value is not None}
     for needed, parameter in known.items():
         optional = parameter.default is not parameter.empty or parameter.kind is parameter.VAR_POSITIONAL
         if not optional and needed not in kwargs:
@@ -80,28 +85,14 @@ def _once(name: str, verb: Verb, places: list[str], args: tuple[Any, ...], kwarg
     return kwargs
 
 
-def _value(verb: Verb, parameter: Parameter, value: Any, given: Mapping[str, Any]) -> Any:
-    from modelnook.verbs.convert import number
+def _value(verb: Verb, parameter: Parameter, value: Any, others: Mapping[str, Any]) -> Any:
+    from modelnook.verbs.given import given
 
     arg = verb.arg(parameter.name)
-    if arg is None or (value is None and parameter.default is None):
+    if arg is None or value is None:
         return value
-    if arg.kind in ("int", "float"):
-        return number(arg, value)
-    if arg.kind != "ref":
-        return value
-    alone = arg.default == "auto" and given.get("data") is None
-    return value if alone and _is_table(value, files=False) else _reference(verb, arg, value)
-
-
-def _reference(verb: Verb, arg: Arg, value: Any) -> Any:
-    from modelnook.verbs.convert import reference
-
-    found = reference(arg, value)
-    if found is None:
-        told = {"verb": verb.name, "name": arg.name, "kind": type(value).__name__}
-        raise UsageError("verbs.not_a_model", **told, example=verb.called())
-    return found
+    alone = arg.kind == "ref" and arg.default == "auto" and others.get("data") is None
+    return value if alone and _is_table(value, files=False) else given(verb, arg, parameter, value)
 
 
 def _is_table(value: Any, *, files: bool = True) -> bool:

@@ -15,6 +15,7 @@ from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store
+from modelnook.store.files import refuse_overlong
 
 __all__ = ["export", "exported"]
 
@@ -43,7 +44,7 @@ def export(
         An :class:`~modelnook.domain.export.Exported`: the path, with ``report``. With ``background=True`` the Run.
 
     Raises:
-        UsageError: no such format.
+        UsageError: no such format, or a path that is too long.
         MissingPackage: what writes the format isn't installed.
         ConflictError: an earlier export is at ``path``, or something else, which ``overwrite`` doesn't replace.
         RefusedError: the export doesn't answer as the model does.
@@ -56,6 +57,7 @@ def export(
     from modelnook.export.place import refuse_taken, same
 
     store, target = Store(), Path(path).expanduser().absolute()
+    refuse_overlong(target)
     recipe, split = _recipe(store, ref, data, given_columns(text, label, columns))
     knobs = {**recipe.knobs, "to": to, "path": str(target)}
     recipe = completed(store, replace(recipe, knobs=knobs))

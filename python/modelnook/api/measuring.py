@@ -112,7 +112,7 @@ def quantize(
     label: str | None = None,
     columns: dict[str, str] | None = None,
     max_drop: float = 0.01,
-    budget: str | None = None,
+    budget: str | float | None = None,
     name: str | None = None,
     again: bool = False,
     background: bool = False,

@@ -213,6 +213,7 @@ def info(ref: str) -> ModelInfo:
     Raises:
         NotFoundError: no source has it (a near miss is suggested).
     """
+    from modelnook.api.unfit import unfit
     from modelnook.catalog.licences import terms
     from modelnook.catalog.search import info as look
     from modelnook.catalog.search import room_at
@@ -223,6 +224,7 @@ def info(ref: str) -> ModelInfo:
         summary=" ".join(p for p in (found.summary, note) if p),
         terms=terms(found.license),
         disk_free=room_at(found),
+        unfit=unfit(found),
     )
 
 

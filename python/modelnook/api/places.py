@@ -65,7 +65,7 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
     from modelnook.catalog.search import configured
     from modelnook.settings import save
 
-    if not re.fullmatch(r"[a-z0-9-]{2,}", name):
+    if not re.fullmatch(r"[a-z0-9-]{2,64}", name):
         raise UsageError("api.source_name", name=name)
     if name in configured():
         raise ConflictError("api.source_taken", name=name)

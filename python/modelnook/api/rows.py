@@ -28,6 +28,7 @@ __all__ = [
     "no_rows",
     "noted",
     "on_rows",
+    "quantized_as",
     "read_table",
     "read_unlabelled",
     "read_validation",
@@ -204,17 +205,22 @@ def refuse_quantized(code: str, ref: str, entry: ModelInfo, **said: object) -> N
     Raises:
         UnsupportedError: see above.
     """
+    how = quantized_as(entry) if entry.base_model else None
+    if how:
+        raise UnsupportedError(code, ref=ref, how=how, base=entry.base_model, **said)
+
+
+def quantized_as(entry: ModelInfo) -> str | None:
+    """How a model that is here was quantized, where it can't be quantized once more."""
     from modelnook.runtime.folder import config, formats, quantized
 
-    if not entry.path or not entry.base_model:
-        return
+    if not entry.path:
+        return None
     path = Path(entry.path)
     # A GGUF file that was found can be quantized again; what was made here has a better original.
     if formats(path) == ("gguf",) and not config(path).get("modelnook_quantization"):
-        return
-    how = quantized(path)
-    if how:
-        raise UnsupportedError(code, ref=ref, how=how, base=entry.base_model, **said)
+        return None
+    return quantized(path)
 
 
 def done_by(entry: ModelInfo) -> str | None:

@@ -59,7 +59,7 @@ def finetune(
     temperature: float | None = None,
     seed: int = 0,
     name: str | None = None,
-    budget: str | None = None,
+    budget: str | float | None = None,
     processes: int | str = "auto",
     track: str | Sequence[str] = "auto",
     dry_run: bool = False,
@@ -150,7 +150,7 @@ def finetune(
     found_odd = spec.check(values)
     extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
     if found is None and not alone(method):
-        ref, chosen = choose_base(spec, values)
+        ref, chosen = choose_base(spec, values, packing=packing)
         found = resolve(ref)
     if found is not None:
         can_start(found, spec, values, packing=packing)
@@ -226,7 +226,7 @@ def knobs_of(
     learning_rate: float | None,
     batch_size: int | str,
     max_length: int | str,
-    budget: str | None,
+    budget: str | float | None,
     metric: str | None,
     spec: Any,
 ) -> dict[str, Any]:

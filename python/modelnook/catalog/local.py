@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class PathSource(Source):
             NotFoundError: no such folder, or no model in it.
         """
         path = Path(ref.id).expanduser().resolve()
-        if not path.is_dir():
+        # False as well of what is too long to be a name.
+        if not os.path.isdir(path):
             raise NotFoundError("catalog.no_folder", path=ref.id)
         known = (path / "config.json").is_file() or adapter_in(path) or any(path.glob("*.gguf"))
         if not known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import zlib
 from pathlib import Path
@@ -69,7 +70,12 @@ def check_named(text: str) -> None:
         NotFoundError: not there; a near miss, or what its folder has, is told.
     """
     path = Path(text).expanduser()
-    if not is_url(text) and not text.startswith("hub:") and _endings(text)[0] not in ENDINGS and not path.exists():
+    if (
+        not is_url(text)
+        and not text.startswith("hub:")
+        and _endings(text)[0] not in ENDINGS
+        and not os.path.exists(path)
+    ):
         _missing(path, text)
 
 
@@ -135,7 +141,7 @@ def _endings(text: str) -> tuple[str, str]:
 def _refuse(text: str, shown: str, ending: str) -> None:
     if not is_url(text):
         path = Path(text).expanduser()
-        if not path.exists():
+        if not os.path.exists(path):
             _missing(path, shown)
         if path.is_dir():
             raise _folder(path, shown)
@@ -162,7 +168,8 @@ def _folder(path: Path, shown: str) -> DataError:
 
 def _missing(path: Path, shown: str) -> None:
     folder = path.parent
-    if not folder.is_dir():
+    # What is too long to be the name of a file isn't there either; Path would raise.
+    if not os.path.isdir(folder):
         raise NotFoundError("data.no_folder", path=shown, folder=folder)
     names = _tables(folder)
     if near := named_like(shown):

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelnook.data.files import is_url, looks_like_file, named_like, read_file
@@ -107,7 +106,7 @@ def _package(package: str, extra: str, name: str) -> MissingPackage:
 def _path(data: Any, part: str) -> Rows:
     text = os.fspath(data)
     if isinstance(data, str) and not (
-        is_url(text) or looks_like_file(text) or re.search(r"[\\/.]", text) or Path(text).exists()
+        is_url(text) or looks_like_file(text) or re.search(r"[\\/.]", text) or os.path.exists(text)
     ):
         if near := named_like(text):
             raise NotFoundError("data.no_file_near", path=text, near=near)

@@ -59,6 +59,8 @@ class ModelnookError(Exception):
     """The root of all errors that modelnook raises on purpose."""
 
     status = 500
+    debug = False
+    """Whether a notebook is to show this one with its whole traceback."""
 
     def __init__(self, code: str, /, **values: object) -> None:
         self.code = code
@@ -83,6 +85,16 @@ class ModelnookError(Exception):
         said = f"{self.message} {self.hint}".strip()
         # Hints are written for a notebook; a plain Python has no magics, but a terminal.
         return said if in_notebook() else said.replace("%model", "modelnook")
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in the place of a traceback, whether or not its extension is loaded."""
+        from modelnook.settings import current
+
+        shell = sys.modules["IPython"].get_ipython() if in_notebook() else None
+        if shell is not None and (self.debug or current().debug):
+            lines: list[str] = shell.InteractiveTB.structured_traceback(type(self), self, self.__traceback__)
+            return lines
+        return [line for line in (f"\x1b[31m{self.message}\x1b[0m", self.hint) if line]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).told, (self.to_dict(),)

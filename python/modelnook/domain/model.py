@@ -192,6 +192,8 @@ class ModelInfo(Shown):
     disk_free: int | None = None
     page: str | None = None
     """Its page, where one asks for access to it."""
+    unfit: tuple[str, ...] = ()
+    """The verbs that refuse it, whatever the rows: what ``info`` says, not a list."""
 
     @property
     def license_kind(self) -> str:
@@ -208,7 +210,7 @@ class ModelInfo(Shown):
     def from_dict(cls, data: dict[str, Any]) -> ModelInfo:
         """Read :meth:`to_dict`'s form; unknown keys, as a newer version writes them, are left out."""
         known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
-        for name in ("language", "formats", "labels", "tags", "variants", "also", "bases"):
+        for name in ("language", "formats", "labels", "tags", "variants", "also", "bases", "unfit"):
             known[name] = tuple(known.get(name) or ())
         known["risks"] = tuple(Risk(**r) for r in known.get("risks") or ())
         known["terms"] = Terms(**known["terms"]) if known.get("terms") else None

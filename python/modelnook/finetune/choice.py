@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from modelnook.finetune.costs import ROOM
 from modelnook.measure.effort import LORA
 from modelnook.measure.memory import Need
 from modelnook.messages import t
@@ -57,13 +58,13 @@ def choose_method(
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
     values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
-    if memory_free is not None and need.lora > 0.8 * memory_free and gpu and "qlora" in methods:
+    if memory_free is not None and need.lora > ROOM * memory_free and gpu and "qlora" in methods:
         return "qlora", t("train.reason_four_bits", need=_gigabytes(need.lora), free=values["free"])
     for name in own:
         owner = next((method for method in OWNERS[name] if method in methods), None)
         if owner is not None:
             return owner, t("train.reason_own", method=owner, name=name)
-    if memory_free is not None and need.full > 0.8 * memory_free:
+    if memory_free is not None and need.full > ROOM * memory_free:
         return "lora", t("train.reason_memory", **values)
     if parameters > 1_000_000_000:
         return "lora", t("train.reason_size", parameters=f"{parameters / 1e9:.1f}")

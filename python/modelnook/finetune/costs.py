@@ -10,13 +10,16 @@ from typing import Any
 from modelnook.measure.effort import EVALUATED, SAFE, Batch, Shape, bytes_of, work_of
 from modelnook.measure.memory import Need
 
-__all__ = ["STARTING", "Costs", "disk", "earliest", "partners"]
+__all__ = ["ROOM", "STARTING", "Costs", "disk", "earliest", "partners"]
 
 GUESSED = (0.45, 2.2)
 """How far off the time by arithmetic alone may be."""
 
 STARTING = (1.0, 14.0)
 """Seconds that a job takes beside its training: forked from a warm process, and from a cold one on a slow disk."""
+
+ROOM = 0.8
+"""The share of the free memory up to which a method is chosen."""
 
 COPIES = {"full": 8, "few-shot": 8}
 """Method -> copies of the weights on disk at most: two checkpoints of weights and two moments, the best, the model."""
@@ -60,17 +63,20 @@ class Costs:
             return rough.of(method)
         return bytes_of(method, self.shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
 
-    def at_once(self, method: str, rough: Need, free: int | None) -> tuple[Batch, int]:
+    def at_once(self, method: str, rough: Need, free: int | None, share: float = SAFE) -> tuple[Batch, int]:
         """``(what goes through the model at once, bytes at the peak)``: the batch, or parts that memory holds.
 
         Rows that are trained on and those that validate are made fewer, whichever take more. Of a CPU alone: there no
         error says that memory ran out, the system kills the process. A GPU's does.
+
+        Args:
+            share: of the free memory, that is taken at most.
         """
         batch, memory = self.batch, self.memory(method, rough)
         if self.shape is None or not self.on_cpu or free is None:
             return batch, memory
         checks = min(batch.checks, EVALUATED * batch.longest)
-        while memory > SAFE * free:
+        while memory > share * free:
             parts = [replace(batch, size=batch.size // 2)] if batch.size > 1 else []
             parts += [replace(batch, checks=checks // 2)] if checks > batch.longest else []
             found = [(replace(self, batch=part).memory(method, rough), part) for part in parts]
@@ -80,9 +86,10 @@ class Costs:
             memory, batch, checks = least, part, min(checks, part.checks)
         return batch, memory
 
-    def need(self, rough: Need) -> Need:
-        """``rough`` as near as it can be told."""
-        return replace(rough, lora=self.memory("lora", rough), full=self.memory("full", rough))
+    def need(self, rough: Need, free: int | None) -> Need:
+        """``rough`` as near as it can be told; of ``full`` in parts that memory holds, as it would be trained."""
+        _, full = self.at_once("full", rough, free, ROOM)
+        return replace(rough, lora=self.memory("lora", rough), full=full)
 
     def range(self, method: str, patience: int, budget: float | None) -> tuple[float, float] | None:
         """Seconds from and to: arithmetic may be off, a process may be warm or cold, a training may end early."""

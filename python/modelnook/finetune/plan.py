@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.folder import parameters_of, tensors_of
-from modelnook.domain.errors import DataError, UsageError
+from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.domain.shown import Shown
 from modelnook.finetune import METHODS
@@ -142,8 +142,11 @@ def plan_for(
 
     Raises:
         UsageError, DataError: see :func:`plan`.
-        UnsupportedError: a model of another kind than the task needs.
+        UnsupportedError: a model of another kind than the task needs, or one without floats to train.
     """
+    how = folder.without_floats(model_path)
+    if how:
+        raise UnsupportedError("train.no_floats", ref=base or model_path, how=how)
     said = folder.config(model_path)
     packing = bool((knobs or {}).get("packing"))
     spec.check_base(base_in(base or str(model_path), model_path, said), columns, packing=packing)
@@ -239,7 +242,7 @@ def plan(
     costs = Costs(shape, through, passes_of, own, pace, on_cpu)
     rough = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
     chosen, reason = choose_method(
-        need=costs.need(rough),
+        need=costs.need(rough, memory_free),
         parameters=parameters,
         memory_free=memory_free,
         wanted=method,

@@ -8,11 +8,10 @@ __all__ = ["register"]
 
 
 def register(ipython: Any) -> None:
-    """What ``%load_ext modelnook`` does: the magic, its completion, the cards, one-sentence errors."""
+    """What ``%load_ext modelnook`` does: the magic, its completion, the cards."""
     # Light ones only (promise 5): the table of verbs and the parser are imported by the first line or Tab.
-    from modelnook.magics import magic, problems, show, tab
+    from modelnook.magics import magic, show, tab
 
     magic.install(ipython)
     tab.install(ipython)
     show.install(ipython)
-    problems.install(ipython)

@@ -55,7 +55,7 @@ def _guarded(call: Call, work: Callable[[], Any]) -> Any:
     except ModelnookError as error:
         from modelnook.verbs.options import as_options
 
-        error.debug = call.debug  # type: ignore[attr-defined]
+        error.debug = call.debug
         error.message, error.hint = as_options(error.message), as_options(error.hint)
         raise
     except Exception as error:

@@ -22,6 +22,7 @@ __all__ = [
     "pad_id",
     "quantized",
     "task_of",
+    "without_floats",
 ]
 
 CARD = "cuda"
@@ -100,6 +101,17 @@ def quantized(path: Path) -> str | None:
     if graph.is_file() and _mentions(graph, _QUANTIZED_TYPES):
         return "openvino"
     return "gguf" if formats(path) == ("gguf",) else None
+
+
+def without_floats(path: Path) -> str | None:
+    """As what a folder's weights are there, where a training can't change them: a program, or what a package quantized
+    for PyTorch; None where they are floats, or become them as a GGUF file's do.
+    """
+    found = formats(path)
+    kept = next((form for form in found if form in _METHODS), None)
+    if kept is None and not {"safetensors", "gguf", "sklearn", "pickle"} & {*found}:
+        kept = next(iter(found), None)
+    return kept and (quantized(path) or kept)
 
 
 def needs_card(path: Path) -> bool:

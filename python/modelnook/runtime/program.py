@@ -61,8 +61,9 @@ class ProgramRuntime(Runtime):
         self.threads = threads or current().threads
         self.labels = folder.labels(said)
         self.max_length = folder.max_length(path)
-        # Many batches are computed side by side, one a thread.
-        self._room = room(path, beside=max(2, self.threads))
+        # Many batches are computed side by side, one a thread; of a large model one after the other, and memory holds
+        # besides what a library keeps of the one before.
+        self._room = room(path, beside=max(2, self.threads if self._bytes() <= MOST_BYTES_TWICE else 0))
         self._pad = folder.pad_id(path)
         self._learnt = folder.learnt(said)
         self._heavy = self._driven()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from functools import cached_property
@@ -140,7 +141,7 @@ class Store:
             if not found:
                 raise NotFoundError("store.no_runs")
             return self.run(found[0][0])
-        if text and (self.home / "runs" / text / "state.json").is_file() and "/" not in text:
+        if text and "/" not in text and os.path.isfile(self.home / "runs" / text / "state.json"):
             return self.run(text)
         found = self.index.find_runs(text) if text else []
         if not found:

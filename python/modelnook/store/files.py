@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import StoreError
+from modelnook.domain.errors import StoreError, UsageError
 
 __all__ = [
     "disk_errors",
     "folder_bytes",
     "put_if_absent",
     "read_json",
+    "refuse_overlong",
     "remove",
     "staging",
     "write_bytes",
@@ -59,6 +60,22 @@ def folder(path: Path) -> Path:
 def temporary(path: Path) -> Path:
     """A name beside ``path`` that nobody else uses and every listing skips."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def refuse_overlong(path: Path) -> None:
+    """Refuse a place that a person chose, which the disk has no room to name.
+
+    What stands there while it is written has a longer name, and a folder has files in it.
+
+    Raises:
+        UsageError: its name or the whole path is too long.
+    """
+    try:
+        os.lstat(temporary(path) / ("x" * 60))
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            shown = f"{str(path)[:60]}…"
+            raise UsageError("store.too_long", path=shown, length=len(str(path))) from None
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = False, mode: int = PRIVATE_FILE) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
@@ -157,7 +158,9 @@ def space_of(said: Any, methods: Sequence[str] = (), options: Iterable[str] | No
         if said.strip() not in PRESETS:
             raise unknown("space", said.strip(), PRESETS)
         said = PRESETS[said.strip()]
-    pairs = said.items() if isinstance(said, Mapping) else _pairs(said)
+    if not isinstance(said, (Mapping, str)) and (not isinstance(said, Iterable) or hasattr(said, "columns")):
+        raise unknown("space", str(said) if isinstance(said, Real) else type(said).__name__, PRESETS)
+    pairs = [(str(name), values) for name, values in said.items()] if isinstance(said, Mapping) else _pairs(said)
     found: dict[str, Range | Choice] = {}
     for given, value in pairs:
         name = ALIASES.get(given, given)
@@ -253,7 +256,7 @@ def _value(name: str, knob: Knob, said: str) -> Any:
 
 def _checked(name: str, knob: Knob, values: Range | Choice) -> Range | Choice:
     if isinstance(values, Choice):
-        if not values.values or any(v is None or v == "" for v in values.values):
+        if not values.values or any(not isinstance(v, (str, Real)) or v == "" for v in values.values):
             raise UsageError("tune.bad_values", name=name, value=str(values), example=_example(name))
         if len(set(values.values)) < len(values.values):
             values = Choice(tuple(dict.fromkeys(values.values)))

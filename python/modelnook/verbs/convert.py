@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any
 
 from modelnook.domain.errors import UsageError, near
@@ -13,7 +12,7 @@ from modelnook.domain.model import ModelRef, is_path
 from modelnook.verbs.verb import Arg
 from modelnook.verbs.words import Scope, Value
 
-__all__ = ["convert", "number", "reference"]
+__all__ = ["convert", "reference"]
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -56,28 +55,6 @@ def _number(arg: Arg, word: str, scope: Scope) -> int | float | str:
     if arg.low is not None and value < arg.low:
         raise UsageError("verbs.too_low", bound=f"{arg.low:g}", **_said(arg, word))
     return int(value) if value == int(value) and "e" not in word.lower() and "." not in word else value
-
-
-def number(arg: Arg, value: Any) -> int | float | str:
-    """A number of whoever calls from Python, as Python's own: ``3``, ``"3"``, ``numpy.int64(3)``, an allowed word.
-
-    Raises:
-        UsageError: anything else, named as it is written in Python. Its bounds are the called function's.
-    """
-    whole = arg.kind == "int"
-    if isinstance(value, str) and value in arg.choices:
-        return value
-    found = math.nan
-    if isinstance(value, (Real, str)) and not isinstance(value, bool):
-        try:
-            found = int(value) if isinstance(value, Integral) else float(value)
-        except ValueError:
-            pass
-    if not math.isfinite(found) or (whole and found != int(found)):
-        example = arg.example or (arg.choices[0] if arg.choices else "1")
-        said = {"option": arg.name, "value": value, "example": f"{arg.name}={example}"}
-        raise UsageError("verbs.not_whole" if whole else "verbs.not_number", **said)
-    return int(found) if whole or (isinstance(value, str) and found == int(found)) else found
 
 
 def reference(arg: Arg, value: Any) -> Any:

