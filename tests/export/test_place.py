@@ -13,6 +13,7 @@ import pytest
 from modelnook.domain.errors import ConflictError
 from modelnook.export import place as module
 from modelnook.export.place import MANIFEST, manifest, put, refuse_taken, same, signed
+from modelnook.messages import LANGUAGES
 
 NEW = {"model.bin": "new", "sub/config.json": "new"}
 
@@ -92,7 +93,23 @@ def test_killed_in_the_middle_it_is_an_export_that_can_be_replaced(
     monkeypatch.undo()
     put(staged(), target, overwrite=True)
     assert below(target) == {**NEW, "mine.txt": "mine", MANIFEST: (target / MANIFEST).read_text()}
-    assert sorted(manifest(target)["files"]) == sorted([*NEW, MANIFEST])
+    assert sorted(manifest(target)["files"]) == sorted(NEW)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_file_that_a_person_changed_is_left(
+    staged: Callable[..., Path], tmp_path: Path, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELNOOK_LANG", lang)
+    target = tmp_path / "out"
+    put(staged({"model.bin": "old", "README.md": "what it is"}), target, overwrite=False)
+    (target / "README.md").write_text("what it is, and what I found out about it")
+    with pytest.raises(ConflictError, match=r"README\.md"):
+        put(staged(), target, overwrite=True)
+    assert (target / "model.bin").read_text() == "old"
+    (target / "README.md").rename(target / "mine.md")
+    put(staged(), target, overwrite=True)
+    assert (target / "mine.md").read_text().endswith("about it")
 
 
 def test_a_persons_folders_and_links_stay(staged: Callable[..., Path], tmp_path: Path) -> None:

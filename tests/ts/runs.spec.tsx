@@ -494,12 +494,22 @@ describe('a run', () => {
       baselines: { tfidf: { accuracy: 0.976 }, majority: { accuracy: 0.2 } },
       primary_metric: 'accuracy'
     };
-    const { findByText } = stage('run', { run: RUNNING.id }, { provider });
+    const { findByText, queryByText } = stage(
+      'run',
+      { run: RUNNING.id },
+      { provider }
+    );
     expect(
       await findByText('Not better than the baseline TF-IDF (0.976).')
     ).toBeTruthy();
     const command = `%model runs rerun ${RUNNING.id} --method tfidf --name ${RUNNING.name}-tfidf`;
     expect(await findByText(command)).toBeTruthy();
+    expect(queryByText(/less than these rows can tell/)).toBeNull();
+    now.run = { ...now.run, intervals: { accuracy: [0.95, 0.98] } };
+    act(() => provider.emit({ topic: 'runs', id: RUNNING.id }));
+    expect(
+      await findByText(/less than these rows can tell/, {}, { timeout: 3000 })
+    ).toBeTruthy();
   });
 
   it('offers no baseline that is no better', async () => {

@@ -43,8 +43,8 @@ def scores(
         if keep is None or baselines[ahead][primary] == metrics[primary]:
             text = t("cards.unbeaten", **said)
         else:
-            low, high = intervals.get(primary) or (metrics[primary], metrics[primary])
-            near = low <= baselines[ahead][primary] <= high
+            low, high = intervals.get(primary) or (None, None)
+            near = low is not None and high is not None and low <= baselines[ahead][primary] <= high
             text = t("cards.unbeaten_near" if near else "cards.unbeaten_keep", **said, command=keep)
         found.append(Line(text, "warn"))
     return found

@@ -43,7 +43,8 @@ def refuse_taken(target: Path, *, overwrite: bool) -> None:
     """Refuse a place where something of a person's would be lost.
 
     Raises:
-        ConflictError: there is something that no export wrote, or an earlier export and ``overwrite`` wasn't said.
+        ConflictError: there is something that no export wrote; an earlier export and ``overwrite`` wasn't said; or a
+            file of it that was changed since.
     """
     if free(target):
         return
@@ -51,11 +52,16 @@ def refuse_taken(target: Path, *, overwrite: bool) -> None:
         raise ConflictError("export.changed" if _is_old(manifest(target)) else "export.not_ours", path=target)
     if not overwrite:
         raise ConflictError("export.taken", path=target)
+    files = manifest(target).get("files")
+    for name, size in files.items() if isinstance(files, dict) else ():
+        if (target / name).is_file() and (target / name).stat().st_size != size:
+            raise ConflictError("export.edited", path=target / name)
 
 
 def signed(folder: Path, report: dict[str, Any], identity: str) -> dict[str, Any]:
     """Write the manifest; the report with the bytes of all files, the manifest's own among them."""
-    size, said, files = -1, 0, sorted(_files(folder) | {MANIFEST})
+    size, said = -1, 0
+    files = {name: (folder / name).stat().st_size for name in sorted(_files(folder) - {MANIFEST})}
     while size != said:
         size = said
         written = {**report, "bytes": size, "identity": identity, "files": files}
@@ -78,7 +84,8 @@ def put(folder: Path, target: Path, *, overwrite: bool) -> None:
         return
     made, written = _files(folder), _written(target)
     _refuse_mixed(made, target, written)
-    # Killed from here on, what lies there is still an export by its manifest, and the next one replaces it.
+    # Killed from here on, what lies there is still an export by its manifest, and the next one replaces it; which file
+    # is which by then isn't known, so there are no sizes.
     write_json(target / MANIFEST, {**manifest(target), "identity": None, "files": sorted(made | written)}, indent=2)
     for name in sorted(made - {MANIFEST}):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +100,7 @@ def _written(target: Path) -> set[str]:
     """The files that an earlier export wrote at ``target`` and that are still there; none of anything else."""
     said = manifest(target)
     files = said.get("files")
-    if isinstance(files, list):
+    if isinstance(files, (dict, list)):
         return {MANIFEST, *map(str, files)} & _files(target)
     if _is_old(said) and said.get("bytes") == folder_bytes(target):
         # Nothing was added, and an empty file is missed by nobody but who put it there.

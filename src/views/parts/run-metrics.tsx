@@ -47,6 +47,13 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
   // A tie is no reason to give up what reads texts that the baseline has never seen the words of.
   const tie = ahead?.[1] === run.metrics[run.primary_metric ?? ''];
   const keep = ahead && !tie && keeping(run, ahead[0]);
+  const [least, most] = run.intervals[run.primary_metric ?? ''] ?? [null, null];
+  const near =
+    ahead !== null &&
+    least !== null &&
+    most !== null &&
+    least <= ahead[1] &&
+    ahead[1] <= most;
   const named = (base: string) =>
     t.has(`ui.baseline.${base}`) ? t(`ui.baseline.${base}`) : base;
   const names = Object.keys(run.metrics).sort(
@@ -111,7 +118,7 @@ export function RunMetrics({ run }: { run: Run }): React.ReactElement {
       )}
       {keep && (
         <li className="mn-metric-note">
-          {t('ui.run.keep')} <code>{keep}</code>
+          {t(near ? 'ui.run.keep_near' : 'ui.run.keep')} <code>{keep}</code>
         </li>
       )}
     </ul>
