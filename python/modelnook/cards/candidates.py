@@ -46,7 +46,7 @@ def _order(one: Tried) -> tuple[bool, float]:
 
 
 def _called(one: Tried) -> str:
-    """A candidate in words: ``onnx int8 per_channel``."""
+    """A candidate in words: ``onnx int8 static``."""
     said = (n if v is True else f"{n}={v:g}" for n, v in (one.get("options") or {}).items())
     return " ".join((one["backend"], one.get("scheme") or "", *said)).strip()
 

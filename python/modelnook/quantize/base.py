@@ -33,7 +33,7 @@ class Quantizer(ABC):
 
     @abstractmethod
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
-        """Option sets from fastest to most careful, e.g. ``[{}, {"per_channel": True}]``."""
+        """Option sets from fastest to most careful, e.g. ``[{}, {"static": True}]``."""
 
     @abstractmethod
     def quantize(

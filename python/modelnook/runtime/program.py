@@ -114,8 +114,8 @@ class ProgramRuntime(Runtime):
         return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
 
     def _held(self) -> int:
-        """Rows x longest of one batch, however many rows were asked for: more falls out of a core's cache (ONNX Runtime,
-        32 texts of 128 tokens: 110 rows/s at once, 145 in eights), and a program that finds the scale of its
+        """Rows x longest of one batch, however many rows were asked for: more falls out of a core's cache (ONNX
+        Runtime, 32 texts of 128 tokens: 110 rows/s at once, 145 in eights), and a program that finds the scale of its
         activations as it runs finds a finer one for less.
         """
         left = self._room()
