@@ -51,6 +51,23 @@ def needed(module: str) -> Any:
 
 
 @pytest.fixture
+def closed_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder that this person may neither look into nor write in; root is somebody else for as long."""
+    place, root = tmp_path / "closed", getattr(os, "geteuid", lambda: None)() == 0
+    if sys.platform == "win32":
+        pytest.skip("folders are closed by other means there")
+    place.mkdir(mode=0)
+    try:
+        if root:
+            os.setresuid(65534, 65534, 0)
+        yield place
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        place.chmod(0o700)
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk that holds 48 kB."""
     place = tmp_path / "disk"

@@ -64,6 +64,13 @@ def test_a_place_that_refuses_is_named() -> None:
         write(answers(), "/proc/x.csv", overwrite=True)
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_closed_to_this_person_is_a_place_that_refuses(closed_folder: Path, overwrite: bool) -> None:
+    for path in (closed_folder / "a.csv", closed_folder / "new" / "a.csv"):
+        with pytest.raises(StoreError, match=r"a\.csv' can't be written"):
+            check(path, overwrite=overwrite)
+
+
 def test_who_could_read_a_file_still_can_and_a_link_stays(tmp_path: Path) -> None:
     path, link, private = tmp_path / "answers.csv", tmp_path / "link.csv", tmp_path / "private.csv"
     write(answers(), path, overwrite=False)

@@ -13,6 +13,7 @@ from modelnook.api.rows import default_name
 from modelnook.domain.errors import ModelnookError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.messages import LANGUAGES
+from modelnook.quantize import QUANTIZERS, SCHEMES
 from modelnook.store import Store
 from modelnook.store.files import refuse_overlong
 
@@ -54,7 +55,14 @@ def test_it_is_a_sentence(call: Any, lang: str, monkeypatch: pytest.MonkeyPatch,
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize("path", [LONG, "y" * 250])
+def test_an_exports_place_is_refused_before_its_model_is_looked_for(path: str) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        mn.export("topics", path, to="safetensors")
+
+
 def test_a_place_that_can_be_named_is_taken(tmp_path: Path) -> None:
+    refuse_overlong(Path("/"))
     refuse_overlong(tmp_path / ("y" * 200))
     refuse_overlong(tmp_path / "new" / "folder")
     with pytest.raises(UsageError, match=r"too long for this disk \(\d+ characters\)") as caught:
@@ -62,7 +70,8 @@ def test_a_place_that_can_be_named_is_taken(tmp_path: Path) -> None:
     assert LONG not in caught.value.message
 
 
-def test_a_name_that_nobody_chose_fits() -> None:
-    name = default_name(ModelRef.parse("hub:owner/" + "y" * 120), "int8")
-    assert name.endswith("y-int8")
-    Store().models.check(name)
+@pytest.mark.parametrize("ending", ["ft", *QUANTIZERS, *SCHEMES])
+def test_a_name_that_nobody_chose_fits(ending: str) -> None:
+    name = default_name(ModelRef.parse("hub:owner/" + "y" * 120), ending)
+    assert name.endswith(f"y-{ending}")
+    Store().models.check(f"{name}-2")

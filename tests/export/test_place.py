@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import ConflictError
+from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.export import place as module
 from modelnook.export.place import MANIFEST, manifest, put, refuse_taken, same, signed
 from modelnook.messages import LANGUAGES
@@ -158,6 +158,13 @@ def test_a_link_to_an_empty_folder_and_a_mounted_one_are_filled(
     monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == mounted or ismount(path))
     put(staged(), mounted, overwrite=False)
     assert same(mounted, "me")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_is_closed_to_this_person_is_said(closed_folder: Path, overwrite: bool) -> None:
+    for target in (closed_folder, closed_folder / "out"):
+        with pytest.raises(StoreError, match="can't be written"):
+            refuse_taken(target, overwrite=overwrite)
 
 
 def test_an_export_that_misses_a_file_is_not_the_same(staged: Callable[..., Path], tmp_path: Path) -> None:

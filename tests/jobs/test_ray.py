@@ -314,8 +314,9 @@ def test_no_file_leads_out_of_the_folder_there(monkeypatch: pytest.MonkeyPatch) 
 
     # It makes the environment of its process its own.
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    remote = Remote({"MODELNOOK_LANG": "zh"})
+    remote = Remote({"MODELNOOK_LANG": "zh", "MODELNOOK_THREADS": "3"})
     try:
+        assert os.environ["RAYON_NUM_THREADS"] == "3", "it tokenises on its share of the cores"
         assert (os.environ["MODELNOOK_HOME"], os.environ["MODELNOOK_LANG"]) == (str(remote.home), "zh")
         remote.write("a/b.txt", 0, b"one")
         remote.write("a/b.txt", 3, b"two")

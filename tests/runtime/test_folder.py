@@ -37,6 +37,17 @@ def test_the_quickest_format_is_picked(tmp_path: Path) -> None:
     assert quantized(tmp_path / "a") is None
 
 
+def test_a_program_is_not_read_through_to_say_that_it_holds_no_floats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have gigabytes, and a card asks."""
+    import modelnook.runtime.folder as module
+
+    monkeypatch.setattr(module, "_mentions", lambda path, words: pytest.fail(f"{path} was read"))
+    assert module.without_floats(folder(tmp_path / "a", {}, "model.onnx")) == "onnx"
+    assert module.without_floats(folder(tmp_path / "b", {}, "openvino_model.xml")) == "openvino"
+
+
 def test_an_openvino_program_is_no_pickle(tmp_path: Path) -> None:
     from modelnook.catalog.folder import describe
 

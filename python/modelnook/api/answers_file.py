@@ -32,11 +32,12 @@ def check(output: str | os.PathLike[str], *, overwrite: bool) -> None:
     if path.suffix.lower() not in _ENDINGS:
         raise UsageError("api.output_ending", path=said)
     refuse_overlong(path.absolute())
-    if path.is_dir():
+    # Of what lies in a folder that is closed to this person Path would raise.
+    if os.path.isdir(path):
         raise UsageError("api.output_folder", path=said, file=os.path.join(said, f"answers{path.suffix}"))
-    if not overwrite and path.exists():
+    if not overwrite and os.path.exists(path):
         raise ConflictError("api.output_there", path=said)
-    above = next(folder for folder in path.parents if folder.exists())
+    above = next(folder for folder in path.parents if os.path.exists(folder))
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise StoreError("api.output_unwritable", path=said)
 

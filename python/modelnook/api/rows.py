@@ -37,7 +37,8 @@ __all__ = [
     "without",
 ]
 
-_BASE_NAME = 90
+_LONGEST = 94
+"""Letters of a default name: a model's has 100 at most, and there is room for a number behind it."""
 
 
 def spec_of(task: str | None) -> Any:
@@ -347,4 +348,4 @@ def default_name(ref: ModelRef, ending: str) -> str:
     """
     base = re.sub(r"[^\w.-]+", "-", ref.id.rpartition("/")[2]).strip("-._")
     # A folder's name may be longer than a model's.
-    return f"{base[:_BASE_NAME]}-{ending}"
+    return f"{base[: _LONGEST - len(ending)]}-{ending}"

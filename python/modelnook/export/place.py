@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import ConflictError
+from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.store.files import folder_bytes, write_json
 
 __all__ = ["MANIFEST", "free", "manifest", "put", "refuse_taken", "same", "signed"]
@@ -28,8 +28,15 @@ def manifest(target: Path) -> dict[str, Any]:
 
 
 def free(target: Path) -> bool:
-    """Whether nothing of a person's would be lost at ``target``: nothing there, or an empty folder."""
-    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    """Whether nothing of a person's would be lost at ``target``: nothing there, or an empty folder.
+
+    Raises:
+        StoreError: nobody may look there.
+    """
+    try:
+        return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+    except PermissionError as error:
+        raise StoreError("export.not_writable", path=target) from error
 
 
 def same(target: Path, identity: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from modelnook.domain.run import RunRecord
 from modelnook.jobs import warm
 from modelnook.jobs.process import DEFAULTS
 from modelnook.jobs.worker import work
+from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import folder, read_json
 from modelnook.store.runs import RunFolder
@@ -42,6 +43,8 @@ class Remote:
         # All that it reads was sent: it asks nobody.
         own = {"MODELNOOK_HOME": str(self.home), "MODELNOOK_OFFLINE": "1"}
         os.environ.update({**DEFAULTS, **settings, **own})
+        # Of the machine's cores a run has its share, and tokenises on as many threads as train.
+        os.environ["RAYON_NUM_THREADS"] = str(current().threads)
         self.store = Store(self.home)
         self.thread: threading.Thread | None = None
         self.run: RunFolder | None = None

@@ -81,8 +81,8 @@ def pace(speed: Probe | Speed) -> float:
 def called(backend: str, scheme: str, options: dict[str, Any]) -> str:
     """A candidate in words.
 
-    >>> called("onnx", "int8", {"per_channel": True, "keep": 0.25})
-    'onnx int8 per_channel keep=0.25'
+    >>> called("openvino", "int4", {"by_data": True, "ratio": 0.6})
+    'openvino int4 by_data ratio=0.6'
     """
     said = (name if value is True else f"{name}={value:g}" for name, value in options.items())
     return " ".join((backend, scheme, *said))

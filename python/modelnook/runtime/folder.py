@@ -87,13 +87,9 @@ def quantized(path: Path) -> str | None:
 
     A program's folder says it in ``modelnook_quantization`` of its config; a foreign one is read by its ops and types.
     """
-    said = config(path)
-    own = said.get("modelnook_quantization")
-    if own:
-        return f"{own.get('backend')}-{own.get('scheme')}"
-    other = said.get("quantization_config")
-    if other:
-        return str(other.get("quant_method") or "unknown")
+    told = _told(config(path))
+    if told:
+        return told
     program = path / "model.onnx"
     if program.is_file() and _mentions(program, _QUANTIZED_OPS):
         return "onnx"
@@ -101,6 +97,15 @@ def quantized(path: Path) -> str | None:
     if graph.is_file() and _mentions(graph, _QUANTIZED_TYPES):
         return "openvino"
     return "gguf" if formats(path) == ("gguf",) else None
+
+
+def _told(said: dict[str, Any]) -> str | None:
+    """How a config says that its weights were quantized."""
+    own = said.get("modelnook_quantization")
+    if own:
+        return f"{own.get('backend')}-{own.get('scheme')}"
+    other = said.get("quantization_config")
+    return str(other.get("quant_method") or "unknown") if other else None
 
 
 def without_floats(path: Path) -> str | None:
@@ -111,7 +116,8 @@ def without_floats(path: Path) -> str | None:
     kept = next((form for form in found if form in _METHODS), None)
     if kept is None and not {"safetensors", "gguf", "sklearn", "pickle"} & {*found}:
         kept = next(iter(found), None)
-    return kept and (quantized(path) or kept)
+    # Its config alone: a program's own operations, read through to its end, would say no more than its form does.
+    return kept and (_told(config(path)) or kept)
 
 
 def needs_card(path: Path) -> bool:

@@ -71,7 +71,8 @@ def refuse_overlong(path: Path) -> None:
         UsageError: its name or the whole path is too long.
     """
     try:
-        os.lstat(temporary(path) / ("x" * 60))
+        # The root alone has no name, and nothing stands beside it.
+        os.lstat((temporary(path) if path.name else path) / ("x" * 60))
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             shown = f"{str(path)[:60]}…"

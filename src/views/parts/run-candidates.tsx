@@ -94,7 +94,7 @@ export function RunCandidates({
   );
 }
 
-/** A candidate in words: `onnx int8 per_channel`. */
+/** A candidate in words: `onnx int8 static`. */
 function called({ backend, scheme, options }: Candidate): string {
   const said = Object.entries(options).map(([name, value]) =>
     value === true ? name : `${name}=${String(value)}`
