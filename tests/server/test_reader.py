@@ -56,7 +56,7 @@ def _reader(module: str, idle: float = 60.0) -> Reader:
     return reader
 
 
-async def _until(happens, seconds: float = 8.0) -> None:
+async def _until(happens, seconds: float = 30.0) -> None:
     ends = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < ends
