@@ -49,8 +49,10 @@ def test_a_place_for_answers_is_refused_before_there_are_any(
         ("file/answers.csv", "api.output_unwritable"),
         ("s3://bucket/answers.csv", "api.output_address"),
         ("answers.xlsx", "api.output_ending"),
+        ("~nobody-of-that-name/answers.csv", "api.output_unwritable"),
+        ("answers\0.csv", "api.output_unwritable"),
     ):
-        with pytest.raises(ModelnookError, match=output) as refused:
+        with pytest.raises(ModelnookError, match=output.partition("\0")[0]) as refused:
             check(output, overwrite=True)
         assert refused.value.code == code
         assert "MODELNOOK_HOME" not in refused.value.hint

@@ -25,7 +25,7 @@ def wrong() -> list[Any]:
     pd, np = pytest.importorskip("pandas"), pytest.importorskip("numpy")
     frame = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
     more: list[Any] = [frame, frame["text"], np.array([1, 2]), np.int64(3), float("nan"), b"bytes", object(), len]
-    return [3, -1, 0, 1.5, True, "", " ", "nonsense", [], ["a"], [[3]], {}, {3: "a"}, Path("x"), *more]
+    return [3, -1, 0, 1.5, 10**400, True, "", " ", "nonsense", [], ["a"], [[3]], {}, {3: "a"}, Path("x"), *more]
 
 
 def listening(name: str, got: dict[str, Any]) -> Any:

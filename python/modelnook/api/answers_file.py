@@ -69,7 +69,11 @@ def write(answers: Any, output: str | os.PathLike[str], *, overwrite: bool) -> N
 
 def _place(output: str | os.PathLike[str]) -> Path:
     """Where it is: what is behind a link is written, the link stays."""
-    return Path(output).expanduser().resolve()
+    try:
+        return Path(output).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:
+        # A person's home that isn't there, or a name that can't be one.
+        raise StoreError("api.output_unwritable", path=os.fspath(output)) from error
 
 
 def _cell(value: Any) -> Any:

@@ -75,6 +75,7 @@ def choose_base(spec: Spec, columns: Columns, *, packing: bool = False) -> tuple
         NotFoundError: no model here can be trained for the task.
         DataError: none of those can read the texts; the best one and its share are named.
     """
+    from modelnook.finetune.costs import ROOM
     from modelnook.finetune.lengths import measure_lengths
     from modelnook.measure.memory import free, need
 
@@ -84,7 +85,7 @@ def choose_base(spec: Spec, columns: Columns, *, packing: bool = False) -> tuple
     held = [m for m in of_kind if _does(m, spec, columns, packing)]
     if packing and not held:
         held = [m for m in of_kind if _does(m, spec, columns, packing=False)]
-    fitting = [m for m in held if left is None or need(m.parameters or 0).lora < 0.8 * left]
+    fitting = [m for m in held if left is None or need(m.parameters or 0).lora <= ROOM * left]
     if not fitting:
         raise NotFoundError("train.no_base", task=spec.name)
     step = max(1, len(texts or ()) // SAMPLE)

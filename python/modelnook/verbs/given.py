@@ -42,6 +42,8 @@ def _shown(value: Any) -> str:
     """What was given, in as few words as tell it: a table is its type."""
     kind, written = type(value).__name__, repr(value)
     short = len(written) <= _SHORT and "\n" not in written and " at 0x" not in written
+    if isinstance(value, Integral) and not short:
+        written, short = f"{written[:_SHORT]}…", True
     return f"{written} ({kind})" if short else kind
 
 
@@ -57,6 +59,14 @@ def _example(verb: Verb, arg: Arg) -> str:
     return f'{arg.name}="{example.strip(chr(34))}"'
 
 
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # A whole number that no float holds.
+        return False
+
+
 def _text(verb: Verb, arg: Arg, allowed: str, value: Any) -> Any:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -69,7 +79,7 @@ def _text(verb: Verb, arg: Arg, allowed: str, value: Any) -> Any:
         return value
     if isinstance(value, bool) and arg.choices == ("on", "off"):
         return arg.choices[not value]
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, Real) and not isinstance(value, bool) and _finite(value):
         if isinstance(value, Integral) and ("int" in allowed or arg.name in _COLUMNS):
             return str(int(value)) if arg.name in _COLUMNS else int(value)
         if "float" in allowed:
@@ -126,7 +136,7 @@ def _number(verb: Verb, arg: Arg, allowed: str, value: Any) -> int | float | str
             pass
     example = arg.example or (arg.choices[0] if arg.choices else "1")
     said = {"option": arg.name, "example": f"{arg.name}={example}"}
-    if not math.isfinite(found) or (whole and found != int(found)):
+    if not _finite(found) or (whole and found != int(found)):
         written = value if isinstance(value, str) and len(value) <= _SHORT else _shown(value)
         raise UsageError("verbs.not_whole" if whole else "verbs.not_number", value=written, **said)
     if arg.above is not None and found <= arg.above:
