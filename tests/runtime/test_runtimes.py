@@ -79,6 +79,25 @@ class TestOpenVino(Quantized):
     package = "nncf"
     quantizer = "openvino"
 
+    def test_texts_of_many_lengths_meet_few_widths(self, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: set[int] = set()
+        run = model._run
+
+        def noted(feeds: Any) -> Any:
+            seen.update(feed["input_ids"].shape[1] for feed in feeds)
+            return run(feeds)
+
+        monkeypatch.setattr(model, "_run", noted)
+        texts = ["ham " * n for n in range(1, 30)]
+        one_by_one = [model.outputs([text], batch_size=1)[0] for text in texts]
+        assert len(seen) <= 8
+        assert all(width % 8 == 0 for width in seen)
+        assert [max(one) for one in model.outputs(texts)] == pytest.approx([max(o) for o in one_by_one], abs=0.05)
+
+    def test_a_width_is_never_more_than_the_model_reads(self, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(model, "max_length", 20)
+        assert [model._width(n) for n in (0, 1, 8, 9, 17, 20)] == [1, 8, 8, 16, 20, 20]
+
     def test_nothing_is_told_to_its_makers(self) -> None:
         code = (
             "import sys; from modelnook.runtime import RUNTIMES; RUNTIMES.load('openvino'); import openvino, threading;"

@@ -49,6 +49,8 @@ class ProgramRuntime(Runtime):
 
     program: ClassVar[str]
     """The program's file."""
+    step: ClassVar[int] = 1
+    """A batch is as wide as a multiple of this many tokens, or as the model reads at most."""
 
     def __init__(
         self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
@@ -106,12 +108,17 @@ class ProgramRuntime(Runtime):
         found: NDArray[np.float32] | None = None
         for start in range(0, len(rows), CHUNK):
             encoded = self._encode(rows[start : start + CHUNK])
-            batches = plan([len(e) for e in encoded], batch_size=batch_size, sort=sort, tokens=self._held)
+            widths = [self._width(len(e)) for e in encoded]
+            batches = plan(widths, batch_size=batch_size, sort=sort, tokens=self._held)
             for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
                 if found is None:
                     found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
                 found[[start + i for i in batch]] = values
         return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
+
+    def _width(self, longest: int) -> int:
+        """Tokens to which a batch is padded."""
+        return max(longest, min(self.max_length, -(-longest // self.step) * self.step), 1)
 
     def _held(self) -> int:
         """Rows x longest of one batch, however many rows were asked for: more falls out of a core's cache (ONNX
@@ -137,9 +144,9 @@ class ProgramRuntime(Runtime):
         return read_texts(self._tokenizer, [as_text(row) for row in rows], self.max_length)
 
     def _feed(self, encoded: Sequence[Encoding], batch: list[int]) -> Feed:
-        # Rows of token ids, padded on the right to the batch's longest; shape (rows of the batch, longest).
+        # Rows of token ids, padded on the right; shape (rows of the batch, width).
         ids = [encoded[i].ids for i in batch]
-        width = max(1, max(map(len, ids)))
+        width = self._width(max(map(len, ids)))
         filled = np.full((len(ids), width), self._pad, dtype=np.int64)
         mask = np.zeros_like(filled)
         for row, values in enumerate(ids):
