@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from tests.installed import Installed
 
 from modelnook.quantize import QUANTIZERS
-from modelnook.runtime import RUNTIMES
+from modelnook.runtime import RUNTIMES, runtime
 from modelnook.tasks.text_classification import TextClassification
 from modelnook.testing.models import tiny_model, tiny_rows
 from modelnook.testing.runtimes import RuntimeSuite
@@ -97,6 +99,15 @@ class TestOpenVino(Quantized):
     def test_a_width_is_never_more_than_the_model_reads(self, model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(model, "max_length", 20)
         assert [model._width(n) for n in (0, 1, 8, 9, 17, 20)] == [1, 8, 8, 16, 20, 20]
+
+    def test_a_text_by_itself_is_not_padded_with_a_token_that_nobody_named(self, folder: Path, tmp_path: Path) -> None:
+        copy = shutil.copytree(folder, tmp_path / "copy")
+        said = json.loads((copy / "config.json").read_text())
+        assert said.pop("pad_token_id") is not None
+        (copy / "config.json").write_text(json.dumps(said))
+        model = runtime(copy, name=self.name, device="cpu", threads=1)
+        assert [model._width(n) for n in (1, 9)] == [1, 9]
+        model.close()
 
     def test_nothing_is_told_to_its_makers(self) -> None:
         code = (

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.runtime import folder
 from modelnook.runtime.program import Feed, ProgramRuntime
 from modelnook.runtime.silence import first_line, mute_telemetry
 
@@ -23,6 +24,10 @@ mute_telemetry()
 import openvino  # noqa: E402
 
 __all__ = ["OpenVinoRuntime"]
+
+# A width that it hasn't met costs OpenVINO as much again as the text itself, and a table's texts have a hundred widths.
+# Rounded up they have a dozen, for 3.5 tokens of padding on average.
+STEP = 8
 
 
 class OpenVinoRuntime(ProgramRuntime):
@@ -36,9 +41,6 @@ class OpenVinoRuntime(ProgramRuntime):
     name = "openvino"
     formats = ("openvino",)
     program = "openvino_model.xml"
-    # A width that it hasn't met costs OpenVINO as much again as the text itself, and a table's texts have a hundred
-    # widths. Rounded up they have a dozen, for 3.5 tokens of padding on average.
-    step = 8
 
     def __init__(
         self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
@@ -51,6 +53,9 @@ class OpenVinoRuntime(ProgramRuntime):
         self._lock = threading.Lock()
         self._outputs = [p.get_any_name() for p in self._compiled.outputs]
         self._inputs = {p.get_any_name(): np.dtype(p.get_element_type().to_dtype()) for p in self._compiled.inputs}
+        # Without a mask, or where nothing says which token pads, a text by itself would read its padding.
+        if "attention_mask" in self._inputs and folder.config(path).get("pad_token_id") is not None:
+            self._step = STEP
 
     def layers(self) -> str:
         """The program's inputs and outputs, and its operations by count."""

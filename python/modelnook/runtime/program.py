@@ -49,8 +49,6 @@ class ProgramRuntime(Runtime):
 
     program: ClassVar[str]
     """The program's file."""
-    step: ClassVar[int] = 1
-    """A batch is as wide as a multiple of this many tokens, or as the model reads at most."""
 
     def __init__(
         self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
@@ -67,6 +65,8 @@ class ProgramRuntime(Runtime):
         # besides what a library keeps of the one before.
         self._room = room(path, beside=max(2, self.threads if self._bytes() <= MOST_BYTES_TWICE else 0))
         self._pad = folder.pad_id(path)
+        # A batch is as wide as a multiple of this many tokens, or as the model reads at most.
+        self._step = 1
         self._learnt = folder.learnt(said)
         self._heavy = self._driven()
         self._tokenizer = None if self._heavy else _tokenizer(path, self.max_length, self.name)
@@ -118,7 +118,7 @@ class ProgramRuntime(Runtime):
 
     def _width(self, longest: int) -> int:
         """Tokens to which a batch is padded."""
-        return max(longest, min(self.max_length, -(-longest // self.step) * self.step), 1)
+        return max(longest, min(self.max_length, -(-longest // self._step) * self._step), 1)
 
     def _held(self) -> int:
         """Rows x longest of one batch, however many rows were asked for: more falls out of a core's cache (ONNX
