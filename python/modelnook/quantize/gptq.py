@@ -6,6 +6,8 @@ Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-tr
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.quantize.pytorch import OTHERS, save
+from modelnook.runtime import folder
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, silence
+from modelnook.runtime.silence import first_line, mute_gptq, silence
 from modelnook.runtime.transformers import load_trained
 
 __all__ = ["GptqQuantizer"]
@@ -57,8 +60,10 @@ class GptqQuantizer(Quantizer):
         names = [name for name in ("input_ids", "attention_mask") if name in processor.model_input_names]
         rows = feeds(heavy, processor, calibration, max_length(source), names)
         emit(Progress("quantizing"))
-        with silence():
-            small = _quantized(model.half().cuda(), processor, source, rows, bool(options.get("by_activation")))
+        mute_gptq()
+        # Its bars are tqdm's own.
+        with silence(), redirect_stderr(io.StringIO()):
+            small = _quantized(model.half().to(folder.CARD), processor, source, rows, bool(options.get("by_activation")))
         save(small, processor, source, target, emit)
 
 
@@ -70,15 +75,16 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise UnsupportedError("quantize.nothing", backend="gptq", architecture=type(model).__name__)
     widths = [m.in_features for m in model.get_submodule(blocks).modules() if isinstance(m, torch.nn.Linear)]
     group = next((size for size in GROUPS if all(width % size == 0 for width in widths)), -1)
-    engine = GPTQQuantizer(
-        bits=4,
-        dataset=rows,
-        group_size=group,
-        desc_act=by_activation,
-        model_seqlen=max_length(source),
-        block_name_to_quantize=blocks,
-    )
     try:
+        engine = GPTQQuantizer(
+            bits=4,
+            dataset=rows,
+            group_size=group,
+            desc_act=by_activation,
+            act_group_aware=not by_activation,
+            model_seqlen=max_length(source),
+            block_name_to_quantize=blocks,
+        )
         small = engine.quantize_model(model, processor)
     except (MemoryError, OSError, torch.OutOfMemoryError):
         raise
@@ -86,8 +92,9 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise UnsupportedError(
             "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next=OTHERS["int4"]
         ) from error
-    # The calibration rows are the person's: they don't belong into a config that is published.
-    small.config.quantization_config = {**engine.to_dict(), "dataset": None}
+    # The calibration rows are the person's: they don't belong into a config that is published. Without the blocks'
+    # name, which optimum leaves out, only the layouts that it guesses by itself could be loaded again.
+    small.config.quantization_config = {**engine.to_dict(), "dataset": None, "block_name_to_quantize": blocks}
     return small
 
 

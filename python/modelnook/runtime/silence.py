@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
-__all__ = ["first_line", "mute_imports", "mute_telemetry", "operation", "silence"]
+__all__ = ["first_line", "mute_gptq", "mute_imports", "mute_telemetry", "operation", "silence"]
 
 _LOUD = (
     "onnx_ir",
@@ -71,6 +72,19 @@ def mute_telemetry() -> None:
     anything that may import them.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
+def mute_gptq() -> None:
+    """Keep GPT-QModel from printing a banner as it is imported, and which of its kernels it takes.
+
+    Called before anything that may import it. Its logger writes to stdout, an empty line as soon as it is made.
+    """
+    try:
+        from logbar import LogBar
+    except ImportError:
+        return
+    with redirect_stdout(io.StringIO()):
+        LogBar.shared().setLevel(logging.ERROR)
 
 
 def first_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import room
 from modelnook.runtime.driven import outputs
 from modelnook.runtime.layers import module_tree
-from modelnook.runtime.silence import first_line, silence
+from modelnook.runtime.silence import first_line, mute_gptq, silence
 from modelnook.settings import current
 from modelnook.tasks import TASKS
 
@@ -41,6 +41,8 @@ def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
         raise UnsupportedError("runtime.untrained_head", path=path, task=name, architecture=architecture)
     task = TASKS.load(name)()
     task.learnt = folder.learnt(said)
+    if folder.quantized(path) == "gptq":
+        mute_gptq()
     with silence():
         try:
             model, processor = task.load(str(path))
