@@ -74,7 +74,7 @@ def test_what_is_saved_is_what_was_trained(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in (p for n, p in layer.named_parameters() if "lora_B" in n):
             parameter.normal_()
-    rows = torch.randn(5, layer.in_features)
+    rows = torch.randn(5, layer.in_features, device=layer.weight.device)
     layer.eval()
     with torch.inference_mode():
         torch.testing.assert_close(merged(layer)(rows), layer(rows), rtol=1e-4, atol=1e-4)

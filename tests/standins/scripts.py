@@ -18,10 +18,14 @@ PRELOAD = ["torch", "transformers", "datasets", "peft", "tests.standins.scripts"
 
 def output_of(text: str, folder: Path) -> str:
     """What a script prints, run in ``folder`` without a network; fails with its last lines where it fails."""
+    from modelnook.jobs.device import has_gpu
+
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
     said, wrong = folder / "script.out", folder / "script.err"
-    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-    if sys.platform == "linux":
+    # peft imports bitsandbytes, which opens a GPU: what has done so can't be forked for a script that needs it.
+    forks = sys.platform == "linux" and not has_gpu()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
         context.set_forkserver_preload(PRELOAD)  # type: ignore[attr-defined]
     process = context.Process(target=_run, args=(text, str(folder), environ, str(said), str(wrong)))
     # What a test has left as the main module isn't to be loaded again there.

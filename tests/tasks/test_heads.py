@@ -141,7 +141,7 @@ def test_a_tokenizer_tells_whether_it_chats_and_masks(tmp_path: Path) -> None:
 
 
 def test_a_config_of_odd_forms_refuses_nothing(tmp_path: Path) -> None:
-    said = '{"architectures": "BertModel", "model_type": ["bert"], "extra": ' + "[" * 5000 + "]" * 5000 + "}"
+    said = '{"architectures": "BertModel", "model_type": ["bert"], "extra": ' + "[" * 200_000 + "]" * 200_000 + "}"
     (tmp_path / "config.json").write_text(said)
     assert config(tmp_path) == {}, "deeper than Python reads"
     (tmp_path / "config.json").write_text('{"architectures": "BertModel", "model_type": ["bert"]}')

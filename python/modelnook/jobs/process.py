@@ -21,11 +21,18 @@ from modelnook.store.runs import RunFolder
 
 __all__ = ["call", "end", "free_port", "start", "start_rank", "start_trackers", "start_trials"]
 
-DEFAULTS = {"GOMP_SPINCOUNT": "10000", "LRU_CACHE_CAPACITY": "16", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256"}
+DEFAULTS = {
+    "GOMP_SPINCOUNT": "10000",
+    "LRU_CACHE_CAPACITY": "16",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
 """What a child's environment says where this one doesn't. Threads that spin long while they wait starve whatever else
 runs on the machine, and are starved by it. oneDNN makes a kernel for every shape of a product, so for every length of a
 batch; PyTorch keeps a thousand of them, with their room to work in, and oneDNN a thousand again: with LoRA on texts of
-80 lengths 600 MB of 1,800, and no quicker. 64 in oneDNN's cost 7% of the speed (clinc150)."""
+80 lengths 600 MB of 1,800, and no quicker. 64 in oneDNN's cost 7% of the speed (clinc150). A
+process that has asked CUDA whether there is a card, as libraries do while they are imported, can't be forked for a job
+on it; NVML can be asked."""
 
 # Kept so that ended children are reaped; a zombie would look like a worker that never goes.
 _children: list[subprocess.Popen[bytes]] = []

@@ -44,6 +44,10 @@ def main(arguments: list[str]) -> int:
         forked = warm.become(current().home, warmth)
         if forked == []:
             return 0
+        if forked and warm.cut_off():
+            # Something that was imported there has asked for the GPU after all: this job starts afresh.
+            command = [sys.executable, "-P", "-m", "modelnook.jobs.worker", *forked]
+            os.execve(sys.executable, command, dict(os.environ))
         if forked:
             run, seen, holder = _take(forked)
     if holder is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,14 @@ from modelnook.tasks import TASKS
 
 __all__ = ["TransformersRuntime", "load_trained"]
 
+PACKED = frozenset(("bitsandbytes", "gptq"))
+"""Whose weights are packed for the device that they are read to: moved to another they are another's."""
+
 
 def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
-    """``(task, model, processor)`` of a folder whose head was trained for the task; the model in eval mode, on the CPU.
+    """``(task, model, processor)`` of a folder whose head was trained for the task; the model in eval mode.
+
+    It is on the CPU; one of :data:`PACKED` on the device that ``torch.device(…)`` says as a context.
 
     Raises:
         UnsupportedError: an unknown task, a folder whose head is another's or missing, files that can't be read.
@@ -70,8 +76,8 @@ class TransformersRuntime(Runtime):
             raise UnsupportedError("runtime.needs_gpu", path=path, how=folder.quantized(path), device=self.device)
         self.max_length = folder.max_length(path)
         self._room = room(path)
-        self._task, model, self._processor = load_trained(path, self.task)
-        self._model: Any = model.to(self.device)
+        self._model: Any = None
+        self._load()
         self.labels: list[str] = self._task.labels
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
@@ -94,14 +100,25 @@ class TransformersRuntime(Runtime):
 
     def to(self, device: str) -> None:
         """Move the weights, e.g. off the accelerator while a job uses it."""
-        self.device = _device(device)
-        self._model = self._loaded.to(self.device)
+        self.device, model = _device(device), self._loaded
+        if folder.quantized(self.path) in PACKED:
+            self._model = model = None
+            _free()
+            self._load()
+        else:
+            self._model = model.to(self.device)
         _free()
 
     def close(self) -> None:
         """See :meth:`Runtime.close`."""
         self._model = None
         _free()
+
+    def _load(self) -> None:
+        packed = folder.quantized(self.path) in PACKED
+        with torch.device(self.device) if packed else nullcontext():
+            self._task, model, self._processor = load_trained(self.path, self.task)
+        self._model = model if packed else model.to(self.device)
 
     @property
     def _loaded(self) -> Any:

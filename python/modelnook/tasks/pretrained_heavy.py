@@ -128,6 +128,9 @@ def load_model(
     else:
         _require_safetensors(Path(path))
         form["use_safetensors"] = True
+    if _method(config) in ("bitsandbytes", "gptq"):
+        # Their quantizers take the first GPU, or the CPU, whatever the context says.
+        form["device_map"] = str(torch.empty(0).device)
     # The bar of reading a GGUF file is no bar of transformers' own and can't be switched off there.
     with quiet(), redirect_stderr(StringIO()) if "gguf_file" in form else nullcontext():
         model, report = kind.from_pretrained(
@@ -145,6 +148,13 @@ def load_model(
         raise UnsupportedError(no_head, architecture=names[0], task=task)
     model.made_anew = frozenset(report["missing_keys"])
     return model
+
+
+def _method(config: Any) -> str:
+    """How the weights were quantized, ``""`` where they weren't."""
+    said = getattr(config, "quantization_config", None) or {}
+    method = said.get("quant_method") if isinstance(said, dict) else getattr(said, "quant_method", None)
+    return str(getattr(method, "value", method) or "")
 
 
 def _merged(base: Any, path: Path) -> Any:
