@@ -52,7 +52,9 @@ def test_the_layers_that_do_nothing_go_first(labelled: bool, tmp_path: Path) -> 
     assert {found.drop().layer, found.drop().layer} == {1, 2}  # type: ignore[union-attr]
     assert found.places(2) == [0, 3]
     found.write(2, tmp_path / "small")
-    before, after = (runtime(path, device="cpu", threads=1).outputs(ROWS["text"]) for path in (source, tmp_path / "small"))
+    before, after = (
+        runtime(path, device="cpu", threads=1).outputs(ROWS["text"]) for path in (source, tmp_path / "small")
+    )
     # A layer that does nothing still normalises twice what is normal already.
     np.testing.assert_allclose(after, before, atol=1e-4)
     np.testing.assert_array_equal(after, found.outputs(2))

@@ -27,17 +27,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from modelnook.jobs.device import has_gpu
+from modelnook.jobs import card
 from modelnook.settings import current
 
-__all__ = ["ask", "become", "cut_off", "end", "output", "pid", "place", "teach"]
+__all__ = ["ask", "become", "end", "output", "pid", "place", "teach"]
 
 FIRST = ("torch", "transformers", "modelnook.training.loop", "modelnook.finetune.engine", "modelnook.jobs.steps")
 """What every training job imports before anything else."""
@@ -51,9 +47,6 @@ KEPT = frozenset(
 TABLES = {"transformers.conversion_mapping": "get_checkpoint_conversion_mapping"}
 """Module -> a function of it that makes a table at its first call, which takes a tenth of a second (a thousand regular
 expressions for names of weights): what is made before the fork isn't made by each worker."""
-
-CARD_OPENERS = frozenset(("bitsandbytes", "gptqmodel"))
-"""Packages that open the GPU as they are imported: what has opened it can't be forked for a job that needs it."""
 
 OWN = ("JPY_", "KERNEL_", "JUPYTER", "SSH_", "TERM", "VSCODE_", "WINDOWID", "XDG_", "DBUS_", "LS_COLORS", "WANDB_")
 OWN_NAMES = frozenset(("_", "PWD", "OLDPWD", "SHLVL", "COLUMNS", "LINES", "INVOCATION_ID", "PYTEST_CURRENT_TEST"))
@@ -141,10 +134,11 @@ def pid(home: Path) -> int | None:
 def bring_in(modules: Iterable[str]) -> None:
     """Import what can be; a module that can't isn't needed by the job that asked for it."""
     before = {name for name in TABLES if name in sys.modules}
-    for name in modules:
-        if name not in sys.modules:
-            with suppress(Exception):
-                importlib.import_module(name)
+    with card.closed():
+        for name in modules:
+            if name not in sys.modules:
+                with suppress(Exception):
+                    importlib.import_module(name)
     for name in TABLES.keys() - before:
         # A version of transformers without it does without.
         with suppress(KeyError, AttributeError, TypeError):
@@ -202,8 +196,7 @@ class _Waiting:
             if not select.select([self.listener], [], [], 0 if wanted else LOOK_S)[0]:
                 # One at a time: who asks for a worker meanwhile waits for one module, not for all.
                 if wanted:
-                    with _card_closed():
-                        bring_in([wanted.pop(0)])
+                    bring_in([wanted.pop(0)])
                     gc.freeze()
                 if not _forkable():
                     break
@@ -259,44 +252,13 @@ def output(log: Path) -> None:
     os.close(descriptor)
 
 
-def cut_off() -> bool:
-    """Whether this process was forked from one that had opened the GPU, or asked for it, and can't use it."""
-    cuda = sys.modules.get("torch.cuda")
-    return has_gpu() and cuda is not None and bool(getattr(cuda, "_is_in_bad_fork", bool)())
-
-
 def _forkable() -> bool:
     """Whether Python runs one thread, and the GPU isn't open: a fork takes no other thread with it, only the locks
     that they hold, and CUDA doesn't work in it.
 
     The pools that OpenBLAS and jemalloc start when they are imported end and begin anew around a fork (pthread_atfork).
     """
-    cuda = sys.modules.get("torch.cuda")
-    return threading.active_count() == 1 and not (cuda is not None and cuda.is_initialized())
-
-
-class _Unopened(MetaPathFinder, Loader):
-    """Has what would open the GPU fail to be imported, and what needs it with it, while others still find it there."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return spec_from_loader(name, self) if name in CARD_OPENERS else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        raise ImportError(f"{module.__name__} would open the GPU")
-
-
-@contextmanager
-def _card_closed() -> Iterator[None]:
-    """Where there is a GPU, nothing that is imported within this opens it: each worker does that by itself."""
-    if not has_gpu():
-        yield
-        return
-    finder = _Unopened()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
+    return threading.active_count() == 1 and not card.is_open()
 
 
 def _kept(names: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from modelnook.domain.errors import ConflictError, ModelnookError
 from modelnook.domain.event import Finished, Progress
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.jobs import executor, warm
+from modelnook.jobs import card, executor, warm
 from modelnook.jobs.base import Executor
 from modelnook.jobs.device import WITHOUT_DEVICE, device_lease, pick, wait_for
 from modelnook.jobs.environment import environment
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         forked = warm.become(current().home, warmth)
         if forked == []:
             return 0
-        if forked and warm.cut_off():
+        if forked and card.cut_off():
             # Something that was imported there has asked for the GPU after all: this job starts afresh.
             command = [sys.executable, "-P", "-m", "modelnook.jobs.worker", *forked]
             os.execve(sys.executable, command, dict(os.environ))

@@ -7,6 +7,7 @@ Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-tr
 from __future__ import annotations
 
 import io
+import os
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ from modelnook.runtime.transformers import load_trained
 __all__ = ["GptqQuantizer"]
 
 GROUPS = (128, 64, 32)
+
+KERNEL = "gptq_torch"
+"""Dequantizes with PyTorch. GPT-QModel's own choice compiles CUDA or C++ for a minute or two when a model is first
+read, and needs the compilers for it."""
 
 
 class GptqQuantizer(Quantizer):
@@ -51,7 +56,7 @@ class GptqQuantizer(Quantizer):
             DataError: no rows to calibrate on.
         """
         refuse_quantized(source)
-        if not torch.cuda.is_available():
+        if not _card():
             raise UnsupportedError("quantize.needs_gpu", backend=self.name, scheme=scheme)
         if not calibration:
             raise DataError("quantize.no_rows")
@@ -61,10 +66,18 @@ class GptqQuantizer(Quantizer):
         rows = feeds(heavy, processor, calibration, max_length(source), names)
         emit(Progress("quantizing"))
         mute_gptq()
+        # Its weights are packed in Python: a minute of compiling C++ saves seconds of that.
+        os.environ.setdefault("GPTQMODEL_DISABLE_PACK_EXT", "1")
         # Its bars are tqdm's own.
         with silence(), redirect_stderr(io.StringIO()):
-            small = _quantized(model.half().to(folder.CARD), processor, source, rows, bool(options.get("by_activation")))
+            small = _quantized(
+                model.half().to(folder.CARD), processor, source, rows, bool(options.get("by_activation"))
+            )
         save(small, processor, source, target, emit)
+
+
+def _card() -> bool:
+    return bool(torch.cuda.is_available())
 
 
 def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, Any]], by_activation: bool) -> Any:
@@ -84,6 +97,7 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
             act_group_aware=not by_activation,
             model_seqlen=max_length(source),
             block_name_to_quantize=blocks,
+            backend=KERNEL,
         )
         small = engine.quantize_model(model, processor)
     except (MemoryError, OSError, torch.OutOfMemoryError):
@@ -92,9 +106,14 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise UnsupportedError(
             "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next=OTHERS["int4"]
         ) from error
-    # The calibration rows are the person's: they don't belong into a config that is published. Without the blocks'
-    # name, which optimum leaves out, only the layouts that it guesses by itself could be loaded again.
-    small.config.quantization_config = {**engine.to_dict(), "dataset": None, "block_name_to_quantize": blocks}
+    # The calibration rows are the person's: they don't belong into a config that is published. optimum leaves out the
+    # blocks' name, without which only the layouts that it guesses could be loaded again, and the kernel.
+    small.config.quantization_config = {
+        **engine.to_dict(),
+        "dataset": None,
+        "block_name_to_quantize": blocks,
+        "backend": KERNEL,
+    }
     return small
 
 
