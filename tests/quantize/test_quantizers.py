@@ -170,3 +170,17 @@ def test_ranges_fixed_beforehand_come_from_the_rows(tmp_path: Path) -> None:
     original = runtime(source, device="cpu", threads=1).outputs(texts)
     assert (found[0].argmax(axis=1) == original.argmax(axis=1)).mean() >= 0.95
     assert abs(found[0] - original).mean() < abs(found[1] - original).mean()
+
+
+def test_packed_weights_are_read_again_for_another_device(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from modelnook.testing.trained import trained_model
+
+    source, texts = trained_model(tmp_path / "source"), tiny_rows(8, seed=3)["text"]
+    options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    QUANTIZERS.load("bitsandbytes")().quantize(source, tmp_path / "small", "int8", **options)
+    model: Any = runtime(tmp_path / "small", device="cpu", threads=1)
+    before, weights = model.outputs(texts), model._model
+    model.to("cpu")
+    assert model._model is not weights
+    assert model.outputs(texts).tobytes() == before.tobytes()

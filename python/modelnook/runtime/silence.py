@@ -77,8 +77,10 @@ def mute_telemetry() -> None:
 def mute_gptq() -> None:
     """Keep GPT-QModel from printing a banner as it is imported, and which of its kernels it takes.
 
-    Called before anything that may import it. Its logger writes to stdout, an empty line as soon as it is made.
+    Called before anything that may import it. Its logger writes to stdout, an empty line as soon as it is made. It
+    compiles with PyTorch, which imports every backend for that which is installed, OpenVINO among them.
     """
+    mute_telemetry()
     try:
         from logbar import LogBar
     except ImportError:
