@@ -449,13 +449,15 @@ def test_what_was_measured_in_turns_decides_between_the_best(source: Path, tmp_p
     def race(paths: list[Path], rows: list[Any]) -> list[Speed]:
         raced.append([path.name for path in paths])
         assert all((path / "config.json").is_file() for path in paths)
-        return [Speed(3.0, 4.0, 310.0), Speed(1.0, 1.5, 305.0)]
+        return [Speed(9.0, 12.0, 60.0), Speed(3.0, 4.0, 310.0), Speed(1.0, 1.5, 305.0)]
 
     result = runner.run(race=race)
-    assert raced == [["copy-int8-0", "quick-int8-0"]], "what is far slower, or fell too far, isn't among them"
+    assert raced == [["source", "copy-int8-0", "quick-int8-0"]], "what is far slower, or fell too far, isn't among them"
     assert result.backend == "quick"
     after = result.report["after"]
     assert (after["p50_ms"], after["p95_ms"], after["rows_per_s"]) == (1.0, 1.5, 305.0)
+    before = result.report["before"]
+    assert (before["p50_ms"], before["p95_ms"], before["rows_per_s"]) == (9.0, 12.0, 60.0), "in the same turns"
     told = {(a["backend"], a["scheme"]): a["rows_per_s"] for a in result.report["attempts"] if a["accepted"]}
     assert told == {("quick", "int8"): 305.0, ("copy", "int8"): 310.0, ("copy", "int4"): 30.0}
 

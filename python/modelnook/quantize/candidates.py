@@ -123,7 +123,8 @@ class Search:
         until: the time of ``clock`` after which nothing new is begun, once something was tried; None: no end.
         measuring: seconds that measuring the original took: what the others will take.
         trained: seconds that the training of the model took, where they are known.
-        race: times the best in turns before one is taken; without it what was measured of each by itself decides.
+        race: times the best and the original in turns before one is taken; without it what was measured of each by
+            itself decides, and is told.
         gpu: whether results may run on a GPU; PyTorch is asked by default.
     """
 
@@ -158,6 +159,8 @@ class Search:
         """What is known to be slower than the original, where another stayed within the drop."""
         self.more = _more(0.0 if until is None else until - clock() + measuring)
         """A budget that would give more time."""
+        self.before: Speed | None = None
+        """The original's speed in the turns that its successors had, where it had some."""
         self._bytes = folder_bytes(source)
         self._error: UnsupportedError | None = None
         self._alone = False
@@ -202,19 +205,21 @@ class Search:
         return min(quick, key=lambda trial: (trial.probe.bytes, -pace(trial.probe)), default=None)
 
     def _in_turns(self) -> None:
-        """Time those that may be the best once more, side by side: each was measured while the machine did other
-        things.
+        """Time those that may be the best once more, the original beside them: each was measured while the machine did
+        other things.
         """
         places = self._finalists()
-        if self.race is None or len(places) < 2 or self.stop():
+        size = sum(self.trials[at].probe.bytes for at in places)
+        if self.race is None or not places or size + self._bytes > TOGETHER or self.stop():
             return
         self.emit(Progress("measuring"))
         try:
-            found = self.race([self.trials[at].path for at in places], self.rows)
+            found = self.race([self.source, *(self.trials[at].path for at in places)], self.rows)
         except (StoreError, UnsupportedError):
             # Too many at once for this machine, or its disk is full: what is known of each by itself must do.
             return
-        for at, speed in zip(places, found, strict=True):
+        self.before = found[0]
+        for at, speed in zip(places, found[1:], strict=True):
             self.trials[at] = replace(self.trials[at], probe=replace(self.trials[at].probe, **asdict(speed)))
 
     def _finalists(self) -> list[int]:
@@ -223,7 +228,7 @@ class Search:
         paces = {at: pace(self.trials[at].probe) for at in good}
         good.sort(key=lambda at: -paces[at])
         near = [at for at in good if paces[at] >= FAR * paces[good[0]]]
-        while sum(self.trials[at].probe.bytes for at in near[:FINALISTS]) > TOGETHER:
+        while len(near) > 1 and self._bytes + sum(self.trials[at].probe.bytes for at in near[:FINALISTS]) > TOGETHER:
             near = near[:FINALISTS][:-1]
         return near[:FINALISTS]
 

@@ -17,7 +17,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def compress(
         budget: seconds after which no further attempt is begun; at least one is made. None: all are.
         trained: seconds that the model's training took: trying several ways for more than three times as long is said
             first.
-        race: times the best folders in turns before one is taken, where there are several.
+        race: times the best folders and the original in turns before one is taken.
         gpu: whether results may run on a GPU; PyTorch is asked by default.
         refused: hears what was measured of all that was tried, a report without ``after``, before a refusal.
         clock: seconds that only grow; tests give their own.
@@ -143,6 +143,8 @@ def compress(
         _place(best.path, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    if search.before is not None:
+        before = replace(before, **asdict(search.before))
     for warning in judge.warnings(best.verdict):
         emit(warning)
     if best.probe.rows_per_s < before.rows_per_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from modelnook.store.runs import seconds
 
 __all__ = ["lowered", "quantize", "say_of_labels"]
 
-# What each candidate's speed is measured for, as a share of the budget: few seconds tell what is quicker by a tenth.
-LEAST_SECONDS, MOST_SECONDS = 2.0, 8.0
+# What each candidate's speed is measured for, as a share of the budget: which is taken, and what is told of it and the
+# original, follows from the turns that the best of them have at the end.
+LEAST_SECONDS, MOST_SECONDS = 2.0, 4.0
 
 
 def quantize(context: Context) -> Finished:
@@ -43,7 +45,7 @@ def quantize(context: Context) -> Finished:
         metric=context.recorder.record.primary_metric,
         emit=context.emit,
         stop=context.stop,
-        probe=prober(context, None if budget is None else min(MOST_SECONDS, max(LEAST_SECONDS, budget / 30))),
+        probe=prober(context, min(MOST_SECONDS, max(LEAST_SECONDS, (budget or math.inf) / 30))),
         race=racer(context),
         gpu=_gpu(context),
         refused=lambda report: context.recorder.change(report={**report, "data": recipe.knobs.get("measured_on")}),
@@ -69,10 +71,12 @@ def quantize(context: Context) -> Finished:
 
 def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
     """Lower precision as a step of a chain: ``option`` is ``SCHEME`` or ``SCHEME:BACKEND``."""
+    from modelnook.quantize import ways
     from modelnook.quantize.compress import compress
 
     scheme, _, backend = option.partition(":")
-    recorder = work.context.recorder
+    recorder, gpu = work.context.recorder, _gpu(work.context)
+    several = len(ways(backend or "auto", scheme, work.task, gpu=gpu)) > 1
     result = compress(
         source,
         target,
@@ -86,8 +90,9 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         emit=work.context.emit,
         stop=work.context.stop,
         probe=lambda path, rows: work.probe(path),
-        race=racer(work.context),
-        gpu=_gpu(work.context),
+        # What is told of a single one follows from the turns that all steps have at the end.
+        race=racer(work.context) if several else None,
+        gpu=gpu,
         budget=work.context.recipe.knobs.get("trying_seconds"),
         # Beside what is told of the steps before.
         refused=lambda report: recorder.change(report={**report, **(recorder.record.report or {})}),

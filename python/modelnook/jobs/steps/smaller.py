@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.catalog.search import info
-from modelnook.domain.errors import RefusedError, UnsupportedError, UsageError
+from modelnook.domain.errors import RefusedError, StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Finished
 from modelnook.domain.model import Licence
 from modelnook.domain.table import jsonable
 from modelnook.jobs.steps import distil, prune, quantize, trim
 from modelnook.jobs.steps.context import Context
+from modelnook.jobs.steps.probing import racer
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.measure.judge import Verdict
-from modelnook.store.files import folder, read_json, write_json
+from modelnook.store.files import folder, folder_bytes, read_json, write_json
 from modelnook.store.runs import RESUMABLE
 
 __all__ = ["MAKERS", "smaller"]
@@ -34,6 +35,9 @@ MAKERS: dict[str, Callable[[Work, Path, Path, str], Made]] = {
     "trim": trim.trim,
 }
 """The first part of a step's word -> what makes ``target`` from ``source``; other words are schemes of ``quantize``."""
+
+TOGETHER = 2_000_000_000
+"""Bytes of models that are timed side by side."""
 
 _STRICT = ("permissive", "copyleft", "other", "unknown", "noncommercial")
 """Kinds of licences, each stricter, or less sure to be free, than the ones before."""
@@ -70,7 +74,7 @@ def _clear(context: Context) -> None:
 def _carried_out(context: Context, source: Path) -> Finished:
     _check_first(context, source)
     work = Work.of(context, source)
-    path, told = source, []
+    path, told, made_so_far = source, [], []
     count = parameters_of(tensors_of(source)) or None
     for at, word in enumerate(context.recipe.knobs["steps"]):
         made, said = _made(work, path, at, word)
@@ -87,6 +91,8 @@ def _carried_out(context: Context, source: Path) -> Finished:
         # Told as it goes: what is done stays to be seen where a later step is refused.
         context.recorder.change(report=jsonable({"before": told[0]["before"], "steps": told, **_measured(work)}))
         path = made
+        made_so_far.append(made)
+    _in_turns(work, [source, *made_so_far], told)
     for warning in work.judge.warnings(work.judged(path)):
         context.emit(warning)
     quantize.say_of_labels(context, work.judge.metric, work.judge.rows, work.judge.known)
@@ -100,6 +106,22 @@ def _check_first(context: Context, source: Path) -> None:
     name, _, option = context.recipe.knobs["steps"][0].partition(":")
     if name in ("prune", "trim") or (name == "distil" and option.partition(":")[0] in ("", "auto", "layers")):
         refuse(source, name)
+
+
+def _in_turns(work: Work, paths: list[Path], told: list[dict[str, Any]]) -> None:
+    """Time the first model and those that the steps made side by side: each was measured at a moment of its own."""
+    context = work.context
+    if context.stop() or sum(folder_bytes(path) for path in paths) > TOGETHER:
+        return
+    context.phase("measuring")
+    try:
+        found = [asdict(speed) for speed in racer(context)(paths, work.rows)]
+    except (StoreError, UnsupportedError):
+        # Too many at once for this machine, or its disk is full: what is known of each by itself must do.
+        return
+    for step, before, after in zip(told, found, found[1:], strict=False):
+        step["before"].update(before)
+        step["after"].update(after)
 
 
 def _fall(verdict: Verdict) -> dict[str, Any]:

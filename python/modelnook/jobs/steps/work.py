@@ -22,6 +22,8 @@ __all__ = ["Made", "Work"]
 MOST_ROWS = 4_000
 """Rows that are measured on; a seeded sample of more."""
 
+SECONDS = 4.0
+"""For which the speed of each model is measured by itself."""
 SEED = 7
 
 Made = dict[str, Any]
@@ -67,7 +69,7 @@ class Work:
         train, measured = _rows(context, spec, source)
         columns = _sample(measured)
         unlabelled = context.rows(recipe.unlabelled) if recipe.unlabelled else None
-        probe = prober(context)
+        probe = prober(context, SECONDS)
         context.phase("measuring")
         before = probe(source, spec.as_rows(columns))
         judge = Judge(spec, columns, before, context.recorder.record.primary_metric, recipe.knobs["max_drop"])
