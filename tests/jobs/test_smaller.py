@@ -167,6 +167,10 @@ def test_a_chain_says_what_each_step_did(topics: Run) -> None:
     assert third["backend"] == "torchao"
     assert run.params["trying_seconds"] == 120
     assert report["before"]["bytes"] == first["before"]["bytes"]
+    # Timed in turns: what a step made is as quick as what the next one began with.
+    for name in ("p50_ms", "p95_ms", "rows_per_s"):
+        assert first["after"][name] == second["before"][name]
+        assert (report["before"][name], report["after"][name]) == (first["before"][name], third["after"][name])
     assert report["after"]["bytes"] == third["after"]["bytes"]
     assert (report["before"]["layers"], report["after"]["layers"]) == (4, 2)
     assert report["after"]["tokens"] < report["before"]["tokens"]
