@@ -251,6 +251,15 @@ def test_rows_of_other_lengths_are_written_as_alone(tmp_path: Path) -> None:
     assert long == task.answer(model, tokenizer, ["sun " * 58], max_new_tokens=6)
 
 
+def test_a_prompt_may_be_longer_than_what_was_learnt_from(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    task, model, tokenizer = loaded(tiny_writer(tmp_path / "m"))
+    tokenizer.model_max_length = 4
+    long = {"prompt": "the dog is here today and the sun", "completion": "good"}
+    task.encode(tokenizer, {name: [text] for name, text in long.items()}, 16)
+    task.answer(model, tokenizer, [long["prompt"]], max_new_tokens=2)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_model_that_was_taught_texts_goes_on_with_them(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path / "m", chat=True)
     chat, text = loaded(folder, form="messages"), loaded(folder, form="text")

@@ -48,7 +48,7 @@ class TextGenerationTask(Task):
         rows = list(_parts(processor, columns))
         learnt = not rows or any(said for row in rows for _, said in row)
         flat = [text for row in rows for text, _ in row]
-        tokens = iter(processor(flat, add_special_tokens=False)["input_ids"] if flat else ())
+        tokens = iter(processor(flat, add_special_tokens=False, verbose=False)["input_ids"] if flat else ())
         found: dict[str, list[Any]] = {"input_ids": [], "labels": []}
         starts = [] if _templated(processor, columns) else _start(processor)
         ends = "text" in columns or not _templated(processor, columns)
@@ -165,7 +165,7 @@ def _asked(processor: Any, columns: Columns, row: int, raw: bool) -> list[int]:
     else:
         turn: Message = {"role": "user", "content": as_text(columns["prompt"][row])}
         text, starts = template(processor, [turn], asks=True), []
-    ids: list[int] = starts + processor(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = starts + processor(text, add_special_tokens=False, verbose=False)["input_ids"]
     return ids or [_any(processor)]
 
 
