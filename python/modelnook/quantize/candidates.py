@@ -38,7 +38,7 @@ FINALISTS, FAR = 4, 1 / 3
 """How many are timed in turns at most; what had less than this share of the quickest's pace is not among them."""
 TOGETHER = 2_000_000_000
 """Bytes of models that are loaded at a time."""
-RACING = 15.0
+RACING = 20.0
 """Seconds kept for that where time is short."""
 HUNDRED_MB = 1e8
 TRAININGS = 3.0
