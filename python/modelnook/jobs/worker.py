@@ -30,7 +30,7 @@ from modelnook.store import Store
 from modelnook.store.lease import Holder
 from modelnook.store.runs import RunFolder
 
-__all__ = ["main", "work"]
+__all__ = ["main", "uncut", "work"]
 
 _STOPPED = ("hub.stopped", "publish.stopped")
 
@@ -44,17 +44,21 @@ def main(arguments: list[str]) -> int:
         forked = warm.become(current().home, warmth)
         if forked == []:
             return 0
-        if forked and card.cut_off():
-            # Something that was imported there has asked for the GPU after all: this job starts afresh.
-            command = [sys.executable, "-P", "-m", "modelnook.jobs.worker", *forked]
-            os.execve(sys.executable, command, dict(os.environ))
         if forked:
+            uncut(forked)
             run, seen, holder = _take(forked)
     if holder is None:
         return 3
     code = work(Store(), run, seen, holder)
     warm.teach(warmth)
     return code
+
+
+def uncut(arguments: list[str]) -> None:
+    """Start afresh, with these arguments, where what this was forked from has asked for the GPU after all."""
+    if card.cut_off():
+        command = [sys.executable, "-P", "-m", "modelnook.jobs.worker", *arguments]
+        os.execve(sys.executable, command, dict(os.environ))
 
 
 def _take(arguments: list[str]) -> tuple[RunFolder, int, Holder | None]:

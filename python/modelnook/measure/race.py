@@ -24,6 +24,9 @@ __all__ = ["main", "race", "race_args", "read_race"]
 SECONDS = 4.0
 """For each model."""
 
+TOGETHER = 2_000_000_000
+"""Bytes of models that are loaded at a time."""
+
 
 def race(
     paths: Sequence[Path],

@@ -19,6 +19,7 @@ from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
+from modelnook.measure.race import TOGETHER
 from modelnook.measure.speed import Speed
 from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS, absent
@@ -36,8 +37,6 @@ NOISE = 0.05
 """Paces that differ by less are the same, as far as measuring for seconds can tell."""
 FINALISTS, FAR = 4, 1 / 3
 """How many are timed in turns at most; what had less than this share of the quickest's pace is not among them."""
-TOGETHER = 2_000_000_000
-"""Bytes of models that are loaded at a time."""
 RACING = 20.0
 """Seconds kept for that where time is short."""
 HUNDRED_MB = 1e8

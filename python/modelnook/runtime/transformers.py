@@ -23,17 +23,15 @@ from modelnook.runtime.layers import module_tree
 from modelnook.runtime.silence import first_line, mute_gptq, silence
 from modelnook.settings import current
 from modelnook.tasks import TASKS
+from modelnook.tasks.pretrained_heavy import PACKED
 
 __all__ = ["TransformersRuntime", "load_trained"]
-
-PACKED = frozenset(("bitsandbytes", "gptq"))
-"""Whose weights are packed for the device that they are read to: moved to another they are another's."""
 
 
 def load_trained(path: Path, name: str | None) -> tuple[Any, Any, Any]:
     """``(task, model, processor)`` of a folder whose head was trained for the task; the model in eval mode.
 
-    It is on the CPU; one of :data:`PACKED` on the device that ``torch.device(…)`` says as a context.
+    It is on the CPU; one of ``PACKED`` on the device that ``torch.device(…)`` says as a context.
 
     Raises:
         UnsupportedError: an unknown task, a folder whose head is another's or missing, files that can't be read.

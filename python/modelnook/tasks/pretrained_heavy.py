@@ -19,6 +19,7 @@ from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, Un
 from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
 __all__ = [
+    "PACKED",
     "load_config",
     "load_feature_extractor",
     "load_image_processor",
@@ -27,6 +28,9 @@ __all__ = [
     "quiet",
     "save_pretrained",
 ]
+
+PACKED = frozenset(("bitsandbytes", "gptq"))
+"""Whose weights are packed for the device that they are read to: moved to another they are another's."""
 
 
 @contextmanager
@@ -128,7 +132,7 @@ def load_model(
     else:
         _require_safetensors(Path(path))
         form["use_safetensors"] = True
-    if _method(config) in ("bitsandbytes", "gptq"):
+    if _method(config) in PACKED:
         # Their quantizers take the first GPU, or the CPU, whatever the context says.
         form["device_map"] = str(torch.empty(0).device)
     # The bar of reading a GGUF file is no bar of transformers' own and can't be switched off there.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def main(path: Path) -> int:
     """Wait at a socket; in a forked copy: do the run that was asked for."""
-    from modelnook.jobs import card, warm, worker
+    from modelnook.jobs import warm, worker
     from modelnook.store import Store
 
     warm.bring_in(warm.FIRST)
@@ -20,8 +20,7 @@ def main(path: Path) -> int:
     asked = warm._Waiting(path.parent, path, listener).serve()
     if not asked:
         return 0
-    if card.cut_off():
-        os.execve(sys.executable, [sys.executable, "-P", "-m", "modelnook.jobs.worker", *asked], dict(os.environ))
+    worker.uncut(asked)
     for name, folder in hub_folders(Path(os.environ["HF_HOME"])).items():
         setattr(importlib.import_module("huggingface_hub.constants"), name, str(folder))
     run, seen, holder = worker._take(asked)

@@ -11,14 +11,14 @@ from modelnook.domain.event import Finished, Warned
 from modelnook.jobs.lineage import quantized_base, training_run
 from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober, racer
-from modelnook.jobs.steps.work import Made, Work
+from modelnook.jobs.steps.work import SECONDS, Made, Work
 from modelnook.store.runs import seconds
 
 __all__ = ["lowered", "quantize", "say_of_labels"]
 
 # What each candidate's speed is measured for, as a share of the budget: which is taken, and what is told of it and the
 # original, follows from the turns that the best of them have at the end.
-LEAST_SECONDS, MOST_SECONDS = 2.0, 4.0
+LEAST_SECONDS = 2.0
 
 
 def quantize(context: Context) -> Finished:
@@ -45,7 +45,7 @@ def quantize(context: Context) -> Finished:
         metric=context.recorder.record.primary_metric,
         emit=context.emit,
         stop=context.stop,
-        probe=prober(context, min(MOST_SECONDS, max(LEAST_SECONDS, (budget or math.inf) / 30))),
+        probe=prober(context, min(SECONDS, max(LEAST_SECONDS, (budget or math.inf) / 30))),
         race=racer(context),
         gpu=_gpu(context),
         refused=lambda report: context.recorder.change(report={**report, "data": recipe.knobs.get("measured_on")}),

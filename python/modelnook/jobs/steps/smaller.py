@@ -36,9 +36,6 @@ MAKERS: dict[str, Callable[[Work, Path, Path, str], Made]] = {
 }
 """The first part of a step's word -> what makes ``target`` from ``source``; other words are schemes of ``quantize``."""
 
-TOGETHER = 2_000_000_000
-"""Bytes of models that are timed side by side."""
-
 _STRICT = ("permissive", "copyleft", "other", "unknown", "noncommercial")
 """Kinds of licences, each stricter, or less sure to be free, than the ones before."""
 
@@ -74,9 +71,10 @@ def _clear(context: Context) -> None:
 def _carried_out(context: Context, source: Path) -> Finished:
     _check_first(context, source)
     work = Work.of(context, source)
-    path, told, made_so_far = source, [], []
+    paths, told = [source], []
     count = parameters_of(tensors_of(source)) or None
     for at, word in enumerate(context.recipe.knobs["steps"]):
+        path = paths[-1]
         made, said = _made(work, path, at, word)
         if made is None:
             return Finished(stopped=True)
@@ -90,13 +88,12 @@ def _carried_out(context: Context, source: Path) -> Finished:
         told.append({"step": word, "before": before, "after": after, **_fall(verdict), **said})
         # Told as it goes: what is done stays to be seen where a later step is refused.
         context.recorder.change(report=jsonable({"before": told[0]["before"], "steps": told, **_measured(work)}))
-        path = made
-        made_so_far.append(made)
-    _in_turns(work, [source, *made_so_far], told)
-    for warning in work.judge.warnings(work.judged(path)):
+        paths.append(made)
+    _in_turns(work, paths, told)
+    for warning in work.judge.warnings(work.judged(paths[-1])):
         context.emit(warning)
     quantize.say_of_labels(context, work.judge.metric, work.judge.rows, work.judge.known)
-    return _finished(work, path, told)
+    return _finished(work, paths[-1], told)
 
 
 def _check_first(context: Context, source: Path) -> None:
@@ -110,6 +107,8 @@ def _check_first(context: Context, source: Path) -> None:
 
 def _in_turns(work: Work, paths: list[Path], told: list[dict[str, Any]]) -> None:
     """Time the first model and those that the steps made side by side: each was measured at a moment of its own."""
+    from modelnook.measure.race import TOGETHER
+
     context = work.context
     if context.stop() or sum(folder_bytes(path) for path in paths) > TOGETHER:
         return
