@@ -50,7 +50,7 @@ class Model(Shown):
         """The names of its outputs."""
         return list(self.runtime.labels)
 
-    def predict(self, inputs: Any, **options: Any) -> Any:
+    def predict(self, inputs: Any = None, **options: Any) -> Any:
         """A DataFrame, one row an input in its order and with its index; see :func:`modelnook.predict`."""
         from modelnook.api import predict
         from modelnook.api.door import opened

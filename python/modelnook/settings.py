@@ -165,11 +165,12 @@ def save(**values: Any) -> Settings:
             if name not in SAVED:
                 raise unknown("setting", name, SAVED)
             allowed = SAVED[name][0]
-            if not isinstance(value, (str, int, float, NoneType)):
-                known = ", ".join(allowed or (SAVED[name][1],))
-                raise UsageError("core.bad_value", name=name, value=type(value).__name__, allowed=known)
+            plain, kind = isinstance(value, (str, int, float, NoneType)), type(value).__name__
+            if not plain and allowed is None:
+                raise UsageError("core.not_a_word", name=name, kind=kind, example=SAVED[name][1])
             if allowed and value is not None and value not in allowed:
-                raise UsageError("core.bad_value", name=name, value=value, allowed=", ".join(allowed))
+                said = value if plain else kind
+                raise UsageError("core.bad_value", name=name, value=said, allowed=", ".join(allowed))
         if value is None:
             saved.pop(name, None)
         else:

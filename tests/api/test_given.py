@@ -21,10 +21,18 @@ READ_BY_THE_VERB = ("data", "inputs")
 """Kinds that are tables or texts: the readers of rows refuse what is neither."""
 
 
+class Unwritten:
+    """An object of a class that fails to describe itself."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
 def wrong() -> list[Any]:
     pd, np = pytest.importorskip("pandas"), pytest.importorskip("numpy")
     frame = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]})
     more: list[Any] = [frame, frame["text"], np.array([1, 2]), np.int64(3), float("nan"), b"bytes", object(), len]
+    more.append(Unwritten())
     return [3, -1, 0, 1.5, 10**400, True, "", " ", "nonsense", [], ["a"], [[3]], {}, {3: "a"}, Path("x"), *more]
 
 
@@ -76,6 +84,8 @@ def test_every_argument_takes_its_kind_or_says_so(name: str) -> None:
 @pytest.mark.parametrize(
     ("called", "said"),
     [
+        (lambda: mn.unload(3), ("ref", "unload", "int", 'modelnook.unload("topics")')),  # type: ignore[arg-type]
+        (lambda: mn.settings(wandb_project=["a"]), ("wandb_project", "list", "wandb_project=modelnook")),
         (lambda: mn.search(3), ("query", "search", "3 (int)", 'query="minilm"')),
         (lambda: mn.search(["spam"]), ("query", "search", "['spam'] (list)")),
         (lambda: mn.finetune("a", [], again="maybe"), ("again", "finetune", "maybe", "again=True")),

@@ -14,7 +14,7 @@ from tests.jobs.test_text_tasks import records
 from tests.tasks.test_sentence_similarity import matched, scored
 
 import modelnook as mn
-from modelnook.domain.errors import DataError
+from modelnook.domain.errors import DataError, UsageError
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +79,8 @@ def test_a_small_model_gives_nearly_the_same_vectors(tiny: str) -> None:
 def test_a_bare_encoder_gives_vectors_when_asked_to(tiny: str) -> None:
     with mn.load(tiny, task="sentence-similarity") as model:
         assert model.predict(["the dog"])["vector"][0].shape == (32,)
+        with pytest.raises(UsageError, match="inputs"):
+            model.predict()
 
 
 @pytest.mark.real

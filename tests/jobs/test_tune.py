@@ -343,9 +343,12 @@ def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store_home: Path) -> None:
+def test_a_lost_process_of_several_is_told_and_the_others_go_on(
+    tiny: str, store_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import psutil
 
+    monkeypatch.setenv("MODELNOOK_THREADS", "2")
     run = mn.tune(tiny, table(200), trials=7, space="quick", parallel=2, background=True, **QUICK)
 
     def helper() -> list[psutil.Process]:
@@ -353,6 +356,8 @@ def test_a_lost_process_of_several_is_told_and_the_others_go_on(tiny: str, store
         return [child for child in children if "modelnook.jobs.trials" in child.cmdline()]
 
     until(lambda: helper() or not run.record.live)
+    # A worker tokenises on the threads that were its own alone; of several each has a part.
+    assert helper()[0].environ()["RAYON_NUM_THREADS"] == "1"
     helper()[0].kill()
     done = run.wait(timeout=300)
     assert done.state == "finished"

@@ -70,7 +70,7 @@ def students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str
 
     Raises:
         UsageError: a number of layers that isn't one.
-        UnsupportedError: a student of another task, or with other labels.
+        UnsupportedError: a student of another task, with other labels, or whose weights aren't floats.
     """
     from modelnook.catalog.search import info, resolve
 
@@ -88,6 +88,7 @@ def students(recipe: Recipe, steps: Sequence[str]) -> tuple[list[str], tuple[str
             continue
         student = resolve(option)
         entry = student.source.info(student.ref)
+        refuse_quantized("shrink.already_made", option, entry, step=name)
         if entry.task not in (*_BODIES, recipe.task):
             raise UnsupportedError("shrink.student_task", student=option, task=entry.task, wanted=recipe.task)
         if entry.task == recipe.task and entry.run and set(entry.labels) != set(teacher.labels):

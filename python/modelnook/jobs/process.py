@@ -19,7 +19,7 @@ from modelnook.store.files import PRIVATE_FILE, disk_errors
 from modelnook.store.lease import me
 from modelnook.store.runs import RunFolder
 
-__all__ = ["call", "end", "free_port", "start", "start_rank", "start_trackers", "start_trials"]
+__all__ = ["call", "end", "free_port", "share_of_tokenizers", "start", "start_rank", "start_trackers", "start_trials"]
 
 DEFAULTS = {
     "GOMP_SPINCOUNT": "10000",
@@ -52,6 +52,14 @@ def _environment(home: Path) -> dict[str, str]:
     ours = {"MODELNOOK_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     # Texts are tokenised on as many threads as train.
     return {**DEFAULTS, "RAYON_NUM_THREADS": str(current().threads), **os.environ, **ours}
+
+
+def share_of_tokenizers(threads: int) -> None:
+    """Let this process, and those that it starts, tokenise on so many threads at most; a lower number that was set
+    stays. It counts from the first text on: the tokenizers' threads are started once.
+    """
+    said = os.environ.get("RAYON_NUM_THREADS", "")
+    os.environ["RAYON_NUM_THREADS"] = str(min(threads, int(said)) if said.isdigit() and int(said) else threads)
 
 
 def start(store: Store, run: RunFolder, python: str, *, seen: int = 0) -> int:

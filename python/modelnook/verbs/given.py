@@ -40,7 +40,12 @@ def _told(verb: Verb, arg: Arg, value: Any) -> dict[str, str]:
 
 def _shown(value: Any) -> str:
     """What was given, in as few words as tell it: a table is its type."""
-    kind, written = type(value).__name__, repr(value)
+    kind = type(value).__name__
+    try:
+        written = repr(value)
+    except Exception:
+        # A class of the person's own may fail to describe itself; its name is known all the same.
+        return kind
     short = len(written) <= _SHORT and "\n" not in written and " at 0x" not in written
     if isinstance(value, Integral) and not short:
         written, short = f"{written[:_SHORT]}…", True
@@ -158,8 +163,11 @@ def _run(verb: Verb, arg: Arg, allowed: str, value: Any) -> Any:
 def _ref(verb: Verb, arg: Arg, allowed: str, value: Any) -> Any:
     found = reference(arg, value)
     if found is None:
+        example = verb.called()
+        if not (arg.required or arg.needed or arg.many or arg.default == "auto"):
+            example = f'modelnook.{verb.name}({"" if arg.positional else f"{arg.name}="}"{arg.example}")'
         kind = type(value).__name__
-        raise UsageError("verbs.not_a_model", verb=verb.name, name=arg.name, kind=kind, example=verb.called())
+        raise UsageError("verbs.not_a_model", verb=verb.name, name=arg.name, kind=kind, example=example)
     return found
 
 

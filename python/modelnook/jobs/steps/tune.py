@@ -16,6 +16,7 @@ from modelnook.catalog.search import fetch
 from modelnook.domain.errors import ModelnookError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.model import ModelRef
+from modelnook.jobs.process import share_of_tokenizers
 from modelnook.jobs.steps.budget import Budget, Foretold
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
@@ -119,6 +120,8 @@ class Trials:
         )
         self.space = Space.from_dict(knobs["space"])
         self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
+        if parallel > 1:
+            share_of_tokenizers(self.threads)
         self.before, self.began = self.study.elapsed, time.monotonic()
         """Seconds that processes before this one worked on the study, and when this one began."""
         self.budget = Budget(knobs.get("trial_seconds"))
