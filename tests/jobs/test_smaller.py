@@ -269,6 +269,6 @@ def test_a_quantized_model_says_what_to_take(topics: Run, here: None) -> None:
         assert "local:topics@1" in caught.value.hint
     with pytest.raises(UnsupportedError, match="already quantized"):
         mn.shrink("int8", steps="int8")
-    with pytest.raises(UnsupportedError, match="'int8' is already quantized .* 'distil' works on float weights"):
+    with pytest.raises(UnsupportedError, match=r"'int8' is already quantized .* 'distil' works on float weights"):
         mn.distil("topics", student="int8")
     assert {run.state for run in mn.runs()} == {"finished"}, "no job was started for any of them"

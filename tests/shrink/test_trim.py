@@ -16,6 +16,7 @@ from modelnook.runtime import runtime
 from modelnook.runtime.transformers import load_trained
 from modelnook.shrink.trim import Trimmed, trim
 from modelnook.store.files import folder_bytes
+from modelnook.tasks.near import NEAR, near_in, plain
 from modelnook.testing.media import tiny_image_model
 from modelnook.testing.models import WORDS, tiny_model, tiny_rows, tiny_translator, tiny_writer
 
@@ -61,7 +62,9 @@ def test_the_rows_left_are_those_of_the_tokens_left(source: Path, tmp_path: Path
     done(source, tmp_path / "small")
     (_, whole, old), (_, small, new) = (load_trained(p, "text-classification") for p in (source, tmp_path / "small"))
     tables = [model.get_input_embeddings().weight for model in (whole, small)]
-    for token, number in new.get_vocab().items():
+    with plain(new):
+        left = new.get_vocab()
+    for token, number in left.items():
         assert (tables[1][number] == tables[0][old.get_vocab()[token]]).all(), token
     for name in ("pad", "cls", "sep", "unk", "mask"):
         token = getattr(new, f"{name}_token")
@@ -75,8 +78,98 @@ def test_a_number_of_tokens_says_what_it_cuts(source: Path, tmp_path: Path) -> N
     least = int(str(caught.value).rsplit(" ", 1)[1].rstrip("."))
     result = done(source, tmp_path / "small", most=least + 5)
     assert result.after <= least + 5
-    assert 0 < result.cut < 1
+    assert 0 < result.cut + result.moved < 1
     assert runtime(tmp_path / "small").outputs(ROWS["text"]).shape == (40, 2)
+
+
+def named(folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """The tokens with a row of their own, and those that are read as one of them."""
+    said = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return said["model"]["vocab"], near_in(folder)
+
+
+def pair(folder: Path) -> tuple[str, str]:
+    """A word that was cut, and the one that it is read as."""
+    own, near = named(folder)
+    words = {number: token for token, number in own.items()}
+    return next((token, words[number]) for token, number in near.items() if token in MANY)
+
+
+def test_a_word_that_was_cut_is_read_as_the_nearest_that_stayed(source: Path, tmp_path: Path) -> None:
+    import torch
+
+    result = done(source, tmp_path / "small")
+    own, near = named(tmp_path / "small")
+    assert result.near == len(near) > 0
+    assert not own.keys() & near.keys()
+    assert set(near.values()) <= set(own.values())
+    word, other = pair(tmp_path / "small")
+    small = runtime(tmp_path / "small", device="cpu", threads=1)
+    assert np.array_equal(small.outputs([f"the {word}"]), small.outputs([f"the {other}"]))
+    # By the model's own table: no word that stayed is nearer.
+    _, model, old = load_trained(source, "text-classification")
+    table, at = model.get_input_embeddings().weight.detach(), old.get_vocab()
+    left = [token for token in own if len(token) > 1 and not token.startswith(("[", "##"))] + [
+        token for token in own if token.startswith("##") and len(token) > 3
+    ]
+    rows = table[[at[token] for token in left]]
+    alike = torch.cosine_similarity(table[at[word]] - rows.mean(0), rows - rows.mean(0))
+    assert left[int(alike.argmax())] == other
+
+
+def test_a_tokenizer_that_is_written_again_keeps_the_words_that_stayed(source: Path, tmp_path: Path) -> None:
+    """The package ``tokenizers`` would keep any one of the words with a number."""
+    from modelnook.tasks.pretrained_heavy import save_pretrained
+
+    done(source, tmp_path / "small")
+    _, model, tokenizer = load_trained(tmp_path / "small", "text-classification")
+    word, _ = pair(tmp_path / "small")
+    (tmp_path / "again").mkdir()
+    save_pretrained(model, tokenizer, tmp_path / "again")
+    assert named(tmp_path / "again") == named(tmp_path / "small")
+    assert word in tokenizer.get_vocab(), "what is in memory goes on reading them"
+    texts = [*ROWS["text"], f"a {word} zebra"]
+    first, second = (runtime(tmp_path / name, threads=1).outputs(texts) for name in ("small", "again"))
+    assert np.array_equal(first, second)
+
+
+def test_a_program_reads_them_too_and_holds_them_itself(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from tokenizers import Tokenizer
+
+    from modelnook.quantize import QUANTIZERS
+
+    done(source, tmp_path / "small")
+    options = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    QUANTIZERS.load("onnx")().quantize(tmp_path / "small", tmp_path / "int8", "int8", **options)
+    word, other = pair(tmp_path / "small")
+    tokenizer = Tokenizer.from_file(str(tmp_path / "int8" / "tokenizer.json"))
+    assert tokenizer.encode(word).ids == tokenizer.encode(other).ids
+    program = runtime(tmp_path / "int8")
+    assert np.array_equal(program.outputs([f"the {word}"]), program.outputs([f"the {other}"]))
+    assert not (tmp_path / "int8" / NEAR).exists()
+
+
+def test_a_second_trim_goes_on_from_the_first(source: Path, tmp_path: Path) -> None:
+    done(source, tmp_path / "small")
+    least = round(0.9 * len(named(tmp_path / "small")[0]))
+    result = done(tmp_path / "small", tmp_path / "smaller", most=least)
+    (own, near), (before, had) = named(tmp_path / "smaller"), named(tmp_path / "small")
+    assert result.after == len(own) == least
+    gone = before.keys() - own.keys()
+    for token, number in had.items():
+        read = next(name for name, at in before.items() if at == number)
+        if read not in gone:
+            assert near[token] == own[read]
+    assert runtime(tmp_path / "smaller").outputs(ROWS["text"]).shape == (40, 2)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"riverside": 99999, "the": 3, "a": "b", "x": -1, "y": true}'])
+def test_a_damaged_file_of_near_words_costs_these_words_alone(text: str, source: Path, tmp_path: Path) -> None:
+    done(source, tmp_path / "small")
+    whole = runtime(tmp_path / "small", threads=1).outputs(ROWS["text"])
+    (tmp_path / "small" / NEAR).write_text(text)
+    assert np.array_equal(runtime(tmp_path / "small", threads=1).outputs(ROWS["text"]), whole)
 
 
 def test_half_precision_stays(source: Path, tmp_path: Path) -> None:
@@ -138,6 +231,7 @@ def test_heads_over_the_vocabulary_are_cut_with_it(kind: str, tmp_path: Path) ->
     old, new = (tokenizer.get_vocab() for tokenizer in tokenizers)
     order = [old[token] for token, _ in sorted(new.items(), key=lambda pair: pair[1])]
     assert logits[1].shape[-1] == len(new) < len(old)
+    assert not (target / NEAR).exists(), "of what writes, a number has to say which word is meant"
     torch.testing.assert_close(logits[1], logits[0][..., order], rtol=1e-5, atol=1e-6)
 
 

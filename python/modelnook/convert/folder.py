@@ -15,6 +15,7 @@ from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.runtime.folder import config
 from modelnook.runtime.silence import first_line
+from modelnook.tasks.near import near_of, plain, write_near
 
 __all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer", "writing"]
 
@@ -77,11 +78,14 @@ def write_config(source: Path, folder: Path, backend: str = "", scheme: str = ""
     _write(folder / "config.json", said, indent=2)
 
 
-def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
+def write_tokenizer(source: Path, folder: Path, tokenizer: Any, *, for_program: bool = False) -> None:
     """``tokenizer.json`` as transformers has it loaded, and the source's settings.
 
     Not a copy of the source's file: for some architectures transformers replaces parts of what that says, and the
     ``onnx`` runtime reads the file alone. Without the JSON's blanks, which are a third of a small vocabulary's file.
+
+    Args:
+        for_program: whether nobody will write the tokenizer anew: words that are read as others then stand in it.
 
     Raises:
         UnsupportedError: a tokenizer that only exists as Python code.
@@ -99,7 +103,14 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any) -> None:
     elif (source / CHAT_TEMPLATE).is_file():
         shutil.copyfile(source / CHAT_TEMPLATE, folder / CHAT_TEMPLATE)
     # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
-    _write(folder / "tokenizer.json", {**json.loads(backend.to_str()), "truncation": None, "padding": None})
+    with plain(tokenizer):
+        said = json.loads(tokenizer.backend_tokenizer.to_str())
+    near = near_of(tokenizer)
+    if near and for_program:
+        said["model"]["vocab"].update(near)
+    else:
+        write_near(folder, near)
+    _write(folder / "tokenizer.json", {**said, "truncation": None, "padding": None})
     settings = json_in(source / "tokenizer_config.json") or json_in(folder / "tokenizer_config.json")
     settings.pop("name_or_path", None)
     _write(folder / "tokenizer_config.json", settings, indent=2)

@@ -59,7 +59,7 @@ class ProgramExporter(Exporter):
         emit(Progress("exporting"))
         program = self.program(traced)
         emit(Progress("saving"))
-        write_tokenizer(source, folder, traced.processor)
+        write_tokenizer(source, folder, traced.processor, for_program=True)
         write_config(source, folder)
         self.save(program, folder / self.weights)
         return {}

@@ -27,6 +27,7 @@ from modelnook.publish.record import name_of, portable, stripped
 from modelnook.publish.scan import scan_files
 from modelnook.store import Store
 from modelnook.store.models import CARD
+from modelnook.tasks.near import NEAR
 
 __all__ = ["Asked", "Package", "pack"]
 
@@ -34,7 +35,7 @@ _WEIGHTS = (".safetensors", ".onnx", ".onnx.data", ".gguf")
 _SENT = (*_WEIGHTS, ".json", ".txt", ".model", ".jinja", ".tiktoken")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".h5", ".joblib")
 # Vocabularies hold everybody's words.
-_UNSCANNED = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model")
+_UNSCANNED = (NEAR, *"tokenizer.json vocab.json vocab.txt merges.txt sentencepiece.bpe.model spiece.model".split())
 _BASES = ("_name_or_path", "base_model_name_or_path", "name_or_path")
 _SCANNED_TO = 5_000_000
 

@@ -69,7 +69,7 @@ class OnnxQuantizer(Quantizer):
         small = _shrink(self._program, per_channel=bool(options.get("per_channel", True)), exclude=exclude, rows=rows)
         emit(Progress("saving"))
         with staged(target) as folder:
-            write_tokenizer(source, folder, model.processor)
+            write_tokenizer(source, folder, model.processor, for_program=True)
             write_config(source, folder, self.name, scheme, options)
             save(small, folder / FILE)
 

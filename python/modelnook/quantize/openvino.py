@@ -85,7 +85,7 @@ class OpenVinoQuantizer(Quantizer):
         small = _shrink(self._program, model, scheme, calibration, keep, options)
         emit(Progress("saving"))
         with staged(target) as folder:
-            write_tokenizer(source, folder, model.processor)
+            write_tokenizer(source, folder, model.processor, for_program=True)
             write_config(source, folder, self.name, scheme, options)
             save(small, folder / FILE)
 

@@ -3,6 +3,10 @@
 Of a small model most of the weights are its embedding table: half of MiniLM's, four fifths of a multilingual one's. A
 row of the table whose token never occurs does nothing, so the model's answers to the rows at hand are the same to the
 last bit (Abdaoui et al. 2020, arXiv:2010.05609, cut multilingual BERT so by language).
+
+A word of tomorrow's texts that was cut would be divided into pieces that mean little to the model. Where the tokenizer
+can give several words one number it reads the nearest that stayed in its place, by the angle between the rows of the
+model's own table: ``flaws`` as ``flaw``, ``qualities`` as ``characteristics``.
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ from modelnook.domain.event import Emit, Progress
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import silence
 from modelnook.shrink.folder import read, staged, write
-from modelnook.shrink.tokens import choose, rewrite, vocabulary
+from modelnook.shrink.tokens import FEW, SHARE, choose, rewrite, vocabulary, words
+from modelnook.tasks.near import NEAR, near_of, plain, write_near
 from modelnook.tasks.pretrained_heavy import load_tokenizer
 
 __all__ = ["Trimmed", "trim"]
@@ -33,6 +38,16 @@ WORTH_IT = 0.97
 
 OFFSET = 16
 """Up to this number of a padding token, those before it stay: some models count positions from it."""
+
+NEAR_ENOUGH = 0.3
+"""The cosine between two rows, less the mean of those that stay, from which one may stand for the other. Rows that have
+nothing in common are within 0.2 of 0."""
+
+PART = 4096
+"""Rows that are compared at a time."""
+
+_MANY_TO_ONE = ("WordPiece", "WordLevel")
+"""Tokenizers that look a word up: for the others a token's number is its place, or merges are told by numbers."""
 
 _REPLACED = "vocab.txt vocab.json merges.txt spiece.model sentencepiece.bpe.model added_tokens.json".split()
 """Files that say the vocabulary a second time; tokenizer.json is what is read here."""
@@ -45,14 +60,17 @@ Columns = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """``tokens`` before and after; ``used`` of them occur in the rows, ``cut`` is the share of these occurrences whose
-    token was cut (0 where none was asked to go).
+    """``tokens`` before and after; ``used`` of them occur in the rows, ``cut`` is the share of these occurrences that
+    is read in smaller pieces now, ``moved`` the share that is read as the nearest token that stayed (both 0 where none
+    was asked to go); ``near`` tokens are read so.
     """
 
     before: int
     after: int
     used: int
     cut: float
+    moved: float = 0.0
+    near: int = 0
 
 
 def trim(
@@ -78,19 +96,63 @@ def trim(
     length = max_length(source)
     encoded = [heavy.encode(processor, columns, length) for columns in rows]
     counts = Counter(number for part in encoded for number in _ids(part, heavy) if number < table.num_embeddings)
-    kept = choose(said, counts, {*_fixed(model), *processor.all_special_ids}, most)
+    several = _several(said, heavy, model)
+    fixed = {*_fixed(model), *processor.all_special_ids}
+    kept = choose(said, counts, fixed, most, FEW if several else SHARE)
     before = table.num_embeddings
     if len(kept) > WORTH_IT * before:
         raise UnsupportedError("shrink.nothing_to_trim", path=source, kept=len(kept), tokens=before)
     with torch.no_grad():
+        stand_ins = _stand_ins(table.weight, words(said), kept) if several else {}
         _cut(model, table, kept)
+    new = {number: at for at, number in enumerate(kept)}
+    read_as = new | {number: new[other] for number, other in stand_ins.items()}
+    near = _near(said, near_of(processor), new, read_as) if several else {}
     emit(Progress("saving"))
     with staged(target) as folder:
         write(source, folder, heavy, model, processor)
-        _write_tokenizer(folder, rewrite(said, kept))
-        _verify(folder, heavy, rows, encoded, kept, length)
-    lost = sum(count for number, count in counts.items() if number not in set(kept))
-    return Trimmed(before, len(kept), len(counts), lost / max(1, counts.total()))
+        _write_tokenizer(folder, rewrite(said, kept), near)
+        _verify(folder, heavy, rows, encoded, read_as, length)
+    moved, lost = (
+        sum(count for number, count in counts.items() if number not in new and (number in read_as) is there)
+        / max(1, counts.total())
+        for there in (True, False)
+    )
+    return Trimmed(before, len(kept), len(counts), lost, moved, len(near))
+
+
+def _several(said: dict[str, Any], heavy: Any, model: Any) -> bool:
+    """Whether several words may have one number: not where a number has to say which word is meant."""
+    writes = heavy.spec.name in WRITES or model.get_output_embeddings() is not None
+    return said["model"].get("type") in _MANY_TO_ONE and not writes
+
+
+def _stand_ins(table: torch.Tensor, named: Mapping[int, str], kept: Sequence[int]) -> dict[int, int]:
+    """Number of a word that goes -> number of the nearest that stays, where one is near enough."""
+    table, stays = table.detach().float(), set(kept)
+    left = [number for number in kept if number in named]
+    going = [number for number in sorted(named) if number not in stays and number < len(table)]
+    if not left or not going:
+        return {}
+    centre = table[torch.tensor(left)].mean(dim=0)
+    rows = nn.functional.normalize(table[torch.tensor(left)] - centre, dim=1)
+    found = {}
+    for start in range(0, len(going), PART):
+        part = going[start : start + PART]
+        alike, at = (nn.functional.normalize(table[torch.tensor(part)] - centre, dim=1) @ rows.T).max(dim=1)
+        for number, share, place in zip(part, alike.tolist(), at.tolist(), strict=True):
+            if share >= NEAR_ENOUGH:
+                found[number] = left[place]
+    return found
+
+
+def _near(
+    said: dict[str, Any], had: Mapping[str, int], new: Mapping[int, int], read_as: Mapping[int, int]
+) -> dict[str, int]:
+    """Word that has no row of its own any more -> the new number of what it is read as; an earlier trim's words too."""
+    named = words(said)
+    gone = {named[number]: number for number in sorted(read_as) if number not in new}
+    return {token: read_as[number] for token, number in (gone | dict(had)).items() if number in read_as}
 
 
 def _tokenizer(source: Path, heavy: Any, processor: Any) -> dict[str, Any]:
@@ -100,12 +162,14 @@ def _tokenizer(source: Path, heavy: Any, processor: Any) -> dict[str, Any]:
         raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
     backend.no_truncation()
     backend.no_padding()
-    said: dict[str, Any] = json.loads(backend.to_str())
+    with plain(processor):
+        said: dict[str, Any] = json.loads(processor.backend_tokenizer.to_str())
     kind = said["model"].get("type")
     if kind not in ("WordPiece", "BPE", "Unigram", "WordLevel"):
         raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
     # What the library counts is true; a file may say other numbers of its added tokens.
-    numbers = backend.get_vocab(with_added_tokens=True)
+    with plain(processor):
+        numbers = processor.backend_tokenizer.get_vocab(with_added_tokens=True)
     added = [{**one, "id": numbers[one["content"]]} for one in said.get("added_tokens") or ()]
     return {**said, "added_tokens": added}
 
@@ -190,8 +254,10 @@ def _cut(model: Any, table: nn.Embedding, kept: list[int]) -> None:
             setattr(said, name, moved_to if isinstance(numbers, list) else (moved_to or [numbers])[0])
 
 
-def _write_tokenizer(folder: Path, said: dict[str, Any]) -> None:
+def _write_tokenizer(folder: Path, said: dict[str, Any], near: dict[str, int]) -> None:
     """The tokenizer's JSON without blanks, which are a third of a small vocabulary's file; numbers in its settings."""
+    (folder / NEAR).unlink(missing_ok=True)
+    write_near(folder, near)
     text = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
     (folder / "tokenizer.json").write_text(text, encoding="utf-8")
     for name in _REPLACED:
@@ -206,14 +272,13 @@ def _write_tokenizer(folder: Path, said: dict[str, Any]) -> None:
 
 
 def _verify(
-    folder: Path, heavy: Any, rows: Sequence[Columns], encoded: Sequence[Any], kept: list[int], length: int
+    folder: Path, heavy: Any, rows: Sequence[Columns], encoded: Sequence[Any], read_as: Mapping[int, int], length: int
 ) -> None:
-    """Raise UnsupportedError where the written tokenizer divides texts otherwise whose tokens all stayed."""
+    """Raise UnsupportedError where the written tokenizer divides texts otherwise whose tokens it all knows."""
     processor = load_tokenizer(str(folder))
-    new = {number: at for at, number in enumerate(kept)}
     for columns, was in zip(rows, encoded, strict=True):
         again = heavy.encode(processor, columns, length)
         for name in (name for name in was if name.endswith("input_ids")):
             for old, now in zip(was[name], again[name], strict=True):
-                if all(number in new for number in old) and [new[number] for number in old] != list(now):
+                if all(number in read_as for number in old) and [read_as[number] for number in old] != list(now):
                     raise UnsupportedError("shrink.other_tokens", path=folder.name)

@@ -16,6 +16,7 @@ import torch
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.folder import safetensors_header
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
+from modelnook.tasks.near import add_near, near_in, near_of, plain, write_near
 from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
 __all__ = [
@@ -212,6 +213,9 @@ def load_tokenizer(path: str) -> Any:
         raise DataError("task.slow_tokenizer", path=path, error=_first_line(error)) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    near = near_in(Path(path))
+    if near:
+        add_near(tokenizer, near)
     return tokenizer
 
 
@@ -263,7 +267,9 @@ def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
             processor.init_kwargs.pop(name, None)
     with quiet():
         model.save_pretrained(folder)
-        processor.save_pretrained(folder)
+        with plain(processor):
+            processor.save_pretrained(folder)
+    write_near(folder, near_of(processor))
 
 
 def _require_safetensors(folder: Path) -> None:

@@ -30,11 +30,11 @@ def trim(work: Work, source: Path, target: Path, option: str) -> Made:
     most = int(option) if option.isdigit() else None
     unseen = _on_new_texts(work, source, target, most)
     done = cut(source, target, task=work.task, rows=work.whole, most=most, emit=work.context.emit)
-    if done.cut > MUCH:
-        percent = f"{100 * done.cut:.1f}"
-        work.context.emit(Warned.of("shrink.cut_tokens", percent=percent, tokens=done.after))
-    counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}, "used_tokens": done.used}
-    return {**counts, **unseen}
+    for code, share in (("shrink.cut_tokens", done.cut), ("shrink.moved_tokens", done.moved)):
+        if share > MUCH:
+            work.context.emit(Warned.of(code, percent=f"{100 * share:.1f}", tokens=done.after))
+    counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}}
+    return {**counts, "used_tokens": done.used, "near_tokens": done.near, **unseen}
 
 
 def _on_new_texts(work: Work, source: Path, target: Path, most: int | None) -> dict[str, Any]:

@@ -119,8 +119,9 @@ class Trials:
             several=(at_once or parallel) > 1,
         )
         self.space = Space.from_dict(knobs["space"])
-        self.threads = max(1, (recipe.threads or current().threads) // parallel) if parallel > 1 else recipe.threads
+        self.threads = recipe.threads
         if parallel > 1:
+            self.threads = max(1, (recipe.threads or current().threads) // parallel)
             share_of_tokenizers(self.threads)
         self.before, self.began = self.study.elapsed, time.monotonic()
         """Seconds that processes before this one worked on the study, and when this one began."""
