@@ -154,7 +154,7 @@ def show(found: list[dict[str, Any]]) -> None:
 
 def _missed(row: dict[str, Any]) -> str:
     large = "trim" in row["steps"] and "int8" in row["steps"] and row["bytes_ratio"] > TARGET
-    return (" *" if large else "") + (" !" if row["drop_interval"][1] > MOST_DROP else "")
+    return (" *" if large else "") + (" !" if row["drop_interval"][1] > MOST_DROP + 1e-9 else "")
 
 
 if __name__ == "__main__":
