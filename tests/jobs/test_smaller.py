@@ -6,6 +6,7 @@ nothing here is about speed.
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from modelnook.domain.errors import (
 )
 from modelnook.run import Run
 from modelnook.store import Store
+from modelnook.tasks.near import near_in
 from modelnook.testing.models import WORDS, tiny_model
 
 from .conftest import table
@@ -73,6 +75,31 @@ def test_trim_gives_a_model_like_any_other(topics: Run, here: None) -> None:
     assert mn.info(small.model).base_model == "local:topics-trim@1"
     assert {row["model"] for row in mn.compare("topics", "topics-trim").to_frame().to_dict("records")}
     assert mn.trim("topics").id == run.id, "Run All twice is free"
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "head"])
+def test_words_that_were_cut_are_read_on_in_what_is_made_of_a_trimmed_model(
+    method: str, topics: Run, here: None, tmp_path: Path
+) -> None:
+    run = mn.trim("topics")
+    made = Store().models.folder("topics-trim")
+    near = near_in(made)
+    assert len(near) == run.report["near_tokens"] > 0
+    mn.finetune("topics-trim", table(60, seed=9), method=method, name="on", epochs=1, track="none")
+    again = Store().models.folder("on")
+    assert near_in(again) == near
+    own = [json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"] for folder in (made, again)]
+    assert own[0] == own[1], "no word has taken another's place"
+    packed = mn.quantize("on", backend="torchao", max_drop=1.0, name="packed").model
+    assert near_in(Store().models.folder("packed")) == near
+    assert packed
+    mn.export("on", tmp_path / "out", to="safetensors")
+    assert near_in(tmp_path / "out") == near
+    texts_of_them = [f"the {word}" for word in [*near][:40]]
+    assert (
+        mn.predict("on", texts_of_them)["label"].tolist()
+        == mn.predict(str(tmp_path / "out"), texts_of_them)["label"].tolist()
+    )
 
 
 def test_trim_keeps_what_it_is_shown(topics: Run, here: None) -> None:

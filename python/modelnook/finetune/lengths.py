@@ -11,6 +11,7 @@ from typing import Any
 
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.near import tokenizer_in
 from modelnook.tasks.text import as_text
 
 __all__ = ["Lengths", "lengths_for", "measure_lengths"]
@@ -63,13 +64,12 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
     limit = folder.max_length(model_path)
     file = model_path / "tokenizer.json"
-    try:
-        from tokenizers import Tokenizer
-    except ImportError:
-        return _guess(sample, limit)
     if not file.is_file():
         return _guess(sample, limit)
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = tokenizer_in(model_path)
+    except ImportError:
+        return _guess(sample, limit)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return _count(tokenizer.encode_batch_fast(sample), _unknown_id(tokenizer, file), limit)

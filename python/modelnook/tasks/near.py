@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NEAR", "add_near", "near_in", "near_of", "plain", "write_near"]
+__all__ = ["NEAR", "add_near", "near_in", "near_of", "plain", "tokenizer_in", "write_near"]
 
 NEAR = "near_tokens.json"
 """Token that was cut -> the number of the one that it is read as."""
@@ -37,18 +37,33 @@ def write_near(folder: Path, near: dict[str, int]) -> None:
         (folder / NEAR).write_text(text, encoding="utf-8")
 
 
-def add_near(tokenizer: Any, near: dict[str, int]) -> None:
-    """Let a tokenizer of transformers read the words; whatever writes it has to ask for it :func:`plain`."""
+def tokenizer_in(folder: Path) -> Any:
+    """The ``tokenizers.Tokenizer`` of the folder's ``tokenizer.json``, which reads these words."""
     from tokenizers import Tokenizer
 
+    backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    near = near_in(folder)
+    return _reading(backend, near)[0] if near else backend
+
+
+def add_near(tokenizer: Any, near: dict[str, int]) -> None:
+    """Let a tokenizer of transformers read the words; whatever writes it has to ask for it :func:`plain`."""
     backend = tokenizer.backend_tokenizer
+    whole, near = _reading(backend, near)
+    tokenizer.modelnook_near = (near, backend)
+    tokenizer._tokenizer = whole
+
+
+def _reading(backend: Any, near: dict[str, int]) -> tuple[Any, dict[str, int]]:
+    """A tokenizer that reads the words, and those of them that it can."""
     said = json.loads(backend.to_str())
     known = said["model"].get("vocab")
+    if not isinstance(known, dict):
+        return backend, {}
     # A number that there isn't would be looked up beyond the end of the model's table.
     near = {token: number for token, number in near.items() if token not in known and number < len(known)}
     said["model"]["vocab"] = {**known, **near}
-    tokenizer.modelnook_near = (near, backend)
-    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(said))
+    return type(backend).from_str(json.dumps(said)), near
 
 
 def near_of(tokenizer: Any) -> dict[str, int]:
