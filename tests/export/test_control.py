@@ -120,6 +120,24 @@ def test_a_stop_leaves_nothing(trained: Path, texts: list[str], written: Export,
     assert not list(place.iterdir())
 
 
+@pytest.mark.slow
+def test_what_a_killed_export_left_goes_with_the_next_one_to_the_place(
+    trained: Path, texts: list[str], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import modelnook
+
+    monkeypatch.setenv("MODELNOOK_THREADS", "1")
+    rows = [{"text": text} for text in texts]
+    modelnook.export(str(trained), place / "other", to="safetensors", data=rows)
+    ended = modelnook.runs()[0].id
+    mine = [place / ".out.notes.tmp", place / f".outer.{ended}.tmp"]
+    for left in (place / f".out.{ended}.tmp", *mine):
+        left.mkdir()
+        (left / "model.safetensors").write_text("half")
+    modelnook.export(str(trained), place / "out", to="safetensors", data=rows)
+    assert sorted(p.name for p in place.iterdir()) == sorted(["other", "out", *(p.name for p in mine)])
+
+
 def test_a_format_that_nobody_knows() -> None:
     import modelnook
 

@@ -37,6 +37,7 @@ def export(
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     overwrite: bool = False,
+    mark: str = "",
 ) -> dict[str, Any] | None:
     """Write ``target``, a folder that other tools load by themselves; its report, None where ``stop`` ended it.
 
@@ -44,6 +45,7 @@ def export(
         rows: what both are compared on, at most 128 of them, see :meth:`modelnook.tasks.base.Spec.as_rows`.
         info: the model's catalogue entry, and ``lineage`` the references that it was made from: for its card.
         identity: the recipe's.
+        mark: see :func:`modelnook.store.files.staging`.
 
     Raises:
         ConflictError: see :func:`modelnook.export.place.put`.
@@ -55,7 +57,7 @@ def export(
     exporter = EXPORTERS.load(to)()
     rows = list(rows[:MOST_ROWS])
     try:
-        with staging(target) as folder:
+        with staging(target, mark) as folder:
             name, told = info.name or info.id, ending(emit, stop)
             more = exporter.write(source, folder, task=task, rows=rows, name=name, emit=told)
             if stop():

@@ -17,6 +17,7 @@ from modelnook.domain.errors import StoreError, UsageError
 __all__ = [
     "disk_errors",
     "folder_bytes",
+    "marks",
     "put_if_absent",
     "read_json",
     "refuse_overlong",
@@ -57,9 +58,20 @@ def folder(path: Path) -> Path:
     return path
 
 
-def temporary(path: Path) -> Path:
-    """A name beside ``path`` that nobody else uses and every listing skips."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+def temporary(path: Path, mark: str = "") -> Path:
+    """A name beside ``path`` that nobody else uses and every listing skips; ``mark`` is a word of the caller's own."""
+    return path.with_name(f".{path.name}.{mark or secrets.token_hex(4)}.tmp")
+
+
+def marks(path: Path) -> dict[str, Path]:
+    """What stands beside ``path`` under a name of :func:`temporary`, by its mark."""
+    start, end = f".{path.name}.", ".tmp"
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return {}
+    found = [n for n in names if n.startswith(start) and n.endswith(end) and len(n) > len(start) + len(end)]
+    return {name[len(start) : -len(end)]: path.with_name(name) for name in found}
 
 
 def refuse_overlong(path: Path) -> None:
@@ -152,15 +164,20 @@ def _exclusive(path: Path, data: bytes) -> bool:
 
 
 @contextmanager
-def staging(target: Path) -> Iterator[Path]:
+def staging(target: Path, mark: str = "") -> Iterator[Path]:
     """A new folder beside ``target`` to fill; the caller renames it, whatever is left is removed.
+
+    Args:
+        mark: a word of the caller's own, by which it finds what was left where its process was killed.
 
     Raises:
         StoreError: the disk is full, read-only or forbidden, or holds no folders of anybody's there (``/proc``).
     """
     folder(target.parent)
-    temp = temporary(target)
+    temp = temporary(target, mark)
     with disk_errors(target):
+        if mark:
+            shutil.rmtree(temp, ignore_errors=True)
         folder(temp)
         try:
             yield temp

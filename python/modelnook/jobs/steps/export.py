@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from modelnook.domain.event import Finished, Warned
 from modelnook.domain.model import ModelInfo
 from modelnook.jobs.lineage import quantized_base
 from modelnook.jobs.steps.context import Context
+from modelnook.store.files import marks
 
 __all__ = ["export"]
 
@@ -33,6 +35,7 @@ def export(context: Context) -> Finished:
     if once is not None:
         context.emit(Warned.of("export.floats_of_gguf", how=once.ref))
     target = Path(recipe.knobs["path"])
+    _tidy(context, target)
     report = write(
         source,
         target,
@@ -45,10 +48,19 @@ def export(context: Context) -> Finished:
         emit=context.emit,
         stop=context.stop,
         overwrite=bool(recipe.knobs.get("overwrite")),
+        mark=context.run.id,
     )
     if report is None:
         return Finished(stopped=True)
     return Finished(report={**report, "path": str(target), "data": recipe.knobs["measured_on"]})
+
+
+def _tidy(context: Context, target: Path) -> None:
+    """Remove what exports to this place left beside it whose process was killed, and that have ended since."""
+    for mark, left in marks(target).items():
+        record = context.store.run(mark).seen()
+        if record is not None and not record.live:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def lineage(info: ModelInfo) -> list[str]:
