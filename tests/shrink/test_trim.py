@@ -16,6 +16,7 @@ from modelnook.runtime import runtime
 from modelnook.runtime.transformers import load_trained
 from modelnook.shrink.trim import Trimmed, trim
 from modelnook.store.files import folder_bytes
+from modelnook.tasks.fill_mask_heavy import FillMaskTask
 from modelnook.tasks.near import NEAR, near_in, plain
 from modelnook.testing.media import tiny_image_model
 from modelnook.testing.models import WORDS, tiny_model, tiny_rows, tiny_translator, tiny_writer
@@ -162,6 +163,15 @@ def test_a_second_trim_goes_on_from_the_first(source: Path, tmp_path: Path) -> N
         if read not in gone:
             assert near[token] == own[read]
     assert runtime(tmp_path / "smaller").outputs(ROWS["text"]).shape == (40, 2)
+
+
+def test_where_a_number_says_which_word_is_meant_they_are_not_read(source: Path, tmp_path: Path) -> None:
+    done(source, tmp_path / "small")
+    word, other = pair(tmp_path / "small")
+    own, _ = named(tmp_path / "small")
+    _, tokenizer = FillMaskTask().load(str(tmp_path / "small"))
+    assert word not in tokenizer.get_vocab()
+    assert tokenizer.convert_ids_to_tokens(own[other]) == other
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"riverside": 99999, "the": 3, "a": "b", "x": -1, "y": true}'])

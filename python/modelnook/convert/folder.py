@@ -94,8 +94,7 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any, *, for_program: 
         # What prepares images or sounds is a file of settings.
         tokenizer.save_pretrained(folder)
         return
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise UnsupportedError("runtime.no_tokenizer", path=source, runtime="onnx")
     if not (source / "tokenizer_config.json").is_file():
         # A GGUF file holds its tokenizer.

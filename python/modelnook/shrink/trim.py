@@ -157,19 +157,18 @@ def _near(
 
 def _tokenizer(source: Path, heavy: Any, processor: Any) -> dict[str, Any]:
     """The tokenizer's JSON, as transformers has it loaded."""
-    backend = getattr(processor, "backend_tokenizer", None)
-    if backend is None or not hasattr(processor, "vocab_size"):
+    if getattr(processor, "backend_tokenizer", None) is None or not hasattr(processor, "vocab_size"):
         raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
-    backend.no_truncation()
-    backend.no_padding()
     with plain(processor):
-        said: dict[str, Any] = json.loads(processor.backend_tokenizer.to_str())
+        backend = processor.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        said: dict[str, Any] = json.loads(backend.to_str())
+        # What the library counts is true; a file may say other numbers of its added tokens.
+        numbers = backend.get_vocab(with_added_tokens=True)
     kind = said["model"].get("type")
     if kind not in ("WordPiece", "BPE", "Unigram", "WordLevel"):
         raise UnsupportedError("shrink.no_vocabulary", path=source, task=heavy.spec.name)
-    # What the library counts is true; a file may say other numbers of its added tokens.
-    with plain(processor):
-        numbers = processor.backend_tokenizer.get_vocab(with_added_tokens=True)
     added = [{**one, "id": numbers[one["content"]]} for one in said.get("added_tokens") or ()]
     return {**said, "added_tokens": added}
 

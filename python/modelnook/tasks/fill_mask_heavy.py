@@ -39,7 +39,7 @@ class FillMaskTask(Task):
             kinds = getattr(config, "architectures", None) or [config.model_type]
             raise UnsupportedError("task.no_masked", architecture=kinds[0], task=self.spec.name)
         model = load_model(path, config, "AutoModelForMaskedLM", self.spec.name, no_head="task.no_masked")
-        tokenizer = load_tokenizer(path)
+        tokenizer = load_tokenizer(path, near=False)
         if tokenizer.mask_token_id is None:
             raise UnsupportedError("task.no_masked", architecture=type(model).__name__, task=self.spec.name)
         self.new_head = bool(model.made_anew)

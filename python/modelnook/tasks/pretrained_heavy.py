@@ -193,8 +193,12 @@ def _gguf(path: str) -> dict[str, Any]:
     return {"gguf_file": files[0]}
 
 
-def load_tokenizer(path: str) -> Any:
+def load_tokenizer(path: str, *, near: bool = True) -> Any:
     """The folder's fast tokenizer, with a padding token.
+
+    Args:
+        near: whether it reads words that were cut as the nearest that stayed, see :mod:`modelnook.tasks.near`. Not
+            where a token's number has to say which word is meant.
 
     Raises:
         DataError: none that can be read.
@@ -203,7 +207,7 @@ def load_tokenizer(path: str) -> Any:
 
     adapter = adapter_in(Path(path))
     if adapter and not (Path(path) / "tokenizer_config.json").is_file():
-        return load_tokenizer(str(base_of(Path(path), adapter)))
+        return load_tokenizer(str(base_of(Path(path), adapter)), near=near)
     # A tokenizer of its own is read in a tenth of the time that it takes to build the one in a GGUF file.
     file = {} if (Path(path) / "tokenizer.json").is_file() else _gguf(path)
     try:
@@ -213,9 +217,8 @@ def load_tokenizer(path: str) -> Any:
         raise DataError("task.slow_tokenizer", path=path, error=_first_line(error)) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    near = near_in(Path(path))
-    if near:
-        add_near(tokenizer, near)
+    if near and (said := near_in(Path(path))):
+        add_near(tokenizer, said)
     return tokenizer
 
 

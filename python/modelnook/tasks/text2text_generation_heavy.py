@@ -39,7 +39,7 @@ class Text2TextGenerationTask(Task):
         model = load_model(
             path, config, "AutoModelForSeq2SeqLM", self.spec.name, no_head="task.no_translator", trained=True
         )
-        self.tokenizer = load_tokenizer(path)
+        self.tokenizer = load_tokenizer(path, near=False)
         self.head = Head(model)
         return model, self.tokenizer
 

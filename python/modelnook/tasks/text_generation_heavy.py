@@ -34,7 +34,7 @@ class TextGenerationTask(Task):
         if kinds and task_of(kinds) not in ("text-generation", "feature-extraction"):
             raise UnsupportedError("task.no_writer", architecture=kinds[0], task=self.spec.name)
         model = load_model(path, config, "AutoModelForCausalLM", self.spec.name, no_head="task.no_writer", trained=True)
-        tokenizer = load_tokenizer(path)
+        tokenizer = load_tokenizer(path, near=False)
         if model.config.pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id
         self.head = Head(model)
