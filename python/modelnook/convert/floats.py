@@ -11,7 +11,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import config, formats, quantized
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
-from modelnook.tasks.near import near_of, plain, write_near
+from modelnook.tasks.near import save_processor
 
 __all__ = ["as_floats", "requantizes", "write_floats"]
 
@@ -41,9 +41,7 @@ def write_floats(model: Any, processor: Any, folder: Path, said: dict[str, Any])
         model.config._name_or_path = ""
         model.save_pretrained(folder)
         if hasattr(processor, "save_pretrained"):
-            with plain(processor):
-                processor.save_pretrained(folder)
-            write_near(folder, near_of(processor))
+            save_processor(processor, folder)
     _rewrite(folder / "config.json", {n: said[n] for n in ("modelnook_task", "modelnook_learnt") if n in said})
     for name in ("tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
         if (folder / name).is_file():

@@ -113,12 +113,10 @@ def trim(
         write(source, folder, heavy, model, processor)
         _write_tokenizer(folder, rewrite(said, kept), near)
         _verify(folder, heavy, rows, encoded, read_as, length)
-    moved, lost = (
-        sum(count for number, count in counts.items() if number not in new and (number in read_as) is there)
-        / max(1, counts.total())
-        for there in (True, False)
-    )
-    return Trimmed(before, len(kept), len(counts), lost, moved, len(near))
+    total = max(1, counts.total())
+    lost = sum(count for number, count in counts.items() if number not in read_as)
+    moved = sum(count for number, count in counts.items() if number in stand_ins)
+    return Trimmed(before, len(kept), len(counts), lost / total, moved / total, len(near))
 
 
 def _several(said: dict[str, Any], heavy: Any, model: Any) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NEAR", "add_near", "near_in", "near_of", "plain", "tokenizer_in", "write_near"]
+__all__ = ["NEAR", "add_near", "near_in", "near_of", "plain", "save_processor", "tokenizer_in", "write_near"]
 
 NEAR = "near_tokens.json"
 """Token that was cut -> the number of the one that it is read as."""
@@ -83,3 +83,10 @@ def plain(tokenizer: Any) -> Iterator[None]:
         yield
     finally:
         tokenizer._tokenizer = whole
+
+
+def save_processor(processor: Any, folder: Path) -> None:
+    """What prepares a model's inputs, as transformers writes it, and these words beside it."""
+    with plain(processor):
+        processor.save_pretrained(folder)
+    write_near(folder, near_of(processor))

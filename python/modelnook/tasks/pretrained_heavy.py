@@ -16,7 +16,7 @@ import torch
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.folder import safetensors_header
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
-from modelnook.tasks.near import add_near, near_in, near_of, plain, write_near
+from modelnook.tasks.near import add_near, near_in, save_processor
 from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
 __all__ = [
@@ -270,9 +270,7 @@ def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
             processor.init_kwargs.pop(name, None)
     with quiet():
         model.save_pretrained(folder)
-        with plain(processor):
-            processor.save_pretrained(folder)
-    write_near(folder, near_of(processor))
+        save_processor(processor, folder)
 
 
 def _require_safetensors(folder: Path) -> None:
