@@ -138,6 +138,17 @@ def test_a_number_of_tokens_is_kept_to_and_the_most_used_stay(kind: str) -> None
         cut(whole, rows, least - 1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_most_frequent_that_make_up_a_part_stay(kind: str) -> None:
+    tokenizer = KINDS[kind]()
+    counts = Counter(number for text in texts(60, 2) for number in tokenizer.encode(text).ids)
+    kept = choose(said(tokenizer), counts, (), share=0.0, coverage=0.7)
+    whole = choose(said(tokenizer), counts, (), share=0.0)
+    assert set(kept) < set(whole)
+    assert sum(count for number, count in counts.items() if number in kept) >= 0.7 * counts.total()
+    assert max(counts[n] for n in set(whole) - set(kept)) < max(counts.values()), "the rarer ones go"
+
+
 def test_a_merge_that_stays_has_all_that_it_is_made_of() -> None:
     small, _ = cut(bytes_bpe(), ["raining running unreadable"])
     model = said(small)["model"]

@@ -18,7 +18,7 @@ STEPS = ("distil", "prune", "trim")
 _BODIES = ("feature-extraction", "fill-mask", "image-feature-extraction", "sentence-similarity", None)
 """Tasks of models that are there to be trained for another."""
 
-_OPTIONS = {"prune": re.compile(r"auto|\d+|\d+(\.\d+)?%"), "trim": re.compile(r"auto|[1-9]\d*")}
+_OPTIONS = {"prune": re.compile(r"auto|\d+|\d+(\.\d+)?%"), "trim": re.compile(r"auto|fewest|[1-9]\d*")}
 
 
 def check_steps(steps: Sequence[str]) -> None:

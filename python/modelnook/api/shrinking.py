@@ -63,7 +63,9 @@ def trim(
         mn.quantize(small.model, to="int8")            # a sixth of a small encoder's bytes
 
     Args:
-        tokens: ``auto`` keeps every token that occurs; a number keeps so many, the most frequent first.
+        tokens: ``auto`` keeps every token that occurs; ``fewest`` lets the rarer ones go as well, up to a tenth of all
+            that is read, while the validation rows lose next to nothing (half of ``max_drop`` at most); a number keeps
+            so many, the most frequent first.
         data: rows to measure on, whose tokens stay; without them those of the run that made the model.
         unlabelled: further texts whose tokens stay: a table, a file, or a list of texts.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
@@ -220,7 +222,8 @@ def shrink(
 
     Args:
         steps: in their order: ``distil`` (``distil:layers:3``, ``distil:REF``), ``prune`` (``prune:4``), ``trim``
-            (``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which nothing can follow.
+            (``trim:fewest``, ``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which
+            nothing can follow.
         data: rows to measure on; without them those of the run that made the model, and where there are none either and
             no step needs any (``prune``, a scheme), texts of the model's own card and vocabulary.
         unlabelled: rows without labels: to teach on, and whose tokens stay.

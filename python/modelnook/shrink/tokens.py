@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Any
 
 from modelnook.domain.errors import UsageError
@@ -52,7 +54,12 @@ def vocabulary(said: Json) -> dict[str, int]:
 
 
 def choose(
-    said: Json, counts: Counter[int], fixed: Iterable[int], most: int | None = None, share: float = SHARE
+    said: Json,
+    counts: Counter[int],
+    fixed: Iterable[int],
+    most: int | None = None,
+    share: float = SHARE,
+    coverage: float = 1.0,
 ) -> list[int]:
     """The numbers of the tokens that stay, ascending.
 
@@ -62,6 +69,7 @@ def choose(
     Args:
         counts: how often each token occurs in the person's rows.
         fixed: numbers that the model itself looks for.
+        coverage: of those that were counted only the most frequent stay that make up this part of the occurrences.
 
     Raises:
         UsageError: ``most`` doesn't hold the essential tokens.
@@ -77,7 +85,8 @@ def choose(
         return {number, *(known[part] for part in way(names[number]) if part in known)}
 
     if most is None:
-        wanted = [*used, *ranked[: round(share * len(known))]]
+        frequent = used if coverage >= 1 else _covering(counts, used, coverage)
+        wanted = [*frequent, *ranked[: round(share * len(known))]]
         return sorted(must.union(*(needed(number) for number in wanted)))
     if most < len(must):
         raise UsageError("shrink.too_few_tokens", tokens=most, least=len(must))
@@ -87,6 +96,12 @@ def choose(
         if len(kept) + len(more) <= most:
             kept |= more
     return sorted(kept)
+
+
+def _covering(counts: Counter[int], used: list[int], coverage: float) -> list[int]:
+    """The first of ``used``, the most counted first, that make up ``coverage`` of all that was counted."""
+    sums = accumulate(counts[number] for number in used)
+    return used[: bisect_left(list(sums), coverage * counts.total()) + 1]
 
 
 def essential(said: Json, seen: str) -> set[int]:

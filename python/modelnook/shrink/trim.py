@@ -74,13 +74,21 @@ class Trimmed:
 
 
 def trim(
-    source: Path, target: Path, *, task: str, rows: Sequence[Columns], most: int | None = None, emit: Emit
+    source: Path,
+    target: Path,
+    *,
+    task: str,
+    rows: Sequence[Columns],
+    most: int | None = None,
+    coverage: float = 1.0,
+    emit: Emit,
 ) -> Trimmed:
     """Write to ``target`` the model in ``source`` with a smaller vocabulary.
 
     Args:
         rows: tables of role -> values whose tokens stay.
         most: the tokens of the result; None keeps all that occur, see :func:`modelnook.shrink.tokens.choose`.
+        coverage: keeps the most frequent alone, which make up this part of all that occurs.
 
     Raises:
         UnsupportedError: quantized; reads no text; its tokenizer is of an unknown kind; nothing to cut.
@@ -98,7 +106,7 @@ def trim(
     counts = Counter(number for part in encoded for number in _ids(part, heavy) if number < table.num_embeddings)
     several = _several(said, heavy, model)
     fixed = {*_fixed(model), *processor.all_special_ids}
-    kept = choose(said, counts, fixed, most, FEW if several else SHARE)
+    kept = choose(said, counts, fixed, most, FEW if several else SHARE, coverage)
     before = table.num_embeddings
     if len(kept) > WORTH_IT * before:
         raise UnsupportedError("shrink.nothing_to_trim", path=source, kept=len(kept), tokens=before)

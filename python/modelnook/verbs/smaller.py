@@ -37,7 +37,7 @@ def rows(
             example=example,
         )
 
-    tokens = Arg("tokens", "int", "auto", ("auto",), low=1, example="8000")
+    tokens = Arg("tokens", "int", "auto", ("auto", "fewest"), low=1, example="fewest")
     taught = (
         Arg("temperature", "float", 2.0, above=0, example="4"),
         Arg("soft", "float", 0.7, low=0, example="0.5"),
