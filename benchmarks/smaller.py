@@ -34,8 +34,7 @@ MOST_DROP = 0.01
 CHAINS = (
     "int8:onnx",
     "trim,int8:onnx",
-    "trim:8000,int8:onnx",
-    "trim:7000,int8:onnx",
+    "trim:fewest,int8:onnx",
     "prune:4",
     "distil:layers:3",
     "distil:layers:3,trim,int8:onnx",

@@ -23,8 +23,8 @@ FELT = 0.001
 COVERAGES = (0.98, 0.95, 0.9)
 """What ``fewest`` tries: the part of all occurrences that the tokens make up which stay."""
 
-SPENT = 0.5
-"""The part of the drop that is allowed which fewer tokens may cost; the rest is left for what can't be measured."""
+NOTHING = 0.005
+"""The drop up to which fewer tokens cost next to nothing, as a fraction; whoever allows less gets less."""
 
 
 def trim(work: Work, source: Path, target: Path, option: str) -> Made:
@@ -64,7 +64,7 @@ def _fewest(work: Work, source: Path, target: Path) -> tuple[dict[str, Any], Ver
             if error.code != "shrink.nothing_to_trim":
                 raise
             continue
-        if coverage < 1 and verdict.drop > SPENT * work.judge.max_drop:
+        if coverage < 1 and verdict.drop > min(NOTHING, work.judge.max_drop):
             break
         taken = {"coverage": coverage}, verdict
     return taken
