@@ -116,17 +116,12 @@ def test_trim_keeps_what_it_is_shown(topics: Run, here: None) -> None:
 def test_the_fewest_tokens_are_those_that_cost_next_to_nothing(
     topics: Run, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = mn.trim("topics").report
     dear = mn.trim("topics", tokens="fewest", max_drop=0.0, name="dear").report
     assert dear["unseen"]["drop"] <= 0
     monkeypatch.setattr("modelnook.jobs.steps.trim.NOTHING", 1.0)
-    fewer = mn.trim("topics", tokens="fewest", max_drop=1.0, name="fewer")
-    assert fewer.report["after"]["tokens"] < plain["after"]["tokens"], "whatever it costs here"
-    assert any("% of the tokens in your rows are read" in said for said in fewer.warnings)
-    assert fewer.report["after"]["tokens"] <= dear["after"]["tokens"] <= plain["after"]["tokens"]
-    given = mn.trim("topics", tokens="fewest", data=table(48, seed=3), max_drop=1.0, name="given").report
-    shown = mn.trim("topics", data=table(48, seed=3), name="shown").report
-    assert given["after"]["tokens"] <= shown["after"]["tokens"]
+    fewer = mn.trim("topics", tokens="fewest", data=table(48, seed=3), max_drop=1.0, name="fewer")
+    assert any("% of the tokens in your rows are read" in said for said in fewer.warnings), "whatever it costs here"
+    assert fewer.report["after"]["tokens"] < dear["after"]["tokens"]
 
 
 def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) -> None:
