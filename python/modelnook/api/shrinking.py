@@ -64,8 +64,8 @@ def trim(
 
     Args:
         tokens: ``auto`` keeps every token that occurs; ``fewest`` lets the rarer ones go as well, up to a tenth of all
-            that is read, while the validation rows lose next to nothing (half a point at most); a number keeps
-            so many, the most frequent first.
+            that is read, while at most one validation row in two hundred is answered otherwise; a number keeps so
+            many, the most frequent first.
         data: rows to measure on, whose tokens stay; without them those of the run that made the model.
         unlabelled: further texts whose tokens stay: a table, a file, or a list of texts.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
