@@ -188,12 +188,14 @@ def bytes_of(
     held = FLOAT * shape.parameters
     if wide == HALF:
         # Copies of all but the tables; float32 buffers for the gradients of the trained ones, see training/halves.py.
-        held += HALF * shape.body
+        held += HALF * (shape.parameters if batch.foretold else shape.body)
     # Gradients and their buffers, two moments.
     held += trained * (FLOAT + (HALF if wide == HALF else 0) + 2 * FLOAT)
     if method in ("full", "few-shot"):
         table = _table(shape, batch)
         held += table * (FLOAT + 2 * FLOAT) + (FLOAT * table if table < shape.tables else 0)
+        # A table that is the output layer's as well is multiplied: its gradient is bfloat16 at first.
+        held += HALF * table if wide == HALF and batch.foretold else 0
     rows = batch.rows + batch.held_out
     held += int(LIST * rows * batch.mean) * (2 if method in ("full", "few-shot") else 1)
     share = _share(method, shape, knobs)
