@@ -151,6 +151,24 @@ def test_a_program_reads_them_too_and_holds_them_itself(source: Path, tmp_path: 
     assert not (tmp_path / "int8" / NEAR).exists()
 
 
+def test_an_export_holds_them_where_other_tools_read(source: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from modelnook.export import EXPORTERS
+
+    done(source, tmp_path / "small")
+    (tmp_path / "out").mkdir()
+    how: Any = {"task": "text-classification", "rows": [], "name": "small", "emit": lambda event: None}
+    EXPORTERS.load("safetensors")().write(tmp_path / "small", tmp_path / "out", **how)
+    word, other = pair(tmp_path / "small")
+    elsewhere = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert elsewhere(f"the {word}")["input_ids"] == elsewhere(f"the {other}")["input_ids"]
+    texts = [*ROWS["text"], f"a {word} zebra"]
+    first, second = (runtime(tmp_path / name, threads=1).outputs(texts) for name in ("small", "out"))
+    assert np.array_equal(first, second)
+    assert not (tmp_path / "out" / NEAR).exists()
+
+
 def test_a_second_trim_goes_on_from_the_first(source: Path, tmp_path: Path) -> None:
     done(source, tmp_path / "small")
     least = round(0.9 * len(named(tmp_path / "small")[0]))

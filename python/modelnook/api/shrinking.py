@@ -53,8 +53,8 @@ def trim(
     tokens all stay the answers are the same to the last bit. What new texts lose is measured on the validation rows as
     if their tokens hadn't been looked at (``.report["unseen"]``), and decides.
 
-    The cut words stand in ``near_tokens.json`` beside the tokenizer, and in the tokenizer of an ``onnx`` or
-    ``openvino`` program; another tool that loads the folder with weights reads them in pieces.
+    The cut words stand in ``near_tokens.json`` beside the tokenizer, and in the tokenizer of what is exported and of an
+    ``onnx`` or ``openvino`` program; another tool that loads the model's own folder with weights reads them in pieces.
 
     ::
 

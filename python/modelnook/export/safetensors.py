@@ -14,6 +14,7 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.export.base import Exporter
 from modelnook.runtime.folder import config, learnt, max_length, quantized
 from modelnook.store.models import CARD
+from modelnook.tasks.near import fold
 
 __all__ = ["SafetensorsExporter"]
 
@@ -53,7 +54,8 @@ class SafetensorsExporter(Exporter):
     ) -> dict[str, Any]:
         """See :meth:`Exporter.write`.
 
-        What torchao quantized is copied as it is: transformers reads it where torchao is installed.
+        What torchao quantized is copied as it is: transformers reads it where torchao is installed. Words that a trim
+        cut come into the tokenizer itself: another tool knows nothing of a file beside it, and is what is compared.
         """
         how = quantized(source)
         if how == "torchao":
@@ -61,6 +63,7 @@ class SafetensorsExporter(Exporter):
             for file in source.iterdir():
                 if file.is_file() and file.name not in (CARD, "README.md"):
                     shutil.copyfile(file, folder / file.name)
+            fold(folder)
             return {"quantized": how}
         if how and not requantizes(source):
             raise UnsupportedError("export.cant_hold", path=source, how=how, format=self.name)
@@ -68,6 +71,7 @@ class SafetensorsExporter(Exporter):
             emit(Warned.of("export.floats_of_gguf", how=how))
         emit(Progress("loading"))
         as_floats(source, folder, task)
+        fold(folder)
         if task == "sentence-similarity":
             _for_sentence_transformers(source, folder)
         return {}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NEAR", "add_near", "near_in", "near_of", "plain", "save_processor", "tokenizer_in", "write_near"]
+__all__ = ["NEAR", "add_near", "fold", "near_in", "near_of", "plain", "save_processor", "tokenizer_in", "write_near"]
 
 NEAR = "near_tokens.json"
 """Token that was cut -> the number of the one that it is read as."""
@@ -35,6 +35,18 @@ def write_near(folder: Path, near: dict[str, int]) -> None:
     if near:
         text = json.dumps(near, ensure_ascii=False, separators=(",", ":"))
         (folder / NEAR).write_text(text, encoding="utf-8")
+
+
+def fold(folder: Path) -> None:
+    """Put the words of the folder's file into its ``tokenizer.json``, for tools that don't know the file."""
+    near = near_in(folder)
+    if not near:
+        return
+    file = folder / "tokenizer.json"
+    said = json.loads(file.read_bytes())
+    said["model"]["vocab"] = {**near, **said["model"]["vocab"]}
+    file.write_text(json.dumps(said, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    (folder / NEAR).unlink()
 
 
 def tokenizer_in(folder: Path) -> Any:
