@@ -63,6 +63,16 @@ def test_short_texts_fit_whole_and_long_ones_are_cut_and_that_is_said() -> None:
     assert found.tokens_lost == pytest.approx(LONG.lost(found.max_length))
 
 
+def test_a_long_row_that_is_read_in_parts_is_as_many_steps() -> None:
+    four = Lengths((500,) * 9, 0.0, 512)
+    found = made(lengths=four, rows=320, max_length=128, windows=True, shape=MINILM, pace=1e10)
+    assert (found.rows, found.tokens_lost) == (320, 0.0)
+    assert found.steps == found.epochs * 4 * 20
+    alike = made(lengths=Lengths((125,) * 9, 0.0, 512), rows=1280, max_length=128, shape=MINILM, pace=1e10)
+    assert (found.epochs, found.steps) == (alike.epochs, alike.steps), "as rows of that length"
+    assert found.expected == pytest.approx(alike.expected, rel=0.01)
+
+
 @pytest.mark.parametrize("lengths", [SHORT, LONG])
 def test_the_size_is_the_one_dial(lengths: Lengths) -> None:
     quick, balanced, best = (made(lengths=lengths, size=size) for size in ("quick", "balanced", "best"))

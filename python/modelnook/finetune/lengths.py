@@ -53,6 +53,10 @@ class Lengths:
         """Tokens of a row after truncation."""
         return sum(min(n, max_length) for n in self.counts) / len(self.counts)
 
+    def parts(self, max_length: int) -> float:
+        """In how many parts a row is read where none is cut off; parts that overlap are a few more."""
+        return sum(max(1, math.ceil(n / max_length)) for n in self.counts) / len(self.counts)
+
 
 def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     """How long texts are in this model's tokens, by up to 2,000 of them spread over the table.

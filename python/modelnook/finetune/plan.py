@@ -228,16 +228,18 @@ def plan(
     asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size, keeps_end))
     longest = min(asked, lengths.limit)
     own = own or {}
-    # What is read in several parts is read whole.
-    mean = lengths.mean(1 << 30 if windows else longest)
+    # What is read in several parts is read whole, and each part is trained on as a row is.
+    parts = lengths.parts(longest) if windows else 1.0
+    trained = round(rows * parts)
+    mean = lengths.mean(1 << 30) / parts if windows else lengths.mean(longest)
     words = 0 if foretold else lengths.words(rows)
     through = Batch(
-        rows, int(batch), mean, min(longest, lengths.counts[-1]), held_out, words, foretold, classes,
+        trained, int(batch), mean, min(longest, lengths.counts[-1]), round(held_out * parts), words, foretold, classes,
         packed=longest if packing else 0,
     )  # fmt: skip
 
     def passes_of(method: str) -> float:
-        return _given("epochs", epochs, 0) or _epochs(rows, int(batch), classes, size, method)
+        return _given("epochs", epochs, 0) or _epochs(trained, int(batch), classes, size, method)
 
     costs = Costs(shape, through, passes_of, own, pace, on_cpu)
     rough = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
@@ -263,8 +265,8 @@ def plan(
     lost = 0.0 if windows else lengths.lost(longest)
     if lost >= 0.01:
         warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
-    parts, memory = costs.at_once(chosen, rough, memory_free)
-    micro = parts.size
+    at_once, memory = costs.at_once(chosen, rough, memory_free)
+    micro = at_once.size
     if micro < batch:
         warnings.append(Warned.of("train.smaller_batch", micro=micro, batch=int(batch)))
     if on_cpu and memory_free is not None and memory > memory_free:
@@ -281,7 +283,7 @@ def plan(
         weight_decay=0.0 if weight_decay is None else weight_decay,
         patience=waits,
         rows=rows,
-        steps=max(1, round(passes * math.ceil(rows * (partners(rows) if chosen == "few-shot" else 1) / batch))),
+        steps=max(1, round(passes * math.ceil(trained * (partners(rows) if chosen == "few-shot" else 1) / batch))),
         tokens_lost=lost,
         memory=memory,
         memory_free=memory_free,
@@ -292,7 +294,7 @@ def plan(
         seconds=costs.range(chosen, waits, budget),
         micro=micro,
         packing=packing,
-        checks=parts.checks,
+        checks=at_once.checks,
     )
 
 
