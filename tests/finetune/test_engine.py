@@ -100,7 +100,7 @@ def test_the_base_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("method", ["full", "lora", "dora", "last-k", "head", "few-shot"])
 def test_stop_gives_a_model_and_resume_ends_with_the_same_weights(tmp_path: Path, method: str) -> None:
     base = tiny_model(tmp_path / "base")
     whole, parts = Job(tmp_path / "a", base), Job(tmp_path / "b", base)
@@ -118,7 +118,8 @@ def test_stop_gives_a_model_and_resume_ends_with_the_same_weights(tmp_path: Path
     assert all(torch.equal(one[name], other[name]) for name in one)
     first = min(e.step for e in parts.events if isinstance(e, MetricLogged) and "loss" in e.values and e.step > 13)
     assert first == 14
-    assert [folder.name for folder in saved] == ["best", "step-00000013"]
+    # An epoch of pairs isn't over by then.
+    assert [folder.name for folder in saved] == ["best", "step-00000013"][method == "few-shot" :]
 
 
 def test_without_resume_old_checkpoints_do_not_count(tmp_path: Path) -> None:
