@@ -121,7 +121,7 @@ def test_the_fewest_tokens_are_those_that_cost_next_to_nothing(
     monkeypatch.setattr("modelnook.jobs.steps.trim.NOTHING", 1.0)
     fewer = mn.trim("topics", tokens="fewest", data=table(48, seed=3), max_drop=1.0, name="fewer")
     assert any("% of the tokens in your rows are read" in said for said in fewer.warnings), "whatever it costs here"
-    assert fewer.report["after"]["tokens"] < dear["after"]["tokens"]
+    assert fewer.report["after"]["tokens"] <= dear["after"]["tokens"]
 
 
 def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) -> None:
