@@ -42,8 +42,6 @@ CASES = (
     (CLASSES, "spam-assassin", "full", 800),
     (CLASSES, "clinc150", "last-k", 6000),
     (CLASSES, "cr", "full", 2200),
-)
-OTHERS = (
     (MASKS, "bbc-news", "full", 400),
     (WRITING, "trec", "lora", 200),
     (TAGS, "wikiann-en", "full", 1500),
@@ -138,8 +136,8 @@ def main() -> None:
     said = parser.parse_args()
     cases = [
         (task, name, method, min(rows, said.rows or rows))
-        for task, name, method, rows in (OTHERS if said.others else CASES)
-        if said.data in (None, name) and said.method in (None, method)
+        for task, name, method, rows in CASES
+        if (task != CLASSES) == said.others and said.data in (None, name) and said.method in (None, method)
     ]
     with tempfile.TemporaryDirectory() as home:
         writer = base(home) if any(task == WRITING for task, *_ in cases) else None

@@ -15,7 +15,7 @@ from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.runtime.folder import config
 from modelnook.runtime.silence import first_line
-from modelnook.tasks.near import near_of, plain, write_near
+from modelnook.tasks.near import fold, near_of, plain, write_near
 
 __all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer", "writing"]
 
@@ -104,12 +104,10 @@ def write_tokenizer(source: Path, folder: Path, tokenizer: Any, *, for_program: 
     # Cutting and padding are each call's own; the loaded tokenizer may still hold those of its last one.
     with plain(tokenizer):
         said = json.loads(tokenizer.backend_tokenizer.to_str())
-    near = near_of(tokenizer)
-    if near and for_program:
-        said["model"]["vocab"].update(near)
-    else:
-        write_near(folder, near)
     _write(folder / "tokenizer.json", {**said, "truncation": None, "padding": None})
+    write_near(folder, near_of(tokenizer))
+    if for_program:
+        fold(folder)
     settings = json_in(source / "tokenizer_config.json") or json_in(folder / "tokenizer_config.json")
     settings.pop("name_or_path", None)
     _write(folder / "tokenizer_config.json", settings, indent=2)

@@ -187,7 +187,8 @@ def bytes_of(
     trained = _trained(method, shape, batch, knobs)
     held = FLOAT * shape.parameters
     if wide == HALF:
-        # Copies of all but the tables; float32 buffers for the gradients of the trained ones, see training/halves.py.
+        # Copies of all but the tables that are only looked up; float32 buffers for the gradients of the trained ones,
+        # see training/halves.py.
         held += HALF * (shape.parameters if batch.foretold else shape.body)
     # Gradients and their buffers, two moments.
     held += trained * (FLOAT + (HALF if wide == HALF else 0) + 2 * FLOAT)

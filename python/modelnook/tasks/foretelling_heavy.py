@@ -116,7 +116,8 @@ def mean_loss(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tens
     """
     wanted = labels != IGNORE
     logits, values = head.logits(model, inputs, wanted, filled=True)
-    targets = _targets(labels[wanted], values)
+    learnt = labels[wanted]
+    targets = _targets(learnt, values)
 
     def part(some: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(logits(some).float(), target, reduction="sum")
@@ -128,7 +129,7 @@ def mean_loss(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tens
         # Each part's logits are made again for its gradient: the whole would be held otherwise.
         pieces = zip(values.split(size), targets.split(size), strict=True)
         total = torch.stack([checkpoint(part, *piece, use_reentrant=False) for piece in pieces]).sum()
-    return total / max(1, int(wanted.sum()))
+    return total / max(1, len(learnt))
 
 
 def likelihoods(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> torch.Tensor:
