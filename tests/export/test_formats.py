@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import needed
 from tests.export.conftest import Export, Outside
 
 from modelnook.catalog.papers import front_matter
@@ -36,6 +37,25 @@ def test_a_classifier_answers_the_same_elsewhere(
     assert report["bytes"] <= sum(file.stat().st_size for file in target.iterdir())
     assert (target / EXPORTERS.load(to).weights).is_file()
     assert sorted(file.name for file in place.iterdir()) == ["out"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
+def test_a_fine_tuned_minilm_answers_the_same_elsewhere(
+    to: str, trained_on_headlines: Path, headlines: Any, written: Export, outside: Outside, place: Path
+) -> None:
+    for module in EXPORTERS[to].missing:
+        needed(module)
+    texts = headlines[1]["text"][:60]
+    report = written(trained_on_headlines, place / "out", to, texts)
+    assert report["equal"] == 1.0
+    assert report["max_difference"] <= report["tolerance"]
+    found = np.array(outside(to, place / "out", texts))
+    expected = runtime(trained_on_headlines, device="cpu", threads=1).outputs(texts, batch_size=1)
+    assert np.abs(found - expected).max() <= report["tolerance"]
+    told = json.loads((place / "out" / "config.json").read_text(encoding="utf-8"))["id2label"]
+    labels = [told[str(at)] for at in found.argmax(axis=1)]
+    assert sum(a == b for a, b in zip(labels, headlines[1]["label"], strict=False)) >= 50, "it was trained"
 
 
 def test_its_card_says_licence_lineage_and_how_like_the_original_it_is(

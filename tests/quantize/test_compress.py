@@ -287,6 +287,30 @@ def test_the_real_backends_on_a_small_model(source: Path, tmp_path: Path) -> Non
         run(tmp_path / "out", tmp_path / "twice")
 
 
+def test_where_the_exporters_of_two_stop_at_an_operation_it_is_named_and_auto_goes_on(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    pytest.importorskip("torchao")
+    import torch
+    from transformers.models.bert.modeling_bert import BertPooler
+
+    forward = BertPooler.forward
+
+    def odd(self: Any, states: torch.Tensor) -> torch.Tensor:
+        small = torch.linalg.eigvals(states[:, :2, :2]).real.sum(dim=-1, keepdim=True)
+        return forward(self, states) + 0 * small
+
+    monkeypatch.setattr(BertPooler, "forward", odd)
+    result = run(source, tmp_path / "out", max_drop=0.02)
+    assert result.backend not in ("onnx", "openvino")
+    failed = {way.split()[0]: why for way, why in result.report["failed"].items()}
+    assert {"onnx", "openvino"} <= set(failed)
+    for backend in ("onnx", "openvino"):
+        assert "linalg_eig" in failed[backend], failed
+
+
 def test_outliers_in_every_layer_pass_where_the_worst_layers_stay_in_floats(source: Path, tmp_path: Path) -> None:
     """A model that computes the same as before, with activations that one scale can't hold: int8's true danger."""
     pytest.importorskip("onnxruntime")

@@ -21,10 +21,10 @@ _ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from modelnook.runtime import runtime
-made = []
-for folder in sys.argv[3:]:
-    model = runtime(Path(folder), device=sys.argv[2], threads=1)
-    made.append(model.outputs(json.loads(sys.argv[1]), batch_size=8).tobytes().hex())
+made, how = [], json.loads(sys.argv[3])
+for folder in sys.argv[4:]:
+    model = runtime(Path(folder), device=sys.argv[2], threads=how["threads"])
+    made.append(model.outputs(json.loads(sys.argv[1]), batch_size=how["batch_size"]).tobytes().hex())
 print(json.dumps({"hex": made, "modules": sorted(sys.modules)}))
 """
 
@@ -37,13 +37,19 @@ def outputs_elsewhere(folder: Path, texts: list[Any]) -> tuple[bytes, set[str]]:
     return bytes.fromhex(said["hex"][0]), set(said["modules"])
 
 
-def all_elsewhere(folders: list[Path], texts: list[Any], device: str = "cpu") -> list[bytes]:
+def all_elsewhere(
+    folders: list[Path], texts: list[Any], device: str = "cpu", *, threads: int = 1, batch_size: int | str = 8
+) -> list[bytes]:
     """The outputs' bytes of each folder, run one after another by one new process, see :func:`outputs_elsewhere`."""
-    return [bytes.fromhex(made) for made in _elsewhere(folders, texts, device)["hex"]]
+    said = _elsewhere(folders, texts, device, threads, batch_size)
+    return [bytes.fromhex(made) for made in said["hex"]]
 
 
-def _elsewhere(folders: list[Path], texts: list[Any], device: str = "cpu") -> dict[str, Any]:
-    command = [sys.executable, "-c", _ELSEWHERE, json.dumps(texts), device, *map(str, folders)]
+def _elsewhere(
+    folders: list[Path], texts: list[Any], device: str = "cpu", threads: int = 1, batch_size: int | str = 8
+) -> dict[str, Any]:
+    how = json.dumps({"threads": threads, "batch_size": batch_size})
+    command = [sys.executable, "-c", _ELSEWHERE, json.dumps(texts), device, how, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said
