@@ -50,3 +50,16 @@ def test_minilm_is_a_sixth_of_its_bytes_or_half_of_its_layers(news: list[dict[st
     pruned = mn.prune("news", layers=3, data=news, max_drop=0.1)
     assert pruned.report["after"]["layers"] == 3
     assert pruned.metrics["accuracy"] >= pruned.report["before"]["metrics"]["accuracy"] - 0.1
+
+
+def test_a_half_as_deep_student_of_minilm_is_trimmed_and_int8_in_one_line(
+    news: list[dict[str, Any]], here: None
+) -> None:
+    needed("onnxruntime")
+    run = mn.shrink("news", steps="distil:layers:3,trim,int8:onnx", data=news, max_drop=0.1, name="tiny")
+    assert [step["step"] for step in run.report["steps"]] == ["distil:layers:3", "trim", "int8:onnx"]
+    assert folder_bytes(folder("tiny")) <= 0.12 * folder_bytes(folder("news"))
+    assert run.metrics["accuracy"] >= run.report["before"]["metrics"]["accuracy"] - 0.1
+    texts = [row["text"] for row in news]
+    answers = mn.predict("tiny", texts)["label"]
+    assert sum(row["label"] == told for row, told in zip(news, answers, strict=True)) >= 0.85 * len(news)
