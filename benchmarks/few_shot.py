@@ -44,7 +44,8 @@ began = time.perf_counter()
 model = SetFitModel.from_pretrained(said["model"])
 model.model_body.max_seq_length = said["length"]
 arguments = TrainingArguments(
-    output_dir=said["room"], num_iterations=20, num_epochs=1, seed=said["seed"], report_to="none", show_progress_bar=False
+    output_dir=said["room"], num_iterations=20, num_epochs=1, seed=said["seed"], report_to="none",
+    show_progress_bar=False,
 )
 Trainer(model=model, args=arguments, train_dataset=Dataset.from_list(said["train"])).train()
 wall = time.perf_counter() - began

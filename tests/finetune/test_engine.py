@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +220,31 @@ def test_real_weights_learn_real_topics(minilm: Path, bbc: list[dict[str, str]],
     )
     result = fit(recipe, minilm, train, checks, tmp_path / "out", tmp_path / "c", lambda event: None)
     assert result.metrics["accuracy"] > 0.75
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_eight_labels_a_class_are_enough_for_real_questions(minilm: Path, shared_data: Path, tmp_path: Path) -> None:
+    """Six kinds of questions by 48 rows, of which words alone tell little."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    lines = (shared_data / "trec" / "train_5500.label").read_text("latin-1").splitlines()
+    found: dict[str, list[str]] = {}
+    for line in random.Random(3).sample(lines, 1500):
+        label, _, text = line.partition(" ")
+        found.setdefault(label.partition(":")[0], []).append(text)
+
+    def columns(part: slice) -> dict[str, list[str]]:
+        pairs = [(text, label) for label, texts in found.items() for text in texts[part]]
+        return {"text": [text for text, _ in pairs], "label": [label for _, label in pairs]}
+
+    knobs = {"epochs": 1, "max_length": 32, "learning_rate": 1e-4, "batch_size": 8}
+    recipe = Recipe("finetune", str(minilm), task="text-classification", knobs=knobs, threads=1)
+    few, others = columns(slice(8)), columns(slice(8, 40))
+    result = fit(recipe, minilm, few, others, tmp_path / "out", tmp_path / "c", print)
+    assert result.params["method"] == "few-shot"
+    words = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(few["text"], few["label"])
+    assert result.metrics["accuracy"] > 0.55
+    assert result.metrics["accuracy"] > words.score(others["text"], others["label"]) + 0.15

@@ -84,6 +84,70 @@ def test_contrast_is_low_where_classes_lie_apart() -> None:
     assert torch.isfinite(contrast(apart[:3], alone, 0.3))
 
 
+def sentence_encoder(folder: Path, kind: str = "bert") -> Path:
+    """A small one of random weights whose folder says that its vectors are the mean of the tokens."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    tiny_model(folder)
+    if kind != "bert":
+        said = AutoConfig.from_pretrained(folder)
+        sizes = {name: getattr(said, name) for name in ("vocab_size", "hidden_size", "num_attention_heads")}
+        sizes |= {"num_hidden_layers": 2, "intermediate_size": 64, "max_position_embeddings": 66, "pad_token_id": 1}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            AutoModel.from_config(AutoConfig.for_model(kind, **sizes)).save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    return folder
+
+
+@pytest.mark.slow
+class TestFewShotOfASentenceEncoder(TestFewShot):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return sentence_encoder(tmp_path / "base")
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_a_sentence_encoder_is_read_as_the_mean_of_its_tokens(tmp_path: Path, kind: str) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from modelnook.finetune.few_shot import FewShot, _classifier
+    from modelnook.tasks.text_classification_heavy import TextClassificationTask
+
+    task = TextClassificationTask(("ham", "spam"))
+    model, tokenizer = task.load(str(sentence_encoder(tmp_path / "m", kind)))
+    batch = task.collate(tokenizer, task.encode(tokenizer, {"text": ["the dog", "free money now now now"]}, 16))
+    mask = batch["attention_mask"].unsqueeze(-1)
+    assert not mask.bool().all(), "one is padded"
+    model.eval()
+    with torch.inference_mode():
+        states = model.base_model(**batch).last_hidden_state
+    mean = (states * mask).sum(dim=1) / mask.sum(dim=1)
+    expected = torch.tanh(0.5 * torch.nn.functional.layer_norm(mean, mean.shape[-1:]))
+
+    model = FewShot().prepare(model, task).eval()
+    assert model.config.num_hidden_layers == 3
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    read: list[torch.Tensor] = []
+    _classifier(model).register_forward_pre_hook(lambda module, given: read.append(given[0]))
+    with torch.inference_mode():
+        logits = model(**batch).logits
+    near = torch.nn.functional.cosine_similarity(read[0], expected)
+    assert near.min() > 0.99
+    assert (read[0] - expected).abs().max() < 0.1
+
+    FewShot().save(model, tokenizer, tmp_path / "made")
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "made").eval()
+    with torch.inference_mode():
+        assert torch.equal(again(**batch).logits, logits)
+    # What was trained so is no sentence encoder any more: it gets no second one.
+    second, _ = task.load(str(tmp_path / "made"))
+    assert FewShot().prepare(second, task).config.num_hidden_layers == 3
+
+
 def test_frozen_layers_read_as_many_rows_at_a_time_as_memory_holds(tmp_path: Path) -> None:
     import torch
 

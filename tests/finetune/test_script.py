@@ -87,6 +87,23 @@ def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) ->
 
 
 @pytest.mark.slow
+def test_the_script_of_few_labels_reads_a_sentence_encoder_as_the_run_does(tmp_path: Path) -> None:
+    def encoder(folder: Path) -> Path:
+        tiny_model(folder)
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+        return folder
+
+    text, result = ran(tmp_path, "few-shot", make=encoder, epochs=1)
+    assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
+    layers = [
+        json.loads((folder / "config.json").read_text())["num_hidden_layers"]
+        for folder in (tmp_path / "tiny", result.path)
+    ]
+    assert layers == [3, 3]
+
+
+@pytest.mark.slow
 def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

@@ -2,7 +2,8 @@
 
 The loss is that of Gunel et al., "Supervised Contrastive Learning for Pre-trained Language Model Fine-tuning", 2021
 (arXiv:2011.01403): cross entropy, and the supervised contrastive loss of Khosla et al. 2020 (arXiv:2004.11362) on what
-the classifier reads, mixed. Every row comes with a partner of its class, so that a batch always has pairs.
+the classifier reads, mixed. Every row comes with a partner of its class, so that a batch always has pairs. What the
+classifier reads is the mean of the tokens where the body was trained for that, see :mod:`modelnook.finetune.averaged`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit
+from modelnook.finetune.averaged import averaged
 from modelnook.finetune.base import Framed
 from modelnook.finetune.costs import partners
 from modelnook.finetune.full import Full
@@ -34,6 +36,10 @@ class FewShot(Full):
 
     name = "few-shot"
     options = ("mix", "temperature")
+
+    def prepare(self, model: Any, task: Task) -> Any:
+        """See :meth:`Method.prepare`; a layer more may be there."""
+        return super().prepare(averaged(model), task)
 
     def frame(
         self, model: Any, task: Task, processor: Any, train: Rows, evaluation: Rows | None, device: Any, emit: Emit

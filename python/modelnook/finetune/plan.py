@@ -336,11 +336,12 @@ def _max_length(lengths: Lengths, size: str, keeps_end: bool) -> int:
 
 def _epochs(rows: int, batch: int, classes: int, size: str, method: str) -> float:
     """Enough steps to learn every class, fewer passes over more rows; many where a pass costs next to nothing."""
-    if method == "few-shot":
+    pairs = method == "few-shot"
+    if pairs:
         rows *= partners(rows)
     if method == "head":
         return {"quick": 10.0, "balanced": 20.0, "best": 40.0}[size]
-    steps = {"quick": 100, "balanced": 220, "best": 600}[size] * math.sqrt(max(2, classes) / 2)
+    steps = {"quick": 100, "balanced": 220, "best": 600}[size] * math.sqrt(max(2, classes) / 2) / (2 if pairs else 1)
     most = {"quick": 5, "balanced": 10, "best": 20}[size]
     least = {"quick": 1, "balanced": 2, "best": 3}[size]
     return float(min(most, max(least, round(steps / math.ceil(rows / batch)))))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.pairs import CONTRAST
+from modelnook.finetune.averaged import reads_mean
+from modelnook.finetune.scripts.pairs import AVERAGED, CONTRAST
 from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
@@ -28,7 +29,7 @@ COLLATOR = "DataCollatorWithPadding(tokenizer)"
 HEAD = (
     '''"""{title}"""
 
-import json
+{copy}import json
 
 import numpy as np
 import pyarrow as pa
@@ -147,8 +148,10 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
     pair = "text_pair" in recipe.data.columns
     paired = method == "few-shot"
     settings = values_of(recipe, record, model_path, data, run, form.names)
+    averaged = paired and reads_mean(model_path)
     values = {
         **settings,
+        "copy": "import copy\n" if averaged else "",
         "quantized": f"    {settings['quantized']},\n" if settings["quantized"] else "",
         "metric_module": "sklearn.metrics",
         "metric_imports": ", ".join(sorted(form.metric_imports)),
@@ -167,4 +170,4 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "metrics": form.metrics,
         "finish": form.finish,
     }
-    return (HEAD + adapted(method) + TAIL).format(**values)
+    return (HEAD + (AVERAGED if averaged else adapted(method)) + TAIL).format(**values)

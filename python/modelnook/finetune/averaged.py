@@ -1,0 +1,68 @@
+"""A body that was trained to be read as the mean of its tokens, under a head that reads the first one.
+
+Sentence encoders give a text as the mean of their tokens' vectors (``1_Pooling`` of sentence-transformers says so),
+and what they know about likeness is in it; the classifiers of BERT's family read the first token, which nothing was
+asked of in that training, and few rows can't teach it: with 8 rows of each of trec's classes MiniLM reached 0.756 and
+0.596 on two seeds by the first token, 0.820 and 0.638 by the mean after a quarter of the steps.
+
+So one more layer is put on top, of the kind that is there: attention that weighs all tokens alike, so large beside what
+it is added to that the sum is the mean, and a second half that adds nothing at first. The model stays one of
+transformers, for every tool that reads it; all of the layer is trained.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from modelnook.runtime.folder import config
+
+__all__ = ["averaged", "reads_mean"]
+
+FAMILIES = ("bert", "roberta", "xlm-roberta")
+WEIGHT = 30.0
+"""How much larger the mean is than the first token's own vector, of which a thirtieth stays."""
+SQUASH = 0.5
+"""What the mean, of unit variance, is multiplied with before the pooler's tanh."""
+
+
+def reads_mean(folder: Path) -> bool:
+    """Whether a folder is a sentence encoder of BERT's family whose vectors are the mean of the tokens."""
+    try:
+        said = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(said.get("pooling_mode_mean_tokens")) and config(folder).get("model_type") in FAMILIES
+
+
+def averaged(model: Any) -> Any:
+    """The classifier with a layer more, whose first token is the mean of the layer below's tokens (padding left out),
+    in units of variance; as it is where its base isn't one that :func:`reads_mean`.
+    """
+    import torch
+
+    if not reads_mean(Path(model.config._name_or_path or "")):
+        return model
+    body = model.base_model
+    layers = body.encoder.layer
+    layer, eye = copy.deepcopy(layers[-1]), torch.eye(model.config.hidden_size)
+    head = body.pooler or model.classifier
+    attention = layer.attention
+    with torch.no_grad():
+        for linear, weight in (
+            (attention.self.query, 0 * eye),
+            (attention.self.value, eye),
+            (attention.output.dense, WEIGHT * eye),
+            (layer.output.dense, torch.zeros_like(layer.output.dense.weight)),
+            (head.dense, SQUASH * eye),
+        ):
+            linear.weight.copy_(weight)
+            linear.bias.zero_()
+        for norm in (attention.output.LayerNorm, layer.output.LayerNorm):
+            norm.weight.fill_(1)
+            norm.bias.zero_()
+    layers.append(layer)
+    model.config.num_hidden_layers += 1
+    return model
