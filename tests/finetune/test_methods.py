@@ -110,7 +110,7 @@ class TestFewShotOfASentenceEncoder(TestFewShot):
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-def test_a_sentence_encoder_is_read_as_the_mean_of_its_tokens(tmp_path: Path, kind: str) -> None:
+def test_few_labels_read_a_sentence_encoder_as_the_mean_of_its_tokens(tmp_path: Path, kind: str) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -146,6 +146,25 @@ def test_a_sentence_encoder_is_read_as_the_mean_of_its_tokens(tmp_path: Path, ki
     # What was trained so is no sentence encoder any more: it gets no second one.
     second, _ = task.load(str(tmp_path / "made"))
     assert FewShot().prepare(second, task).config.num_hidden_layers == 3
+
+
+@pytest.mark.slow
+class TestHeadOfASentenceEncoder(MethodSuite):
+    """The mean of random vectors tells the rows apart already."""
+
+    name = "head"
+    learning_rate = 2e-2
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return sentence_encoder(tmp_path / "base")
+
+
+@pytest.mark.slow
+class TestLastKOfASentenceEncoder(TestLastK):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        return sentence_encoder(tmp_path / "base")
 
 
 def test_frozen_layers_read_as_many_rows_at_a_time_as_memory_holds(tmp_path: Path) -> None:

@@ -86,28 +86,29 @@ def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) ->
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
 
 
-@pytest.mark.slow
-def test_the_script_of_few_labels_reads_a_sentence_encoder_as_the_run_does(tmp_path: Path) -> None:
-    def encoder(folder: Path) -> Path:
-        tiny_model(folder)
-        (folder / "1_Pooling").mkdir()
-        (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-        return folder
+def encoder(folder: Path) -> Path:
+    """A small one whose folder says that its vectors are the mean of the tokens."""
+    tiny_model(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    return folder
 
-    text, result = ran(tmp_path, "few-shot", make=encoder, epochs=1)
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["few-shot", "last-k"])
+def test_the_script_reads_a_sentence_encoder_as_the_run_does(tmp_path: Path, method: str) -> None:
+    text, result = ran(tmp_path, method, make=encoder, epochs=2)
     assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
-    layers = [
-        json.loads((folder / "config.json").read_text())["num_hidden_layers"]
-        for folder in (tmp_path / "tiny", result.path)
-    ]
-    assert layers == [3, 3]
+    made = [json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "tiny", result.path)]
+    assert [said["num_hidden_layers"] for said in made] == [3, 3]
 
 
 @pytest.mark.slow
-def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [tiny_model, encoder])
+def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     from safetensors.torch import load_file
 
-    text, result = ran(tmp_path, "head")
+    text, result = ran(tmp_path, "head", make=make)
     assert set(figures(text, tmp_path)) == set(result.metrics)
     base, made = (load_file(folder / "model.safetensors") for folder in (tmp_path / "base", tmp_path / "tiny"))
     layers = {name: value for name, value in base.items() if name.startswith("encoder.")}

@@ -3,11 +3,12 @@
 Sentence encoders give a text as the mean of their tokens' vectors (``1_Pooling`` of sentence-transformers says so),
 and what they know about likeness is in it; the classifiers of BERT's family read the first token, which nothing was
 asked of in that training, and few rows can't teach it: with 8 rows of each of trec's classes MiniLM reached 0.756 and
-0.596 on two seeds by the first token, 0.820 and 0.638 by the mean after a quarter of the steps.
+0.596 on two seeds by the first token, 0.820 and 0.638 by the mean after a quarter of the steps; a head on the frozen
+body with 1,500 rows 0.658 and 0.888 (clinc150: 0.755 and 0.886), the last two layers 0.940 and 0.946 (0.512, 0.804).
 
 So one more layer is put on top, of the kind that is there: attention that weighs all tokens alike, so large beside what
 it is added to that the sum is the mean, and a second half that adds nothing at first. The model stays one of
-transformers, for every tool that reads it; all of the layer is trained.
+transformers, for every tool that reads it; all of the layer is trained, or none by ``head``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from torch import nn
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.finetune.averaged import averaged
 from modelnook.finetune.base import Framed, Method
 from modelnook.finetune.full import save_pretrained
 from modelnook.measure.memory import free
@@ -102,14 +103,15 @@ class LastK(Method):
     default_layers = 2
 
     def prepare(self, model: Any, task: Task) -> Any:
-        """The last layers, and what follows them, need gradients; nothing else does.
+        """The last layers, and what follows them, need gradients; nothing else does. Of a sentence encoder the mean
+        of the tokens is read, see :mod:`modelnook.finetune.averaged`: that layer is one of them, or is frozen.
 
         Raises:
             UnsupportedError: no stack of layers; a head that isn't made for the labels, so that nothing would be new.
         """
         if not task.new_head:
             raise UnsupportedError("train.no_head_method", method=self.name, task=task.spec.name)
-        stack = layer_stack(model)
+        stack = layer_stack(averaged(model))
         if stack is None:
             raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
         self.stack = stack

@@ -148,7 +148,7 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
     pair = "text_pair" in recipe.data.columns
     paired = method == "few-shot"
     settings = values_of(recipe, record, model_path, data, run, form.names)
-    averaged = paired and reads_mean(model_path)
+    averaged = method in ("few-shot", "head", "last-k") and reads_mean(model_path)
     values = {
         **settings,
         "copy": "import copy\n" if averaged else "",
@@ -170,4 +170,4 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "metrics": form.metrics,
         "finish": form.finish,
     }
-    return (HEAD + (AVERAGED if averaged else adapted(method)) + TAIL).format(**values)
+    return (HEAD + (AVERAGED if averaged else "") + adapted(method) + TAIL).format(**values)
