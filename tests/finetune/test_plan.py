@@ -127,6 +127,14 @@ def test_few_rows_a_class_are_paired() -> None:
     assert made(rows=600, methods=many).method == "full"
 
 
+def test_a_layer_more_is_counted_where_one_is_put_on() -> None:
+    for method, more in (("few-shot", True), ("last-k", True), ("full", False), ("lora", False)):
+        values: dict[str, Any] = {"method": method, "shape": MINILM, "pace": 1e11, "rows": 40, "methods": [method]}
+        without, averaged = made(**values), made(**values, averaged=True)
+        assert (averaged.memory > without.memory) is more, method
+        assert (averaged.expected > without.expected) is more, method
+
+
 def test_many_classes_take_larger_steps() -> None:
     assert made(classes=150).learning_rate > 2 * made(classes=5).learning_rate
     assert made(classes=2).learning_rate == made(classes=6).learning_rate

@@ -20,8 +20,10 @@ from typing import Any
 
 from modelnook.runtime.folder import config
 
-__all__ = ["averaged", "reads_mean"]
+__all__ = ["METHODS", "averaged", "reads_mean"]
 
+METHODS = ("few-shot", "head", "last-k")
+"""Those that read the mean. All weights over many rows learn to do without, and a layer more would cost them time."""
 FAMILIES = ("bert", "roberta", "xlm-roberta")
 WEIGHT = 30.0
 """How much larger the mean is than the first token's own vector, of which a thirtieth stays."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelnook.finetune.averaged import METHODS
 from modelnook.measure.effort import EVALUATED, SAFE, Batch, Shape, bytes_of, work_of
 from modelnook.measure.memory import Need
 
@@ -35,6 +36,7 @@ class Costs:
         own: the settings of methods that were given.
         pace: operations a second; None: nothing is said of time.
         on_cpu: whether the memory is the machine's, whose process is counted in.
+        averaged: whether the model is one that some methods put a layer on, see :mod:`modelnook.finetune.averaged`.
     """
 
     shape: Shape | None
@@ -43,6 +45,7 @@ class Costs:
     own: Mapping[str, Any]
     pace: float | None
     on_cpu: bool = True
+    averaged: bool = False
 
     @property
     def timed(self) -> bool:
@@ -51,17 +54,22 @@ class Costs:
 
     def seconds(self, method: str) -> float:
         """About how long the training takes, what comes before and after it left out."""
-        assert self.shape is not None
+        shape = self._shape(method)
+        assert shape is not None
         assert self.pace is not None
         pairs = partners(self.batch.rows) if method == "few-shot" else 1
-        work = work_of(method, self.shape, self.batch, self.passes(method), knobs=self.own, pairs=pairs)
+        work = work_of(method, shape, self.batch, self.passes(method), knobs=self.own, pairs=pairs)
         return work.seconds(self.pace)
 
     def memory(self, method: str, rough: Need) -> int:
         """Bytes at the peak; ``rough`` is by the model's size alone."""
-        if self.shape is None or not self.on_cpu or method == "qlora":
+        shape = self._shape(method)
+        if shape is None or not self.on_cpu or method == "qlora":
             return rough.of(method)
-        return bytes_of(method, self.shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
+        return bytes_of(method, shape, self.batch, knobs=self.own, saves=self.passes(method) > 1)
+
+    def _shape(self, method: str) -> Shape | None:
+        return self.shape.deeper if self.shape and self.averaged and method in METHODS else self.shape
 
     def at_once(self, method: str, rough: Need, free: int | None, share: float = SAFE) -> tuple[Batch, int]:
         """``(what goes through the model at once, bytes at the peak)``: the batch, or parts that memory holds.

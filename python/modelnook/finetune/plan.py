@@ -13,6 +13,7 @@ from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.domain.event import Warned
 from modelnook.domain.shown import Shown
 from modelnook.finetune import METHODS
+from modelnook.finetune.averaged import reads_mean
 from modelnook.finetune.choice import OWNERS, choose_method
 from modelnook.finetune.costs import Costs, disk, partners
 from modelnook.finetune.lengths import Lengths, lengths_for
@@ -165,6 +166,7 @@ def plan_for(
         keeps_end=spec.keeps_end,
         own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
         shape=shape_of(tensors, said),
+        averaged=reads_mean(model_path),
         held_out=held_out,
         foretold=spec.foretold,
         pace=effort.pace() if timed else None,
@@ -197,6 +199,7 @@ def plan(
     gpu: bool = False,
     own: Mapping[str, Any] | None = None,
     shape: Shape | None = None,
+    averaged: bool = False,
     held_out: int = 0,
     foretold: float = 0.0,
     pace: float | None = None,
@@ -212,6 +215,7 @@ def plan(
         methods, gpu, budget: see :func:`choose_method`.
         own: the settings of methods that were given.
         shape: of the model; without it the memory is a rough one, and the time isn't told.
+        averaged: see :class:`Costs`.
         foretold: see :attr:`Spec.foretold`.
         pace: operations a second that this machine reaches.
         on_cpu: whether ``memory_free`` is the machine's, and not a GPU's.
@@ -241,7 +245,7 @@ def plan(
     def passes_of(method: str) -> float:
         return _given("epochs", epochs, 0) or _epochs(trained, int(batch), classes, size, method)
 
-    costs = Costs(shape, through, passes_of, own, pace, on_cpu)
+    costs = Costs(shape, through, passes_of, own, pace, on_cpu, averaged)
     rough = need(parameters, batch_tokens=int(batch * lengths.mean(longest)))
     chosen, reason = choose_method(
         need=costs.need(rough, memory_free),

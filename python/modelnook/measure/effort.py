@@ -18,7 +18,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,17 @@ class Shape:
     def body(self) -> int:
         """The weights that every token is multiplied with."""
         return max(1, self.parameters - self.tables)
+
+    @property
+    def deeper(self) -> Shape:
+        """The same with a layer more."""
+        more = 1 + 1 / self.layers
+        return replace(
+            self,
+            parameters=round(self.parameters + self.body / self.layers),
+            layers=self.layers + 1,
+            linear=round(self.linear * more),
+        )
 
 
 @dataclass(frozen=True, slots=True)
