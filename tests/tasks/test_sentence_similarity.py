@@ -202,12 +202,34 @@ def test_vectors_are_the_mean_of_the_tokens(tmp_path: Path) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1)
 
 
-def test_a_folder_of_sentence_transformers_keeps_its_pooling(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": ["cls"]}, "cls"),
+        ({"pooling_mode": ["cls", "mean"]}, None),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, "mean"),
+        ({"pooling_mode_lasttoken": True}, "lasttoken"),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_both_forms_of_sentence_transformers_are_read(tmp_path: Path, said: Any, expected: str | None) -> None:
+    from modelnook.tasks.pooling import pooling_of
+
+    assert pooling_of(tmp_path) is None
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(said))
+    assert pooling_of(tmp_path) == expected
+
+
+@pytest.mark.parametrize("said", [{"pooling_mode_cls_token": True}, {"pooling_mode": "cls"}])
+def test_a_folder_of_sentence_transformers_keeps_its_pooling(tmp_path: Path, said: dict[str, Any]) -> None:
     import torch
 
     folder = tiny_model(tmp_path / "m")
     (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
     task, model, tokenizer = loaded(folder, matched(9))
     assert task.learnt["pooling"] == "cls"
     model.eval()

@@ -14,16 +14,16 @@ transformers, for every tool that reads it; all of the layer is trained, or none
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
 from modelnook.runtime.folder import config
+from modelnook.tasks.pooling import pooling_of
 
-__all__ = ["METHODS", "averaged", "reads_mean"]
+__all__ = ["METHODS", "SQUASH", "WEIGHT", "averaged", "reads_mean"]
 
 METHODS = ("few-shot", "head", "last-k")
-"""Those that read the mean. All weights over many rows learn to do without, and a layer more would cost them time."""
+"""Those that read the mean. All weights, over many rows, learn it by themselves; a layer more would cost time."""
 FAMILIES = ("bert", "roberta", "xlm-roberta")
 WEIGHT = 30.0
 """How much larger the mean is than the first token's own vector, of which a thirtieth stays."""
@@ -33,11 +33,7 @@ SQUASH = 0.5
 
 def reads_mean(folder: Path) -> bool:
     """Whether a folder is a sentence encoder of BERT's family whose vectors are the mean of the tokens."""
-    try:
-        said = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return bool(said.get("pooling_mode_mean_tokens")) and config(folder).get("model_type") in FAMILIES
+    return pooling_of(folder) == "mean" and config(folder).get("model_type") in FAMILIES
 
 
 def averaged(model: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.padding_heavy import padded
+from modelnook.tasks.pooling import pooling_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
 from modelnook.tasks.text import encode_texts
@@ -155,10 +155,4 @@ def _same(rows: dict[str, list[Any]]) -> torch.Tensor:
 
 def _pooling(folder: Path) -> str:
     """``mean``, ``cls`` or ``last``, as a folder of sentence-transformers says it."""
-    try:
-        said = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "mean"
-    if said.get("pooling_mode_cls_token"):
-        return "cls"
-    return "last" if said.get("pooling_mode_lasttoken") else "mean"
+    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")

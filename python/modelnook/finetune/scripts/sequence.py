@@ -7,10 +7,11 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.averaged import reads_mean
-from modelnook.finetune.scripts.pairs import AVERAGED, CONTRAST
+from modelnook.finetune.averaged import METHODS, SQUASH, WEIGHT, reads_mean
+from modelnook.finetune.scripts.pairs import CONTRAST
 from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
+    AVERAGED,
     EVALUATED,
     JUDGED,
     PATHS,
@@ -148,9 +149,11 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
     pair = "text_pair" in recipe.data.columns
     paired = method == "few-shot"
     settings = values_of(recipe, record, model_path, data, run, form.names)
-    averaged = method in ("few-shot", "head", "last-k") and reads_mean(model_path)
+    averaged = method in METHODS and reads_mean(model_path)
     values = {
         **settings,
+        "weight": WEIGHT,
+        "squash": SQUASH,
         "copy": "import copy\n" if averaged else "",
         "quantized": f"    {settings['quantized']},\n" if settings["quantized"] else "",
         "metric_module": "sklearn.metrics",
