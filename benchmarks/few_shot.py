@@ -5,8 +5,8 @@
     python benchmarks/few_shot.py --sets clinc150 --a-class 8 --json
 
 The same rows for all. Ours is ``finetune`` as a person calls it (a share of the rows is kept to validate, epochs and
-rate are its own), by ``few-shot``, ``full`` and ``head``; ``auto`` says what it takes. SetFit runs in an environment of
-its own as its pages show it, with the 20 pairs a row of its paper (Tunstall et al. 2022, arXiv:2209.11055)::
+rate are its own), by ``few-shot``, ``full`` and ``head``. SetFit runs in an environment of its own as its pages show
+it, with the 20 pairs a row of its paper (Tunstall et al. 2022, arXiv:2209.11055)::
 
     python -m venv .venv-setfit && .venv-setfit/bin/pip install torch==2.13.0 setfit==1.2.0 "transformers<5"
 
@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from finetune import T975, load, minilm
+from finetune import load, mean_of, minilm
 from machine import line, machine
 
 OURS = ("few-shot", "full", "head", "tfidf")
@@ -86,7 +86,7 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     model = runtime(Path(mn.info(run.model).path or ""))
     found = model.predict([row["text"] for row in test])
     right = sum(a["label"] == b["label"] for a, b in zip(found, test, strict=True))
-    return {"wall_s": wall, "accuracy": right / len(test), "taken": run.params.get("method"), "rows": len(few)}
+    return {"wall_s": wall, "accuracy": right / len(test), "rows": len(few)}
 
 
 def apart(args: argparse.Namespace, name: str, a_class: int, seed: int, peer: str) -> dict[str, Any]:
@@ -121,9 +121,6 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         mine = {r["seed"]: r for r in here if r["peer"] == peer}
         ours = {r["seed"]: r["accuracy"] for r in here if r["peer"] == "few-shot"}
         gaps = [100 * (ours[seed] - r["accuracy"]) for seed, r in mine.items() if seed in ours]
-        half = None
-        if len(gaps) > 1:
-            half = T975.get(len(gaps) - 1, 2.0) * statistics.stdev(gaps) / len(gaps) ** 0.5
         found.append(
             {
                 "set": name,
@@ -131,8 +128,7 @@ def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "peer": peer,
                 "accuracy": statistics.mean(r["accuracy"] for r in mine.values()),
                 "wall_s": statistics.median(r["wall_s"] for r in mine.values()),
-                "few_shot_less_this": statistics.mean(gaps) if gaps else None,
-                "half": half,
+                "few_shot_less_this_in_points": mean_of(gaps) if gaps and peer != "few-shot" else None,
                 "seeds": len(mine),
             }
         )
@@ -176,11 +172,12 @@ def main() -> None:
     print(line(machine()))
     print(f"{'set':10} {'a class':>7} {'peer':10} {'accuracy':>9} {'wall s':>8}  few-shot less this, points [95%]")
     for row in table:
-        gap = "" if row["peer"] == "few-shot" else f"{row['few_shot_less_this']:+.1f}"
-        if row["half"] is not None and gap:
-            low, high = (row["few_shot_less_this"] + sign * row["half"] for sign in (-1, 1))
-            gap += f" [{low:+.1f}, {high:+.1f}]"
-        print(f"{row['set']:10} {row['a_class']:7} {row['peer']:10} {row['accuracy']:9.3f} {row['wall_s']:8.1f}  {gap}")
+        gap = row["few_shot_less_this_in_points"] or {}
+        said = f"{gap['mean']:+.1f}" if gap else ""
+        said += f" [{gap['low']:+.1f}, {gap['high']:+.1f}]" if "low" in gap else ""
+        print(
+            f"{row['set']:10} {row['a_class']:7} {row['peer']:10} {row['accuracy']:9.3f} {row['wall_s']:8.1f}  {said}"
+        )
 
 
 if __name__ == "__main__":

@@ -282,9 +282,16 @@ def difference(runs: list[dict[str, Any]], peer: str) -> dict[str, float] | None
     pairs = [100 * (scores["ours", s] - v) for (p, s), v in scores.items() if p == peer and ("ours", s) in scores]
     if not pairs:
         return None
-    half = T975.get(len(pairs) - 1, 2.0) * statistics.stdev(pairs) / len(pairs) ** 0.5 if len(pairs) > 1 else None
+    return mean_of(pairs)
+
+
+def mean_of(pairs: list[float]) -> dict[str, float]:
+    """``mean``, and of several ``low`` and ``high``, the 95% interval of it by Student's t."""
     mean = statistics.mean(pairs)
-    return {"mean": mean, **({"low": mean - half, "high": mean + half} if half is not None else {})}
+    if len(pairs) < 2:
+        return {"mean": mean}
+    half = T975.get(len(pairs) - 1, 2.0) * statistics.stdev(pairs) / len(pairs) ** 0.5
+    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def summary(runs: list[dict[str, Any]], peers: list[str]) -> dict[str, Any]:

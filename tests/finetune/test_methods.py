@@ -9,7 +9,7 @@ import pytest
 
 from modelnook.finetune import METHODS
 from modelnook.testing.methods import MethodSuite
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.testing.models import tiny_model, tiny_rows, tiny_sentence_encoder
 from modelnook.testing.trained import trained_model
 
 
@@ -84,29 +84,11 @@ def test_contrast_is_low_where_classes_lie_apart() -> None:
     assert torch.isfinite(contrast(apart[:3], alone, 0.3))
 
 
-def sentence_encoder(folder: Path, kind: str = "bert") -> Path:
-    """A small one of random weights whose folder says that its vectors are the mean of the tokens."""
-    import torch
-    from transformers import AutoConfig, AutoModel
-
-    tiny_model(folder)
-    if kind != "bert":
-        said = AutoConfig.from_pretrained(folder)
-        sizes = {name: getattr(said, name) for name in ("vocab_size", "hidden_size", "num_attention_heads")}
-        sizes |= {"num_hidden_layers": 2, "intermediate_size": 64, "max_position_embeddings": 66, "pad_token_id": 1}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            AutoModel.from_config(AutoConfig.for_model(kind, **sizes)).save_pretrained(folder)
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-    return folder
-
-
 @pytest.mark.slow
 class TestFewShotOfASentenceEncoder(TestFewShot):
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        return sentence_encoder(tmp_path / "base")
+        return tiny_sentence_encoder(tmp_path / "base")
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
@@ -118,7 +100,7 @@ def test_few_labels_read_a_sentence_encoder_as_the_mean_of_its_tokens(tmp_path: 
     from modelnook.tasks.text_classification_heavy import TextClassificationTask
 
     task = TextClassificationTask(("ham", "spam"))
-    model, tokenizer = task.load(str(sentence_encoder(tmp_path / "m", kind)))
+    model, tokenizer = task.load(str(tiny_sentence_encoder(tmp_path / "m", kind)))
     batch = task.collate(tokenizer, task.encode(tokenizer, {"text": ["the dog", "free money now now now"]}, 16))
     mask = batch["attention_mask"].unsqueeze(-1)
     assert not mask.bool().all(), "one is padded"
@@ -149,22 +131,19 @@ def test_few_labels_read_a_sentence_encoder_as_the_mean_of_its_tokens(tmp_path: 
 
 
 @pytest.mark.slow
-class TestHeadOfASentenceEncoder(MethodSuite):
+class TestHeadOfASentenceEncoder(TestHead):
     """The mean of random vectors tells the rows apart already."""
-
-    name = "head"
-    learning_rate = 2e-2
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        return sentence_encoder(tmp_path / "base")
+        return tiny_sentence_encoder(tmp_path / "base")
 
 
 @pytest.mark.slow
 class TestLastKOfASentenceEncoder(TestLastK):
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
-        return sentence_encoder(tmp_path / "base")
+        return tiny_sentence_encoder(tmp_path / "base")
 
 
 def test_frozen_layers_read_as_many_rows_at_a_time_as_memory_holds(tmp_path: Path) -> None:

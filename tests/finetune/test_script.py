@@ -29,6 +29,7 @@ from modelnook.testing.models import (
     tiny_pairs,
     tiny_prompts,
     tiny_rows,
+    tiny_sentence_encoder,
     tiny_tagged,
     tiny_translator,
     tiny_writer,
@@ -86,25 +87,17 @@ def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) ->
     assert (tmp_path / "tiny" / "model.safetensors").is_file()
 
 
-def encoder(folder: Path) -> Path:
-    """A small one whose folder says that its vectors are the mean of the tokens."""
-    tiny_model(folder)
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["few-shot", "last-k"])
 def test_the_script_reads_a_sentence_encoder_as_the_run_does(tmp_path: Path, method: str) -> None:
-    text, result = ran(tmp_path, method, make=encoder, epochs=2)
+    text, result = ran(tmp_path, method, make=tiny_sentence_encoder, epochs=2)
     assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
     made = [json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "tiny", result.path)]
     assert [said["num_hidden_layers"] for said in made] == [3, 3]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [tiny_model, encoder])
+@pytest.mark.parametrize("make", [tiny_model, tiny_sentence_encoder])
 def test_the_script_of_a_frozen_body_trains_the_head_alone(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     from safetensors.torch import load_file
 

@@ -13,22 +13,18 @@ transformers, for every tool that reads it; all of the layer is trained, or none
 
 from __future__ import annotations
 
-import copy
+from inspect import getsource
 from pathlib import Path
 from typing import Any
 
 from modelnook.runtime.folder import config
 from modelnook.tasks.pooling import pooling_of
 
-__all__ = ["METHODS", "SQUASH", "WEIGHT", "averaged", "reads_mean"]
+__all__ = ["METHODS", "averaged", "code", "reads_mean"]
 
 METHODS = ("few-shot", "head", "last-k")
 """Those that read the mean. All weights, over many rows, learn it by themselves; a layer more would cost time."""
 FAMILIES = ("bert", "roberta", "xlm-roberta")
-WEIGHT = 30.0
-"""How much larger the mean is than the first token's own vector, of which a thirtieth stays."""
-SQUASH = 0.5
-"""What the mean, of unit variance, is multiplied with before the pooler's tanh."""
 
 
 def reads_mean(folder: Path) -> bool:
@@ -37,13 +33,21 @@ def reads_mean(folder: Path) -> bool:
 
 
 def averaged(model: Any) -> Any:
-    """The classifier with a layer more, whose first token is the mean of the layer below's tokens (padding left out),
-    in units of variance; as it is where its base isn't one that :func:`reads_mean`.
-    """
+    """The classifier :func:`deeper` where its base is one that :func:`reads_mean`, else as it is."""
+    return deeper(model) if reads_mean(Path(model.config._name_or_path or "")) else model
+
+
+def code() -> str:
+    """:func:`deeper` and its call, as lines of a plain script that has made ``model``."""
+    return f"\n\n{getsource(deeper).replace(': Any', '').replace(' -> Any', '')}\n\nmodel = deeper(model)\n"
+
+
+def deeper(model: Any) -> Any:
+    """One layer more: the first token, which the head reads, is the mean of the tokens below, with variance 1."""
+    import copy
+
     import torch
 
-    if not reads_mean(Path(model.config._name_or_path or "")):
-        return model
     body = model.base_model
     layers = body.encoder.layer
     layer, eye = copy.deepcopy(layers[-1]), torch.eye(model.config.hidden_size)
@@ -53,9 +57,11 @@ def averaged(model: Any) -> Any:
         for linear, weight in (
             (attention.self.query, 0 * eye),
             (attention.self.value, eye),
-            (attention.output.dense, WEIGHT * eye),
+            # So much larger than the token's own vector, which is added to it, that next to nothing of that stays.
+            (attention.output.dense, 30 * eye),
             (layer.output.dense, torch.zeros_like(layer.output.dense.weight)),
-            (head.dense, SQUASH * eye),
+            # The head's tanh would flatten a variance of 1.
+            (head.dense, 0.5 * eye),
         ):
             linear.weight.copy_(weight)
             linear.bias.zero_()

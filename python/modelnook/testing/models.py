@@ -14,6 +14,7 @@ __all__ = [
     "tiny_pairs",
     "tiny_prompts",
     "tiny_rows",
+    "tiny_sentence_encoder",
     "tiny_sentencepiece",
     "tiny_tagged",
     "tiny_tokenizer",
@@ -93,6 +94,25 @@ def tiny_model(
         model = BertForSequenceClassification(config) if labels else BertModel(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_sentence_encoder(folder: Path, kind: str = "bert") -> Path:
+    """Write a random encoder of BERT's family whose folder says that its vectors are the mean of the tokens."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    tiny_model(folder)
+    if kind != "bert":
+        said = AutoConfig.from_pretrained(folder)
+        same = ("vocab_size", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size")
+        sizes = {name: getattr(said, name) for name in (*same, "pad_token_id")}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            config = AutoConfig.for_model(kind, **sizes, max_position_embeddings=66)
+            AutoModel.from_config(config).save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     return folder
 
 

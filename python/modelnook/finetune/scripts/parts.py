@@ -17,7 +17,6 @@ from modelnook.tasks.base import Columns
 __all__ = [
     "ADAPTERS",
     "ARGUMENTS",
-    "AVERAGED",
     "EVALUATED",
     "JUDGED",
     "PATHS",
@@ -139,30 +138,6 @@ model = get_peft_model(
     model,
     {peft}({adapter}, target_modules=layers),
 )
-"""
-
-AVERAGED = """
-# The base was trained to be read as the mean of its tokens, and the head reads the first one: one more layer gives
-# it that mean at first, by attention that weighs all tokens alike.
-layers = model.base_model.encoder.layer
-layer, eye = copy.deepcopy(layers[-1]), torch.eye(model.config.hidden_size)
-head = model.base_model.pooler or model.classifier
-attention = layer.attention
-with torch.no_grad():
-    for linear, weight in (
-        (attention.self.query, 0 * eye),
-        (attention.self.value, eye),
-        (attention.output.dense, {weight} * eye),
-        (layer.output.dense, torch.zeros_like(layer.output.dense.weight)),
-        (head.dense, {squash} * eye),
-    ):
-        linear.weight.copy_(weight)
-        linear.bias.zero_()
-    for norm in (attention.output.LayerNorm, layer.output.LayerNorm):
-        norm.weight.fill_(1)
-        norm.bias.zero_()
-layers.append(layer)
-model.config.num_hidden_layers += 1
 """
 
 FROZEN = """

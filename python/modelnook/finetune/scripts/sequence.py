@@ -7,11 +7,10 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.averaged import METHODS, SQUASH, WEIGHT, reads_mean
+from modelnook.finetune import averaged
 from modelnook.finetune.scripts.pairs import CONTRAST
 from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
-    AVERAGED,
     EVALUATED,
     JUDGED,
     PATHS,
@@ -30,7 +29,7 @@ COLLATOR = "DataCollatorWithPadding(tokenizer)"
 HEAD = (
     '''"""{title}"""
 
-{copy}import json
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -149,12 +148,9 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
     pair = "text_pair" in recipe.data.columns
     paired = method == "few-shot"
     settings = values_of(recipe, record, model_path, data, run, form.names)
-    averaged = method in METHODS and reads_mean(model_path)
     values = {
         **settings,
-        "weight": WEIGHT,
-        "squash": SQUASH,
-        "copy": "import copy\n" if averaged else "",
+        "averaged": averaged.code() if method in averaged.METHODS and averaged.reads_mean(model_path) else "",
         "quantized": f"    {settings['quantized']},\n" if settings["quantized"] else "",
         "metric_module": "sklearn.metrics",
         "metric_imports": ", ".join(sorted(form.metric_imports)),
@@ -173,4 +169,4 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "metrics": form.metrics,
         "finish": form.finish,
     }
-    return (HEAD + (AVERAGED if averaged else "") + adapted(method) + TAIL).format(**values)
+    return (HEAD + "{averaged}" + adapted(method) + TAIL).format(**values)
