@@ -80,6 +80,17 @@ class Unable(Copy):
         raise UnsupportedError("quantize.untraceable", architecture="BertForX", op=f"aten.{scheme}", next="torchao")
 
 
+class Broken(Copy):
+    """Holds a mistake of its own."""
+
+    name = "broken"
+    schemes = ("int8",)
+    speed = {"int8": 30.0}
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        raise KeyError("no such layer")
+
+
 class Large(Copy):
     """Has no room on the disk."""
 
@@ -368,6 +379,21 @@ def test_where_none_of_several_can_do_it_each_says_why(
     # Of one that was named only that one is told.
     with pytest.raises(UnsupportedError, match=r"^BertForX can't be converted: aten\.int8"):
         Runner(source, tmp_path / "named", {}).run(backend="unable", scheme="auto")
+
+
+@pytest.mark.slow
+def test_a_mistake_in_a_backend_is_told_and_the_others_go_on(
+    source: Path, tmp_path: Path, backend_rows: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    backend_rows(Broken, Copy)
+    runner = Runner(source, tmp_path / "out", {})
+    assert runner.run(scheme="int8").report["backend"] == "copy"
+    (said,) = runner.said("quantize.backend_failed")
+    assert "broken" in said
+    assert "KeyError: 'no such layer'" in said
+    assert "Traceback" in capfd.readouterr().err, "whoever wrote it finds the place in the run's log"
+    with pytest.raises(KeyError):
+        Runner(source, tmp_path / "named", {}).run(backend="broken", scheme="int8")
 
 
 @pytest.mark.slow

@@ -135,6 +135,39 @@ def test_a_full_disk_is_said_however_the_library_tells_it(name: str, small_disk:
     assert not list(small_disk.iterdir())
 
 
+EXPORTERS = "transformers.exporters.quantizers"
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "other"),
+    [
+        ("onnx", f"{EXPORTERS}.quantizer_onnxruntime.OnnxRuntimeQuantizer.quantize", "torchao"),
+        ("openvino", f"{EXPORTERS}.quantizer_nncf.NNCFOpenVINOQuantizer.quantize", "torchao"),
+        ("quanto", "optimum.quanto.freeze", "onnx"),
+    ],
+)
+def test_what_a_library_fails_with_is_told_and_another_backend_named(
+    name: str, called: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.testing.models import tiny_model
+
+    if QUANTIZERS[name].missing:
+        pytest.skip(f"needs {QUANTIZERS[name].missing}")
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise ValueError("this graph is odd\nand more of it")
+
+    quantizer = QUANTIZERS.load(name)()
+    monkeypatch.setattr(called, fail)
+    source = tiny_model(tmp_path / "source", ("ham", "spam"))
+    options: dict[str, Any] = {"task": "text-classification", "calibration": [], "emit": lambda event: None}
+    with pytest.raises(UnsupportedError) as caught:
+        quantizer.quantize(source, tmp_path / "out", "int8", **options)
+    assert caught.value.message == "BertForSequenceClassification can't be converted: this graph is odd."
+    assert other in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["openvino", "quanto"])
 def test_four_bits_are_smaller_than_eight(name: str, tmp_path: Path) -> None:
     """On a model with layers that make up its size."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -282,6 +283,15 @@ class Search:
                 raise
             # What it wrote is gone again: there is room for the one that is taken.
             self._can_not(way, error)
+            return False
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            # A backend's own mistake, as a plug-in may hold one: the others are not to pay for it.
+            if self._alone:
+                raise
+            traceback.print_exception(error)
+            self._can_not(way, UnsupportedError("quantize.broke", error=f"{type(error).__name__}: {error}"[:200]))
             return False
         if trial is None:
             return False

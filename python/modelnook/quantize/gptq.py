@@ -19,10 +19,11 @@ from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
+from modelnook.quantize.library import library
 from modelnook.quantize.pytorch import OTHERS, save
 from modelnook.runtime import folder
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, mute_gptq, silence
+from modelnook.runtime.silence import mute_gptq
 from modelnook.runtime.transformers import load_trained
 
 __all__ = ["GptqQuantizer"]
@@ -69,7 +70,7 @@ class GptqQuantizer(Quantizer):
         # Its weights are packed in Python: a minute of compiling C++ saves seconds of that.
         os.environ.setdefault("GPTQMODEL_DISABLE_PACK_EXT", "1")
         # Its bars are tqdm's own.
-        with silence(), redirect_stderr(io.StringIO()):
+        with library(type(model).__name__, OTHERS[scheme]), redirect_stderr(io.StringIO()):
             small = _quantized(
                 model.half().to(folder.CARD), processor, source, rows, bool(options.get("by_activation"))
             )
@@ -88,24 +89,17 @@ def _quantized(model: Any, processor: Any, source: Path, rows: list[dict[str, An
         raise UnsupportedError("quantize.nothing", backend="gptq", architecture=type(model).__name__)
     widths = [m.in_features for m in model.get_submodule(blocks).modules() if isinstance(m, torch.nn.Linear)]
     group = next((size for size in GROUPS if all(width % size == 0 for width in widths)), -1)
-    try:
-        engine = GPTQQuantizer(
-            bits=4,
-            dataset=rows,
-            group_size=group,
-            desc_act=by_activation,
-            act_group_aware=not by_activation,
-            model_seqlen=max_length(source),
-            block_name_to_quantize=blocks,
-            backend=KERNEL,
-        )
-        small = engine.quantize_model(model, processor)
-    except (MemoryError, OSError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise UnsupportedError(
-            "quantize.failed_on", architecture=type(model).__name__, error=first_line(error), next=OTHERS["int4"]
-        ) from error
+    engine = GPTQQuantizer(
+        bits=4,
+        dataset=rows,
+        group_size=group,
+        desc_act=by_activation,
+        act_group_aware=not by_activation,
+        model_seqlen=max_length(source),
+        block_name_to_quantize=blocks,
+        backend=KERNEL,
+    )
+    small = engine.quantize_model(model, processor)
     # The calibration rows are the person's: they don't belong into a config that is published. optimum leaves out the
     # blocks' name, without which only the layouts that it guesses could be loaded again, and the kernel.
     small.config.quantization_config = {

@@ -16,10 +16,11 @@ from modelnook.domain.event import Emit, Progress
 from modelnook.quantize import NEXT
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
+from modelnook.quantize.library import library
 from modelnook.quantize.sensitivity import worst
 from modelnook.quantize.trace import UNTRACEABLE, prepared
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import mute_telemetry, silence
+from modelnook.runtime.silence import mute_telemetry
 
 __all__ = ["OnnxQuantizer", "saturates"]
 
@@ -66,7 +67,10 @@ class OnnxQuantizer(Quantizer):
         model = self._traced(source, task, calibration, scheme)
         exclude = self._kept(model, calibration, options.get("keep", 0.0))
         rows = model.feeds(calibration) if options.get("static") else None
-        small = _shrink(self._program, per_channel=bool(options.get("per_channel", True)), exclude=exclude, rows=rows)
+        mute_telemetry()
+        with library(model.architecture, NEXT[scheme]):
+            per_channel = bool(options.get("per_channel", True))
+            small = _shrink(self._program, per_channel=per_channel, exclude=exclude, rows=rows)
         emit(Progress("saving"))
         with staged(target) as folder:
             write_tokenizer(source, folder, model.processor, for_program=True)
@@ -92,26 +96,24 @@ class OnnxQuantizer(Quantizer):
 
 
 def _shrink(program: Any, *, per_channel: bool, exclude: list[str], rows: list[dict[str, Any]] | None) -> Any:
-    mute_telemetry()
-    with silence():
-        from transformers.exporters.configs import ExportFormat
-        from transformers.exporters.quantizers.quantizer_onnxruntime import (
-            OnnxRuntimeDynamicConfig,
-            OnnxRuntimeQuantizer,
-            OnnxRuntimeStaticConfig,
-        )
+    from transformers.exporters.configs import ExportFormat
+    from transformers.exporters.quantizers.quantizer_onnxruntime import (
+        OnnxRuntimeDynamicConfig,
+        OnnxRuntimeQuantizer,
+        OnnxRuntimeStaticConfig,
+    )
 
-        options: dict[str, Any] = {
-            "per_channel": per_channel,
-            "nodes_to_exclude": exclude,
-            "reduce_range": saturates(Path("/proc/cpuinfo")),
-        }
-        config = (
-            OnnxRuntimeDynamicConfig(**options)
-            if not rows
-            else OnnxRuntimeStaticConfig(**options, op_types_to_quantize=STATIC_OPS, extra_options=STATIC_WEIGHTS)
-        )
-        return OnnxRuntimeQuantizer(config, rows).quantize(program, {}, ExportFormat.ONNX)
+    options: dict[str, Any] = {
+        "per_channel": per_channel,
+        "nodes_to_exclude": exclude,
+        "reduce_range": saturates(Path("/proc/cpuinfo")),
+    }
+    config = (
+        OnnxRuntimeDynamicConfig(**options)
+        if not rows
+        else OnnxRuntimeStaticConfig(**options, op_types_to_quantize=STATIC_OPS, extra_options=STATIC_WEIGHTS)
+    )
+    return OnnxRuntimeQuantizer(config, rows).quantize(program, {}, ExportFormat.ONNX)
 
 
 def saturates(cpuinfo: Path) -> bool:

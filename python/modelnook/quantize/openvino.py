@@ -22,10 +22,11 @@ from modelnook.domain.event import Emit, Progress
 from modelnook.quantize import NEXT
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
+from modelnook.quantize.library import library
 from modelnook.quantize.sensitivity import worst
 from modelnook.quantize.trace import UNTRACEABLE, prepared
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import mute_telemetry, silence
+from modelnook.runtime.silence import mute_telemetry
 
 mute_telemetry()
 _kind = logging.getLoggerClass()
@@ -82,7 +83,8 @@ class OpenVinoQuantizer(Quantizer):
             self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model
         keep = self._kept(model, calibration, options.get("keep", 0.0))
-        small = _shrink(self._program, model, scheme, calibration, keep, options)
+        with library(model.architecture, NEXT[scheme]), _quiet():
+            small = _shrink(self._program, model, scheme, calibration, keep, options)
         emit(Progress("saving"))
         with staged(target) as folder:
             write_tokenizer(source, folder, model.processor, for_program=True)
@@ -97,34 +99,33 @@ class OpenVinoQuantizer(Quantizer):
 
 
 def _shrink(program: Any, model: Traced, scheme: str, rows: list[Any], keep: list[str], options: dict[str, Any]) -> Any:
-    with silence(), _quiet():
-        from transformers.exporters.configs import ExportFormat
-        from transformers.exporters.quantizers.quantizer_nncf import (
-            NNCFOpenVINOQuantizer,
-            NNCFQuantizationConfig,
-            NNCFWeightCompressionConfig,
-        )
+    from transformers.exporters.configs import ExportFormat
+    from transformers.exporters.quantizers.quantizer_nncf import (
+        NNCFOpenVINOQuantizer,
+        NNCFQuantizationConfig,
+        NNCFWeightCompressionConfig,
+    )
 
-        feeds = None
-        if scheme == "int4":
-            group = _group(model.model)
-            # Scales by what the layers give need groups.
-            by_data = True if options.get("by_data") and rows and group > 0 else None
-            config: Any = NNCFWeightCompressionConfig(
-                mode=nncf.CompressWeightsMode.INT4_ASYM,
-                ratio=options.get("ratio", 1.0),
-                group_size=group,
-                awq=by_data,
-                scale_estimation=by_data,
-            )
-            feeds = model.feeds(rows) if by_data else None
-        elif options.get("weights_only") or not rows:
-            config = NNCFWeightCompressionConfig(mode=nncf.CompressWeightsMode.INT8_ASYM)
-        else:
-            scope = nncf.IgnoredScope(names=keep) if keep else None
-            config = NNCFQuantizationConfig(ignored_scope=scope, subset_size=len(rows))
-            feeds = model.feeds(rows)
-        return NNCFOpenVINOQuantizer(config, feeds).quantize(program.clone(), model.inputs, ExportFormat.OPENVINO)
+    feeds = None
+    if scheme == "int4":
+        group = _group(model.model)
+        # Scales by what the layers give need groups.
+        by_data = True if options.get("by_data") and rows and group > 0 else None
+        config: Any = NNCFWeightCompressionConfig(
+            mode=nncf.CompressWeightsMode.INT4_ASYM,
+            ratio=options.get("ratio", 1.0),
+            group_size=group,
+            awq=by_data,
+            scale_estimation=by_data,
+        )
+        feeds = model.feeds(rows) if by_data else None
+    elif options.get("weights_only") or not rows:
+        config = NNCFWeightCompressionConfig(mode=nncf.CompressWeightsMode.INT8_ASYM)
+    else:
+        scope = nncf.IgnoredScope(names=keep) if keep else None
+        config = NNCFQuantizationConfig(ignored_scope=scope, subset_size=len(rows))
+        feeds = model.feeds(rows)
+    return NNCFOpenVINOQuantizer(config, feeds).quantize(program.clone(), model.inputs, ExportFormat.OPENVINO)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.folder import staged, write_tokenizer
+from modelnook.quantize.library import library
 from modelnook.quantize.sensitivity import worst
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line, silence
@@ -51,23 +51,16 @@ def converted(
     Raises:
         UnsupportedError: the library fails on this architecture; what it said, and the backend to try next.
     """
-    with silence():
-        try:
-            return kind.from_pretrained(
-                str(source),
-                quantization_config=config,
-                dtype=dtype,
-                device_map=device,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-        except (MemoryError, OSError):
-            raise
-        except Exception as error:
-            raise UnsupportedError(
-                "quantize.failed_on", architecture=kind.__name__, error=_said(error), next=other
-            ) from error
+    with library(kind.__name__, other, _said):
+        return kind.from_pretrained(
+            str(source),
+            quantization_config=config,
+            dtype=dtype,
+            device_map=device,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+        )
 
 
 def _said(error: Exception) -> str:

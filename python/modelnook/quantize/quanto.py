@@ -15,8 +15,8 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized, staged, write_config, write_tokenizer
-from modelnook.quantize.pytorch import CAREFUL, kept
-from modelnook.runtime.silence import silence
+from modelnook.quantize.library import library
+from modelnook.quantize.pytorch import CAREFUL, OTHERS, kept
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.quanto_heavy import MAP, without_compiler
 
@@ -45,7 +45,7 @@ class QuantoQuantizer(Quantizer):
         heavy, model, processor = load_trained(source, task)
         keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
         emit(Progress("quantizing"))
-        with silence():
+        with library(type(model).__name__, OTHERS[scheme]):
             layers = _quantize(model, scheme, keep)
             if not layers:
                 raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)

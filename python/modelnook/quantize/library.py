@@ -1,0 +1,34 @@
+"""Around the library that a backend calls: it prints nothing, and what it raises is told as what it can't do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from modelnook.domain.errors import ModelnookError, UnsupportedError
+from modelnook.domain.event import Stopped
+from modelnook.runtime.silence import first_line, silence
+
+__all__ = ["library"]
+
+
+@contextmanager
+def library(architecture: str, other: str, said: Callable[[Exception], str] = first_line) -> Iterator[None]:
+    """The block runs in silence; of the person's errors, the machine's and a stop nothing is changed.
+
+    Args:
+        other: the backend to try instead.
+        said: what the library's error says, in a line.
+
+    Raises:
+        UnsupportedError: the library fails on this architecture; what it said, and ``other``.
+    """
+    with silence():
+        try:
+            yield
+        except (ModelnookError, Stopped, MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise UnsupportedError(
+                "quantize.failed_on", architecture=architecture, error=said(error), next=other
+            ) from error
