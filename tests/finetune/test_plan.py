@@ -183,6 +183,16 @@ def test_lengths_count_special_tokens_and_survive_odd_values(tmp_path: Path) -> 
     assert found.limit == 64
 
 
+@pytest.mark.parametrize("rows", [1999, 2000, 3999, 5999])
+def test_lengths_are_those_of_texts_from_all_over_the_table(tmp_path: Path, rows: int) -> None:
+    """Tables are often sorted: here the last third are the long ones."""
+    folder = tiny_model(tmp_path / "m")
+    texts = ["the"] * (rows - rows // 3) + ["the dog and the cat"] * (rows // 3)
+    found = measure_lengths(folder, texts)
+    assert len(found.counts) == min(rows, 2000)
+    assert sum(count > 3 for count in found.counts) / len(found.counts) == pytest.approx(1 / 3, abs=0.01)
+
+
 def test_without_a_tokenizer_file_lengths_are_guessed(tmp_path: Path) -> None:
     found = measure_lengths(tmp_path, ["12345678", "房间很干净"])
     assert found.counts == (4, 7)

@@ -64,8 +64,8 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     Reads the folder's tokenizer.json with the package ``tokenizers``; without either it counts a token every four
     characters (one a CJK character).
     """
-    step = max(1, len(texts) // SAMPLE)
-    sample = [as_text(text)[:CHARS] for text in texts[::step]][:SAMPLE]
+    taken = min(len(texts), SAMPLE)
+    sample = [as_text(texts[at * len(texts) // taken])[:CHARS] for at in range(taken)]
     limit = folder.max_length(model_path)
     file = model_path / "tokenizer.json"
     if not file.is_file():
