@@ -21,6 +21,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.settings import save
 from modelnook.store import Store
+from modelnook.store.files import temporary
 from modelnook.store.runs import RunFolder
 
 OLD = time.time() - 7200
@@ -133,9 +134,9 @@ def rows(text: str) -> DatasetRef:
     return snapshot(read([{"text": text, "label": "a"}]), Columns.of(text="text", label="label"), Store().home)
 
 
-def run_of(id: str, data: DatasetRef, state: str = "finished") -> RunFolder:
-    record = RunRecord(id=id, name=id, kind="evaluate", state=state, created="2026-01-01T00:00:00Z")
-    return Store().create_run(Recipe("evaluate", "pip:x", data=data), record)
+def run_of(id: str, data: DatasetRef, state: str = "finished", kind: str = "evaluate") -> RunFolder:
+    record = RunRecord(id=id, name=id, kind=kind, state=state, created="2026-01-01T00:00:00Z")
+    return Store().create_run(Recipe(kind, "pip:x", data=data), record)
 
 
 def age(path: Path) -> Path:
@@ -184,6 +185,19 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
     ):
         assert word in said
     assert api.gc_sources() == "Nothing to free."
+
+
+def test_what_a_killed_run_made_on_its_way_is_freed_unless_it_can_go_on_from_it() -> None:
+    store, data = Store(), rows("used")
+    over = run_of("over0001", data, "running", "quantize")
+    goes_on, lives = run_of("goes0001", data, "running", "shrink"), run_of("live0001", data, "running", "shrink")
+    assert lives.lease.take(0)
+    assert [run.seen().resumable for run in (over, goes_on)] == [False, True]  # type: ignore[union-attr]
+    removed = [made(temporary(over.path / "model", "tries")), made(over.path / "steps"), made(over.path / "trials")]
+    kept = [made(goes_on.path / "steps"), made(lives.path / "steps"), made(temporary(lives.path / "model"))]
+    assert "3 unfinished" in api.gc_sources()
+    assert not [p for p in removed if p.exists()]
+    assert all(p.exists() for p in (*kept, store.data / data.fingerprint))
 
 
 def _file(path: Path) -> Path:

@@ -23,7 +23,7 @@ from modelnook.quantize.compress import CompressResult, compress
 from modelnook.quantize.folder import staged
 from modelnook.registry import Entry, Registry
 from modelnook.runtime import runtime
-from modelnook.store.files import folder_bytes
+from modelnook.store.files import folder_bytes, temporary
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model
 
@@ -192,7 +192,7 @@ class Runner:
     def probe(self, path: Path, rows: list[Any]) -> Probe:
         self.clock.now += 10.0
         self.probed.append(path.name)
-        work = self.target.with_name(f".{self.target.name}.tries")
+        work = temporary(self.target, "tries")
         self.kept.append({p.name for p in work.iterdir()} if work.is_dir() else set())
         if path.name == self.full:
             raise StoreError("store.disk_full", path=path)

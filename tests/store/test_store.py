@@ -23,7 +23,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.run import Run, RunList
 from modelnook.store import Store
-from modelnook.store.files import disk_errors, put_if_absent, write_json
+from modelnook.store.files import disk_errors, put_if_absent, replaced, write_json
 from modelnook.store.lease import Lease
 from modelnook.store.runs import RunFolder, new_id, now
 
@@ -342,6 +342,33 @@ def test_a_full_disk_leaves_the_old_content(store: Store, tmp_path: Path) -> Non
         raise OSError(28, "No space left on device")
     assert json.loads(target.read_text()) == {"old": True}
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "deep" / "model"
+    with replaced(target) as new:
+        (new / "weights").write_text("old")
+        assert not target.exists()
+    with pytest.raises(FileNotFoundError), replaced(target) as new:
+        (new / "part" / "weights").write_text("half")
+    assert (target / "weights").read_text() == "old"
+    rename = os.rename
+
+    def failing(source: Path, name: Path) -> None:
+        if source == new:
+            raise OSError(28, "No space left on device")
+        rename(source, name)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="No space"), replaced(target) as new:
+        (new / "weights").write_text("new")
+    assert (target / "weights").read_text() == "old"
+    monkeypatch.setattr(os, "rename", rename)
+    with replaced(target) as new:
+        (new / "weights").write_text("new")
+        assert (target / "weights").read_text() == "old"
+    assert (target / "weights").read_text() == "new"
+    assert [p.name for p in target.parent.iterdir()] == ["model"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

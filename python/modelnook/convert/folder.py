@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.runtime.folder import config
 from modelnook.runtime.silence import first_line
+from modelnook.store.files import replaced
 from modelnook.tasks.near import fold, near_of, plain, write_near
 
 __all__ = ["CHAT_TEMPLATE", "staged", "write_config", "write_tokenizer", "writing"]
@@ -26,7 +26,7 @@ FULL_BELOW = 1 << 20
 
 
 @contextmanager
-def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
+def staged(target: Path, code: str) -> Iterator[Path]:
     """A folder beside ``target`` that takes its name when the block ends well, and is removed when it doesn't.
 
     Args:
@@ -35,19 +35,11 @@ def staged(target: Path, code: str = "quantize.not_saved") -> Iterator[Path]:
     Raises:
         StoreError: the disk is full or not writable.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        with writing(part):
+        with replaced(target) as part, writing(part):
             yield part
-        if target.exists():
-            shutil.rmtree(target)
-        part.rename(target)
     except OSError as error:
         raise StoreError(code, path=target, error=error.strerror or error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.folder import staged
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Started
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
 from modelnook.finetune.choice import OWNERS
-from modelnook.finetune.engine import FitResult, written
+from modelnook.finetune.engine import FitResult
 from modelnook.finetune.plan import KNOBS, Plan
 from modelnook.finetune.ready import Columns, joined
 from modelnook.measure.memory import free
@@ -76,7 +77,8 @@ def fit_classic(recipe: Recipe, train: Columns, evaluation: Columns | None, out:
     metrics = spec.score(truth, outputs, labels) if truth is not None else {}
     emit(MetricLogged(1, {f"eval_{metric}": value for metric, value in metrics.items()}))
     emit(Progress("saving"))
-    written(lambda folder: write(model, folder, task=name, labels=labels), out)
+    with staged(out, "train.not_saved") as folder:
+        write(model, folder, task=name, labels=labels)
     return FitResult(
         path=out,
         metrics=metrics,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelnook.convert.folder import writing
-from modelnook.domain.errors import StoreError, UsageError
+from modelnook.convert.folder import staged
+from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Emit, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import alone
@@ -23,7 +22,7 @@ from modelnook.finetune.shared import Shared
 from modelnook.tasks import TASKS
 from modelnook.training.base import Place, TrainResult
 
-__all__ = ["Columns", "FitResult", "assist", "fit", "written"]
+__all__ = ["Columns", "FitResult", "assist", "fit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,8 @@ def fit(
         model.config.modelnook_task = recipe.task or ""
         if task.learnt:
             model.config.modelnook_learnt = task.learnt
-        written(lambda folder: ready.method.save(model, processor, folder), out)
+        with staged(out, "train.not_saved") as folder:
+            ready.method.save(model, processor, folder)
     if checkpoints is not None and not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
@@ -284,19 +284,3 @@ def _untrained(ready: Ready, emit: Emit) -> dict[str, dict[str, float]]:
     outputs = outputs_of(model, task, ready.processor, rows, device=device, check=by_loss, tokens=tokens)
     found = task.check_score(outputs) if by_loss else task.spec().score(ready.truth, outputs, task.labels)
     return {"untrained": found}
-
-
-def written(save: Callable[[Path], None], out: Path) -> None:
-    """Write a folder beside ``out`` and rename it: it is there complete, or not at all."""
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
-        with writing(part):
-            save(part)
-        if out.exists():
-            shutil.rmtree(out)
-        part.rename(out)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise StoreError("train.not_saved", path=out, error=error) from error

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelnook.store.files import folder, staging, temporary
+from modelnook.store.files import folder, place, staging
 
 __all__ = ["Stopped", "Transfer"]
 
@@ -60,11 +58,7 @@ class Transfer:
                     raise
             if not sure():
                 return False
-            old = temporary(target)
-            if target.exists():
-                os.rename(target, old)
-            os.rename(part, target)
-            shutil.rmtree(old, ignore_errors=True)
+            place(part, target)
         return True
 
     def get_file(self, source: str, target: Path) -> None:

@@ -30,6 +30,7 @@ from modelnook.quantize import AUTO, QUANTIZERS, ways
 from modelnook.quantize.candidates import Measure, Race, Search, Trial
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.runtime.folder import quantized
+from modelnook.store.files import place, temporary
 from modelnook.tasks import TASKS
 from modelnook.tasks.base import Columns
 
@@ -115,7 +116,7 @@ def compress(
     before = probe(source, asked)
     measuring = clock() - began
     judge = judge or Judge(spec, columns, before, metric, max_drop)
-    work = target.with_name(f".{target.name}.tries")
+    work = temporary(target, "tries")
     shutil.rmtree(work, ignore_errors=True)
     search = Search(
         source,
@@ -140,7 +141,10 @@ def compress(
                 return CompressResult(target, "", scheme, {}, {}, stopped=True)
             refused({**_tried(judge, before, search), "seconds": clock() - began})
             raise _refusal(scheme, judge, search)
-        _place(best.path, target)
+        try:
+            place(best.path, target)
+        except OSError as error:
+            raise StoreError("quantize.not_saved", path=target, error=error.strerror or error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if search.before is not None:
@@ -180,16 +184,6 @@ def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
         ways=", ".join(search.untried),
         more=search.more,
     )
-
-
-def _place(made: Path, target: Path) -> None:
-    try:
-        if target.exists():
-            shutil.rmtree(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made.rename(target)
-    except OSError as error:
-        raise StoreError("quantize.not_saved", path=target, error=error.strerror or error) from error
 
 
 def _report(judge: Judge, before: Probe, best: Trial, search: Search) -> dict[str, Any]:

@@ -18,11 +18,14 @@ __all__ = [
     "disk_errors",
     "folder_bytes",
     "marks",
+    "place",
     "put_if_absent",
     "read_json",
     "refuse_overlong",
     "remove",
+    "replaced",
     "staging",
+    "sync",
     "write_bytes",
     "write_json",
 ]
@@ -112,9 +115,22 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False, mode: int = P
                     file.flush()
                     os.fsync(file.fileno())
             os.replace(temp, path)
+            if durable:
+                sync(path.parent)
         except BaseException:
             temp.unlink(missing_ok=True)
             raise
+
+
+def sync(path: Path) -> None:
+    """Bring a file or folder to the disk; a folder can't be opened on Windows, where rename is enough."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = False, indent: int | None = 1) -> None:
@@ -183,6 +199,39 @@ def staging(target: Path, mark: str = "") -> Iterator[Path]:
             yield temp
         finally:
             shutil.rmtree(temp, ignore_errors=True)
+
+
+@contextmanager
+def replaced(target: Path) -> Iterator[Path]:
+    """A new folder beside ``target`` to fill, which takes its place when the block ends well, and is removed else.
+
+    Raises:
+        OSError: as the disk tells it; the caller knows what couldn't be written.
+    """
+    temp = temporary(target)
+    try:
+        temp.mkdir(parents=True)
+        yield temp
+        place(temp, target)
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def place(made: Path, target: Path) -> None:
+    """Give a folder the name ``target``; another one of that name goes only once this one stands there."""
+    old = temporary(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(target, old)
+    except FileNotFoundError:
+        os.rename(made, target)
+        return
+    try:
+        os.rename(made, target)
+    except OSError:
+        os.rename(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def remove(path: Path) -> None:

@@ -16,6 +16,9 @@ __all__ = ["AGE", "Found", "leftovers", "remove_all", "snapshots"]
 AGE = 3600.0
 """Seconds after which something unfinished counts as left behind: whoever makes it may still be at work."""
 
+WORK = ("ranks", "steps", "trials")
+"""Folders of a run that only its work needs: it goes on from them, or removes them as it ends."""
+
 Found = tuple[str, Path]
 """What it is (``snapshot part probe``), and where."""
 
@@ -38,6 +41,9 @@ def leftovers(store: Store, *, age: float = AGE) -> Iterator[Found]:
         if not run.lease.live():
             yield from (("probe", p) for p in run.path.glob("probe*") if p.is_dir() and _old(p, age))
             yield from (("part", p) for p in _entries(run.path) if _temporary(p) and _old(p, age))
+            record = run.seen()
+            if record is not None and not record.resumable:
+                yield from (("part", p) for name in WORK if (p := run.path / name).is_dir() and _old(p, age))
 
 
 def remove_all(found: Iterable[Found]) -> dict[str, tuple[int, int]]:

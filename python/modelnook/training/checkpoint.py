@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from modelnook.domain.event import Emit, Warned
+from modelnook.store.files import place, sync
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -81,11 +81,11 @@ class Checkpoints:
     def latest(self) -> Checkpoint | None:
         """The newest that is whole; a damaged one is passed over, and that is said."""
         steps = self._steps()
-        for place, folder in reversed([*enumerate(steps)]):
+        for at, folder in reversed([*enumerate(steps)]):
             found = self._read(folder)
             if found is not None:
                 return found
-            self.emit(_warned("train.checkpoint_damaged" if place else "train.checkpoints_lost", name=folder.name))
+            self.emit(_warned("train.checkpoint_damaged" if at else "train.checkpoints_lost", name=folder.name))
         return None
 
     def best(self) -> Checkpoint | None:
@@ -110,11 +110,9 @@ class Checkpoints:
             sums = {f.name: _sha256(f) for f in sorted(part.iterdir())}
             (part / "manifest.json").write_text(json.dumps(sums), encoding="utf-8")
             for file in part.iterdir():
-                _sync(file)
-            if target.exists():
-                shutil.rmtree(target)
-            part.rename(target)
-            _sync(self.folder)
+                sync(file)
+            place(part, target)
+            sync(self.folder)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
             self.emit(_warned("train.checkpoint_failed", error=error))
@@ -143,17 +141,6 @@ def _plain(tensors: Tensors) -> Tensors:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk; a folder can't be opened on Windows, where rename is enough."""
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _warned(code: str, *, name: str = "", error: object = None) -> Warned:

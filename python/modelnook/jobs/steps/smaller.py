@@ -48,24 +48,23 @@ def smaller(context: Context) -> Finished:
     """
     context.phase("loading")
     source = context.fetch(context.recipe.model)
+    # What the steps made on the way stays for a run that goes on from it.
+    kept = context.recipe.verb in RESUMABLE
     try:
         finished = _carried_out(context, source)
+        kept &= not finished.model
     except (RefusedError, UnsupportedError, UsageError) as error:
         if not context.stop():
-            _clear(context)
+            kept = False
             raise
         if not isinstance(error, UnsupportedError):
             raise
         # What measures in another process says of a stop that it failed.
         finished = Finished(stopped=True)
-    if finished.model or context.recipe.verb not in RESUMABLE:
-        _clear(context)
+    finally:
+        if not kept:
+            shutil.rmtree(context.run.path / "steps", ignore_errors=True)
     return finished
-
-
-def _clear(context: Context) -> None:
-    """Remove what the steps made on the way; a run that can be resumed keeps it until it has its model."""
-    shutil.rmtree(context.run.path / "steps", ignore_errors=True)
 
 
 def _carried_out(context: Context, source: Path) -> Finished:
