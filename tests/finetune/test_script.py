@@ -88,6 +88,17 @@ def test_the_script_gives_about_the_same_metrics(tmp_path: Path, method: str) ->
 
 
 @pytest.mark.slow
+def test_the_script_takes_a_methods_own_settings(tmp_path: Path) -> None:
+    text, result = ran(tmp_path, "few-shot", mix=0.75, temperature=0.5, epochs=2)
+    assert "0.75 * of_each" in text
+    assert "unit.T / 0.5" in text
+    assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert "unit.T / 0.3" in ran(plain, "few-shot", epochs=1)[0]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["few-shot", "last-k"])
 def test_the_script_reads_a_sentence_encoder_as_the_run_does(tmp_path: Path, method: str) -> None:
     text, result = ran(tmp_path, method, make=tiny_sentence_encoder, epochs=2)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Ground:
             given.pop("space", SPACE),
             given.pop("attempt", self.attempt),
             metric="accuracy",
-            defaults={"learning_rate": 1e-5, "weight_decay": 0.0},
+            defaults=given.pop("defaults", {"learning_rate": 1e-5, "weight_decay": 0.0}),
             emit=self.events.append,
             listed=lambda rows: None,
             **given,
@@ -296,6 +297,22 @@ def test_the_default_teaches_the_sampler_where_it_lies_inside(tmp_path: Path) ->
     Ground().run(other, trials=3, space=space_of("learning_rate=1e-4..1e-2:log weight_decay=0..0.1"))
     assert len(other.trials) == 2
     assert other.default is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "taught"), [("lora", {}, (16, 32)), ("rslora", {}, (64, 64)), ("lora", {"alpha": 64}, (16, 64))]
+)
+def test_the_sampler_is_taught_what_the_default_took(
+    tmp_path: Path, method: str, given: dict[str, Any], taught: tuple[int, int]
+) -> None:
+    class Default(Ground):
+        def attempt(self, *args: Any) -> Outcome:
+            return replace(super().attempt(*args), params={"method": method, "learning_rate": 1e-4})
+
+    held = study(tmp_path)
+    space = space_of("learning_rate=1e-5..1e-2:log lora_r=8|16|64 alpha=16|32|64")
+    Default().run(held, trials=1, space=space, defaults={"weight_decay": 0.0, **given})
+    assert [(t.params["rank"], t.params["alpha"]) for t in held.trials] == [taught]
 
 
 def test_progress_says_how_far_it_is(tmp_path: Path) -> None:

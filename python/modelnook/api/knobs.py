@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
-from modelnook.finetune.choice import OWNERS
+from modelnook.domain.knobs import OWNERS
 
 __all__ = ["PRECISIONS", "further"]
 

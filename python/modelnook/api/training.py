@@ -112,8 +112,8 @@ def finetune(
     from modelnook.data.checks import looked_at, reading
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
+    from modelnook.domain.knobs import OWNERS
     from modelnook.finetune import alone
-    from modelnook.finetune.choice import OWNERS
     from modelnook.finetune.foretell import with_unlabelled
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit

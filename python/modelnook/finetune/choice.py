@@ -5,22 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from modelnook.domain.knobs import OWNERS
 from modelnook.finetune.costs import ROOM
-from modelnook.measure.effort import LORA
 from modelnook.measure.memory import Need
 from modelnook.messages import t
 
-__all__ = ["OWNERS", "choose_method"]
-
-OWNERS = {
-    "rank": LORA,
-    "alpha": LORA,
-    "dropout": LORA,
-    "layers": ("last-k",),
-    "mix": ("few-shot",),
-    "temperature": ("few-shot",),
-}
-"""A method's own setting -> the methods that have it; ``auto`` is then the first of them that the task has."""
+__all__ = ["choose_method"]
 
 QUICKER = ("last-k", "head")
 """Methods that take less time than ``full``, the better one first."""

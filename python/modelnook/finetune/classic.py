@@ -10,9 +10,9 @@ from typing import Any
 from modelnook.convert.folder import staged
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Started
+from modelnook.domain.knobs import OWNERS
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune import METHODS
-from modelnook.finetune.choice import OWNERS
 from modelnook.finetune.engine import FitResult
 from modelnook.finetune.plan import KNOBS, Plan
 from modelnook.finetune.ready import Columns, joined

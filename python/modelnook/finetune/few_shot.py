@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit
+from modelnook.domain.knobs import own_knobs
 from modelnook.finetune.averaged import averaged
 from modelnook.finetune.base import Framed
 from modelnook.finetune.costs import partners
@@ -27,12 +28,9 @@ __all__ = ["FewShot"]
 
 Rows = dict[str, list[Any]]
 
-MIX = 0.5
-TEMPERATURE = 0.3
-
 
 class FewShot(Full):
-    """Knobs: ``mix`` (default 0.5), the contrastive loss's share; ``temperature`` (0.3)."""
+    """Knobs: ``mix``, the contrastive loss's share; ``temperature``, what cosines are divided by in it."""
 
     name = "few-shot"
     options = ("mix", "temperature")
@@ -47,9 +45,8 @@ class FewShot(Full):
         """See :meth:`Method.frame`: pairs of one class in place of rows."""
         if not task.new_head or not isinstance(train["labels"][0], int):
             raise UnsupportedError("train.no_head_method", method=self.name, task=task.spec.name)
-        mix = float(self.knobs.get("mix", MIX))
-        temperature = float(self.knobs.get("temperature", TEMPERATURE))
-        return Framed(Contrastive(task, _classifier(model), mix, temperature), _paired(train), evaluation)
+        own = {name: float(value) for name, value in own_knobs(self.name, self.knobs).items()}
+        return Framed(Contrastive(task, _classifier(model), **own), _paired(train), evaluation)
 
 
 class Contrastive:

@@ -19,6 +19,7 @@ from torch import nn
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
+from modelnook.domain.knobs import own_knobs
 from modelnook.finetune.averaged import averaged
 from modelnook.finetune.base import Framed, Method
 from modelnook.finetune.full import save_pretrained
@@ -96,11 +97,10 @@ class Recalled:
 
 
 class LastK(Method):
-    """Knob: ``layers`` (default 2), how many of the last layers are trained beside the head."""
+    """Knob: ``layers``, how many of the last ones are trained beside the head."""
 
     name = "last-k"
     options: ClassVar[tuple[str, ...]] = ("layers",)
-    default_layers = 2
 
     def prepare(self, model: Any, task: Task) -> Any:
         """The last layers, and what follows them, need gradients; nothing else does. Of a sentence encoder the mean
@@ -116,7 +116,7 @@ class LastK(Method):
             raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
         self.stack = stack
         count = len(self.stack)
-        self.first = count - min(int(self.knobs.get("layers", self.default_layers)), count)
+        self.first = count - min(int(own_knobs(self.name, self.knobs)["layers"]), count)
         self.originals = list(self.stack)
         body = model.base_model
         inside = {id(p) for p in body.parameters()}
@@ -248,7 +248,6 @@ class Head(LastK):
 
     name = "head"
     options: ClassVar[tuple[str, ...]] = ()
-    default_layers = 0
 
 
 def _own(row: torch.Tensor, length: int, left: bool) -> torch.Tensor:

@@ -28,6 +28,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.knobs import LORA, own_knobs
 from modelnook.finetune.base import Method
 from modelnook.finetune.full import save_pretrained
 from modelnook.tasks.base import Task
@@ -70,16 +71,13 @@ class Adapted(Method):
 
 
 class Lora(Adapted):
-    """Knobs: ``rank`` (default 16), ``alpha`` (twice the rank), ``dropout`` (0.05).
+    """Knobs: ``rank``, ``alpha``, ``dropout``, see :mod:`modelnook.domain.knobs`.
 
     Rates are ten times those of full fine-tuning: the matrices start at zero.
     """
 
     name = "lora"
     options = ("rank", "alpha", "dropout")
-    rank: ClassVar[int] = 16
-    scale: ClassVar[int] = 2
-    """``alpha`` as a multiple of the rank."""
     further: ClassVar[dict[str, Any]] = {}
     """Arguments of peft's ``LoraConfig`` that make it one of LoRA's kin."""
 
@@ -87,11 +85,12 @@ class Lora(Adapted):
         """See :meth:`Adapted.config`."""
         from peft import LoraConfig
 
-        rank = int(self.knobs.get("rank", self.rank))
+        # A plug-in's kin of another name takes what LoRA does.
+        own = own_knobs(self.name if self.name in LORA else Lora.name, self.knobs)
         return LoraConfig(
-            r=rank,
-            lora_alpha=int(self.knobs.get("alpha", self.scale * rank)),
-            lora_dropout=float(self.knobs.get("dropout", 0.05)),
+            r=int(own["rank"]),
+            lora_alpha=int(own["alpha"]),
+            lora_dropout=float(own["dropout"]),
             target_modules=targets,
             modules_to_save=heads,
             fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
@@ -110,13 +109,10 @@ class Dora(Lora):
 class RsLora(Lora):
     """Rank-stabilised LoRA (Kalajdzievski 2023, arXiv:2312.03732): scaled by alpha / √rank, so that rank pays.
 
-    LoRA scales by alpha / rank, which makes the steps of thick matrices too small; ``rank`` is 64 by default, ``alpha``
-    as much.
+    LoRA scales by alpha / rank, which makes the steps of thick matrices too small.
     """
 
     name = "rslora"
-    rank = 64
-    scale = 1
     further = {"use_rslora": True}
 
 

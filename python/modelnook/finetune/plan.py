@@ -11,10 +11,11 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.domain.event import Warned
+from modelnook.domain.knobs import OWNERS
 from modelnook.domain.shown import Shown
 from modelnook.finetune import METHODS
 from modelnook.finetune.averaged import reads_mean
-from modelnook.finetune.choice import OWNERS, choose_method
+from modelnook.finetune.choice import choose_method
 from modelnook.finetune.costs import Costs, disk, partners
 from modelnook.finetune.lengths import Lengths, lengths_for
 from modelnook.measure import effort

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.catalog.folder import Tensor, parameters_of
+from modelnook.domain.knobs import LORA, own_knobs
 from modelnook.settings import current
 
 __all__ = ["EVALUATION", "SAFE", "Batch", "Shape", "Work", "bytes_of", "pace", "read_at_once", "shape_of", "work_of"]
@@ -54,11 +55,6 @@ WORTH_IT = 0.7
 
 LIST = 36
 """Bytes of a token in a row's list: a pointer, and an int beyond the small ones that Python shares."""
-
-LORA = ("lora", "dora", "qlora", "rslora")
-THICK = {"rslora": 64}
-RANK = 16
-LAST_LAYERS = 2
 
 STEP_S = 0.0012
 """Seconds that a layer costs in a step beside its multiplications (measured: MiniLM, batches of few tokens)."""
@@ -255,7 +251,7 @@ def work_of(
 def _trained(method: str, shape: Shape, batch: Batch, knobs: Mapping[str, Any]) -> int:
     """How many weights are trained, the tables of tokens left out."""
     if method in LORA:
-        return int(knobs.get("rank") or THICK.get(method, RANK)) * shape.linear
+        return int(own_knobs(method, knobs)["rank"]) * shape.linear
     if method == "head":
         return shape.width * shape.width
     return int(shape.body * _share(method, shape, knobs))
@@ -266,7 +262,7 @@ def _share(method: str, shape: Shape, knobs: Mapping[str, Any]) -> float:
     if method == "head":
         return 0.0
     if method == "last-k":
-        return min(1.0, int(knobs.get("layers") or LAST_LAYERS) / shape.layers)
+        return min(1.0, int(own_knobs(method, knobs)["layers"]) / shape.layers)
     return 1.0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from modelnook.domain.errors import ConflictError, InternalError, ModelnookError, StoreError, UsageError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Warned
+from modelnook.domain.knobs import own_knobs
 from modelnook.tune.space import Range, Space
 from modelnook.tune.study import Study
 
@@ -122,7 +123,8 @@ def _default(
         # What it reached is no measure: nothing can be said to be better than a training that was cut off.
         raise UsageError("tune.budget_short", spent=round(seconds), seconds=round(max(seconds, found.whole)))
     told = {**_told(found, "finished", seconds), "knobs": dict(found.params)}
-    study.add_default(space, {**defaults, **found.params, **_factors(space)}, found.values, told)
+    own = own_knobs(str(found.params.get("method")), defaults)
+    study.add_default(space, {**defaults, **own, **found.params, **_factors(space)}, found.values, told)
 
 
 def _factors(space: Space) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from numbers import Real
 from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
+from modelnook.domain.knobs import OWNERS
 
 __all__ = ["KNOBS", "OF_METHOD", "PRESETS", "Choice", "Knob", "Range", "Space", "space_of"]
 
@@ -57,8 +58,7 @@ KNOBS = {
     "quantize": Knob("name"),
 }
 
-_LORA = ("lora", "dora", "rslora", "qlora")
-OF_METHOD = {"rank": _LORA, "alpha": _LORA, "dropout": _LORA, "layers": ("last-k",)}
+OF_METHOD = {name: methods for name, methods in OWNERS.items() if name in KNOBS}
 """Knobs that only some methods have: they are asked for after the method."""
 
 PRESETS = {

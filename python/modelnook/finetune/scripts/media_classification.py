@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.pairs import CONTRAST
+from modelnook.finetune.scripts.pairs import contrastive
 from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
@@ -201,7 +201,7 @@ def _write(form: _Form, recipe: Recipe, record: RunRecord, model_path: Path, dat
         "take_rows": TWO if recipe.eval_data else SPLIT,
         "model_arguments": LABEL_ARGUMENTS,
         "metrics": metrics.lines,
-        "trainer": CONTRAST.format(collator="collate") if paired else "",
+        "trainer": contrastive("collate", recipe.knobs | record.params) if paired else "",
         "trainer_class": "Contrastive" if paired else "Trainer",
         "train": "Pairs(train)" if paired else "train",
         "collator": "paired" if paired else "collate",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CONTRAST"]
+from collections.abc import Mapping
+from typing import Any
 
-CONTRAST = '''class Pairs(torch.utils.data.Dataset):
+from modelnook.domain.knobs import own_knobs
+
+__all__ = ["contrastive"]
+
+_CONTRAST = '''class Pairs(torch.utils.data.Dataset):
     """Each row with another one of its class, so often that there are a thousand pairs."""
 
     def __init__(self, rows):
@@ -40,12 +45,22 @@ class Contrastive(Trainer):
         labels = inputs["labels"]
         unit = torch.nn.functional.normalize(seen[0], dim=-1)
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-        near = (unit @ unit.T / 0.3).masked_fill(itself, float("-inf"))
+        near = (unit @ unit.T / {temperature}).masked_fill(itself, float("-inf"))
         same = (labels[:, None] == labels[None, :]) & ~itself
         logs = near - torch.logsumexp(near, dim=1, keepdim=True)
         of_each = -logs.masked_fill(~same, 0.0).sum(dim=1) / same.sum(dim=1).clamp(min=1)
-        loss = 0.5 * outputs.loss + 0.5 * of_each[same.any(dim=1)].mean()
+        loss = (1 - {mix}) * outputs.loss + {mix} * of_each[same.any(dim=1)].mean()
         return (loss, outputs) if return_outputs else loss
 
 
 '''
+
+
+def contrastive(collator: str, params: Mapping[str, Any]) -> str:
+    """The lines that make ``Pairs``, ``paired`` and ``Contrastive``.
+
+    Args:
+        collator: the name of what makes a batch of rows.
+        params: of the run, with the method's own settings where they were given.
+    """
+    return _CONTRAST.format(collator=collator, **own_knobs("few-shot", params))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelnook.domain.knobs import own_knobs
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
 from modelnook.messages import t
@@ -83,9 +84,6 @@ ADAPTERS = {
     "rslora": ("LoraConfig", LORA + ", use_rslora=True"),
 }
 """Method -> its configuration in peft, and the arguments of it."""
-
-DEFAULTS = {"rslora": (64, 1, 0.05)}
-"""Method -> rank, alpha as a multiple of it, and dropout, where those aren't (16, 2, 0.05)."""
 
 FOUR_BITS = """
 from transformers import BitsAndBytesConfig
@@ -196,7 +194,7 @@ def values_of(
         "warmup": params.get("warmup", 0.1),
         "weight_decay": params.get("weight_decay", 0.0),
         **_adapter(method, params),
-        "layers": 0 if method == "head" else int(params.get("layers") or 2),
+        "layers": own_knobs(method, params).get("layers"),
         "metric": metric,
         "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
         "names": json.dumps(list(metrics)),
@@ -209,16 +207,8 @@ def _adapter(method: str, params: dict[str, Any]) -> dict[str, str]:
     """How a method's adapters are made with peft; nothing for a method without."""
     if method not in ADAPTERS:
         return {}
-    rank, scale, dropout = DEFAULTS.get(method, (16, 2, 0.05))
-    rank = int(params.get("rank") or rank)
-    given = params.get("dropout")
     name, arguments = ADAPTERS[method]
-    values = {
-        "rank": rank,
-        "alpha": int(params.get("alpha") or scale * rank),
-        "dropout": float(dropout if given is None else given),
-    }
-    return {"peft": name, "adapter": arguments.format(**values)}
+    return {"peft": name, "adapter": arguments.format(**own_knobs(method, params))}
 
 
 def four_bits(method: str, *, kept: Sequence[str] | None = None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune import averaged
-from modelnook.finetune.scripts.pairs import CONTRAST
+from modelnook.finetune.scripts.pairs import contrastive
 from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
@@ -162,7 +162,7 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         "prepare": form.prepare,
         "four_bits": four_bits(method, kept=("classifier", "pooler", "score")),
         "model_arguments": form.model_arguments,
-        "trainer": CONTRAST.format(collator=COLLATOR) if paired else form.trainer,
+        "trainer": contrastive(COLLATOR, recipe.knobs | record.params) if paired else form.trainer,
         "trainer_class": "Contrastive" if paired else form.trainer_class,
         "train": "Pairs(train)" if paired else "train",
         "collator": "paired" if paired else COLLATOR,

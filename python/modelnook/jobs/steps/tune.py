@@ -198,8 +198,8 @@ class Trials:
 
     def defaults(self) -> dict[str, Any]:
         """What a training has that nobody says anything to: knobs that the plan doesn't decide."""
-        return {"warmup": 0.1, "weight_decay": 0.0, "rank": 16, "alpha": 32, "dropout": 0.05, "layers": 2,
-                "model": self.context.recipe.model, "quantize": "none"}  # fmt: skip
+        fixed = {name: value for name, value in self.context.recipe.knobs["fixed"].items() if value is not None}
+        return {"warmup": 0.1, "weight_decay": 0.0, "model": self.context.recipe.model, "quantize": "none", **fixed}
 
     def emit(self, event: Any) -> None:
         """An event of the search itself."""
