@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from modelnook.jobs.process import DEFAULTS, environment
+from modelnook.domain.errors import StoreError
+from modelnook.jobs.process import DEFAULTS, call, environment
+from modelnook.measure import LATE, STOPPED
 from modelnook.store import Store
 from modelnook.training.device import native_bf16
 
@@ -47,3 +51,17 @@ def test_what_a_person_has_set_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     seen = environment(Store())
     assert (seen["LRU_CACHE_CAPACITY"], seen["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "256")
+
+
+def test_a_child_that_takes_too_long_is_told_from_one_that_was_stopped(tmp_path: Path) -> None:
+    store, log = Store(), tmp_path / "log"
+    sleeps = ["timeit", "-n", "1", "-r", "1", "-s", "import time", "time.sleep(60)"]
+    assert call(sleeps, store, log, timeout=0.2) == LATE
+    assert call(sleeps, store, log, stop=lambda: True) == STOPPED
+    assert call(["timeit", "-n", "1", "pass"], store, log) == 0
+    assert b"loop" in log.read_bytes()
+    gone = Store(tmp_path / "gone")
+    shutil.rmtree(gone.home)
+    with pytest.raises(StoreError) as caught:
+        call(sleeps, gone, log)
+    assert caught.value.code == "jobs.no_process"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from modelnook.domain.errors import StoreError, UnsupportedError
-from modelnook.measure import race
+from modelnook.measure import LATE, STOPPED, race
 from modelnook.measure.probe import NO_ROOM, main, measure, probe_args, read_probe
 from modelnook.measure.race import race_args, read_race
 from modelnook.runtime import runtime
@@ -83,10 +83,13 @@ def test_a_full_disk_is_not_taken_for_a_lack_of_memory(program: Any, small_disk:
         assert error.value.code == "store.disk_full"
 
 
-@pytest.mark.parametrize(("code", "key"), [(-9, "measure.killed"), (-2, "measure.stopped")])
-def test_a_child_that_left_nothing(tmp_path: Path, code: int, key: str) -> None:
+@pytest.mark.parametrize("read", [read_probe, read_race])
+@pytest.mark.parametrize(
+    ("code", "key"), [(-9, "measure.killed"), (STOPPED, "measure.stopped"), (LATE, "measure.late")]
+)
+def test_a_child_that_left_nothing(tmp_path: Path, code: int, key: str, read: Any) -> None:
     with pytest.raises(UnsupportedError) as error:
-        read_probe(tmp_path, code)
+        read(tmp_path, code)
     assert error.value.code == key
 
 

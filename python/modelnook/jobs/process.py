@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.jobs import warm
+from modelnook.measure import LATE, STOPPED
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
@@ -150,10 +151,16 @@ def start_trackers() -> subprocess.Popen[bytes]:
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:
     worker = me()
     command = [sys.executable, "-P", "-m", module, run.id, *arguments, str(worker.pid), str(worker.start)]
-    with run.log.open("ab") as log:
+    return _spawn(command, store, run.log)
+
+
+def _spawn(command: list[str], store: Store, log: Path) -> subprocess.Popen[bytes]:
+    with disk_errors(log):
+        out = log.open("ab")
+    with out:
         try:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(store), cwd=store.home
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(store), cwd=store.home
             )
         except OSError as error:
             raise StoreError("jobs.no_process", error=error.strerror or error) from error
@@ -162,18 +169,25 @@ def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) ->
 def call(
     arguments: Sequence[str], store: Store, log: Path, *, stop: Callable[[], bool] = lambda: False, timeout: float = 900
 ) -> int:
-    """Run ``python -m ARGUMENTS`` to its end with output to ``log``; its exit code, or -2 where ``stop`` ended it."""
-    command = [sys.executable, "-P", "-m", *arguments]
-    with log.open("ab") as out:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(store), cwd=store.home
-        )
+    """Run ``python -m ARGUMENTS`` to its end with output to ``log``.
+
+    Args:
+        timeout: seconds that it may take.
+
+    Returns:
+        its exit code; :data:`~modelnook.measure.STOPPED` where ``stop`` ended it, ``LATE`` where the time did.
+
+    Raises:
+        StoreError: it can't be started, or the disk is full.
+    """
+    child = _spawn([sys.executable, "-P", "-m", *arguments], store, log)
     deadline = time.monotonic() + timeout
     try:
         while child.poll() is None:
-            if stop() or time.monotonic() > deadline:
+            late = time.monotonic() > deadline
+            if late or stop():
                 end(child)
-                return -2
+                return LATE if late else STOPPED
             time.sleep(0.05)
     except BaseException:
         end(child)

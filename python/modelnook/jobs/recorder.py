@@ -15,6 +15,7 @@ from modelnook.domain.event import Event, Failed, Finished, MetricLogged, Progre
 from modelnook.domain.run import RunRecord
 from modelnook.settings import current
 from modelnook.store import Store
+from modelnook.store.files import disk_errors
 from modelnook.store.lease import Holder
 from modelnook.store.mirror import mirror_of
 from modelnook.store.runs import RunFolder, now
@@ -56,7 +57,8 @@ class Recorder:
         self._began = time.time() - resumed_seconds
         # A tuning's points are its trials, which aren't done again.
         self._goes_on = resumed_seconds > 0 and self.record.kind != "tune"
-        self._reserve.write_bytes(bytes(64 << 10))
+        with disk_errors(self._reserve):
+            self._reserve.write_bytes(bytes(64 << 10))
         self.change(state=state, device=device, started=self.record.started or now(), progress=None)
         threading.Thread(target=self._beat, name="modelnook-heartbeat", daemon=True).start()
 

@@ -151,12 +151,10 @@ def _work(
         recorder.before_end.append(trackers.close)
         try:
             finished = place.execute(store, run, recipe, recorder, resume=resume)
-            recorder.record = replace(
-                recorder.record,
-                metrics=finished.metrics,
-                intervals=finished.intervals,
-                model=finished.model,
-                environment=environment(recorder.record) if device and place.here else None,
+            # Trackers tell of themselves meanwhile, in threads of their own.
+            made_in = environment(recorder.record) if device and place.here else None
+            recorder.change(
+                metrics=finished.metrics, intervals=finished.intervals, model=finished.model, environment=made_in
             )
         finally:
             # Before the run's end is written: where W&B has it is part of the record.

@@ -18,6 +18,7 @@ from typing import Any
 
 from modelnook.convert.folder import writing
 from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
+from modelnook.measure import LATE, STOPPED
 from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
@@ -25,10 +26,20 @@ from modelnook.runtime import pick, runtime
 from modelnook.runtime.silence import first_line
 from modelnook.store.models import model_bytes
 
-__all__ = ["NO_ROOM", "Probe", "arguments", "command", "main", "measure", "probe_args", "read_probe", "within_room"]
+__all__ = [
+    "NO_ROOM",
+    "Probe",
+    "arguments",
+    "command",
+    "ended",
+    "main",
+    "measure",
+    "probe_args",
+    "read_probe",
+    "within_room",
+]
 
 SECONDS = 8.0
-STOPPED = -2
 NO_ROOM = 28
 """The exit code where the disk is full: nothing can be written to say so."""
 
@@ -121,11 +132,16 @@ def read_probe(out: Path, code: int = 0) -> Probe:
     try:
         said = json.loads((out / "probe.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        key = "measure.stopped" if code == STOPPED else "measure.killed"
-        raise UnsupportedError(key, code=code) from None
+        raise ended(code) from None
     if "error" in said:
         raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"))
     return Probe(**said, outputs=read_outputs(out))
+
+
+def ended(code: int) -> UnsupportedError:
+    """Why a program of this room left nothing, by its exit code."""
+    known = {STOPPED: "measure.stopped", LATE: "measure.late"}
+    return UnsupportedError(known.get(code, "measure.killed"), code=code)
 
 
 def command(

@@ -13,9 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import UnsupportedError
 from modelnook.measure.outputs import read_rows
-from modelnook.measure.probe import arguments, command, within_room
+from modelnook.measure.probe import arguments, command, ended, within_room
 from modelnook.measure.speed import Speed, in_turns
 from modelnook.runtime import runtime
 
@@ -74,7 +73,7 @@ def read_race(out: Path, code: int = 0) -> list[Speed]:
     try:
         return [Speed(**said) for said in json.loads((out / "race.json").read_text(encoding="utf-8"))]
     except (OSError, ValueError):
-        raise UnsupportedError("measure.killed", code=code) from None
+        raise ended(code) from None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
