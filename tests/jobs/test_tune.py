@@ -639,7 +639,7 @@ def test_a_base_that_cannot_do_the_task_is_refused_before_a_job(
     assert not len(mn.runs())
 
 
-def test_a_trials_own_budget_cuts_what_is_foretold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trials_own_budget_cuts_what_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     from modelnook.api import tuning
 
     monkeypatch.setattr(tuning, "plan", lambda *given: None)

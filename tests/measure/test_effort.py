@@ -58,7 +58,7 @@ def test_memory_grows_with_what_is_trained_and_what_passes_through() -> None:
     )
     assert bytes_of("lora", big, BATCH, knobs={"rank": 256}) > needs["lora"]
     assert bytes_of("last-k", big, BATCH, knobs={"layers": 12}) > needs["last-k"]
-    assert bytes_of("full", replace(SMALL, tables=0), replace(BATCH, foretold=1.0)) > bytes_of("full", SMALL, BATCH)
+    assert bytes_of("full", replace(SMALL, tables=0), replace(BATCH, output_share=1.0)) > bytes_of("full", SMALL, BATCH)
 
 
 def test_frozen_layers_are_run_once() -> None:
@@ -77,7 +77,7 @@ def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
     """They are named a second time for the plan, which imports no PyTorch."""
     from modelnook.finetune.frozen import LastK
     from modelnook.finetune.lora import Dora, Lora, RsLora
-    from modelnook.tasks.foretelling_heavy import MOST
+    from modelnook.tasks.language_modelling_heavy import MOST
     from modelnook.training.evaluation import TOKENS, outputs_of
     from modelnook.training.vocabulary import WORTH_IT
 
@@ -99,7 +99,8 @@ def test_a_writer_scores_every_word(tmp_path: Path) -> None:
     path = tiny_writer(tmp_path / "m")
     shape = shape_of(tensors_of(path), folder.config(path))
     assert (
-        work_of("full", shape, replace(BATCH, foretold=1.0), 1).operations > work_of("full", shape, BATCH, 1).operations
+        work_of("full", shape, replace(BATCH, output_share=1.0), 1).operations
+        > work_of("full", shape, BATCH, 1).operations
     )
 
 
@@ -111,12 +112,12 @@ def test_a_layer_over_the_vocabulary_is_held_in_pieces() -> None:
     def over(size: int) -> int:
         """What writing takes beside the layers, with so many rows at once."""
         batch = replace(BATCH, size=size, longest=512, held_out=0)
-        return bytes_of("lora", writer, replace(batch, foretold=1.0)) - bytes_of("lora", writer, batch) - copy
+        return bytes_of("lora", writer, replace(batch, output_share=1.0)) - bytes_of("lora", writer, batch) - copy
 
     assert over(1) == pytest.approx(512 * 50_000 * 12, rel=0.01)
     assert over(8) == over(64) == pytest.approx(effort.PIECE * 12, rel=0.01)
     some = replace(BATCH, size=4, longest=500, held_out=0)
-    beside = bytes_of("lora", writer, replace(some, foretold=0.15)) - bytes_of("lora", writer, some)
+    beside = bytes_of("lora", writer, replace(some, output_share=0.15)) - bytes_of("lora", writer, some)
     assert beside - copy == pytest.approx(300 * 50_000 * 12, rel=0.01), "the hidden words of a masked model"
 
 

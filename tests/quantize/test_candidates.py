@@ -512,7 +512,7 @@ def test_of_a_budget_there_is_time_left_to_choose(source: Path, tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
+def test_a_budget_is_told_first_kept_and_what_it_left_out_is_named(
     source: Path, tmp_path: Path, backend_rows: Any
 ) -> None:
     backend_rows(Copy, Quick)
@@ -531,7 +531,7 @@ def test_a_budget_is_foretold_kept_and_what_it_left_out_is_named(
         Runner(source, tmp_path / "late", {}).run(budget=25.0)
     assert 'budget="10m"' in late.value.hint
     backend_rows(Copy, Quick)
-    # However small, one is tried; and without one nothing is foretold or left out.
+    # However small, one is tried; and without one nothing is told or left out.
     assert Runner(source, tmp_path / "small", {}).run(budget=0.1).backend == "quick"
     whole = Runner(source, tmp_path / "whole", {})
     assert whole.run().report["untried"] == []

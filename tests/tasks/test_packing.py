@@ -14,8 +14,8 @@ import modelnook as mn
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.event import MetricLogged
 from modelnook.finetune.full import Full
-from modelnook.tasks.foretelling_heavy import reads_apart
 from modelnook.tasks.heads import Base
+from modelnook.tasks.language_modelling_heavy import reads_apart
 from modelnook.tasks.padding_heavy import IGNORE, bins
 from modelnook.tasks.text_generation_heavy import TextGenerationTask
 from modelnook.testing.models import tiny_prompts, tiny_tokenizer, tiny_writer
@@ -70,7 +70,7 @@ def _losses(model: Any, batch: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.parametrize("made", [tiny_writer, _gpt2])
-def test_each_token_is_foretold_as_in_its_row_alone(tmp_path: Path, made: Any) -> None:
+def test_each_token_is_predicted_as_in_its_row_alone(tmp_path: Path, made: Any) -> None:
     task, model, tokenizer, rows = _loaded(made(tmp_path / "m"))
     model.eval()
     assert task.can_pack(model)

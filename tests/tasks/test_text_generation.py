@@ -226,13 +226,13 @@ def test_the_loss_is_that_of_the_model_itself(tmp_path: Path) -> None:
 
 
 def test_a_loss_in_parts_has_the_same_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelnook.tasks import foretelling_heavy
+    from modelnook.tasks import language_modelling_heavy
 
     task, model, tokenizer = loaded(tiny_writer(tmp_path / "m"))
     batch = task.collate(tokenizer, task.encode(tokenizer, tiny_prompts(9), 32))
     found = []
     for most in (2**26, 1000):
-        monkeypatch.setattr(foretelling_heavy, "MOST", most)
+        monkeypatch.setattr(language_modelling_heavy, "MOST", most)
         model.zero_grad()
         loss = task.loss(model, batch)
         loss.backward()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.finetune.foretell import foretold
+from modelnook.finetune.estimate import estimated
 from modelnook.store import Store
 
 __all__ = ["told"]
@@ -21,4 +21,4 @@ def told(planned: Any, store: Store, base: Any, table: Any, held_out: int, label
         knobs: what was given.
     """
     said = replace(planned, columns=table.columns.to_dict(), classes=len(labels), held_out=held_out)
-    return foretold(said, store, str(base.ref), knobs.get("max_seconds")) if base else said
+    return estimated(said, store, str(base.ref), knobs.get("max_seconds")) if base else said

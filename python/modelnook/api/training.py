@@ -114,7 +114,7 @@ def finetune(
     from modelnook.data.split import split as divide
     from modelnook.domain.knobs import OWNERS
     from modelnook.finetune import alone
-    from modelnook.finetune.foretell import with_unlabelled
+    from modelnook.finetune.estimate import with_unlabelled
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 

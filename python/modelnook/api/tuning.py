@@ -14,7 +14,7 @@ from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.event import Warned
 from modelnook.domain.recipe import Recipe
-from modelnook.finetune.foretell import LIKE, SPREAD, seconds_before
+from modelnook.finetune.estimate import LIKE, SPREAD, seconds_before
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.store import Store

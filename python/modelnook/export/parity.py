@@ -12,7 +12,7 @@ from modelnook.measure.outputs import finite
 from modelnook.runtime import runtime
 from modelnook.runtime.folder import needs_card
 from modelnook.tasks.base import Spec
-from modelnook.tasks.text_generation import Foretelling
+from modelnook.tasks.text_generation import LanguageModelling
 
 __all__ = ["LEAST_EQUAL", "Parity", "answers", "compared"]
 
@@ -67,7 +67,7 @@ def compared(spec: Spec, before: Any, after: Any, to: str) -> Parity:
 def _difference(spec: Spec, before: Any, after: Any) -> float | None:
     import numpy as np
 
-    if isinstance(spec, Foretelling):
+    if isinstance(spec, LanguageModelling):
         sums = [spec.sums(None, outputs, ()) for outputs in (before, after)]
         losses = [values[:, 0] / np.maximum(values[:, 1], 1) for values in sums]
         return float(np.abs(losses[0] - losses[1]).max())

@@ -74,7 +74,7 @@ def fit(
     method: Method | None = None,
     labels: Sequence[str] | None = None,
     gather: Callable[[Plan, int], Place | None] = lambda planned, count: None,
-    foretell: Callable[[Plan], Plan] | None = None,
+    estimate: Callable[[Plan], Plan] | None = None,
 ) -> FitResult:
     """Fine-tune the model in ``model_path`` as ``recipe`` says and write it to ``out``.
 
@@ -93,7 +93,7 @@ def fit(
         labels: the names of the outputs' columns, where the rows don't decide them.
         gather: starts the processes that :func:`assist`, where several are to train: called with the plan and how many
             there are in all, gives this one's place. Without it this one trains alone.
-        foretell: adds to the plan what a run's place knows of time and disk; given for a training that is a run of its
+        estimate: adds to the plan what a run's place knows of time and disk; given for a training that is a run of its
             own: that one says what it is going to take, and a budget of time is part of what chooses its method.
 
     Raises:
@@ -124,7 +124,7 @@ def fit(
         knobs=recipe.knobs,
         lengths=lengths,
         held_out=len(next(iter(evaluation.values()))) if evaluation else 0,
-        timed=foretell is not None,
+        timed=estimate is not None,
         base=recipe.model,
     )
     for warning in planned.warnings:
@@ -134,7 +134,7 @@ def fit(
     ready = make_ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
     task, model, processor = ready.task, ready.model, ready.processor
     params = _resolved(ready, place)
-    emit(Started(recipe.verb, params, foretell(planned).to_dict() if foretell else None))
+    emit(Started(recipe.verb, params, estimate(planned).to_dict() if estimate else None))
     checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
     untrained = shared.once(
         ("untrained", model_path, planned.max_length),

@@ -48,14 +48,20 @@ UNKNOWN_WARN, UNKNOWN_STOP = 0.05, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Plan(Shown):
-    """What will be done, all of it decided. ``reason`` says why this method, ``warnings`` what a person should know.
+    """What will be done, all of it decided.
 
-    ``tokens_lost`` is the share of tokens that truncation cuts off, ``memory`` bytes the training needs at its peak,
-    ``disk`` those that it writes at most. ``rows`` are trained on, ``held_out`` rows validate. ``seconds`` (from, to)
-    is by what this machine took for the like (``known``), else by arithmetic; ``expected`` seconds are those of the
-    training alone, by arithmetic. None where nothing tells. ``base`` is the model to start from, where one is needed.
-    Of a batch ``micro`` rows go through the model at once, as many as memory holds; with ``packing`` several in a
-    sequence; of the rows that validate as many as have ``checks`` tokens.
+    Attributes:
+        reason: why this method; ``warnings``: what a person should know.
+        rows, held_out: rows to train on, rows that validate.
+        tokens_lost: the share of tokens that truncation cuts off.
+        memory, disk: bytes of memory at the peak, bytes written at most.
+        seconds: (from, to), by what this machine took for the like (``known``), else by arithmetic; None where
+            nothing tells.
+        expected: seconds of the training alone, by arithmetic.
+        base: the model to start from, where one is needed.
+        micro: rows of a batch that go through the model at once, as many as memory holds.
+        packing: whether several rows make one sequence.
+        checks: tokens that go through the model at once where it is evaluated.
     """
 
     method: str
@@ -169,7 +175,7 @@ def plan_for(
         shape=shape_of(tensors, said),
         averaged=reads_mean(model_path),
         held_out=held_out,
-        foretold=spec.foretold,
+        output_share=spec.output_share,
         pace=effort.pace() if timed else None,
         on_cpu=not gpu,
         budget=(knobs or {}).get("max_seconds") if timed else None,
@@ -202,7 +208,7 @@ def plan(
     shape: Shape | None = None,
     averaged: bool = False,
     held_out: int = 0,
-    foretold: float = 0.0,
+    output_share: float = 0.0,
     pace: float | None = None,
     budget: float | None = None,
     on_cpu: bool = True,
@@ -217,7 +223,7 @@ def plan(
         own: the settings of methods that were given.
         shape: of the model; without it the memory is a rough one, and the time isn't told.
         averaged: see :class:`Costs`.
-        foretold: see :attr:`Spec.foretold`.
+        output_share: see :attr:`Spec.output_share`.
         pace: operations a second that this machine reaches.
         on_cpu: whether ``memory_free`` is the machine's, and not a GPU's.
 
@@ -237,11 +243,18 @@ def plan(
     parts = lengths.parts(longest) if windows else 1.0
     trained = round(rows * parts)
     mean = lengths.mean(1 << 30) / parts if windows else lengths.mean(longest)
-    words = 0 if foretold else lengths.words(rows)
+    words = 0 if output_share else lengths.words(rows)
     through = Batch(
-        trained, int(batch), mean, min(longest, lengths.counts[-1]), round(held_out * parts), words, foretold, classes,
+        rows=trained,
+        size=int(batch),
+        mean=mean,
+        longest=min(longest, lengths.counts[-1]),
+        held_out=round(held_out * parts),
+        words=words,
+        output_share=output_share,
+        classes=classes,
         packed=longest if packing else 0,
-    )  # fmt: skip
+    )
 
     def passes_of(method: str) -> float:
         return _given("epochs", epochs, 0) or _epochs(trained, int(batch), classes, size, method)

@@ -45,7 +45,7 @@ EVALUATION, EVALUATED = 8192, 64
 """Tokens of an evaluation batch, and its rows, at most (``training/evaluation.py``)."""
 
 PIECE = 1 << 26
-"""Numbers of a layer over the vocabulary that are held at once (``tasks/foretelling_heavy.py``)."""
+"""Numbers of a layer over the vocabulary that are held at once (``tasks/language_modelling_heavy.py``)."""
 
 SAFE = 0.9
 """The share of the free memory that is taken: no error says that a CPU's ran out, the system kills the process."""
@@ -114,7 +114,7 @@ class Batch:
         mean, longest: tokens of a row after truncation.
         held_out: rows that validate.
         words: different tokens in all rows; 0 where nobody counted.
-        foretold: the share of the tokens that are outputs as well, over the whole vocabulary.
+        output_share: the share of the tokens that are outputs as well, over the whole vocabulary.
         classes: that are told apart.
         checks: tokens that go through the model at once where it is evaluated.
         packed: tokens of a sequence in which several rows are trained on; 0: each row is one.
@@ -126,7 +126,7 @@ class Batch:
     longest: int
     held_out: int = 0
     words: int = 0
-    foretold: float = 0.0
+    output_share: float = 0.0
     classes: int = 0
     checks: int = EVALUATION
     packed: int = 0
@@ -196,14 +196,14 @@ def bytes_of(
     if wide == HALF:
         # Copies of all but the tables that are only looked up; float32 buffers for the gradients of the trained ones,
         # see training/halves.py.
-        held += HALF * (shape.parameters if batch.foretold else shape.body)
+        held += HALF * (shape.parameters if batch.output_share else shape.body)
     # Gradients and their buffers, two moments.
     held += trained * (FLOAT + (HALF if wide == HALF else 0) + 2 * FLOAT)
     if method in ("full", "few-shot"):
         table = _table(shape, batch)
         held += table * (FLOAT + 2 * FLOAT) + (FLOAT * table if table < shape.tables else 0)
         # A table that is the output layer's as well is multiplied: its gradient is bfloat16 at first.
-        held += HALF * table if wide == HALF and batch.foretold else 0
+        held += HALF * table if wide == HALF and batch.output_share else 0
     rows = batch.rows + batch.held_out
     held += int(LIST * rows * batch.mean) * (2 if method in ("full", "few-shot") else 1)
     share = _share(method, shape, knobs)
@@ -233,7 +233,7 @@ def work_of(
     """
     knobs = knobs or {}
     forward = 2.0 * shape.body + 4.0 * shape.layers * shape.width * batch.mean
-    forward += 2.0 * shape.vocabulary * shape.width * batch.foretold
+    forward += 2.0 * shape.vocabulary * shape.width * batch.output_share
     share = _share(method, shape, knobs)
     tokens, checks = batch.rows * batch.mean, batch.held_out * batch.mean
     # What is frozen is run once, or in every step where adapters stand in it: forward, and backward without weights.
@@ -269,7 +269,7 @@ def _share(method: str, shape: Shape, knobs: Mapping[str, Any]) -> float:
 def _table(shape: Shape, batch: Batch) -> int:
     """Numbers of the table of tokens that are trained: those that occur, where that is worth it."""
     used = batch.words / shape.vocabulary if shape.vocabulary and batch.words else 1.0
-    return int(shape.tables * used) if used <= WORTH_IT and not batch.foretold else shape.tables
+    return int(shape.tables * used) if used <= WORTH_IT and not batch.output_share else shape.tables
 
 
 def _activations(shape: Shape, batch: Batch, wide: int, share: float, adapted: bool) -> int:
@@ -298,7 +298,7 @@ def _evaluated(shape: Shape, batch: Batch, wide: int) -> int:
 def _outputs(shape: Shape, batch: Batch, tokens: int) -> int:
     """Numbers of the layer over the vocabulary that are held at once, of so many tokens."""
     words = max(1, shape.vocabulary)
-    return min(math.ceil(batch.foretold * tokens), max(1, PIECE // words)) * words
+    return min(math.ceil(batch.output_share * tokens), max(1, PIECE // words)) * words
 
 
 def _read(shape: Shape, wide: int) -> int:

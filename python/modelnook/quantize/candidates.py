@@ -72,8 +72,8 @@ class Trial:
 def pace(speed: Probe | Speed) -> float:
     """How quick a model is, with many rows and with one, weighed alike: the mean (geometric) of both rates.
 
-    By rows a second alone a model would be taken for a tenth more of them that lets who asks a single one wait
-    thrice as long (MiniLM in int8: OpenVINO 1,750 rows/s and 2.6 ms, ONNX Runtime 1,600 and 1.0).
+    Rows a second alone would choose OpenVINO for MiniLM in int8, with 1,750 rows/s and 2.6 ms for a single row, before
+    ONNX Runtime with 1,600 rows/s and 1.0 ms.
     """
     return math.sqrt(speed.rows_per_s * 1e3 / max(speed.p50_ms, 1e-6))
 
@@ -176,7 +176,7 @@ class Search:
         """
         waiting = self._ordered(ways)
         self._alone = len(waiting) == 1
-        self._foretell([way for way in waiting if every or way.known >= 1] or waiting)
+        self._say_how_long([way for way in waiting if every or way.known >= 1] or waiting)
         while waiting and not self.stop():
             again = []
             for way in waiting:
@@ -241,7 +241,7 @@ class Search:
         found = [_Way(backends[name], scheme, backends[name].attempts(scheme)) for name, scheme in ways]
         return sorted(found, key=lambda way: -way.known)
 
-    def _foretell(self, waiting: list[_Way]) -> None:
+    def _say_how_long(self, waiting: list[_Way]) -> None:
         """Say it beforehand where trying every way once takes longer than there is, or may take much longer than the
         model's training did.
         """

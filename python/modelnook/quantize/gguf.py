@@ -5,7 +5,7 @@ on llama.cpp, or where that isn't installed as floats in PyTorch, which saves by
 GGUF file itself is read as floats first, and that it was quantized before is said.
 
 Layers whose width no block of 256 divides become Q5_0 or Q8_0 under the name of Q4_K_M, and small models lose much:
-SmolLM2-135M, from a base in Q4_1, is larger than that and foretells worse by 0.07 nats a token (Q8_0: 0.006).
+SmolLM2-135M, from a base in Q4_1, is larger than that and predicts worse by 0.07 nats a token (Q8_0: 0.006).
 """
 
 from __future__ import annotations

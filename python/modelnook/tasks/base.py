@@ -56,7 +56,7 @@ class Spec(ABC):
     """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""
     keeps_end: ClassVar[bool] = False
     """Whether a row's end says as much as its start, so that time alone is no reason to cut it."""
-    foretold: ClassVar[float] = 0.0
+    output_share: ClassVar[float] = 0.0
     """The share of a row's tokens that are outputs as well, each a score for every word of the vocabulary."""
     packs: ClassVar[bool] = False
     """Whether several rows may be trained on in one sequence (``packing``)."""

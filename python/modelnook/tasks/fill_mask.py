@@ -21,7 +21,7 @@ from modelnook.domain.event import Warned
 from modelnook.tasks.base import ADAPTERS, Columns
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
-from modelnook.tasks.text_generation import MIN_ROWS, Foretelling
+from modelnook.tasks.text_generation import MIN_ROWS, LanguageModelling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FillMask"]
 
 
-class FillMask(Foretelling):
+class FillMask(LanguageModelling):
     """The word that is missing in a text."""
 
     name = "fill-mask"
@@ -41,7 +41,7 @@ class FillMask(Foretelling):
     predicts = ("text", "score", "scores")
     methods = ("full", *ADAPTERS)
     windows = True
-    foretold = 0.15
+    output_share = 0.15
     autos = ("AutoModelForMaskedLM",)
     no_head = "task.no_masked"
 

@@ -12,14 +12,14 @@ import torch
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.fill_mask import FillMask
-from modelnook.tasks.foretelling_heavy import Head, likelihoods, mean_loss
+from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.text import as_text
 
 __all__ = ["SHARE", "FillMaskTask"]
 
-SHARE = FillMask.foretold
+SHARE = FillMask.output_share
 """Tokens that are hidden (Devlin et al. 2019, section 3.1): of ten, eight by the mask, one by any token, one not."""
 
 MASKED, OTHER = 0.8, 0.9
@@ -78,7 +78,7 @@ class FillMaskTask(Task):
         return mean_loss(self.head, model, *self._hidden(batch, free, chosen, kind, other))
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        """See :class:`~modelnook.tasks.text_generation.Foretelling`; what is hidden follows from a row's tokens."""
+        """See :class:`~modelnook.tasks.text_generation.LanguageModelling`; a row's tokens decide what is hidden."""
         ids, free = batch["input_ids"].cpu(), batch["free"].cpu()
         drawn = np.zeros((3, *ids.shape))
         for row, (tokens, there) in enumerate(zip(ids.numpy(), free.numpy(), strict=True)):

@@ -47,7 +47,7 @@ class Text2TextGeneration(Spec):
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
     keeps_end = True
-    foretold = 1.0
+    output_share = 1.0
     baselines = ("copy",)
     autos = ("AutoModelForSeq2SeqLM",)
     no_head = "task.no_translator"

@@ -10,7 +10,7 @@ import torch
 from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
-from modelnook.tasks.foretelling_heavy import Head, likelihoods, mean_loss
+from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.text import as_text, encode_texts

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from modelnook.tasks.heads import Base
 
-__all__ = ["Foretelling", "TextGeneration"]
+__all__ = ["LanguageModelling", "TextGeneration"]
 
 MIN_ROWS = 8
 
@@ -45,8 +45,8 @@ ALIKE = 0.05
 """Two models are said to agree on a row where their losses a token differ by less."""
 
 
-class Foretelling(Spec):
-    """What is common to tasks whose models are scored by how well they foretell tokens.
+class LanguageModelling(Spec):
+    """What is common to tasks whose models are scored by how well they predict tokens.
 
     Outputs are float32 of shape (rows, 2): the summed negative log-likelihood of a row's tokens, and their number.
     """
@@ -77,7 +77,7 @@ class Foretelling(Spec):
         return {"perplexity": np.exp(np.minimum(loss, 700)), "loss": loss}
 
     def answers(self, outputs: Any, labels: Sequence[str], rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Refused: what a model says doesn't follow from how well it foretells a row.
+        """Refused: what a model says doesn't follow from how well it predicts a row.
 
         Raises:
             UnsupportedError: always; only a runtime whose task answers by itself can.
@@ -94,11 +94,11 @@ class Foretelling(Spec):
         return same
 
 
-class TextGeneration(Foretelling):
+class TextGeneration(LanguageModelling):
     """A text that goes on from a prompt."""
 
     name = "text-generation"
-    foretold = 1.0
+    output_share = 1.0
     inputs = ("prompt",)
     targets = ("completion",)
     forms = (("messages",), ("prompt", "completion"), ("text",))

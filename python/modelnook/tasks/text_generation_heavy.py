@@ -11,7 +11,7 @@ from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.chat import Message, messages_of, segments, template
-from modelnook.tasks.foretelling_heavy import Head, likelihoods, mean_loss, reads_apart
+from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss, reads_apart
 from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.text import as_text
@@ -100,7 +100,7 @@ class TextGenerationTask(Task):
         return mean_loss(self.head, model, _inputs(batch), batch["labels"])
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        """See :class:`~modelnook.tasks.text_generation.Foretelling`."""
+        """See :class:`~modelnook.tasks.text_generation.LanguageModelling`."""
         return likelihoods(self.head, model, _inputs(batch), batch["labels"])
 
     def weight(self, rows: dict[str, list[Any]]) -> float:
@@ -186,6 +186,6 @@ def _cut(ids: list[int], labels: list[int], max_length: int) -> tuple[list[int],
     if over <= 0:
         return ids, labels
     first = next((i for i, label in enumerate(labels) if label != IGNORE), len(ids))
-    # One token stays before the answer, which is foretold from it.
+    # One token stays before the answer, which is predicted from it.
     start = min(over, max(0, first - 1))
     return ids[start : start + max_length], labels[start : start + max_length]

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Emit, Event, Progress
 
-__all__ = ["Budget", "Foretold"]
+__all__ = ["Budget", "TimeKnown"]
 
 FIRST_STEPS = 4
-"""Steps of the default configuration that are taken to foretell its time."""
+"""Steps of the default configuration that are taken to estimate its time by."""
 
 SURE = 0.5
-"""By which part of it what steps foretell may be too long, the less the more of them are known: a budget that is
+"""By which part of it what steps tell may be too long, the less the more of them are known: a budget that is
 shorter still is too short."""
 
 
-class Foretold(Exception):
+class TimeKnown(Exception):
     """Raised out of a training whose time is known."""
 
 
@@ -70,7 +70,7 @@ class Budget:
 
         Raises (from what it gives):
             UsageError: the budget is shorter than one trial.
-            Foretold: it isn't; that was all that was to be learnt.
+            TimeKnown: it isn't; that was all that was to be learnt.
         """
 
         def listen(event: Event) -> None:
@@ -79,7 +79,7 @@ class Budget:
             show(event)
             if event.phase == "training" and event.step >= min(FIRST_STEPS, max(1, (event.total or 0) - 1)):
                 self.check(event)
-                raise Foretold
+                raise TimeKnown
 
         return listen
 
@@ -93,7 +93,7 @@ class Budget:
         if self.until is None or event.phase != "training" or event.eta_s is None or not 0 < share < 1:
             return
         whole = event.eta_s / (1 - share)
-        # A trial's own budget cuts it short: what is left of it then is less than what the steps foretell.
+        # A trial's own budget cuts it short: what is left of it then is less than what the steps tell.
         self.whole = min(whole, self.trial or whole)
         if self.whole - share * whole > (1 + SURE * (1 - share)) * (self.until - time.monotonic()):
             raise UsageError("tune.budget_trial", seconds=round(self.whole))

@@ -10,7 +10,7 @@ from typing import Any
 from modelnook.domain.event import Finished
 from modelnook.jobs.beside import Beside, after_first_step
 from modelnook.jobs.steps.context import Context, Rows, parts
-from modelnook.jobs.steps.foretelling import as_begun, foretelling
+from modelnook.jobs.steps.estimating import as_begun, estimating
 from modelnook.jobs.steps.rows import check_labels, check_rows
 
 __all__ = ["finetune"]
@@ -72,7 +72,7 @@ def _fitted(context: Context, source: Path | None, train: Rows, evaluation: Rows
             resume=context.resume,
             on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
             gather=together.gather,
-            foretell=foretelling(context),
+            estimate=estimating(context),
         )
     return result, None
 

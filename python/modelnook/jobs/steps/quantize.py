@@ -16,9 +16,9 @@ from modelnook.store.runs import seconds
 
 __all__ = ["lowered", "quantize", "say_of_labels"]
 
-# What each candidate's speed is measured for, as a share of the budget: which is taken, and what is told of it and the
-# original, follows from the turns that the best of them have at the end.
-LEAST_SECONDS = 2.0
+LEAST_SECONDS, OF_BUDGET = 2.0, 1 / 30
+"""How long each candidate's speed is measured: at least, and as a share of the budget. It chooses who is timed in turns
+at the end; those times decide."""
 
 
 def quantize(context: Context) -> Finished:
@@ -45,7 +45,7 @@ def quantize(context: Context) -> Finished:
         metric=context.recorder.record.primary_metric,
         emit=context.emit,
         stop=context.stop,
-        probe=prober(context, min(SECONDS, max(LEAST_SECONDS, (budget or math.inf) / 30))),
+        probe=prober(context, min(SECONDS, max(LEAST_SECONDS, (budget or math.inf) * OF_BUDGET))),
         race=racer(context),
         gpu=_gpu(context),
         refused=lambda report: context.recorder.change(report={**report, "data": recipe.knobs.get("measured_on")}),

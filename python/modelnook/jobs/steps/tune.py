@@ -17,7 +17,7 @@ from modelnook.domain.errors import ModelnookError
 from modelnook.domain.event import Finished, MetricLogged, Progress, Warned
 from modelnook.domain.model import ModelRef
 from modelnook.jobs.process import share_of_tokenizers
-from modelnook.jobs.steps.budget import Budget, Foretold
+from modelnook.jobs.steps.budget import Budget, TimeKnown
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.fitting import Fit, Fitting, Parts, training_of
 from modelnook.jobs.steps.telling import Importances, Logged
@@ -289,7 +289,7 @@ class Trials:
             return
         try:
             fit(DEFAULT, {}, out, self.budget.rehearsal(self._goes_on), stop, lambda found: False)
-        except Foretold:
+        except TimeKnown:
             pass
 
     def show(self, rows: list[dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from modelnook.domain.event import Event, MetricLogged, Started
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.jobs.steps.context import Context, Rows, take
-from modelnook.jobs.steps.foretelling import as_begun, foretelling
+from modelnook.jobs.steps.estimating import as_begun, estimating
 from modelnook.store.files import read_json, write_json
 
 __all__ = ["Found", "fit_with_unlabelled"]
@@ -134,7 +134,7 @@ def _fit(
         resume=context.resume,
         on_checkpoint=lambda path: context.recorder.mirror.checkpoint(run.id, path),
         labels=labels,
-        foretell=foretelling(context),
+        estimate=estimating(context),
     )
 
 

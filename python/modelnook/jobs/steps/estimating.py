@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from modelnook.domain.recipe import Recipe
-from modelnook.finetune.foretell import foretold, with_unlabelled
+from modelnook.finetune.estimate import estimated, with_unlabelled
 from modelnook.finetune.plan import Plan
 from modelnook.jobs.steps.context import Context
 
-__all__ = ["as_begun", "foretelling"]
+__all__ = ["as_begun", "estimating"]
 
 
 def as_begun(context: Context) -> Recipe:
@@ -19,13 +19,13 @@ def as_begun(context: Context) -> Recipe:
     return replace(context.recipe, method=str(method)) if context.resume and method else context.recipe
 
 
-def foretelling(context: Context) -> Callable[[Plan], Plan]:
+def estimating(context: Context) -> Callable[[Plan], Plan]:
     """Adds to a plan what this place knows of time and disk."""
     recipe = context.recipe
 
     def told(planned: Plan) -> Plan:
         budget = recipe.knobs.get("max_seconds")
-        found = foretold(planned, context.store, recipe.model, budget)
+        found = estimated(planned, context.store, recipe.model, budget)
         found = with_unlabelled(found, recipe.unlabelled.rows, budget) if recipe.unlabelled is not None else found
         return replace(found, track=recipe.track)
 

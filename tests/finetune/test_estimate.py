@@ -9,7 +9,7 @@ import pytest
 
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.costs import STARTING
-from modelnook.finetune.foretell import foretold, seconds_before, with_unlabelled
+from modelnook.finetune.estimate import estimated, seconds_before, with_unlabelled
 from modelnook.finetune.plan import Plan
 from modelnook.store import Store
 
@@ -39,7 +39,7 @@ def ran(store: Store, took: float, epochs: float = 10, id: str = "aaaaaaa1", **m
 def test_a_training_that_ended_early_tells_by_what_it_did(store: Store) -> None:
     ran(store, 40, epochs=4)
     assert seconds_before(store, BASE, PLAN) == pytest.approx((80, 125))
-    found = foretold(PLAN, store, BASE)
+    found = estimated(PLAN, store, BASE)
     assert found.known
     assert found.seconds is not None
     # From four epochs, after which patience may be at its end, to all ten.
@@ -55,15 +55,15 @@ def test_a_training_that_ended_early_tells_by_what_it_did(store: Store) -> None:
 def test_what_tells_nothing_of_this_machine_is_left_out(store: Store, other: dict[str, Any]) -> None:
     ran(store, 300, **other)
     assert seconds_before(store, BASE, PLAN) is None
-    assert foretold(PLAN, store, BASE).seconds == PLAN.seconds
+    assert estimated(PLAN, store, BASE).seconds == PLAN.seconds
 
 
 def test_two_rounds_share_a_budget(store: Store) -> None:
     ran(store, 300)
-    within = with_unlabelled(foretold(PLAN, store, BASE, 60.0), 3000, 60.0)
+    within = with_unlabelled(estimated(PLAN, store, BASE, 60.0), 3000, 60.0)
     assert within.seconds is not None
     assert within.seconds[1] == 60.0 + STARTING[1]
-    free = with_unlabelled(foretold(PLAN, store, BASE), 3000)
+    free = with_unlabelled(estimated(PLAN, store, BASE), 3000)
     assert free.seconds is not None
     assert free.seconds[1] > 5 * 300
     assert with_unlabelled(replace(PLAN, seconds=None), 3000).seconds is None

@@ -1,4 +1,4 @@
-"""How well a model foretells tokens: its loss, computed where there is something to foretell and nowhere else.
+"""How well a model predicts tokens: its loss, computed where there is something to predict and nowhere else.
 
 The layer before the vocabulary is the widest of a small model: at 40% learnt tokens, leaving the others out of it took
 a training step from 2.0 to 1.5 s (four layers of SmolLM2's shape, 302 tokens, two cores). Packing the rows of a batch
@@ -153,7 +153,7 @@ def _filled(values: torch.Tensor, wanted: bool) -> torch.Tensor:
 
 
 def _targets(targets: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Nothing is foretold from what was filled up."""
+    """Nothing is predicted from what was filled up."""
     return F.pad(targets, (0, len(values) - len(targets)), value=IGNORE)
 
 

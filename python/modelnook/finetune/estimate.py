@@ -13,7 +13,7 @@ from modelnook.finetune.plan import Plan
 from modelnook.store import Store
 from modelnook.store.runs import seconds
 
-__all__ = ["foretold", "seconds_before"]
+__all__ = ["estimated", "seconds_before"]
 
 LIKE = 4
 """A run of less than a fourth of the work says more of starting up than of training."""
@@ -27,7 +27,7 @@ OTHERS = (0.6, 1.7)
 """How far off the time may be by trainings of another kind: another base, method or length."""
 
 
-def foretold(planned: Plan, store: Store, base: str, budget: float | None = None) -> Plan:
+def estimated(planned: Plan, store: Store, base: str, budget: float | None = None) -> Plan:
     """The plan with the disk that is free and, where this machine has trained before, a nearer time.
 
     Args:
@@ -55,7 +55,7 @@ def with_unlabelled(planned: Plan, offered: int, budget: float | None = None) ->
     """The plan of a run that trains twice: on the rows, then on those that it labelled as well, all of them or none.
 
     Args:
-        budget: see :func:`foretold`; both trainings share it.
+        budget: see :func:`estimated`; both trainings share it.
     """
     if planned.seconds is None:
         return planned
