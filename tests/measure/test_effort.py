@@ -75,15 +75,10 @@ def test_frozen_layers_are_run_once() -> None:
 
 def test_what_trains_has_the_numbers_that_are_counted_with() -> None:
     """They are named a second time for the plan, which imports no PyTorch."""
-    from modelnook.finetune.frozen import LastK
-    from modelnook.finetune.lora import Dora, Lora, RsLora
     from modelnook.tasks.language_modelling_heavy import MOST
     from modelnook.training.evaluation import TOKENS, outputs_of
     from modelnook.training.vocabulary import WORTH_IT
 
-    for kind in (Lora, Dora, RsLora):
-        assert effort.THICK.get(kind.name, effort.RANK) == kind.rank
-    assert LastK.default_layers == effort.LAST_LAYERS
     assert TOKENS == effort.EVALUATION
     assert signature(outputs_of).parameters["batch_size"].default == effort.EVALUATED
     assert MOST == effort.PIECE
