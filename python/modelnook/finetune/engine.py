@@ -107,7 +107,6 @@ def fit(
 
         return fit_classic(recipe, train, evaluation, out, emit)
     from modelnook.training.checkpoint import Checkpoints
-    from modelnook.training.evaluation import outputs_of
 
     assert model_path is not None, "a base model"
     if checkpoints_dir is not None and not resume:
@@ -132,7 +131,6 @@ def fit(
     count = _processes(recipe, planned)
     place = gather(planned, count) if count > 1 else None
     ready = make_ready(recipe, model_path, train, evaluation, planned, place, shared, method, labels)
-    task, model, processor = ready.task, ready.model, ready.processor
     params = _resolved(ready, place)
     emit(Started(recipe.verb, params, estimate(planned).to_dict() if estimate else None))
     checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
@@ -141,22 +139,10 @@ def fit(
         lambda: _untrained(ready, emit),
     )
     done, task, eval_rows = _trained(ready, emit, stop, checkpoints, place)
-    outputs = done.eval_outputs
-    if eval_rows is not None and outputs is None:
-        emit(Progress("evaluating", step=done.steps, total=planned.steps))
-        outputs = outputs_of(model, task, processor, eval_rows, device=ready.device, tokens=planned.checks)
-    metrics = done.metrics
-    if eval_rows is not None and task.checks_by_loss:
-        # In mid-training a model that writes is told by its loss; what it writes is what it is chosen by.
-        metrics = {**metrics, **ready.spec.score(ready.truth, outputs, task.labels)}
+    outputs, metrics = _scored(ready, done, task, eval_rows, emit)
     if keep(metrics):
         emit(Progress("saving", step=done.steps, total=planned.steps))
-        task.set_length(processor, planned.max_length)
-        model.config.modelnook_task = recipe.task or ""
-        if task.learnt:
-            model.config.modelnook_learnt = task.learnt
-        with staged(out, "train.not_saved") as folder:
-            ready.method.save(model, processor, folder)
+        _save(ready, task, out)
     if checkpoints is not None and not done.stopped:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
@@ -199,6 +185,34 @@ def assist(
     ready = make_ready(recipe, model_path, train, evaluation, planned, place, Shared())
     checkpoints = Checkpoints(checkpoints_dir, emit=lambda event: None)
     _trained(ready, lambda event: None, lambda: False, checkpoints, place)
+
+
+def _scored(
+    ready: Ready, done: TrainResult, task: Any, rows: dict[str, list[Any]] | None, emit: Emit
+) -> tuple[Any, dict[str, float]]:
+    """``(outputs on the validation rows, metrics)`` of the trained model."""
+    from modelnook.training.evaluation import outputs_of
+
+    outputs = done.eval_outputs
+    if rows is None:
+        return outputs, done.metrics
+    if outputs is None:
+        emit(Progress("evaluating", step=done.steps, total=ready.planned.steps))
+        tokens = ready.planned.checks
+        outputs = outputs_of(ready.model, task, ready.processor, rows, device=ready.device, tokens=tokens)
+    if not task.checks_by_loss:
+        return outputs, done.metrics
+    # In mid-training a model that writes is told by its loss; what it writes is what it is chosen by.
+    return outputs, {**done.metrics, **ready.spec.score(ready.truth, outputs, task.labels)}
+
+
+def _save(ready: Ready, task: Any, out: Path) -> None:
+    task.set_length(ready.processor, ready.planned.max_length)
+    ready.model.config.modelnook_task = ready.spec.name
+    if task.learnt:
+        ready.model.config.modelnook_learnt = task.learnt
+    with staged(out, "train.not_saved") as folder:
+        ready.method.save(ready.model, ready.processor, folder)
 
 
 def _resolved(ready: Ready, place: Place | None) -> dict[str, Any]:
