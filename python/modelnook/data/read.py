@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from modelnook.data.files import is_url, looks_like_file, named_like, read_file
+from modelnook.data.files import is_url, looks_like_file, named_like, read_file, redacted
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, OfflineError, UsageError
 from modelnook.messages import t
 from modelnook.settings import current
@@ -50,7 +50,7 @@ def read(data: Any, *, part: str = "train") -> Rows:
     rows = _READERS[kind_of(data)](data, part)
     if not len(rows) or not rows.names:
         if kind_of(data) in ("path", "hub"):
-            raise DataError("data.empty", data=str(data))
+            raise DataError("data.empty", data=redacted(os.fspath(data)))
         raise DataError("data.empty_table")
     return rows
 
