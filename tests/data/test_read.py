@@ -144,6 +144,12 @@ def test_text_and_numbers_in_one_column_become_text() -> None:
     assert rows.mixed == {"x": 1}
 
 
+def test_whole_numbers_of_64_bits_without_a_sign_are_the_nearest_numbers() -> None:
+    frame = pd.DataFrame({"x": np.array([2**64 - 1, 1], np.uint64)})
+    for data in (frame, pa.table(frame)):
+        assert read(data).column("x") == [2.0**64, 1.0]
+
+
 def test_text_and_numbers_in_lists_become_text() -> None:
     rows = read([{"tokens": ["Room"]}, {"tokens": ["no", 101, None]}, {"tokens": None}])
     assert rows.column("tokens") == [["Room"], ["no", "101", None], None]
