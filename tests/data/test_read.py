@@ -451,9 +451,9 @@ except ModelnookError as error:
 """
 
 
-def _from_hub(hub: HubStandIn, name: str, part: str = "train") -> Any:
+def _from_hub(hub: HubStandIn, name: str, part: str = "train", **more: str) -> Any:
     # A process of its own: huggingface_hub reads its environment once.
-    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", **more}
     command = [sys.executable, "-c", HUB, name, part]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
     return json.loads(done.stdout.splitlines()[-1])
@@ -467,3 +467,60 @@ def test_a_data_set_of_the_hub(hub_server: HubStandIn) -> None:
     assert _from_hub(hub_server, "hub:alice/reviews") == ["hub:alice/reviews", ["fine", "poor"], [1, 0]]
     assert _from_hub(hub_server, "hub:alice/reviews", "test")[1] == ["so so"]
     assert _from_hub(hub_server, "hub:alice/nothing")["code"] == "data.no_hub"
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_gated_or_not_shown_says_what_opens_it(hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    hub_server.add_repo("alice/gated", {"train.csv": b"text,label\nfine,1\n"}, kind="datasets", gated=True)
+    hub_server.add_token("hf_bob", "bob")
+    for token in ({}, {"HF_TOKEN": "hf_bob"}):
+        told = _from_hub(hub_server, "hub:alice/gated", **token)
+        assert (told["code"], "HF_TOKEN" in told["hint"]) == ("data.hub_gated", True)
+        assert f"{hub_server.url}/datasets/alice/gated" in told["hint"]
+    assert _from_hub(hub_server, "hub:alice/gated", HF_TOKEN="hf_nobody")["code"] == "data.no_hub"
+
+
+UNREADABLE: dict[str, tuple[dict[str, bytes], str, str]] = {
+    "script": ({"script.py": b"x"}, "data.hub_script", "hub:alice/script@refs/convert/parquet"),
+    "empty": ({"README.md": b"text"}, "data.hub_unreadable", "doesn't contain any data files"),
+    "program": ({"x.exe": b"text"}, "data.hub_unreadable", "No (supported) data files"),
+    "damaged": ({"train.jsonl": b'{"a": 1}\n{"a": \n'}, "data.hub_unreadable", "JSON parse error"),
+    "parquet": ({"train.parquet": b"PAR1nothing"}, "data.hub_unreadable", "Parquet magic bytes not found"),
+    "uneven": (
+        {"data/train-1.jsonl": b'{"a": 1}\n' * 3, "data/train-2.jsonl": b'{"b": "x"}\n' * 3},
+        "data.hub_unreadable",
+        "Couldn't cast",
+    ),
+    "configs": (
+        {
+            "README.md": b"---\nconfigs:\n- config_name: en\n  data_files: en.csv\n"
+            b"- config_name: zh\n  data_files: zh.csv\n---\n",
+            "en.csv": b"text\na\n",
+            "zh.csv": b"text\na\n",
+        },
+        "data.hub_config",
+        ": en, zh.",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_data_set_that_cant_be_read_says_why(name: str, hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    files, code, says = UNREADABLE[name]
+    hub_server.add_repo(f"alice/{name}", files, kind="datasets")
+    told = _from_hub(hub_server, f"hub:alice/{name}")
+    assert told["code"] == code
+    assert says in f"{told['message']} {told['hint']}"
+    assert f"'hub:alice/{name}'" in told["message"]
+
+
+@pytest.mark.slow
+def test_a_hub_that_fails_is_no_fault_of_the_data(hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    hub_server.add_repo("alice/reviews", {"train.csv": b"text,label\nfine,1\n"}, kind="datasets")
+    hub_server.fail(r"GET /datasets/alice/reviews/", 501, times=None)
+    told = _from_hub(hub_server, "hub:alice/reviews")
+    assert (told["code"], "HTTP 501" in told["message"]) == ("data.unreachable", True)
