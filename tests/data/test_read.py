@@ -185,6 +185,23 @@ def test_columns_that_nobody_uses_may_hold_anything() -> None:
         rows.column("model")
 
 
+def test_texts_that_look_like_dates_stay_texts_in_every_json(tmp_path: Path) -> None:
+    dates = ["2024-01-05", "2024-01-05T10:00:00Z"]
+    records = [{"text": d, "label": n, "said": [{"role": "user", "content": d}]} for n, d in enumerate(dates)]
+    (tmp_path / "list.json").write_text(json.dumps(records))
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, records)))
+    # Only Python reads lines of different kinds.
+    mixed = [{**record, "odd": odd} for record, odd in zip(records, (1, "a"), strict=True)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, mixed)))
+    prints = set()
+    for data in (records, *sorted(tmp_path.glob("*.json*"))):
+        rows = read(data)
+        assert rows.names[:3] == ["text", "label", "said"]
+        assert (rows.column("text"), rows.column("said")) == (dates, [r["said"] for r in records])
+        prints.add(fingerprint(rows, find(rows, ("text", "label"))).sha256)
+    assert len(prints) == 1
+
+
 def test_headers_are_trimmed_and_made_unique(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes("\ufeff text ,,text\na,b,c\n".encode())
