@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,9 @@ def test_a_place_for_answers_is_refused_before_there_are_any(
             check(output, overwrite=True)
         assert refused.value.code == code
         assert "MODELNOOK_HOME" not in refused.value.hint
+    with pytest.raises(UsageError) as address:
+        check("https://me:canary@example.org/answers.csv?sig=can/ary", overwrite=True)
+    assert not re.search("canary|can/ary", str(address.value.to_dict()))
     assert not list(tmp_path.glob("s3*"))
     check(Path("new/answers.jsonl"), overwrite=False)
 

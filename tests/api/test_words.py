@@ -102,6 +102,28 @@ def test_calls_that_can_mean_one_thing_only(tmp_path: Path, monkeypatch: pytest.
     assert seconds(10) == seconds("10m")
 
 
+@pytest.mark.parametrize("none", ["0", "0.0", "0s", "0h0m", "", "-1", "soon"])
+def test_what_is_no_time(none: str) -> None:
+    with pytest.raises(UsageError, match=f"'{none}' is not a time"):
+        seconds(none)
+
+
+@pytest.mark.slow
+def test_no_verb_takes_a_budget_of_no_time(tmp_path: Path) -> None:
+    model, rows, none = str(tiny_model(tmp_path / "model", labels=("ham", "spam"))), tiny_rows(200), 0
+    for call in (
+        lambda: mn.finetune(model, rows, budget=none, dry_run=True),
+        lambda: mn.tune(model, rows, budget=none),
+        lambda: mn.tune(model, rows, trials=2, trial_budget=none),
+        lambda: mn.quantize(model, data=rows, budget=none),
+        lambda: mn.shrink(model, steps="trim", data=rows, budget=none),
+        lambda: mn.distil(model, data=rows, budget=none),
+    ):
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert caught.value.code == "api.bad_time"
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_rows_that_cant_be_scored(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELNOOK_LANG", lang)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,12 @@ from pyarrow import feather, parquet
 from tests.standins.hub import HubStandIn
 
 from modelnook.data.columns import find
+from modelnook.data.files import redacted
+from modelnook.data.media import encoded
 from modelnook.data.read import kind_of, read, validation_part
 from modelnook.data.snapshot import fingerprint
-from modelnook.domain.errors import DataError, NotFoundError, OfflineError, UsageError
+from modelnook.domain.dataset import Columns
+from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, OfflineError, UsageError
 
 RECORDS = [
     {"text": 'He said "no", twice,\nand left.', "label": 1},
@@ -140,6 +144,12 @@ def test_text_and_numbers_in_one_column_become_text() -> None:
     assert rows.mixed == {"x": 1}
 
 
+def test_whole_numbers_of_64_bits_without_a_sign_are_the_nearest_numbers() -> None:
+    frame = pd.DataFrame({"x": np.array([2**64 - 1, 1], np.uint64)})
+    for data in (frame, pa.table(frame)):
+        assert read(data).column("x") == [2.0**64, 1.0]
+
+
 def test_text_and_numbers_in_lists_become_text() -> None:
     rows = read([{"tokens": ["Room"]}, {"tokens": ["no", 101, None]}, {"tokens": None}])
     assert rows.column("tokens") == [["Room"], ["no", "101", None], None]
@@ -173,6 +183,23 @@ def test_columns_that_nobody_uses_may_hold_anything() -> None:
     assert rows.column("text") == ["a", "b"]
     with pytest.raises(DataError, match="holds a object in row 0"):
         rows.column("model")
+
+
+def test_texts_that_look_like_dates_stay_texts_in_every_json(tmp_path: Path) -> None:
+    dates = ["2024-01-05", "2024-01-05T10:00:00Z"]
+    records = [{"text": d, "label": n, "said": [{"role": "user", "content": d}]} for n, d in enumerate(dates)]
+    (tmp_path / "list.json").write_text(json.dumps(records))
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, records)))
+    # Only Python reads lines of different kinds.
+    mixed = [{**record, "odd": odd} for record, odd in zip(records, (1, "a"), strict=True)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, mixed)))
+    prints = set()
+    for data in (records, *sorted(tmp_path.glob("*.json*"))):
+        rows = read(data)
+        assert rows.names[:3] == ["text", "label", "said"]
+        assert (rows.column("text"), rows.column("said")) == (dates, [r["said"] for r in records])
+        prints.add(fingerprint(rows, find(rows, ("text", "label"))).sha256)
+    assert len(prints) == 1
 
 
 def test_headers_are_trimmed_and_made_unique(tmp_path: Path) -> None:
@@ -292,13 +319,6 @@ def test_offline_nothing_outside_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert len(read(f"file://{tmp_path}/x.csv")) == 1
 
 
-def test_a_signed_url_is_never_shown() -> None:
-    with pytest.raises(OfflineError) as caught:
-        read("http://user:secret@127.0.0.1:9/x.csv?sig=canary")
-    assert "secret" not in str(caught.value.to_dict())
-    assert "canary" not in str(caught.value.to_dict())
-
-
 def test_every_kind_is_told_without_importing_it() -> None:
     code = (
         "import sys, modelnook.data.read as r\n"
@@ -317,7 +337,26 @@ def test_in_chinese(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         read(tmp_path / "评论.csv")
 
 
-def test_a_url_with_a_query_is_read(tmp_path: Path) -> None:
+SERVED = {
+    "reviews.csv": b"text,label\nfine,1\n",
+    "head.csv": b"text,label\n",
+    "blank.csv": b"",
+    "gb.csv": "text,label\n早餐太差，无论去多少人，那边也不加食品的。,0\n".encode("gb18030"),
+    "ragged.csv": b"text,label\na,1\nb, c,0\n",
+    "broken.json": b'[{"a": ',
+    "odd.json": b"[3]",
+    "shape.json": b"[[]]",
+    "text.docx": b"text",
+    "broken.parquet": b"PAR1nothing",
+    "none.zip": b"PK\x05\x06" + bytes(18),
+    "odd.csv": b"text\n" + b"a\0" * 40 + b"\xdc\xdc\xdc\xdc\0",
+}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    """A server of SERVED, whatever the query: ``host:port``."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.answer()
@@ -326,29 +365,100 @@ def test_a_url_with_a_query_is_read(tmp_path: Path) -> None:
             self.wfile.write(self.answer())
 
         def answer(self) -> bytes:
-            found = self.path.startswith("/reviews.csv?sig=")
-            body = b"text,label\nfine,1\n" if found else b""
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", str(len(body)))
+            name, _, query = self.path[1:].partition("?sig=")
+            body = SERVED.get(name) if query else None
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
             self.end_headers()
-            return body
+            return body or b""
 
         def log_message(self, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = f"http://127.0.0.1:{server.server_port}"
-        rows = read(f"{base}/reviews.csv?sig=canary")
-        assert (rows.name, rows.column("text")) == ("reviews", ["fine"])
-        with pytest.raises(NotFoundError, match="There is nothing at"):
-            read(f"{base}/other.csv?sig=canary")
+        yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+CHAINS = ("", "simplecache::")
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_url_with_a_query_is_read(served: str, chain: str) -> None:
+    rows = read(f"{chain}http://{served}/reviews.csv?sig=can/ary")
+    assert (rows.name, rows.column("text")) == ("reviews", ["fine"])
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("head.csv", "data.empty"),
+        ("blank.csv", "data.empty"),
+        ("ragged.csv", "data.csv"),
+        ("broken.json", "data.json"),
+        ("odd.json", "data.record"),
+        ("text.docx", "data.ending"),
+        ("broken.parquet", "data.unreadable"),
+        ("none.zip", "data.zip"),
+        ("odd.csv", "data.encoding"),
+        ("nothing.csv", "data.no_url"),
+    ],
+)
+def test_no_error_shows_what_opens_a_url(served: str, chain: str, name: str, code: str) -> None:
+    with pytest.raises(ModelnookError) as caught:
+        read(f"{chain}http://me:canary@{served}/{name}?sig=can/ary#canary")
+    assert caught.value.code == code
+    assert f"{chain}http://{served}/{name}" in caught.value.message
+    assert not re.search("canary|can/ary", str(caught.value.to_dict()))
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_no_warning_shows_what_opens_a_url(served: str, chain: str) -> None:
+    (note,) = read(f"{chain}http://me:canary@{served}/gb.csv?sig=can/ary").notes
+    assert f"'{chain}http://{served}/gb.csv'" in str(note)
+    assert not re.search("canary|ary", str(note))
+
+
+@pytest.mark.parametrize(
+    ("chain", "offline", "code"),
+    [
+        ("", "", "data.unreachable"),
+        ("simplecache::", "", "data.no_url"),
+        ("", "1", "data.offline"),
+        ("simplecache::", "1", "data.offline"),
+    ],
+)
+def test_no_error_of_the_network_shows_what_opens_a_url(
+    chain: str, offline: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELNOOK_OFFLINE", offline)
+    with pytest.raises(ModelnookError) as caught:
+        read(f"{chain}http://me:canary@127.0.0.1:9/x.csv?sig=can/ary")
+    assert caught.value.code == code
+    assert f"'{chain}http://127.0.0.1:9/x.csv'" in caught.value.message
+    assert not re.search("canary|can/ary", str(caught.value.to_dict()))
+
+
+def test_no_part_of_a_chain_shows_what_opens_it() -> None:
+    with pytest.raises(NotFoundError, match="nothing at") as caught:
+        read("simplecache::file://me:canary@/nowhere/x.csv")
+    assert "canary" not in str(caught.value.to_dict())
+    with pytest.raises(DataError, match="ending") as refused:
+        read("zip://rows.docx?canary::ftp://me:canary@example.org/x.zip?canary")
+    assert "'zip://rows.docx::ftp://example.org/x.zip'" in refused.value.message
+    assert "canary" not in str(refused.value.to_dict())
+    cells = read([{"audio": "https://me:canary@example.org/x.wav?sig=can/ary"}])
+    with pytest.raises(DataError, match=r"names the file 'https://example\.org/x\.wav'"):
+        encoded(cells, Columns.of(audio="audio"))
+    assert redacted("simplecache::http://me:canary@h/x.csv?sig=can::ary") == "simplecache::http://h/x.csv"
 
 
 HUB = """
 import json, os, sys
 from modelnook.data.read import read
+from modelnook.domain.dataset import Columns
 from modelnook.domain.errors import ModelnookError
 try:
     rows = read(sys.argv[1], part=sys.argv[2])
@@ -358,9 +468,9 @@ except ModelnookError as error:
 """
 
 
-def _from_hub(hub: HubStandIn, name: str, part: str = "train") -> Any:
+def _from_hub(hub: HubStandIn, name: str, part: str = "train", **more: str) -> Any:
     # A process of its own: huggingface_hub reads its environment once.
-    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", **more}
     command = [sys.executable, "-c", HUB, name, part]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
     return json.loads(done.stdout.splitlines()[-1])
@@ -374,3 +484,60 @@ def test_a_data_set_of_the_hub(hub_server: HubStandIn) -> None:
     assert _from_hub(hub_server, "hub:alice/reviews") == ["hub:alice/reviews", ["fine", "poor"], [1, 0]]
     assert _from_hub(hub_server, "hub:alice/reviews", "test")[1] == ["so so"]
     assert _from_hub(hub_server, "hub:alice/nothing")["code"] == "data.no_hub"
+
+
+@pytest.mark.slow
+def test_a_data_set_that_is_gated_or_not_shown_says_what_opens_it(hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    hub_server.add_repo("alice/gated", {"train.csv": b"text,label\nfine,1\n"}, kind="datasets", gated=True)
+    hub_server.add_token("hf_bob", "bob")
+    for token in ({}, {"HF_TOKEN": "hf_bob"}):
+        told = _from_hub(hub_server, "hub:alice/gated", **token)
+        assert (told["code"], "HF_TOKEN" in told["hint"]) == ("data.hub_gated", True)
+        assert f"{hub_server.url}/datasets/alice/gated" in told["hint"]
+    assert _from_hub(hub_server, "hub:alice/gated", HF_TOKEN="hf_nobody")["code"] == "data.no_hub"
+
+
+UNREADABLE: dict[str, tuple[dict[str, bytes], str, str]] = {
+    "script": ({"script.py": b"x"}, "data.hub_script", "hub:alice/script@refs/convert/parquet"),
+    "empty": ({"README.md": b"text"}, "data.hub_unreadable", "doesn't contain any data files"),
+    "program": ({"x.exe": b"text"}, "data.hub_unreadable", "No (supported) data files"),
+    "damaged": ({"train.jsonl": b'{"a": 1}\n{"a": \n'}, "data.hub_unreadable", "JSON parse error"),
+    "parquet": ({"train.parquet": b"PAR1nothing"}, "data.hub_unreadable", "Parquet magic bytes not found"),
+    "uneven": (
+        {"data/train-1.jsonl": b'{"a": 1}\n' * 3, "data/train-2.jsonl": b'{"b": "x"}\n' * 3},
+        "data.hub_unreadable",
+        "Couldn't cast",
+    ),
+    "configs": (
+        {
+            "README.md": b"---\nconfigs:\n- config_name: en\n  data_files: en.csv\n"
+            b"- config_name: zh\n  data_files: zh.csv\n---\n",
+            "en.csv": b"text\na\n",
+            "zh.csv": b"text\na\n",
+        },
+        "data.hub_config",
+        ": en, zh.",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_data_set_that_cant_be_read_says_why(name: str, hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    files, code, says = UNREADABLE[name]
+    hub_server.add_repo(f"alice/{name}", files, kind="datasets")
+    told = _from_hub(hub_server, f"hub:alice/{name}")
+    assert told["code"] == code
+    assert says in f"{told['message']} {told['hint']}"
+    assert f"'hub:alice/{name}'" in told["message"]
+
+
+@pytest.mark.slow
+def test_a_hub_that_fails_is_no_fault_of_the_data(hub_server: HubStandIn) -> None:
+    pytest.importorskip("datasets")
+    hub_server.add_repo("alice/reviews", {"train.csv": b"text,label\nfine,1\n"}, kind="datasets")
+    hub_server.fail(r"GET /datasets/alice/reviews/", 501, times=None)
+    told = _from_hub(hub_server, "hub:alice/reviews")
+    assert (told["code"], "HTTP 501" in told["message"]) == ("data.unreachable", True)

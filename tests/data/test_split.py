@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from modelnook.data.columns import find
 from modelnook.data.frame import Rows
@@ -134,6 +138,28 @@ def test_newest_rows_validate() -> None:
         _whole(rows, train, held_out)
         assert {i % 12 for i in held_out} == {11}, dates[0]
         assert len(held_out) == 10
+
+
+@pytest.mark.parametrize("form", ["{day}", "{day}T10:00:00Z", "{day} 10:00", "{day}T10:00:00.123456789+08:00"])
+def test_dates_in_json_lines_are_ordered_as_dates(form: str, tmp_path: Path) -> None:
+    days = [form.format(day=f"2026-{1 + i % 12:02}-15") for i in range(119)] + ["2025-12-31"]
+    lines = [json.dumps({"text": f"row {i}", "label": i % 2, "when": day}) for i, day in enumerate(days)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    rows = read(tmp_path / "rows.jsonl")
+    train, held_out = split(rows, BOTH, Split.parse("time:when"), 0)
+    _whole(rows, train, held_out)
+    assert {days[i][:7] for i in held_out} == {"2026-12"}
+
+
+def test_times_to_the_nanosecond_are_read_alike_in_every_form(tmp_path: Path) -> None:
+    times = pd.Series(pd.date_range("2026-01-05 10:00:00.123456789", periods=120, freq="h"))
+    frame = pd.DataFrame({"text": [f"row {i}" for i in range(120)], "label": [0, 1] * 60, "when": times})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    assert parquet.read_schema(tmp_path / "rows.parquet").field("when").type == pa.timestamp("ns")
+    for data in (tmp_path / "rows.parquet", frame, pa.table(frame), frame.to_dict("records")):
+        rows = read(data)
+        assert rows.column("when")[0] == datetime(2026, 1, 5, 10, 0, 0, 123456)
+        assert split(rows, BOTH, Split.parse("time:when"), 0)[1] == list(range(108, 120))
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,17 @@ def test_a_holder_of_another_machine_lives_by_its_heartbeat(store: Store) -> Non
     assert run.lease.live() is None
 
 
+def test_a_lease_of_a_newer_version_is_read(store: Store) -> None:
+    run = created(store, state="running")
+    hold(run.lease, os.getpid())
+    file = run.lease.path / "000001.json"
+    write_json(file, {**json.loads(file.read_text()), "of_later": "x"})
+    holder = run.lease.live()
+    assert holder is not None
+    assert holder.pid == os.getpid()
+    assert [found.state for found in store.runs()] == ["running"]
+
+
 def test_who_lost_the_lease_writes_nothing(store: Store) -> None:
     run = created(store)
     first = run.lease.take(0)

@@ -90,6 +90,13 @@ def test_a_cell_may_have_any_form(tone: Any, tmp_path: Path) -> None:
             np.testing.assert_allclose(decode(found[0], 8_000), tone, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32])
+def test_whole_numbers_are_as_loud_as_their_bits_say(kind: Any) -> None:
+    most = -int(np.iinfo(kind).min)
+    found = decode(write((np.array([most // 2, -most, 0], kind), 8_000)), 8_000)
+    assert found.tolist() == [0.5, -1.0, 0.0]
+
+
 def test_another_rate_keeps_length_and_pitch(tone: Any) -> None:
     blob = write({"array": tone, "sampling_rate": 8_000})
     found = decode(blob, 16_000)
@@ -106,6 +113,8 @@ def test_another_rate_keeps_length_and_pitch(tone: Any) -> None:
         np.zeros(100),
         {"array": [0.1], "sampling_rate": 0},
         {"array": [], "sampling_rate": 8},
+        {"array": [0.5, 12_000.0], "sampling_rate": 8},
+        {"array": [-300, 12_000], "sampling_rate": 8},
     ],
     ids=str,
 )

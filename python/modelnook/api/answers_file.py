@@ -8,7 +8,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from modelnook.data.files import is_url
+from modelnook.data.files import is_url, redacted
 from modelnook.domain.errors import ConflictError, StoreError, UsageError
 from modelnook.domain.table import jsonable
 from modelnook.store.files import put_if_absent, refuse_overlong, write_bytes
@@ -28,7 +28,7 @@ def check(output: str | os.PathLike[str], *, overwrite: bool) -> None:
     """
     said, path = os.fspath(output), _place(output)
     if is_url(said):
-        raise UsageError("api.output_address", path=said)
+        raise UsageError("api.output_address", path=redacted(said))
     if path.suffix.lower() not in _ENDINGS:
         raise UsageError("api.output_ending", path=said)
     refuse_overlong(path.absolute())

@@ -154,7 +154,7 @@ def quantize(
     store.check_name(made, recipe.task)
     if made == source.id and source.source == "local":
         raise ConflictError("store.name_taken", name=made)
-    limit = seconds(budget) if budget else BUDGET
+    limit = seconds(budget) if budget is not None else BUDGET
     knobs = {**recipe.knobs, "to": to, "backend": backend, "max_drop": max_drop, "budget": limit}
     recipe = replace(recipe, name=made, knobs=knobs, track=trackers("auto"))
     run = submit(store, recipe, split=split, primary_metric=primary, again=again, note=noted(ref))

@@ -241,7 +241,8 @@ def shrink(
     """
     words = steps.split(",") if isinstance(steps, str) else list(steps)
     words = [word.strip() for word in words if word.strip()]
-    given, knobs = given_columns(text, label, columns), {"trying_seconds": seconds(budget) if budget else BUDGET}
+    given = given_columns(text, label, columns)
+    knobs = {"trying_seconds": seconds(budget) if budget is not None else BUDGET}
     return _run(
         "shrink", ref, words, data, unlabelled, given, max_drop, name, again, background, knobs, seed=seed, track=track
     )

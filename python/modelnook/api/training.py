@@ -255,11 +255,13 @@ def seconds(text: str | float) -> float:
 
     >>> seconds("90s"), seconds("1h30m"), seconds("10"), seconds(10)
     (90.0, 5400.0, 600.0, 600.0)
+
+    Raises:
+        UsageError: no time, or none at all.
     """
     text = str(text)
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text) * 60
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    said = f"{text}m" if re.fullmatch(r"\d+(\.\d+)?", text) else text.strip()
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", said)
     total = sum(float(p or 0) * scale for p, scale in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
     if not total:
         raise UsageError("api.bad_time", value=text)

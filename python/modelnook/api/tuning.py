@@ -160,14 +160,15 @@ def tune(
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
-    if budget:
-        most = seconds(trial_budget) if trial_budget else None
-        _check_budget(store, found, spec, values, parts, fixed, method, seconds(budget), most)
+    whole = seconds(budget) if budget is not None else None
+    most = seconds(trial_budget) if trial_budget is not None else None
+    if whole:
+        _check_budget(store, found, spec, values, parts, fixed, method, whole, most)
     preset = space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"
     knobs = {
-        "trials": trials if trials is not None else None if budget else DEFAULT_TRIALS[preset],
-        "budget_seconds": seconds(budget) if budget else None,
-        "trial_seconds": seconds(trial_budget) if trial_budget else None,
+        "trials": trials if trials is not None else None if whole else DEFAULT_TRIALS[preset],
+        "budget_seconds": whole,
+        "trial_seconds": most,
         "space": searched.to_dict(),
         "pruner": pruner,
         "metric": primary,

@@ -8,7 +8,6 @@ import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, OfflineError
 from modelnook.domain.event import Warned
@@ -18,7 +17,7 @@ from modelnook.settings import current
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["ENDINGS", "check_named", "is_url", "looks_like_file", "named_like", "read_file"]
+__all__ = ["ENDINGS", "check_named", "is_url", "looks_like_file", "named_like", "read_file", "redacted"]
 
 ENDINGS = {
     ".csv": "csv",
@@ -36,6 +35,8 @@ ENDINGS = {
 }
 _PACKED = (".gz", ".bz2", ".xz", ".zip")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|[a-z0-9]{2,}::", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/]*@")
+_QUERY = re.compile(r"[?#].*?(?=::[a-z0-9+.-]+://|$)", re.IGNORECASE | re.DOTALL)  # a signature may hold any sign
 _CACHES = ("filecache", "simplecache", "blockcache")  # fsspec's; they wrap an address and have no name of their own
 _ON_THIS_MACHINE = ("file", "local", "memory", "zip", "tar", "filecache", "simplecache", "blockcache")
 
@@ -52,6 +53,15 @@ def looks_like_file(text: str) -> bool:
     (True, False)
     """
     return len(text) < 4096 and not re.search(r"\s", text) and _endings(text)[0] in ENDINGS
+
+
+def redacted(text: str) -> str:
+    """A path or URL as it may be printed and recorded: no user, password, token or signature in any part of a chain.
+
+    >>> redacted("simplecache::https://me:word@example.org/x.csv?sig=a/b")
+    'simplecache::https://example.org/x.csv'
+    """
+    return _USER.sub("", _QUERY.sub("", text)) if "://" in text else text
 
 
 def named_like(text: str) -> str | None:
@@ -90,7 +100,7 @@ def read_file(data: str | Path, part: str = "train") -> Rows:
     from modelnook.data import parse
 
     text = str(data)
-    shown = _shown(text)
+    shown = redacted(text)
     ending, packing = _endings(text)
     if ending not in ENDINGS and not (packing == ".zip" and not ending):
         _refuse(text, shown, ending)
@@ -118,19 +128,10 @@ def read_file(data: str | Path, part: str = "train") -> Rows:
     return parse.binary_rows(blob, kind, shown, **about)
 
 
-def _shown(text: str) -> str:
-    """A path or URL as it may be printed and recorded: no user, password, token or signature."""
-    if not is_url(text) or "::" in text:
-        return text
-    parts = urlsplit(text)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _endings(text: str) -> tuple[str, str]:
     """``(".csv", ".gz")``; the second is empty where it isn't packed."""
     if is_url(text):
-        first = next((p for p in text.split("::") if p.lower() not in _CACHES), text)
-        text = urlsplit(first).path or urlsplit(first).netloc
+        text = next((p for p in redacted(text).split("::") if p.lower() not in _CACHES), text)
     name = re.split(r"[\\/]", text)[-1].lower()
     packing = next((p for p in _PACKED if name.endswith(p)), "")
     stem = name.removesuffix(packing)

@@ -190,8 +190,9 @@ def unique_names(names: Iterable[Any]) -> list[str]:
 def canonical(array: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array of one of few types, so that the same content is the same bytes wherever it came from.
 
-    Text is large_string, whole numbers int64, others float64 with NaN as missing, times timestamp[us]; whole numbers
-    with a gap, which pandas keeps as floats, are whole numbers again. Lists and structs stay as they are.
+    Text is large_string, whole numbers int64, others float64 with NaN as missing, times timestamp[us], what is
+    finer cut off; whole numbers with a gap, which pandas keeps as floats, are whole numbers again. Lists and structs
+    stay as they are.
     """
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
@@ -201,15 +202,23 @@ def canonical(array: pa.Array | pa.ChunkedArray) -> pa.Array:
         kind = kind.value_type
     target = _target(kind)
     if target is not None and target != kind:
-        try:
-            array = array.cast(target)
-        except pa.ArrowInvalid:  # whole numbers beyond 64 bits
-            array = array.cast(pa.float64())
+        array = _cast(array, target)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
         if isinstance(array, pa.ChunkedArray):
             array = array.chunk(0) if array.num_chunks else pa.array([], type=array.type)
     return _whole(array) if pa.types.is_float64(array.type) else array
+
+
+def _cast(array: pa.Array | pa.ChunkedArray, target: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_timestamp(array.type):
+        return pc.cast(array, options=pc.CastOptions(target, allow_time_truncate=True))
+    try:
+        return array.cast(target)
+    except pa.ArrowInvalid:
+        if not pa.types.is_integer(array.type):
+            raise
+        return array.cast(pa.float64(), safe=False)  # beyond 64 bits with a sign: the nearest number
 
 
 def _target(kind: pa.DataType) -> pa.DataType | None:

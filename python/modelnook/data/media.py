@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelnook.data import images, sounds
-from modelnook.data.files import looks_like_file
+from modelnook.data.files import looks_like_file, redacted
 from modelnook.domain.dataset import Columns
 from modelnook.domain.errors import DataError
 
@@ -137,4 +137,4 @@ def _read(path: str, column: str, row: int) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except (OSError, ValueError):
-        raise DataError("data.no_media_file", column=column, row=row, path=path[:200]) from None
+        raise DataError("data.no_media_file", column=column, row=row, path=redacted(path)[:200]) from None

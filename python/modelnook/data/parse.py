@@ -160,10 +160,28 @@ def _json_lines(blob: bytes) -> Any:
         return None
     try:
         read = arrow_json.ReadOptions(block_size=min(max(len(blob) // 4, 16 << 20), (1 << 31) - 1))
-        table = arrow_json.read_json(pa.BufferReader(blob), read_options=read)
+        table = arrow_json.read_json(pa.BufferReader(blob), read)
+        # Arrow takes texts that look like dates for dates; JSON has none.
+        schema = pa.schema([field.with_type(_undated(field.type)) for field in table.schema])
+        if schema != table.schema:
+            parse = arrow_json.ParseOptions(explicit_schema=schema)
+            table = arrow_json.read_json(pa.BufferReader(blob), read, parse)
         return table if table.num_rows > 1 else None  # one line may be an object of lists
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None  # mixed kinds, or one object over several lines: Python's reader tells them apart
+
+
+def _undated(kind: Any) -> Any:
+    """An Arrow type with text where it has dates, however deep."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_undated(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_undated(field.type)) for field in kind])
+    return kind
 
 
 def _decode(blob: bytes, shown: str, line: int | None = None) -> Any:

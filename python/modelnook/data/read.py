@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelnook.data.files import is_url, looks_like_file, named_like, read_file
-from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, OfflineError, UsageError
+from modelnook.data.files import is_url, looks_like_file, named_like, read_file, redacted
+from modelnook.data.hub import load
+from modelnook.domain.errors import DataError, MissingPackage, NotFoundError
 from modelnook.messages import t
-from modelnook.settings import current
 
 if TYPE_CHECKING:
     from modelnook.data.frame import Rows
 
-__all__ = ["hub_name", "kind_of", "read", "validation_part"]
-
-_HUB = re.compile(r"hub:(?P<id>[^\s:@]+/[^\s:@]+)(?::(?P<config>[^\s:@]+))?(?:@(?P<revision>\S+))?")
+__all__ = ["kind_of", "read", "validation_part"]
 
 
 def read(data: Any, *, part: str = "train") -> Rows:
@@ -33,6 +30,7 @@ def read(data: Any, *, part: str = "train") -> Rows:
         NotFoundError: a file, or a data set on the hub, that isn't there.
         DataError: an empty table, an unreadable file, something that isn't a table.
         OfflineError: needs the network while it is off.
+        RefusedError: a data set on the hub whose terms must be accepted first, or that would run a script.
 
     >>> read([{"text": "good", "label": 1}, {"text": "bad", "label": 0}]).column("label")
     [1, 0]
@@ -50,19 +48,9 @@ def read(data: Any, *, part: str = "train") -> Rows:
     rows = _READERS[kind_of(data)](data, part)
     if not len(rows) or not rows.names:
         if kind_of(data) in ("path", "hub"):
-            raise DataError("data.empty", data=str(data))
+            raise DataError("data.empty", data=redacted(os.fspath(data)))
         raise DataError("data.empty_table")
     return rows
-
-
-def hub_name(data: str) -> tuple[str, str | None] | None:
-    """``(id, revision)`` of a data set on the hub, None for another name.
-
-    >>> hub_name("hub:owner/name:zh@v1"), hub_name("reviews.csv")
-    (('owner/name', 'v1'), None)
-    """
-    found = _HUB.fullmatch(data)
-    return (found["id"], found["revision"]) if found else None
 
 
 def kind_of(data: Any) -> str:
@@ -99,10 +87,6 @@ def validation_part(data: Any) -> Any:
     return next((data[n] for n in ("validation", "valid", "val", "dev", "eval") if n in data), None)
 
 
-def _package(package: str, extra: str, name: str) -> MissingPackage:
-    return MissingPackage("core.missing_package", family=t("what.file"), name=name, package=package, extra=extra)
-
-
 def _path(data: Any, part: str) -> Rows:
     text = os.fspath(data)
     if isinstance(data, str) and not (
@@ -115,44 +99,11 @@ def _path(data: Any, part: str) -> Rows:
 
 
 def _hub(data: str, part: str) -> Rows:
-    found = _HUB.fullmatch(data)
-    if found is None:
-        raise UsageError("data.bad_hub", name=data)
-    if current().hub_offline:
-        raise OfflineError("data.offline", path=data)
-    try:
-        import datasets
-    except ModuleNotFoundError:
-        raise _package("datasets", "all", data) from None
-    try:
-        with _nothing_told(datasets.config):
-            loaded = datasets.load_dataset(found["id"], found["config"], revision=found["revision"])
-    except datasets.exceptions.DatasetNotFoundError:
-        raise NotFoundError("data.no_hub", name=data) from None
-    except ConnectionError as error:
-        raise OfflineError("data.unreachable", path=data, error=type(error).__name__) from error
-    except ValueError as error:
-        configs = re.search(r"\[(.+?)\]", str(error))
-        known = configs[1].replace("'", "") if configs else str(error).split("\n")[0][:200]
-        raise UsageError("data.hub_config", name=data, known=known, id=found["id"]) from error
+    loaded = load(data)
     rows = _READERS[kind_of(loaded)](loaded, part)
     # The whole of it: whoever shares a model made from these rows asks there for their licence.
     rows.name = data
     return rows
-
-
-@contextmanager
-def _nothing_told(config: Any) -> Iterator[None]:
-    """Inside the block ``datasets`` reports no download to its makers, asks no second server for a converted copy."""
-    names = ("HF_UPDATE_DOWNLOAD_COUNTS", "USE_PARQUET_EXPORT")
-    before = {name: getattr(config, name) for name in names if hasattr(config, name)}
-    for name in before:
-        setattr(config, name, False)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(config, name, value)
 
 
 def _frame(data: Any, part: str) -> Rows:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "problem", "seconds", "write"]
 
+_LOUDEST = 2.0
+"""Sounds that were mixed, resampled or packed with loss go a little beyond 1."""
+
 
 def decode(blob: bytes, rate: int) -> NDArray[np.float32]:
     """Samples of one channel at ``rate`` a second, float32 of shape (samples,), mostly within -1 and 1.
@@ -57,7 +60,7 @@ def seconds(blob: bytes) -> float:
 
 def write(value: Any) -> bytes:
     """WAV bytes of ``{"array": samples, "sampling_rate": rate}``, or of ``(samples, rate)``; samples of shape
-    (samples,), or with channels last; int16, or numbers from -1 to 1.
+    (samples,), or with channels last; whole numbers of 8, 16 or 32 bits, or numbers from -1 to 1.
 
     Raises:
         ValueError: anything else.
@@ -80,9 +83,22 @@ def write(value: Any) -> bytes:
         raise ValueError("NaN")
     whole = found.dtype == np.int16
     out = io.BytesIO()
-    samples = found if whole else found.astype(np.float32)
+    samples = found if whole else _fractions(found)
     _soundfile().write(out, samples, int(rate), format="WAV", subtype="PCM_16" if whole else "FLOAT")
     return out.getvalue()
+
+
+def _fractions(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples as numbers from -1 to 1."""
+    import numpy as np
+
+    # Numbers of 64 bits are those of a list, which doesn't tell how many bits they were of.
+    if samples.dtype.kind == "i" and samples.dtype.itemsize < 8:
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    low, high = float(samples.min()), float(samples.max())
+    if max(-low, high) > _LOUDEST:
+        raise ValueError(f"{low:g} … {high:g}")
+    return samples.astype(np.float32)
 
 
 def _soundfile() -> Any:

@@ -14,7 +14,7 @@ from modelnook.catalog.folder import describe
 from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.search import configured, locate, source
-from modelnook.data.read import hub_name
+from modelnook.data.hub import hub_name
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, UnsupportedError
 from modelnook.domain.model import ModelInfo, ModelRef, is_path
 from modelnook.messages import t

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from modelnook.store.files import put_if_absent, read_json
 
@@ -33,6 +34,11 @@ class Holder:
     pid: int
     start: float
     epoch: int = 0
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Holder:
+        """Read the form of a lease's file; unknown keys are left out."""
+        return cls(**{k: v for k, v in data.items() if k in cls.__dataclass_fields__})
 
     def here(self) -> bool:
         """Whether it runs, or ran, on this machine since its last boot (and in this pid namespace)."""
@@ -109,7 +115,7 @@ class Lease:
         if not epoch or self._given_back(epoch).exists():
             return None
         data = read_json(self._file(epoch))
-        return Holder(**data) if isinstance(data, dict) else None
+        return Holder.from_dict(data) if isinstance(data, dict) else None
 
     def live(self) -> Holder | None:
         """The holder, if it is alive."""
