@@ -65,7 +65,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def racer(context: Any) -> Callable[..., Any]:
         return lambda paths, rows: race(paths, rows, task=context.recipe.task, seconds=0.02)
 
-    monkeypatch.setattr("modelnook.jobs.steps.quantize.racer", racer)
+    for step in ("quantize", "smaller"):
+        monkeypatch.setattr(f"modelnook.jobs.steps.{step}.racer", racer)
     monkeypatch.setattr(submit, "_start", in_kernel)
     for step in ("work", "quantize", "compare", "trial"):
         monkeypatch.setattr(f"modelnook.jobs.steps.{step}.prober", prober)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -43,9 +44,22 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tiny_model(tmp_path_factory.mktemp("deep") / "base", layers=4, words=MANY))
 
 
+@pytest.fixture(scope="session")
+def trained(base: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds the run and its model."""
+    home = tmp_path_factory.mktemp("topics") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELNOOK_HOME", str(home))
+        patch.setenv("MODELNOOK_THREADS", "1")
+        mn.finetune(base, table(160), name="topics", epochs=10, learning_rate=3e-3, track="none", on="kernel")
+    return home
+
+
 @pytest.fixture
-def topics(base: str) -> Run:
-    return mn.finetune(base, table(160), name="topics", epochs=10, learning_rate=3e-3, track="none", on="kernel")  # type: ignore[no-any-return]
+def topics(trained: Path, store_home: Path) -> Run:
+    shutil.copytree(trained, store_home, dirs_exist_ok=True)
+    (run,) = mn.runs()
+    return run
 
 
 def texts(count: int = 64) -> list[str]:
@@ -138,16 +152,11 @@ def test_prune_drops_layers_and_retrains_where_it_must(topics: Run, here: None) 
     assert not auto.report["retrained"]
 
 
-def test_without_rows_layers_are_chosen_by_agreement_on_the_models_own_texts(here: None, base: str) -> None:
+def test_without_rows_layers_are_chosen_by_agreement_on_the_models_own_texts(topics: Run, here: None) -> None:
     """Of a model that no run of this machine trained."""
-    import shutil
-
-    made = mn.finetune(base, table(80), name="here", epochs=4, learning_rate=3e-3, track="none", on="kernel")
-    folder = Store().models.folder("here")
     copy = Store().home / "copy"
-    shutil.copytree(folder, copy)
+    shutil.copytree(Store().models.folder("topics"), copy)
     Store().models.add("found", copy, describe(copy, ref="", id="found", source="local"))
-    assert made.model
     run = mn.prune("found", layers=3, max_drop=1.0)
     report = run.report
     assert (report["data"], report["metric"], report["labels_used"]) == ("own", "agreement", False)
