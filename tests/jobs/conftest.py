@@ -65,6 +65,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def racer(context: Any) -> Callable[..., Any]:
         return lambda paths, rows: race(paths, rows, task=context.recipe.task, seconds=0.02)
 
+    monkeypatch.setattr("modelnook.measure.speed.REST", 0.0)
     for step in ("quantize", "smaller"):
         monkeypatch.setattr(f"modelnook.jobs.steps.{step}.racer", racer)
     monkeypatch.setattr(submit, "_start", in_kernel)
