@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.knobs import seconds
 from modelnook.api.rows import default_name, given_columns, noted, on_rows, spec_of
-from modelnook.api.training import seconds, trackers
+from modelnook.api.training import trackers
 from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe

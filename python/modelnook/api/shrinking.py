@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.knobs import seconds
 from modelnook.api.measuring import BUDGET
 from modelnook.api.rows import (
     default_name,
@@ -17,7 +18,7 @@ from modelnook.api.rows import (
     spec_of,
 )
 from modelnook.api.shrink_steps import check_last, check_quantized, check_steps, students
-from modelnook.api.training import seconds, trackers
+from modelnook.api.training import trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef

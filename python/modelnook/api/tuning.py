@@ -8,8 +8,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from modelnook.api.knobs import knobs_of, seconds
 from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
-from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
+from modelnook.api.training import plan, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.event import Warned
@@ -138,7 +139,15 @@ def tune(
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
     together = parallel if place.on == "ray://auto" else 1 if parallel == "auto" or not place.here else parallel
     objectives = _objectives(metric, spec, pruner, together)
-    fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, next(iter(objectives), None), spec)
+    fixed = knobs_of(
+        spec=spec,
+        size=size,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        max_length=max_length,
+        metric=next(iter(objectives), None),
+    )
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
             raise UsageError("tune.both", name=knob)
