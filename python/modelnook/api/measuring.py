@@ -37,6 +37,8 @@ def evaluate(
 ) -> Any:
     """Score a model: metrics with 95% intervals, beside baselines.
 
+    The intervals are percentile bootstraps over the rows (Efron and Tibshirani 1993, ch. 13).
+
     Args:
         ref: the model.
         data: rows with labels; without them the validation rows of the run that made it, marked as used before.

@@ -27,7 +27,7 @@ def runs(
         state: ``queued``, ``running``, ``finished``, ``stopped``, ``failed`` or ``crashed``.
         kind: the verb: ``finetune``, ``evaluate`` …
         model: a reference that the run started from or made.
-        query: words of its id, name or model.
+        query: a part of its id, its name, or the model that it made or started from.
         limit: the most runs.
 
     Returns:
@@ -129,6 +129,8 @@ def sync(run: str | Run | None = None) -> Run:
         NotFoundError: no such run, or nothing was logged offline.
         ConflictError: it still runs.
         OfflineError: W&B is off or can't be reached.
+        UsageError: there is no key for it.
+        RefusedError: it doesn't take the run.
         MissingPackage: wandb isn't installed.
 
     >>> from modelnook.api import sync

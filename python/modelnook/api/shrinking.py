@@ -51,8 +51,9 @@ def trim(
     Special tokens, single characters and the most frequent 5% of the vocabulary stay as well, so that new texts are
     read; a word that was cut is read as the nearest that stayed, by the model's own table (``flaws`` as ``flaw``).
     Where a tokenizer can't do that, and where the model writes, it is read in pieces, and 15% stay. For rows whose
-    tokens all stay the answers are the same to the last bit. What new texts lose is measured on the validation rows as
-    if their tokens hadn't been looked at (``.report["unseen"]``), and decides.
+    tokens all stay the answers are the same to the last bit (as in Abdaoui et al. 2020, arXiv:2010.05609). What new
+    texts lose is measured on the validation rows as if their tokens hadn't been looked at (``.report["unseen"]``), and
+    decides.
 
     The cut words stand in ``near_tokens.json`` beside the tokenizer, and in the tokenizer of what is exported and of an
     ``onnx`` or ``openvino`` program; another tool that loads the model's own folder with weights reads them in pieces.
@@ -107,8 +108,9 @@ def prune(
 ) -> Run:
     """Drop the layers that a model misses least, measured before and after on the same rows.
 
-    Each layer stands aside in turn, the loss on the rows is measured, and the one missed least goes. Where the result
-    falls too far and the training rows are at hand, what is left is retrained shortly on what the whole model says.
+    Each layer stands aside in turn, the loss on the rows is measured, and the one missed least goes (the greedy order
+    of Fan et al. 2020, arXiv:1909.11556, section 4). Where the result falls too far and the
+    training rows are at hand, what is left is retrained shortly on what the whole model says.
 
     Args:
         ref: the model.

@@ -99,7 +99,7 @@ def finetune(
         batch_size: rows a step.
         max_length: tokens a row; what is longer is cut, or read in several parts where the task can.
         warmup: the share of the steps in which the learning rate rises.
-        weight_decay: AdamW's, on matrices.
+        weight_decay: AdamW's (Loshchilov and Hutter 2019, arXiv:1711.05101), on matrices.
         patience: evaluations without a better one after which training ends; 0: never.
         precision: ``auto`` (bfloat16 where the device multiplies it natively), ``bf16`` or ``fp32``.
         packing: of ``text-generation``: several rows stand in one sequence of ``max_length`` tokens, each by itself,
@@ -108,7 +108,8 @@ def finetune(
             are trained, how much they weigh, and the share of their inputs that is dropped. With the method ``auto``
             it is LoRA then.
         layers: of ``last-k``, which ``auto`` is then: how many of the last layers are trained.
-        mix, temperature: of ``few-shot``, which ``auto`` is then: the contrastive loss's share, and its temperature.
+        mix, temperature: of ``few-shot`` (Gunel et al. 2021, arXiv:2011.01403), which ``auto`` is then: the contrastive
+            loss's share, and its temperature.
         seed: of the split, the order of the rows and the weights that are new.
         name: of the model that is made; without it ``BASE-ft``, or the method's.
         budget: the most time for training, ``"10m"``; a number alone is minutes.

@@ -79,8 +79,8 @@ def tune(
         metric: what is raised, or lowered; the task's first one without it. Several, in a list or with commas between
             them, are objectives: metrics of the task, ``size`` (bytes) and ``latency`` (milliseconds for one text,
             measured in a clean process). The first metric of the task among them is what ``best`` means.
-        pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early. None does
-            where there are several objectives.
+        pruner: ``auto``, ``asha`` (Li et al. 2020, arXiv:1810.05934), ``hyperband`` (Li et al. 2018, arXiv:1603.06560),
+            ``median`` or ``none``: ends trials without hope early. None does where there are several objectives.
         parallel: trials at the same time, each in a process of its own that shares cores or GPU with the others; fewer
             where memory doesn't hold them. What is tried then depends on which ends first. Not where ``latency`` is an
             objective: what runs beside a measurement would be measured as well. ``auto`` is one here, and on a cluster
