@@ -65,13 +65,13 @@ def _id(example: Example) -> str:
     return f"{example.module}:{example.name}"
 
 
-@pytest.mark.parametrize("example", examples(staged=False), ids=_id)
+@pytest.mark.parametrize("example", list(examples(staged=False)), ids=_id)
 def test_an_example_of_the_house_runs(example: Example) -> None:
     run(example, dict(vars(importlib.import_module(example.module))))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", examples(staged=True), ids=_id)
+@pytest.mark.parametrize("example", list(examples(staged=True)), ids=_id)
 def test_an_example_of_a_person_runs(example: Example, stage: Stage) -> None:  # noqa: F811
     run(example, stage)
 
@@ -93,7 +93,7 @@ SECTION = re.compile(r"^(Args|Returns|Raises):\n((?:    .*\n?|\n)+)", re.MULTILI
 NAMED = re.compile(r"^    (\w[\w, ]*):", re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "function"), called(), ids=[name for name, _ in called()])
+@pytest.mark.parametrize(("name", "function"), list(called()), ids=[name for name, _ in called()])
 def test_what_a_person_calls_is_told_whole(name: str, function: Any) -> None:
     text = inspect.getdoc(function) or ""
     assert doctest.DocTestParser().get_examples(text), "it has an example"
