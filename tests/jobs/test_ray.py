@@ -191,7 +191,7 @@ def test_a_run_there_outlives_its_machine_and_stops(
     from modelnook.api import training
 
     knobs_of = training.knobs_of
-    monkeypatch.setattr(training, "knobs_of", lambda *args: {**knobs_of(*args), "checkpoint_every_s": 1.0})
+    monkeypatch.setattr(training, "knobs_of", lambda **said: {**knobs_of(**said), "checkpoint_every_s": 1.0})
     run = mn.finetune(tiny, table(256), epochs=2000, name="long", background=True, on=machines.address)
     trains(run)
     until(lambda: steps_kept(run) or not run.record.live)

@@ -22,8 +22,16 @@ def cache() -> Table:
     Models made here, each revision, and those that packages carry are listed too; they go by ``rm`` (``rm topics@1``)
     and ``pip uninstall``.
 
-    >>> import modelnook as mn                                       # doctest: +SKIP
-    >>> mn.cache().to_frame()[["model", "bytes", "used_by"]]         # doctest: +SKIP
+    Returns:
+        A :class:`~modelnook.domain.table.Table`: ``model, source, bytes, free`` (bytes), ``used_by, needed_by`` (runs),
+        ``part`` (whether a download was cut short), ``used`` (ISO 8601, UTC).
+
+    Raises:
+        StoreError: the store is of a newer modelnook.
+
+    >>> held = mn.cache().to_frame()
+    >>> held[held["source"] == "local"]["model"].tolist()
+    ['local:spam@1']
     """
     store = Store()
     runs = list(_runs(store))
@@ -59,10 +67,21 @@ def _own(ref: str, source: str, size: int | None) -> tuple[object, ...]:
 def rm_cached(ref: str) -> str:
     """Remove a downloaded model, or one revision of it, from this disk; gives what was freed, as a sentence.
 
+    Args:
+        ref: the model; without a revision, all that are here.
+
     Raises:
         NotFoundError: it isn't here.
         RefusedError: a run that goes on, or can be gone on with, needs it.
         UsageError: it wasn't downloaded: made here, a package's, a path.
+
+    >>> from modelnook.api import rm_cached
+    >>> spam = mn.publish("spam", "team", license="internal")
+    >>> folder = mn.pull("team:spam@1")
+    >>> rm_cached("team:spam@1")
+    '...team:spam@1...'
+    >>> folder.exists()
+    False
     """
     from modelnook.cards.figures import size
     from modelnook.catalog.search import locate

@@ -35,10 +35,15 @@ def export(
     """Write a model as a folder that other tools load by themselves, and check that it answers the same.
 
     Args:
+        ref: the model.
+        path: the folder to write.
         to: the format: ``gguf``, ``onnx``, ``openvino`` or ``safetensors``.
         data: rows to compare on; without them the validation rows of the run that made the model, else texts of its
             own card and of everyday.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         overwrite: replace an earlier export at ``path``; what no export wrote is never replaced.
+        background: give the run at once.
 
     Returns:
         An :class:`~modelnook.domain.export.Exported`: the path, with ``report``. With ``background=True`` the Run.
@@ -49,6 +54,13 @@ def export(
         ConflictError: an earlier export is at ``path``, or something else, which ``overwrite`` doesn't replace.
         RefusedError: the export doesn't answer as the model does.
         UnsupportedError: the format can't hold the model.
+        NotFoundError: no such model, file or column.
+        DataError: rows that can't be read, or which column is what isn't plain.
+        StoreError: nobody can write at ``path``, or the disk is full.
+
+    >>> path = mn.export("spam", "./spam-safetensors", to="safetensors")
+    >>> path.report["equal"], (path / "model.safetensors").is_file()
+    (1.0, True)
     """
     from modelnook.export import EXPORTERS
     from modelnook.jobs.submit import completed, submit
@@ -72,7 +84,16 @@ def export(
 
 
 def exported(run: Run) -> Any:
-    """A finished exporting run as its path; a run that was stopped as itself."""
+    """A finished exporting run as its path; a run that was stopped as itself.
+
+    Args:
+        run: what ``export(…, background=True)`` gave.
+
+    >>> from modelnook.api import exported
+    >>> run = mn.export("spam", "./out", to="safetensors", background=True)
+    >>> exported(run.wait()).name
+    'out'
+    """
     report = run.record.report
     return Exported.of(report["path"], report) if report else run
 

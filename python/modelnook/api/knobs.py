@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.knobs import OWNERS
 
-__all__ = ["PRECISIONS", "further"]
+__all__ = ["PRECISIONS", "further", "knobs_of", "seconds"]
 
 PRECISIONS = ("auto", "bf16", "fp32")
 
@@ -26,6 +27,59 @@ RANGES = {
 """Knob -> from and to, both allowed."""
 
 WHOLE = ("patience", "rank", "alpha", "layers")
+
+
+def knobs_of(
+    *,
+    spec: Any,
+    size: str,
+    epochs: float | None,
+    learning_rate: float | None,
+    batch_size: int | str,
+    max_length: int | str,
+    budget: str | float | None = None,
+    metric: str | None = None,
+) -> dict[str, Any]:
+    """The plainest knobs of a training, checked; ``budget`` becomes ``max_seconds``.
+
+    Raises:
+        UsageError: no such size, a number that isn't positive, a metric that the task lacks, or no time.
+    """
+    from modelnook.finetune.plan import SIZES
+
+    if size not in SIZES:
+        raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
+    for name, value in (("epochs", epochs), ("learning_rate", learning_rate)):
+        if value is not None and not value > 0:
+            raise UsageError("api.positive", name=name, value=value)
+    for name, whole in (("batch_size", batch_size), ("max_length", max_length)):
+        if whole != "auto" and (not isinstance(whole, int) or whole < 1):
+            raise UsageError("api.positive", name=name, value=whole)
+    if metric is not None and metric not in spec.metrics:
+        raise unknown("metric", metric, spec.metrics)
+    knobs: dict[str, Any] = {"size": size, "epochs": epochs, "learning_rate": learning_rate}
+    knobs |= {"batch_size": batch_size, "max_length": max_length, "metric": metric}
+    if budget is not None:
+        knobs["max_seconds"] = seconds(budget)
+    return knobs
+
+
+def seconds(text: str | float) -> float:
+    """Read a time as people write it; a number alone is minutes.
+
+    Raises:
+        UsageError: it isn't one, or none at all.
+
+    >>> seconds("90s"), seconds("1h30m"), seconds("10"), seconds(10)
+    (90.0, 5400.0, 600.0, 600.0)
+    """
+    text = str(text)
+    said = f"{text}m" if re.fullmatch(r"\d+(\.\d+)?", text) else text.strip()
+    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", said)
+    total = sum(float(p or 0) * scale for p, scale in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
+    if not total:
+        raise UsageError("api.bad_time", value=text)
+    return total
 
 
 def further(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.knobs import seconds
 from modelnook.api.rows import default_name, given_columns, noted, on_rows, spec_of
-from modelnook.api.training import seconds, trackers
+from modelnook.api.training import trackers
 from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
@@ -36,17 +37,31 @@ def evaluate(
 ) -> Any:
     """Score a model: metrics with 95% intervals, beside baselines.
 
+    The intervals are percentile bootstraps over the rows (Efron and Tibshirani 1993, ch. 13).
+
     Args:
+        ref: the model.
         data: rows with labels; without them the validation rows of the run that made it, marked as used before.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         metrics: the ones to show, the first of them as the primary metric; all of the task's without it.
         slices: columns of ``data`` by whose values the primary metric is told as well.
+        background: give the run at once.
 
     Returns:
         An :class:`~modelnook.domain.run.Evaluation`; its ``run`` is the stored run. With ``background=True`` the Run.
 
     Raises:
         UsageError: a metric that the task doesn't have.
-        NotFoundError: a slice column that isn't in the rows.
+        DataError: rows without labels, with others than the model's, or that can't be read.
+        NotFoundError: no such model, file or column; without ``data``, no validation rows to measure on.
+        UnsupportedError: the model's task isn't known.
+        ConflictError: the run's process was lost.
+
+    >>> scored = mn.evaluate("spam", test, metrics=["accuracy", "f1_macro"])
+    >>> scored.primary_metric, list(scored.metrics), scored.data["rows"]
+    ('accuracy', ['accuracy', 'f1_macro'], 40)
+    >>> low, high = scored.intervals["accuracy"]
     """
     from modelnook.jobs.submit import submit
 
@@ -69,7 +84,16 @@ def _listed(words: Sequence[str] | str | None) -> list[str]:
 
 
 def evaluation(run: Run) -> Evaluation:
-    """A finished evaluating run as an Evaluation."""
+    """A finished evaluating run as an Evaluation.
+
+    Args:
+        run: what ``evaluate(…, background=True)`` gave.
+
+    >>> from modelnook.api import evaluation
+    >>> run = mn.evaluate("spam", test, background=True)
+    >>> evaluation(run.wait()).model
+    'local:spam@1'
+    """
     record = run.record
     report = record.report or {}
     found = {name: d for name, d in report.items() if isinstance(d, dict)}
@@ -120,21 +144,36 @@ def quantize(
     """Make a model smaller and faster, measured before and after on the same rows.
 
     Args:
+        ref: the model.
         to: a scheme, ``int8`` or ``int4`` (``q8_0``, ``q4_k_m`` for llama.cpp); ``auto`` takes, of all that
             stay within ``max_drop``, the best in rows a second and a single row's latency together; a backend's name
             such as ``gguf`` the best of what that makes.
         backend: ``auto`` measures those that run here; or ``onnx``, ``openvino``, ``torchao``, ``quanto`` …
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
         budget: the time after which nothing further is tried, ``"10m"``; two minutes where none is given.
         name: default ``NAME-int8``.
+        again: do it anew where the same has been done.
+        background: give the run at once.
 
     Returns:
-        A finished Run with ``.model`` and ``.report``.
+        A finished Run with ``.model`` and ``.report``: ``before`` and ``after``, each with ``bytes``, ``p50_ms`` and
+        ``p95_ms`` of one row, ``rows_per_s``, ``peak_memory_bytes``, ``metrics`` and ``intervals``.
 
     Raises:
         RefusedError: every attempt that there was time for fell further than ``max_drop``; the numbers are told.
+        UsageError: no such scheme or backend, or a ``max_drop`` that is no share.
+        UnsupportedError: a model that is quantized already or has no network, or a scheme that needs a GPU.
+        MissingPackage: the backend isn't installed.
+        NotFoundError, DataError: as for :func:`evaluate`.
+        ConflictError: another model holds the name; or the run's process was lost.
+
+    >>> small = mn.quantize("spam", to="int8", backend="quanto")
+    >>> small.model, small.report["after"]["bytes"] < small.report["before"]["bytes"]
+    ('local:spam-int8@1', True)
     """
     from modelnook.jobs.device import has_gpu
     from modelnook.jobs.submit import submit
@@ -164,8 +203,24 @@ def quantize(
 def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None, background: bool = False) -> Any:
     """Models side by side on the same rows: quality, size, latency, and which of them nothing else beats.
 
+    Args:
+        refs: two models or more, of one task.
+        data: rows with labels; without them the validation rows of the run that made the first model.
+        columns: role -> column, where the names don't tell.
+        background: give the run at once.
+
     Returns:
-        A :class:`~modelnook.domain.run.Comparison`. With ``background=True`` the Run.
+        A :class:`~modelnook.domain.run.Comparison`, one row a model: metrics, ``bytes``, ``p50_ms`` and ``p95_ms`` of
+        one row, ``rows_per_s``, ``peak_memory_bytes``; ``front`` is the Pareto front. With ``background=True`` the Run.
+
+    Raises:
+        UsageError: fewer than two models.
+        DataError, NotFoundError, UnsupportedError, ConflictError: as for :func:`evaluate`.
+
+    >>> words = mn.finetune(data=train, method="tfidf", name="words")
+    >>> both = mn.compare("spam", "words", data=test)
+    >>> both.to_frame()["model"].tolist()
+    ['local:spam@1', 'local:words@1']
     """
     from modelnook.catalog.search import resolve
     from modelnook.jobs.submit import submit
@@ -182,7 +237,17 @@ def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None,
 
 
 def comparison(run: Run) -> Comparison:
-    """A finished comparing run as a Comparison."""
+    """A finished comparing run as a Comparison.
+
+    Args:
+        run: what ``compare(…, background=True)`` gave.
+
+    >>> from modelnook.api import comparison
+    >>> words = mn.finetune(data=train, method="tfidf", name="words")
+    >>> run = mn.compare("spam", "words", data=test, background=True)
+    >>> comparison(run.wait()).primary_metric
+    'accuracy'
+    """
     from modelnook.evaluate.compare import table_of
 
     record = run.record

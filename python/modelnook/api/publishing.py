@@ -34,6 +34,7 @@ def publish(
     killed at any moment it leaves nothing to see.
 
     Args:
+        ref: the model.
         to: ``SOURCE`` or ``SOURCE:name``.
         license: the licence to share it under; by default its base's. ``internal`` shares nothing outside.
         data_license: the licence of the rows that it was trained on; by default what a hub says of its own data sets.
@@ -43,11 +44,23 @@ def publish(
         dry_run: show everything and send nothing.
         background: give the upload's run at once; its ``report["published"]`` is the reference when it has finished.
 
+    Returns:
+        A :class:`~modelnook.domain.publication.Publication`: ``ref``, ``files`` (``file, bytes, sha256``), ``card``,
+        ``checks``, ``problems``. With ``background=True`` the Run.
+
     Raises:
         RefusedError: a licence forbids it, or it holds a secret, a person's data or pickled weights.
         UnsupportedError: nothing can be published there.
-        UsageError: not a target, or not an alias.
+        UsageError: not a target, not an alias, or no such kind of finding.
         ConflictError: it was stopped.
+        NotFoundError: no such model or source.
+        OfflineError: the place can't be reached.
+
+    >>> planned = mn.publish("spam", "team", license="internal", dry_run=True)
+    >>> planned.sent, planned.problems, "model.safetensors" in planned.files.to_frame()["file"].tolist()
+    (False, (), True)
+    >>> mn.publish("spam", "team", license="internal", alias="prod").ref
+    'team:spam@1'
     """
     from modelnook.catalog.search import resolve
     from modelnook.catalog.shared_layout import check_alias
@@ -85,8 +98,16 @@ def publish(
 def published(run: Run) -> Publication:
     """What a publication has come to.
 
+    Args:
+        run: what ``publish(…, background=True)`` gave.
+
     Raises:
         ConflictError: it was stopped first.
+
+    >>> from modelnook.api import published
+    >>> run = mn.publish("spam", "team", license="internal", background=True)
+    >>> published(run.wait()).ref
+    'team:spam@1'
     """
     from modelnook.store.files import read_json
 
@@ -103,14 +124,25 @@ def _words(said: str | list[str] | None) -> tuple[str, ...]:
 
 
 def alias(ref: str, name: str | None = None, *, back: bool = False) -> Table:
-    """Which version an alias of a published model means: ``alias("team:spam@3", "prod")`` sets it.
+    """Which version an alias of a published model means.
 
     Args:
+        ref: the model, with the version that the alias shall mean.
         name: the alias; without it, all of them.
         back: let it mean again what it meant before.
 
     Returns:
         The alias's history, newest first.
+
+    Raises:
+        UsageError: it doesn't name a source, or not an alias.
+        NotFoundError: no such model or version, or nothing to go back to.
+        UnsupportedError: a source without aliases.
+
+    >>> spam = mn.publish("spam", "team", license="internal")
+    >>> said = mn.alias("team:spam@1", "prod")
+    >>> mn.info("team:spam@prod").revision
+    '1'
     """
     from modelnook.catalog.search import source
 
@@ -121,12 +153,13 @@ def alias(ref: str, name: str | None = None, *, back: bool = False) -> Table:
 
 
 def withdraw(ref: str, *, why: str = "", back: bool = False) -> Table:
-    """Take back a version that was published: ``withdraw("team:spam@3", why="wrong labels")``.
+    """Take back a version that was published.
 
     Nobody finds it any more, whoever asks for it is told why, and its number is never used again. Its files go with the
     next ``sources gc`` after a day; what colleagues have brought to their machines stays there.
 
     Args:
+        ref: the model and its version, ``team:spam@3``.
         why: what they are told.
         back: let it be found again, within half a day.
 
@@ -136,6 +169,13 @@ def withdraw(ref: str, *, why: str = "", back: bool = False) -> Table:
     Raises:
         UsageError: it doesn't name a source and a version.
         UnsupportedError: a hub, which keeps every commit.
+        NotFoundError: no such model or version.
+        ConflictError: with ``back``, its files may be gone by now.
+
+    >>> spam = mn.publish("spam", "team", license="internal")
+    >>> versions = mn.withdraw(spam.ref, why="wrong labels")
+    >>> [model.ref for model in mn.search("spam", source="team")]
+    []
     """
     from modelnook.catalog.search import source
 

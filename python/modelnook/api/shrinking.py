@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from modelnook.api.knobs import seconds
 from modelnook.api.measuring import BUDGET
 from modelnook.api.rows import (
     default_name,
@@ -17,7 +18,7 @@ from modelnook.api.rows import (
     spec_of,
 )
 from modelnook.api.shrink_steps import check_last, check_quantized, check_steps, students
-from modelnook.api.training import seconds, trackers
+from modelnook.api.training import trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
@@ -50,26 +51,26 @@ def trim(
     Special tokens, single characters and the most frequent 5% of the vocabulary stay as well, so that new texts are
     read; a word that was cut is read as the nearest that stayed, by the model's own table (``flaws`` as ``flaw``).
     Where a tokenizer can't do that, and where the model writes, it is read in pieces, and 15% stay. For rows whose
-    tokens all stay the answers are the same to the last bit. What new texts lose is measured on the validation rows as
-    if their tokens hadn't been looked at (``.report["unseen"]``), and decides.
+    tokens all stay the answers are the same to the last bit (as in Abdaoui et al. 2020, arXiv:2010.05609). What new
+    texts lose is measured on the validation rows as if their tokens hadn't been looked at (``.report["unseen"]``), and
+    decides.
 
     The cut words stand in ``near_tokens.json`` beside the tokenizer, and in the tokenizer of what is exported and of an
     ``onnx`` or ``openvino`` program; another tool that loads the model's own folder with weights reads them in pieces.
 
-    ::
-
-        small = mn.trim("topics")                      # on the rows that made it
-        small.report["after"]["tokens"]
-        mn.quantize(small.model, to="int8")            # a sixth of a small encoder's bytes
-
     Args:
+        ref: the model.
         tokens: ``auto`` keeps every token that occurs; ``fewest`` lets the rarer ones go as well, up to a tenth of all
             that is read, while at most one validation row in two hundred is answered otherwise; a number keeps so
             many, the most frequent first.
         data: rows to measure on, whose tokens stay; without them those of the run that made the model.
         unlabelled: further texts whose tokens stay: a table, a file, or a list of texts.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
         name: default ``NAME-trim``.
+        again: do it anew where the same has been done.
+        background: give the run at once.
 
     Returns:
         A finished Run with ``.model`` and ``.report``.
@@ -77,6 +78,13 @@ def trim(
     Raises:
         RefusedError: it fell further than ``max_drop``; the numbers are told.
         UnsupportedError: a quantized model, one that reads no texts, or nothing to cut.
+        UsageError: ``tokens`` that aren't any of these, or a ``max_drop`` that is no share.
+        NotFoundError, DataError: no such model, file or column; no rows at hand, or such as can't be read.
+        ConflictError: another model holds the name; or the run's process was lost.
+
+    >>> small = mn.trim("spam")
+    >>> small.model, small.report["after"]["tokens"] < small.report["before"]["tokens"]
+    ('local:spam-trim@1', True)
     """
     step = "trim" if tokens == "auto" else f"trim:{tokens}"
     given = given_columns(text, label, columns)
@@ -100,29 +108,36 @@ def prune(
 ) -> Run:
     """Drop the layers that a model misses least, measured before and after on the same rows.
 
-    Each layer stands aside in turn, the loss on the rows is measured, and the one missed least goes. Where the result
-    falls too far and the training rows are at hand, what is left is retrained shortly on what the whole model says.
-
-    ::
-
-        small = mn.prune("topics", layers=4, max_drop=0.02)
-        small.report["dropped"]                        # which layers, and the loss without each
+    Each layer stands aside in turn, the loss on the rows is measured, and the one missed least goes (the greedy order
+    of Fan et al. 2020, arXiv:1909.11556, section 4). Where the result falls too far and the
+    training rows are at hand, what is left is retrained shortly on what the whole model says.
 
     Args:
+        ref: the model.
         layers: how many stay: a number, a share (``"50%"``), or ``auto``: half, or as few as ``max_drop`` allows.
         recover: ``auto`` retrains where that is needed, ``never`` doesn't.
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary: agreement is measured, and nothing retrained.
         unlabelled: further rows to retrain on.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
         name: default ``NAME-prune``.
+        again: do it anew where the same has been done.
+        background: give the run at once.
 
     Returns:
-        A finished Run with ``.model`` and ``.report``.
+        A finished Run with ``.model`` and ``.report``, whose ``dropped`` says which layers went.
 
     Raises:
         RefusedError: every number of layers tried fell further than ``max_drop``; the numbers are told.
         UnsupportedError: a quantized model, or one without a stack of layers.
+        UsageError: ``layers`` or ``recover`` that aren't any of these, or a ``max_drop`` that is no share.
+        NotFoundError, DataError, ConflictError: as for :func:`trim`.
+
+    >>> small = mn.prune("spam", layers=1, max_drop=0.05)
+    >>> small.model, small.report["after"]["bytes"] < small.report["before"]["bytes"]
+    ('local:spam-prune@1', True)
     """
     if recover not in ("auto", "never"):
         raise UsageError("core.bad_value", name="recover", value=recover, allowed="auto, never")
@@ -155,21 +170,21 @@ def distil(
 ) -> Run:
     """Teach a smaller model what a model knows, with its own rows and any number of rows without labels.
 
-    ::
-
-        small = mn.distil("topics", student="layers:3", unlabelled=more_texts)
-        small.report["after"]["rows_per_s"]
-
     Args:
+        ref: the model that teaches.
         student: ``layers:N`` starts from N of the teacher's own layers, ``auto`` from half of them; or a model's
             reference, such as a smaller encoder of the catalogue.
         data: labelled rows, of which a part is kept aside to measure on; without them those that made the model.
         unlabelled: rows without labels: a table, a file, or a list of texts.
-        temperature: of the softmaxes that are compared (Hinton et al. 2015).
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
+        temperature: of the softmaxes that are compared (Hinton et al. 2015, arXiv:1503.02531).
         soft: the share of the loss that is the teacher's; the labels have the rest.
-        size, epochs, learning_rate, seed, budget, track: as for ``finetune``.
+        size, epochs, learning_rate, seed, budget, track: as for :func:`finetune`.
         max_drop: how far the primary metric may fall; 0.03 is three points of accuracy.
         name: default ``NAME-distil``.
+        again: do it anew where the same has been done.
+        background: give the run at once.
 
     Returns:
         A finished Run with ``.model`` and ``.report``; one that was stopped can be resumed.
@@ -177,6 +192,13 @@ def distil(
     Raises:
         RefusedError: the student fell further than ``max_drop``; the numbers are told.
         UnsupportedError: a task that can't be taught so, a student of another task or with other labels.
+        UsageError: a value out of its range, or a student that can't be read.
+        NotFoundError, DataError, ConflictError: as for :func:`trim`.
+
+    >>> more = ["win a free prize", "lunch today", "a meeting and a report"]
+    >>> small = mn.distil("spam", student="layers:1", unlabelled=more, size="quick", max_drop=0.1)
+    >>> small.model, sorted(small.report["after"]["metrics"])[:2]
+    ('local:spam-distil@1', ['accuracy', 'auc'])
     """
     from modelnook.finetune.plan import SIZES
 
@@ -215,22 +237,24 @@ def shrink(
 ) -> Run:
     """Make a model smaller in several steps, each measured beside the model that the chain began with.
 
-    ::
-
-        small = mn.shrink("topics", steps="distil:layers:3,trim,int8", unlabelled=more_texts, max_drop=0.03)
-        small.report["steps"][1]["after"]["bytes"]
-
     Args:
+        ref: the model.
         steps: in their order: ``distil`` (``distil:layers:3``, ``distil:REF``), ``prune`` (``prune:4``), ``trim``
             (``trim:fewest``, ``trim:8000``), then a scheme of ``quantize`` (``int8``, ``int8:onnx``), after which
             nothing can follow.
         data: rows to measure on; without them those of the run that made the model, and where there are none either and
             no step needs any (``prune``, a scheme), texts of the model's own card and vocabulary.
         unlabelled: rows without labels: to teach on, and whose tokens stay.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task.
         max_drop: how far the primary metric may fall in all; 0.01 is one point of accuracy.
         budget: the time after which the step that quantizes tries nothing further, ``"10m"``; two minutes where none is
             given.
+        seed: of what is taught, and of the rows that are kept aside for it.
         name: default ``NAME-small``.
+        track: as for :func:`finetune`.
+        again: do it anew where the same has been done.
+        background: give the run at once.
 
     Returns:
         A finished Run with ``.model``, and ``.report`` with each of its ``steps``.
@@ -238,6 +262,12 @@ def shrink(
     Raises:
         RefusedError: a step fell further than ``max_drop`` below the first model; the numbers are told.
         UsageError: an unknown step, or one after quantization.
+        UnsupportedError, MissingPackage: as for the verb of each step.
+        NotFoundError, DataError, ConflictError: as for :func:`trim`.
+
+    >>> small = mn.shrink("spam", steps="trim,int8:quanto")
+    >>> small.model, [step["step"] for step in small.report["steps"]]
+    ('local:spam-small@1', ['trim', 'int8:quanto'])
     """
     words = steps.split(",") if isinstance(steps, str) else list(steps)
     words = [word.strip() for word in words if word.strip()]

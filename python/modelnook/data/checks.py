@@ -121,7 +121,7 @@ def leaks(
         code: the warning's message; ``data.seen`` for rows that a person gives to be judged on.
 
     >>> leaks(["Good food", "bad"], ["good food ", "fine"])[0].message
-    '1 of 2 validation rows (50%) are in the training rows as well: the metrics will look better than they are.'
+    '1 of 2 validation rows (50%) is in the training rows as well: the metrics will look better than they are.'
     """
     if not normal:
         train, held_out = [_normal(str(v or "")) for v in train], [_normal(str(v or "")) for v in held_out]

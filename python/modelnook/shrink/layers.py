@@ -78,7 +78,7 @@ def evenly(layers: int, wanted: int) -> list[int]:
     Where a student starts from its teacher (Sanh et al. 2019, arXiv:1910.01108, took every second layer).
 
     >>> evenly(6, 3), evenly(12, 4), evenly(4, 1)
-    ([0, 2, 5], [0, 4, 7, 11], [0])
+    ([0, 2, 5], [0, 3, 7, 11], [0])
     """
     return [int(at) for at in np.linspace(0, layers - 1, wanted)]
 

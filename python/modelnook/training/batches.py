@@ -19,7 +19,7 @@ def train_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     Rows are shuffled, sorted by length within windows of some batches, cut, and the batches shuffled.
 
     >>> train_batches([3, 9, 3, 9], 2, seed=0, epoch=0)
-    [[3, 1], [0, 2]]
+    [[1, 3], [2, 0]]
     """
     rng = np.random.default_rng((seed, epoch))
     sizes = np.asarray(lengths)

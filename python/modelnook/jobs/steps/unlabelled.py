@@ -95,9 +95,21 @@ def _first_round(context: Context, source: Path | None, train: Rows, evaluation:
         labels = list(said["labels"])
         truth = spec.truth(evaluation, labels)
         result = FitResult(
-            path, spec.score(truth, outputs, labels), labels, outputs, truth, said["params"], False, "finished",
-            int(said["steps"]), 0.0, None, 0.0, 0.0, baselines=said["baselines"],
-        )  # fmt: skip
+            path=path,
+            metrics=spec.score(truth, outputs, labels),
+            labels=labels,
+            outputs=outputs,
+            truth=truth,
+            params=said["params"],
+            stopped=False,
+            reason="finished",
+            steps=int(said["steps"]),
+            epochs=0.0,
+            best_step=None,
+            rows_per_s=0.0,
+            seconds=0.0,
+            baselines=said["baselines"],
+        )
         return _Round(path, result, outputs)
     result = _fit(context, source, train, evaluation, "plain", context.emit)
     if not result.stopped:
