@@ -14,7 +14,9 @@ from .conftest import table
 pytestmark = pytest.mark.slow
 
 
-def test_rows_are_counted_as_scored_and_trained_ones_are_told(tiny: str, rows: list[dict[str, Any]]) -> None:
+def test_rows_are_counted_as_scored_and_trained_ones_are_told(
+    tiny: str, rows: list[dict[str, Any]], here: None
+) -> None:
     run = mn.finetune(tiny, rows, name="spam", epochs=1, track="none")
     held = len(run.folder.split()["validation"])
     chosen = mn.evaluate("spam")
@@ -47,7 +49,7 @@ def test_rows_are_counted_as_scored_and_trained_ones_are_told(tiny: str, rows: l
     assert len(mn.runs()) == known
 
 
-def test_new_rows_are_no_reason_to_warn(tiny: str, rows: list[dict[str, Any]]) -> None:
+def test_new_rows_are_no_reason_to_warn(tiny: str, rows: list[dict[str, Any]], here: None) -> None:
     mn.finetune(tiny, rows, name="spam", epochs=1, track="none")
     fresh = [{**row, "text": f"{row['text']} {at}"} for at, row in enumerate(table(24, seed=9))]
     assert mn.evaluate("spam", fresh).warnings == ()

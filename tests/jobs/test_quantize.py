@@ -36,7 +36,7 @@ def model(made: Path, tmp_path: Path, store_home: Path) -> str:
     return "spam"
 
 
-def test_without_rows_its_own_texts_are_measured(model: str) -> None:
+def test_without_rows_its_own_texts_are_measured(model: str, here: None) -> None:
     run = mn.quantize(model, to="int8", backend="torchao", max_drop=0.05)
     report = run.report
     assert (report["metric"], report["labels_used"], report["data"]) == ("agreement", False, "own")
@@ -76,7 +76,7 @@ def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_p
         mn.shrink(str(folder), steps="int4:quanto", data=rows, max_drop=0.0, budget="0.05s", name="chained")
 
 
-def test_rows_without_labels_will_do(model: str) -> None:
+def test_rows_without_labels_will_do(model: str, here: None) -> None:
     rows = [{"text": row["text"]} for row in table(80, seed=3)]
     run = mn.quantize(model, to="int8", backend="torchao", data=rows, max_drop=0.05)
     assert (run.report["metric"], run.report["rows"], run.report["data"]) == ("agreement", 80, "data")
