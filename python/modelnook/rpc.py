@@ -34,7 +34,7 @@ METHODS: dict[str, Method] = {
     "cache": Method("modelnook.api:cache"),
     "compare": Method("modelnook.rpc:compare"),
     "delete": Method("modelnook.records:delete", "write"),
-    "facets": Method("modelnook.api.models:facets"),
+    "facets": Method("modelnook.api.finding:facets"),
     "history": Method("modelnook.records:history"),
     "info": Method("modelnook.api:info"),
     "list": Method("modelnook.api:list"),

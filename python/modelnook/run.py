@@ -113,7 +113,7 @@ class Run(Shown):
         Args:
             timeout: seconds to wait at most.
             on_update: called with the run when something changed.
-            every: seconds between two looks.
+            every: seconds between two looks at most; in the first seconds they are closer, as many jobs are short.
 
         Returns:
             Itself.
@@ -154,6 +154,7 @@ class Run(Shown):
 
     def _wait(self, deadline: float | None, on_update: Listener | None, every: float) -> Run:
         last: object = None
+        began = time.monotonic()
         while True:
             record = self.record
             mark = (record, self._folder.series.total()) if on_update else None
@@ -165,7 +166,7 @@ class Run(Shown):
                 return self._unless_failed(record)
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(self.id)
-            time.sleep(every)
+            time.sleep(min(every, max(0.02, (time.monotonic() - began) / 20)))
 
     def checked(self) -> Run:
         """Itself, unless it failed or crashed: then the error that its record tells.

@@ -50,7 +50,7 @@ def test_format_gated_and_fits_narrow_down(english: None, monkeypatch: pytest.Mo
         for n in range(8)
     ]
     CatalogIndex(Store().home).write("hub", [*entries, ModelInfo("hub:b/closed", "b/closed", "hub", gated=True)])
-    monkeypatch.setattr("modelnook.api.models.free", lambda: 2_000_000_000)
+    monkeypatch.setattr("modelnook.api.finding.free", lambda: 2_000_000_000)
     hub = partial(mn.search, source="hub")
     assert len(hub(format="gguf")) == 8
     assert [m.id for m in hub(gated=True)] == ["b/closed"]

@@ -98,7 +98,7 @@ def test_a_card_says_the_licence_in_plain_words(hub: HubStandIn, monkeypatch: py
 def test_memory_against_what_this_machine_has(hub: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.add_repo("alice/half", {"config.json": "{}", "model.safetensors": MIXED})
     wants = need(40, bytes_on_disk=len(MIXED) + 2)
-    monkeypatch.setattr("modelnook.api.models.free", lambda: wants.lora)
+    monkeypatch.setattr("modelnook.api.finding.free", lambda: wants.lora)
     info = mn.info("hub:alice/half")
     assert info.bytes == len(MIXED) + 2
     assert (info.memory_run, info.memory_lora, info.memory_full) == (wants.run, wants.lora, wants.full)

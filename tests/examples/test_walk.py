@@ -83,8 +83,8 @@ few, test = (part.assign(text=part["text"].str[:120]) for part in (few, test.hea
     cells[at(cells, "lines = ")].source += "\npairs = pairs.head(200)"
     cells[at(cells, "some = ")].source = "some = news.sample(100, random_state=3)"
     tunes = cells[at(cells, "%%model tune")]
-    tunes.source = tunes.source.replace("--budget 60s --max-length 64", "--budget 30s --max-length 16")
-    assert "30s" in tunes.source
+    tunes.source = tunes.source.replace("--trials 6", "--trials 2").replace("--max-length 64", "--max-length 16")
+    assert "--trials 2 --budget 3m --max-length 16" in tunes.source
     return cells
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from modelnook.api.cache import cache, rm_cached
 from modelnook.api.exporting import export, exported
+from modelnook.api.finding import info, search
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
-from modelnook.api.models import info, list, load, predict, ps, rename, rm, search, unload
+from modelnook.api.models import list, load, predict, ps, rename, rm, unload
 from modelnook.api.places import add_source, complete, offline, remove_source, settings, sources
 from modelnook.api.publishing import alias, publish, published, withdraw
 from modelnook.api.pulling import pull, pulled

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api import models
+from modelnook.api import finding
 from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.licences import terms
 from modelnook.catalog.search import configured, source
@@ -106,20 +106,20 @@ class Catalogue:
         found = self._opened().index.models(text=ref.id)
         info = next((i for i in found if i.ref == str(ref)), None)
         info = info or CatalogIndex(current().home).get(ref.source or "hub", ref.id)
-        return replace(models.with_memory(info), terms=terms(info.license)).to_dict() if info else None
+        return replace(finding.with_memory(info), terms=terms(info.license)).to_dict() if info else None
 
 
 def _page_of_index(params: dict[str, Any]) -> Any:
     """A full page of what ``sources refresh`` has read; None where there is less, or nothing was typed."""
     if not CatalogIndex(current().home).sources() or not str(params.get("query") or "").strip():
         return None
-    found = models.found(**checked(models.search, params), live=())
+    found = finding.found(**checked(finding.search, params), live=())
     return found.to_dict() if len(found) >= (params.get("limit") or 20) else None
 
 
 def _remembered(params: dict[str, Any]) -> Any:
     """A search that asks no source: local models, and what the index holds of the others."""
-    return models.found(**checked(models.search, params), live=()).to_dict()
+    return finding.found(**checked(finding.search, params), live=()).to_dict()
 
 
 def _all_here(params: dict[str, Any]) -> bool:
