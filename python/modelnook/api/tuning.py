@@ -115,20 +115,11 @@ def tune(
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
-    from modelnook.finetune import METHODS
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
-    from modelnook.tune import MEASURED, PRUNERS
 
     ref, data = base_and_rows("tune", ref, data)
-    if find_spec("optuna") is None:
-        raise MissingPackage("tune.needs_optuna")
-    if pruner not in PRUNERS:
-        raise UsageError("core.bad_value", name="pruner", value=pruner, allowed=", ".join(PRUNERS))
-    if trials is not None and trials < 1:
-        raise UsageError("api.positive", name="trials", value=trials)
-    if parallel != "auto" and (not isinstance(parallel, int) or parallel < 1):
-        raise UsageError("api.positive", name="parallel", value=parallel)
+    _check(trials, pruner, parallel)
     place = executor(on)
     store = Store()
     given = given_columns(text, label, columns)
@@ -140,10 +131,7 @@ def tune(
     task = spec.name
     searched, bases = _space(space, spec, resolve)
     models = tuple(str(base.ref) for base in bases)
-    if method != "auto":
-        METHODS.check(method)
-        if method not in _tuned(spec):
-            raise UsageError("train.not_for_task", method=method, task=task, known=", ".join(_tuned(spec)))
+    _check_method(method, spec)
     together = parallel if place.on == "ray://auto" else 1 if parallel == "auto" or not place.here else parallel
     objectives = _objectives(metric, spec, pruner, together)
     fixed = knobs_of(
@@ -163,9 +151,7 @@ def tune(
         raise DataError("tune.few_rows", rows=len(table.rows), least=FEWEST)
     values = table.values()
     primary = objectives[0] if objectives else spec.metrics_for(values)[0]
-    for objective in objectives or (primary,):
-        if objective not in (*spec.metrics_for(values), *MEASURED):
-            raise unknown("metric", objective, spec.metrics_for(values))
+    _check_objectives(objectives or (primary,), spec, values)
     spec.check(values)
     if found is None:
         ref, _ = (models[0], "") if models else choose_base(spec, values)
@@ -176,13 +162,11 @@ def tune(
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
     parts = _parts(divide, table, Split.parse(split), seed, held is not None)
-    whole = seconds(budget) if budget is not None else None
-    most = seconds(trial_budget) if trial_budget is not None else None
+    whole, most = (None if time is None else seconds(time) for time in (budget, trial_budget))
     if whole:
         _check_budget(store, found, spec, values, parts, fixed, method, whole, most)
-    preset = space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"
     knobs = {
-        "trials": trials if trials is not None else None if whole else DEFAULT_TRIALS[preset],
+        "trials": _trials(trials, space, whole),
         "budget_seconds": whole,
         "trial_seconds": most,
         "space": searched.to_dict(),
@@ -211,6 +195,45 @@ def tune(
     said = tuple(Warned.of(code) for code, there in doubts.items() if there)
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
+
+
+def _check(trials: int | None, pruner: str, parallel: int | str) -> None:
+    """Refuse what no table could make right."""
+    from modelnook.tune import PRUNERS
+
+    if find_spec("optuna") is None:
+        raise MissingPackage("tune.needs_optuna")
+    if pruner not in PRUNERS:
+        raise UsageError("core.bad_value", name="pruner", value=pruner, allowed=", ".join(PRUNERS))
+    if trials is not None and trials < 1:
+        raise UsageError("api.positive", name="trials", value=trials)
+    if parallel != "auto" and (not isinstance(parallel, int) or parallel < 1):
+        raise UsageError("api.positive", name="parallel", value=parallel)
+
+
+def _check_method(method: str, spec: Any) -> None:
+    from modelnook.finetune import METHODS
+
+    if method == "auto":
+        return
+    METHODS.check(method)
+    if method not in _tuned(spec):
+        raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(_tuned(spec)))
+
+
+def _check_objectives(objectives: Sequence[str], spec: Any, values: Any) -> None:
+    from modelnook.tune import MEASURED
+
+    for objective in objectives:
+        if objective not in (*spec.metrics_for(values), *MEASURED):
+            raise unknown("metric", objective, spec.metrics_for(values))
+
+
+def _trials(asked: int | None, space: Any, budget: float | None) -> int | None:
+    """How many there are at most: as many as were asked for; with a budget as many as fit; else by the space's name."""
+    if asked is not None or budget:
+        return asked
+    return DEFAULT_TRIALS[space if isinstance(space, str) and space in DEFAULT_TRIALS else "balanced"]
 
 
 def _check_budget(

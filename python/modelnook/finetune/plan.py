@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -239,22 +239,14 @@ def plan(
     asked = int(_given("max_length", max_length, 2) or _max_length(lengths, size, keeps_end))
     longest = min(asked, lengths.limit)
     own = own or {}
-    # What is read in several parts is read whole, and each part is trained on as a row is.
-    parts = lengths.parts(longest) if windows else 1.0
-    trained = round(rows * parts)
-    mean = lengths.mean(1 << 30) / parts if windows else lengths.mean(longest)
-    words = 0 if output_share else lengths.words(rows)
-    through = Batch(
-        rows=trained,
-        size=int(batch),
-        mean=mean,
-        longest=min(longest, lengths.counts[-1]),
-        held_out=round(held_out * parts),
-        words=words,
+    through = replace(
+        _through(lengths, rows, held_out, int(batch), longest, windows=windows),
+        words=0 if output_share else lengths.words(rows),
         output_share=output_share,
         classes=classes,
         packed=longest if packing else 0,
     )
+    trained = through.rows
 
     def passes_of(method: str) -> float:
         return _given("epochs", epochs, 0) or _epochs(trained, int(batch), classes, size, method)
@@ -277,19 +269,13 @@ def plan(
     passes = passes_of(chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)
     waits = _patience(patience, epochs, chosen)
-    warnings = check_unknown(lengths.unknown)
-    if asked > longest:
-        warnings.append(Warned.of("train.length_capped", asked=asked, limit=longest))
     lost = 0.0 if windows else lengths.lost(longest)
-    if lost >= 0.01:
-        warnings.append(Warned.of("train.truncated", percent=round(100 * lost), max_length=longest))
     at_once, memory = costs.at_once(chosen, rough, memory_free)
-    micro = at_once.size
-    if micro < batch:
-        warnings.append(Warned.of("train.smaller_batch", micro=micro, batch=int(batch)))
-    if on_cpu and memory_free is not None and memory > memory_free:
-        values = {"need": f"{memory / 1e9:.1f}", "free": f"{memory_free / 1e9:.1f}"}
-        warnings.append(Warned.of("train.short_memory", **values))
+    warnings = [
+        *check_unknown(lengths.unknown),
+        *_cut(asked, longest, lost),
+        *_tight(at_once.size, int(batch), memory, memory_free if on_cpu else None),
+    ]
     return Plan(
         method=chosen,
         reason=reason,
@@ -310,10 +296,34 @@ def plan(
         disk=disk(chosen, parameters),
         expected=costs.seconds(chosen) if costs.timed else None,
         seconds=costs.range(chosen, waits, budget),
-        micro=micro,
+        micro=at_once.size,
         packing=packing,
         checks=at_once.checks,
     )
+
+
+def _through(lengths: Lengths, rows: int, held_out: int, size: int, longest: int, *, windows: bool) -> Batch:
+    """What goes through the model. Of rows that are read in several parts each part is trained on as a row is."""
+    parts = lengths.parts(longest) if windows else 1.0
+    mean = lengths.mean(1 << 30) / parts if windows else lengths.mean(longest)
+    held_out = round(held_out * parts)
+    return Batch(round(rows * parts), size, mean, min(longest, lengths.counts[-1]), held_out)
+
+
+def _cut(asked: int, longest: int, lost: float) -> Iterator[Warned]:
+    """What a person should know of texts that are cut off."""
+    if asked > longest:
+        yield Warned.of("train.length_capped", asked=asked, limit=longest)
+    if lost >= 0.01:
+        yield Warned.of("train.truncated", percent=round(100 * lost), max_length=longest)
+
+
+def _tight(micro: int, batch: int, memory: int, free: int | None) -> Iterator[Warned]:
+    """What a person should know of memory that hardly holds the training, or doesn't."""
+    if micro < batch:
+        yield Warned.of("train.smaller_batch", micro=micro, batch=batch)
+    if free is not None and memory > free:
+        yield Warned.of("train.short_memory", need=f"{memory / 1e9:.1f}", free=f"{free / 1e9:.1f}")
 
 
 def _given(name: str, value: float | str | None, above: float) -> float | None:
