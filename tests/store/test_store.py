@@ -146,6 +146,24 @@ def test_a_dead_worker_reads_crashed_and_a_stopped_one_runs(store: Store) -> Non
     assert store.runs(state="crashed")[0].id == run.id
 
 
+def test_a_worker_that_begins_between_two_looks_is_at_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = created(store, state="queued")
+    live = run.lease.live
+    looks: list[object] = []
+
+    def look() -> object:
+        found = live()
+        if not looks:
+            looks.append(run.lease.take(0))
+        return found
+
+    monkeypatch.setattr(run.lease, "live", look)
+    seen = run.seen()
+    assert seen is not None
+    assert looks
+    assert seen.state == "queued"
+
+
 def test_a_reused_pid_is_not_the_worker(store: Store) -> None:
     run = created(store, state="running")
     hold(run.lease, os.getpid())

@@ -132,7 +132,12 @@ class RunFolder:
     def _worked_on(self, record: RunRecord) -> bool:
         if self.lease.live():
             return True
-        return record.state == "queued" and self.lease.epoch() == 0 and self._fresh(self.path / "state.json")
+        if record.state != "queued":
+            return False
+        if self.lease.epoch() == 0:
+            return self._fresh(self.path / "state.json")
+        # Taken since the first look.
+        return self.lease.live() is not None
 
     def _starting(self) -> bool:
         return self._fresh(self._ticket(self.lease.epoch()))
