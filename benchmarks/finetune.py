@@ -36,7 +36,6 @@ FULL = ("ours", "fp32")
 SETS = ("clinc150", "trec", "bbc", "spam")
 LONG = ("bbc", "spam")
 DATA = Path(os.environ.get("MODELNOOK_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-T975 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
 
 Rows = dict[str, list[str]]
 
@@ -287,10 +286,12 @@ def difference(runs: list[dict[str, Any]], peer: str) -> dict[str, float] | None
 
 def mean_of(pairs: list[float]) -> dict[str, float]:
     """``mean``, and of several ``low`` and ``high``, the 95% interval of it by Student's t."""
+    from scipy.stats import t
+
     mean = statistics.mean(pairs)
     if len(pairs) < 2:
         return {"mean": mean}
-    half = T975.get(len(pairs) - 1, 2.0) * statistics.stdev(pairs) / len(pairs) ** 0.5
+    half = float(t.ppf(0.975, len(pairs) - 1)) * statistics.stdev(pairs) / len(pairs) ** 0.5
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
