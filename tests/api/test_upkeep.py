@@ -191,10 +191,13 @@ def test_what_a_killed_run_made_on_its_way_is_freed_unless_it_can_go_on_from_it(
     store, data = Store(), rows("used")
     over = run_of("over0001", data, "running", "quantize")
     goes_on, lives = run_of("goes0001", data, "running", "shrink"), run_of("live0001", data, "running", "shrink")
+    resumed = run_of("next0001", data, "failed", "shrink")
+    resumed.claim_resume()
     assert lives.lease.take(0)
     assert [run.seen().resumable for run in (over, goes_on)] == [False, True]  # type: ignore[union-attr]
     removed = [made(temporary(over.path / "model", "tries")), made(over.path / "steps"), made(over.path / "trials")]
     kept = [made(goes_on.path / "steps"), made(lives.path / "steps"), made(temporary(lives.path / "model"))]
+    kept.append(made(resumed.path / "steps"))
     assert "3 unfinished" in api.gc_sources()
     assert not [p for p in removed if p.exists()]
     assert all(p.exists() for p in (*kept, store.data / data.fingerprint))

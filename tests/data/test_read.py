@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -535,6 +537,30 @@ def test_a_data_set_that_cant_be_read_says_why(name: str, hub_server: HubStandIn
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "store.disk_full"),
+        (httpx.ReadTimeout("timed out"), "data.unreachable"),
+        (ValueError("odd row, see https://me:word@example.org/x?sig=a in column #3"), "data.hub_unreadable"),
+    ],
+)
+def test_what_the_machine_or_the_network_fails_with_is_no_fault_of_the_data(
+    cause: Exception, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise datasets.exceptions.DatasetGenerationError("An error occurred while generating the dataset") from cause
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(ModelnookError) as caught:
+        read("hub:owner/name")
+    assert caught.value.code == code
+    if code == "data.hub_unreadable":
+        assert "odd row, see https://example.org/x in column #3" in caught.value.message
+
+
 def test_a_hub_that_fails_is_no_fault_of_the_data(hub_server: HubStandIn) -> None:
     pytest.importorskip("datasets")
     hub_server.add_repo("alice/reviews", {"train.csv": b"text,label\nfine,1\n"}, kind="datasets")

@@ -104,7 +104,7 @@ def test_a_job_that_was_killed_ends_with_the_same_weights(tiny: str, method: str
     first = mn.finetune(tiny, table(256), method=method, name=f"base-{method}", epochs=1)
     recipe = first.folder.recipe()
     assert recipe is not None
-    often = replace(recipe, knobs={**recipe.knobs, "epochs": 16, "checkpoint_every_s": 0.01})
+    often = replace(recipe, knobs={**recipe.knobs, "epochs": 24, "checkpoint_every_s": 0.01})
 
     def begun(name: str) -> Run:
         return submit(Store(), replace(often, name=name), split=first.folder.split(), again=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from modelnook.domain.errors import MissingPackage, RefusedError, StoreError, UnsupportedError, UsageError
+from modelnook.domain.errors import DataError, MissingPackage, RefusedError, StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Emit, Event, Progress, Warned
 from modelnook.measure.probe import Probe
 from modelnook.measure.speed import Speed
@@ -89,6 +89,15 @@ class Broken(Copy):
 
     def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
         raise KeyError("no such layer")
+
+
+class Calibrated(Broken):
+    """Wants rows."""
+
+    name = "calibrated"
+
+    def quantize(self, source: Path, target: Path, scheme: str, **options: Any) -> None:
+        raise DataError("quantize.no_rows")
 
 
 class Large(Copy):
@@ -394,6 +403,10 @@ def test_a_mistake_in_a_backend_is_told_and_the_others_go_on(
     assert "Traceback" in capfd.readouterr().err, "whoever wrote it finds the place in the run's log"
     with pytest.raises(KeyError):
         Runner(source, tmp_path / "named", {}).run(backend="broken", scheme="int8")
+    # What is told on purpose stays what it is.
+    backend_rows(Calibrated, Copy)
+    with pytest.raises(DataError, match="no rows"):
+        Runner(source, tmp_path / "rows", {}).run(scheme="int8")
 
 
 @pytest.mark.slow

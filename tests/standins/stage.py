@@ -5,7 +5,6 @@ Jobs and measurements are carried out in this process, so that an example takes 
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import random
@@ -13,7 +12,7 @@ import shutil
 import threading
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,7 @@ def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage(
-    isolated_home: Path, tmp_path: Path, _site: Path, _kept: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stage]:
+def stage(isolated_home: Path, tmp_path: Path, _site: Path, _kept: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The names that examples begin with: ``mn``, ``train``, ``test``.
 
     The model ``spam`` is made of the rows of ``train``, and ``team`` is a shared folder in which nothing is yet.
@@ -117,7 +114,4 @@ def stage(
         shutil.copytree(home, _kept)
     (tmp_path / "team").mkdir()
     add_source("team", str(tmp_path / "team"), kind="folder")
-    # Each model that is closed has garbage collected, among half a million objects of PyTorch.
-    gc.freeze()
-    yield names
-    gc.unfreeze()
+    return names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -371,6 +373,25 @@ def test_a_full_disk_leaves_the_old_content(store: Store, tmp_path: Path) -> Non
         raise OSError(28, "No space left on device")
     assert json.loads(target.read_text()) == {"old": True}
     assert [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders aren't opened there")
+def test_a_folder_that_can_not_be_brought_to_the_disk_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network file systems."""
+    fsync, refused = os.fsync, []
+
+    def only_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            refused.append(handle)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write_json(tmp_path / "record.json", {"state": "finished"}, durable=True)
+    assert refused
+    assert json.loads((tmp_path / "record.json").read_text()) == {"state": "finished"}
 
 
 def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

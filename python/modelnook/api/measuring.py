@@ -54,6 +54,7 @@ def evaluate(
     Raises:
         UsageError: a metric that the task doesn't have.
         DataError: rows without labels, with others than the model's, or that can't be read.
+        RefusedError: a data set of the hub whose terms must be accepted first, or that would run a script.
         NotFoundError: no such model, file or column; without ``data``, no validation rows to measure on.
         UnsupportedError: the model's task isn't known.
         ConflictError: the run's process was lost.

@@ -82,6 +82,7 @@ def predict(
         StoreError: nobody can write there.
         NotFoundError: no such model, file or column.
         DataError: inputs that can't be read, or lack what the model needs.
+        RefusedError: a data set of the hub whose terms must be accepted first, or that would run a script.
         UnsupportedError: a model that must be trained before it can answer, or that nothing here runs.
         MissingPackage: what runs the model or reads the inputs isn't installed.
 

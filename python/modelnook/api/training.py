@@ -133,6 +133,7 @@ def finetune(
         ConflictError: a model of another task holds the name; or the run's process was lost.
         OfflineError: the base or the data must be fetched and there is no network.
         StoreError: the disk is full.
+        RefusedError: a data set of the hub whose terms must be accepted first, or that would run a script.
 
     >>> train = [{"text": f"win free money {n}", "label": "spam"} for n in range(20)]
     >>> train += [{"text": f"the report is for lunch {n}", "label": "ham"} for n in range(20)]
@@ -175,13 +176,14 @@ def finetune(
     knobs |= further(method, spec, precision, packing, **more) | _together(processes, place)
     knobs, unused = by_itself(method, knobs, ref) if alone(method) else (knobs, "")
     table = read_table(store, data, spec, given)
-    odd = spec.check(table.values())
+    values = table.values()
+    odd = spec.check(values)
     extra = None if unlabelled is None else read_unlabelled(store, unlabelled, spec, table, method)
-    found, why = (None, "") if alone(method) else _start(found, spec, table.values(), packing=packing)
+    found, why = (None, "") if alone(method) else _start(found, spec, values, packing=packing)
     made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)
     store.check_name(made, spec.name)
-    held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, table.values())
-    rows = _Rows(table, held, extra, odd, None if held else _divided(table, split, seed))
+    held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, values)
+    rows = _Rows(table, values, held, extra, odd, None if held else _divided(table, split, seed))
     knobs |= {} if held else {"split": split}
     if dry_run:
         return _dry(store, spec, found, rows, knobs, method=method, track=track)
@@ -190,7 +192,7 @@ def finetune(
         store,
         recipe,
         split=rows.parts,
-        primary_metric=metric or spec.metrics_for(table.values())[0],
+        primary_metric=metric or spec.metrics_for(values)[0],
         again=again,
         on=on,
         warnings=(*reading(table.rows, table.columns), *odd),
@@ -204,12 +206,14 @@ class _Rows:
     """What a training learns from and is judged on.
 
     Attributes:
-        table: the labelled rows; ``extra`` those without a label, None where none were given.
+        table: the labelled rows, ``values`` their columns by role.
+        extra: those without a label, None where none were given.
         held: validation rows that a person gave; without them ``parts`` has the positions of both parts of the table.
         odd: what there is to say of the rows, by the task.
     """
 
     table: Read
+    values: dict[str, Any]
     held: Read | None
     extra: DatasetRef | None
     odd: tuple[Warned, ...]
@@ -268,7 +272,7 @@ def _dry(
     from modelnook.data.checks import looked_at
     from modelnook.finetune.estimate import with_unlabelled
 
-    table, values = rows.table, rows.table.values()
+    table, values = rows.table, rows.values
     planned = plan(found, spec, values, rows.parts, knobs, method, held_out=rows.validating)
     start = str(found.ref) if found else ""
     looked = looked_at(spec, table.rows, table.columns, rows.parts or {}, rows.held.values() if rows.held else None)

@@ -101,6 +101,7 @@ def tune(
             objectives without one of the task's, a pruner for several of them, ``latency`` with ``parallel``, a budget
             shorter than one trial.
         DataError: too few rows for three parts, or such as can't be read.
+        RefusedError: a data set of the hub whose terms must be accepted first, or that would run a script.
         NotFoundError: no such model, file or column.
         UnsupportedError: a model that can't be trained for the task, also one of the space.
         MissingPackage: Optuna isn't installed, or what reads the data.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from modelnook.domain.errors import (
     NotFoundError,
     OfflineError,
     RefusedError,
+    StoreError,
     UsageError,
 )
 from modelnook.messages import t
@@ -24,6 +26,8 @@ __all__ = ["hub_name", "load"]
 
 _HUB = re.compile(r"hub:(?P<id>[^\s:@]+/[^\s:@]+)(?::(?P<config>[^\s:@]+))?(?:@(?P<revision>\S+))?")
 _CONFIGS = re.compile(r"[Aa]vailable[^\[]*\[(.+?)\]")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ADDRESS = re.compile(r"\S+://\S+")
 _SAYS_NOTHING = "An error occurred while generating the dataset"
 
 
@@ -46,6 +50,7 @@ def load(name: str) -> Any:
         RefusedError: its terms must be accepted first, or a script of its own would have to run.
         DataError: its files can't be read.
         OfflineError: the network is off, or the hub doesn't answer.
+        StoreError: the disk is full.
     """
     found = _HUB.fullmatch(name)
     if found is None:
@@ -62,6 +67,8 @@ def load(name: str) -> Any:
         with _nothing_told(datasets.config):
             return datasets.load_dataset(found["id"], found["config"], revision=found["revision"])
     except Exception as error:  # a data set fails in as many ways as there are formats
+        if any(isinstance(cause, MemoryError) for cause in _causes(error)):
+            raise
         raise _told(error, name, found["id"], f"{datasets.config.HF_ENDPOINT}/datasets/{found['id']}") from error
 
 
@@ -71,11 +78,13 @@ def _told(error: Exception, name: str, id: str, page: str) -> ModelnookError:
 
     said = str(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
+    if any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error)):
+        return StoreError("store.disk_full", path=datasets.config.HF_DATASETS_CACHE)
     if "is a gated dataset" in said:
         return RefusedError("data.hub_gated", name=name, page=page)
     if isinstance(error, datasets.exceptions.DatasetNotFoundError) or status in (401, 403, 404):
         return NotFoundError("data.no_hub", name=name)
-    if isinstance(error, ConnectionError) or status:
+    if status or any(_unanswered(cause) for cause in _causes(error)):
         why = f"HTTP {status}" if status else type(error).__name__
         return OfflineError("data.unreachable", path=name, error=why)
     if "scripts are no longer supported" in said or "trust_remote_code" in said:
@@ -85,10 +94,25 @@ def _told(error: Exception, name: str, id: str, page: str) -> ModelnookError:
     return DataError("data.hub_unreadable", name=name, error=_first_line(error), page=page)
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _unanswered(error: BaseException) -> bool:
+    """Whether the hub didn't answer: also while a file is downloaded, or looked for in the cache instead."""
+    import httpx
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    return isinstance(error, ConnectionError | httpx.TransportError | LocalEntryNotFoundError)
+
+
 def _first_line(error: Exception) -> str:
     lines = [line for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip()]
     line = next((line for line in lines if line != _SAYS_NOTHING), type(error).__name__)
-    return redacted(line)[:200]
+    return _ADDRESS.sub(lambda found: redacted(found[0]), line)[:200]
 
 
 @contextmanager

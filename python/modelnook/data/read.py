@@ -31,6 +31,8 @@ def read(data: Any, *, part: str = "train") -> Rows:
         DataError: an empty table, an unreadable file, something that isn't a table.
         OfflineError: needs the network while it is off.
         RefusedError: a data set on the hub whose terms must be accepted first, or that would run a script.
+        UsageError: a data set on the hub that isn't named right, or without its configuration.
+        MissingPackage: what reads this kind isn't installed.
 
     >>> read([{"text": "good", "label": 1}, {"text": "bad", "label": 0}]).column("label")
     [1, 0]

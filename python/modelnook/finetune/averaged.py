@@ -38,7 +38,9 @@ def averaged(model: Any) -> Any:
 
 
 def code() -> str:
-    """:func:`deeper` and its call, as lines of a plain script that has made ``model``."""
+    """:func:`deeper` and its call, as lines of a plain script that has made ``model``: the source itself, since parsing
+    it would lose the comments.
+    """
     return f"\n\n{getsource(deeper).replace(': Any', '').replace(' -> Any', '')}\n\nmodel = deeper(model)\n"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.jobs import warm
-from modelnook.measure import LATE, STOPPED
+from modelnook.measure import LATE, MINUTES, STOPPED
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import PRIVATE_FILE, disk_errors
@@ -167,7 +167,12 @@ def _spawn(command: list[str], store: Store, log: Path) -> subprocess.Popen[byte
 
 
 def call(
-    arguments: Sequence[str], store: Store, log: Path, *, stop: Callable[[], bool] = lambda: False, timeout: float = 900
+    arguments: Sequence[str],
+    store: Store,
+    log: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    timeout: float = 60.0 * MINUTES,
 ) -> int:
     """Run ``python -m ARGUMENTS`` to its end with output to ``log``.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["LATE", "STOPPED"]
+__all__ = ["LATE", "MINUTES", "STOPPED"]
 
-STOPPED, LATE = -2, -3
-"""In the place of an exit code: measuring was ended because somebody asked, because it took too long."""
+STOPPED, LATE = -1001, -1002
+"""In the place of an exit code, and no signal's: measuring ended because somebody asked, because it took too long."""
+
+MINUTES = 15
+"""For which a model is measured at most."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from modelnook.convert.folder import writing
 from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
-from modelnook.measure import LATE, STOPPED
+from modelnook.measure import LATE, MINUTES, STOPPED
 from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
@@ -141,7 +141,7 @@ def read_probe(out: Path, code: int = 0) -> Probe:
 def ended(code: int) -> UnsupportedError:
     """Why a program of this room left nothing, by its exit code."""
     known = {STOPPED: "measure.stopped", LATE: "measure.late"}
-    return UnsupportedError(known.get(code, "measure.killed"), code=code)
+    return UnsupportedError(known.get(code, "measure.killed"), code=code, minutes=MINUTES)
 
 
 def command(

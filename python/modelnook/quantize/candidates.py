@@ -284,15 +284,6 @@ class Search:
             # What it wrote is gone again: there is room for the one that is taken.
             self._can_not(way, error)
             return False
-        except (MemoryError, OSError):
-            raise
-        except Exception as error:
-            # A backend's own mistake, as a plug-in may hold one: the others are not to pay for it.
-            if self._alone:
-                raise
-            traceback.print_exception(error)
-            self._can_not(way, UnsupportedError("quantize.broke", error=f"{type(error).__name__}: {error}"[:200]))
-            return False
         if trial is None:
             return False
         self.trials.append(trial)
@@ -333,6 +324,15 @@ class Search:
             )
         except Stopped:
             return None
+        except (ModelnookError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            # A backend's own mistake, as a plug-in may hold one: the others are not to pay for it.
+            if self._alone:
+                raise
+            traceback.print_exception(error)
+            said = f"{type(error).__name__}: {error}"[:200]
+            raise UnsupportedError("quantize.broke", error=said) from error
         if self.stop():
             return None
         self.emit(Progress("measuring"))

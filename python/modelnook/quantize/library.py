@@ -14,7 +14,8 @@ __all__ = ["library"]
 
 @contextmanager
 def library(architecture: str, other: str, said: Callable[[Exception], str] = first_line) -> Iterator[None]:
-    """The block runs in silence; of the person's errors, the machine's and a stop nothing is changed.
+    """The block runs in silence. The person's errors, a full disk, the lack of memory and a stop are let through; the
+    lack of a GPU's memory is the backend's, since another may do without.
 
     Args:
         other: the backend to try instead.

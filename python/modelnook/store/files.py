@@ -123,12 +123,16 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False, mode: int = P
 
 
 def sync(path: Path) -> None:
-    """Bring a file or folder to the disk; a folder can't be opened on Windows, where rename is enough."""
-    if os.name == "nt" and path.is_dir():
+    """Bring a file or folder to the disk; a folder where that can be, unlike on Windows and some network systems."""
+    whole = path.is_dir()
+    if whole and os.name == "nt":
         return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() or os.name != "nt" else os.O_RDWR)
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not whole or error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS):
+            raise
     finally:
         os.close(handle)
 

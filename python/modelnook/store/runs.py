@@ -134,10 +134,8 @@ class RunFolder:
             return True
         if record.state != "queued":
             return False
-        if self.lease.epoch() == 0:
-            return self._fresh(self.path / "state.json")
-        # Taken since the first look.
-        return self.lease.live() is not None
+        # Where it was taken since the first look, it is looked at once more.
+        return self._fresh(self.path / "state.json") if self.lease.epoch() == 0 else self.lease.live() is not None
 
     def _starting(self) -> bool:
         return self._fresh(self._ticket(self.lease.epoch()))

@@ -42,7 +42,7 @@ def leftovers(store: Store, *, age: float = AGE) -> Iterator[Found]:
             yield from (("probe", p) for p in run.path.glob("probe*") if p.is_dir() and _old(p, age))
             yield from (("part", p) for p in _entries(run.path) if _temporary(p) and _old(p, age))
             record = run.seen()
-            if record is not None and not record.resumable:
+            if record is not None and not record.live and not record.resumable:
                 yield from (("part", p) for name in WORK if (p := run.path / name).is_dir() and _old(p, age))
 
 

@@ -187,7 +187,7 @@ def _possible(found: dict[str, Range | Choice], methods: Sequence[str], options:
     else:
         found.pop("method", None)
     kept = set(options if options is not None else KNOBS)
-    return {n: v for n, v in found.items() if n not in ("rank", "alpha", "dropout", "layers") or n in kept}
+    return {n: v for n, v in found.items() if n not in OF_METHOD or n in kept}
 
 
 def _choices(values: Range | Choice | None) -> tuple[Any, ...]:
