@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from modelnook.domain.run import LIVE, RunRecord
 from modelnook.domain.shown import Shown
 from modelnook.domain.table import Table
 from modelnook.domain.trials import front_table, trials_table
+from modelnook.jobs.leaving import leaving
 from modelnook.messages import t
 from modelnook.store import Store
 from modelnook.store.files import read_json
@@ -22,13 +21,10 @@ from modelnook.store.received import place
 from modelnook.store.runs import RunFolder
 from modelnook.store.series import Series
 
-__all__ = ["Run", "RunList"]
+__all__ = ["Run"]
 
 AGAIN = 3
 """How often a wait goes on with a tuning whose process was killed; a fourth death is no accident."""
-
-LEAVING_S = 1.0
-"""Seconds after an interrupt in which a kernel may turn out to be restarting: that interrupts first, then ends it."""
 
 Listener = Callable[["Run"], None]
 
@@ -146,7 +142,7 @@ class Run(Shown):
                 if asked:
                     self.note = t("jobs.detached", run=self.id)
                     return self
-                if _leaving():
+                if leaving():
                     raise
                 asked = True
                 self.note = t("jobs.stop_asked", run=self.id)
@@ -396,75 +392,3 @@ class Run(Shown):
         'finished'
         """
         return {**self.record.to_dict(), "note": self.note}
-
-
-def _leaving() -> bool:
-    """Whether the interrupt was that of a kernel which ends: nobody asked the run to stop then."""
-    module: Any = sys.modules.get("IPython")
-    shell: Any = module.get_ipython() if module else None
-    if getattr(shell, "kernel", None) is None:
-        return False
-    end = time.monotonic() + LEAVING_S
-    try:
-        while not shell.exit_now and time.monotonic() < end:
-            time.sleep(0.02)
-    except KeyboardInterrupt:
-        pass
-    return bool(shell.exit_now)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class RunList(Shown):
-    """Runs, newest first; iterable of :class:`Run`.
-
-    >>> found = mn.runs()
-    >>> len(found), found[0].name, [run.kind for run in found]
-    (1, 'spam', ['finetune'])
-    """
-
-    items: tuple[RunRecord, ...]
-    store: Store
-    total: int = 0
-
-    def __iter__(self) -> Iterator[Run]:
-        return (Run(self.store, record.id) for record in self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, at: int) -> Run:
-        return Run(self.store, self.items[at].id)
-
-    def table(self) -> Table:
-        """The columns that a list of runs shows.
-
-        >>> mn.runs().table().columns[:4]
-        ('id', 'name', 'kind', 'state')
-        """
-        rows = tuple(
-            (r.id, r.name, r.kind, r.state, r.primary_metric, r.primary, r.model, r.started, r.ended, _wandb(r))
-            for r in self.items
-        )
-        names = ("id", "name", "kind", "state", "metric", "value", "model", "started", "ended", "wandb")
-        return Table(names, rows)
-
-    def to_frame(self) -> Any:
-        """A DataFrame, one row a run.
-
-        >>> mn.runs().to_frame()[["name", "metric", "value"]].values.tolist()
-        [['spam', 'accuracy', 1.0]]
-        """
-        return self.table().to_frame()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON form.
-
-        >>> sorted(mn.runs().to_dict())
-        ['cursor', 'items']
-        """
-        return {"items": [r.to_dict() for r in self.items], "cursor": self.store.index.cursor()}
-
-
-def _wandb(record: RunRecord) -> str | None:
-    said = record.wandb or {}
-    return said.get("url") or said.get("path")

@@ -35,6 +35,7 @@ FLOORS = {
     "tune": 3,
     "shrink": 3,
     "run": 4,
+    "run_list": 4,
     "jobs": 4,
     "publish": 4,
     "model": 4,

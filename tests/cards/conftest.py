@@ -14,7 +14,7 @@ from modelnook.domain.publication import Publication
 from modelnook.domain.run import Comparison, Evaluation, RunRecord
 from modelnook.domain.table import Table
 from modelnook.finetune.plan import Plan
-from modelnook.run import RunList
+from modelnook.run_list import RunList
 from modelnook.verbs import VERBS
 
 TREE = "BertModel 22.7M\n" + "\n".join(f"  layer {i} 1.8M" for i in range(30))

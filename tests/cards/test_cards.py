@@ -25,7 +25,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table
 from modelnook.records import compare
-from modelnook.run import RunList
+from modelnook.run_list import RunList
 from modelnook.store import Store
 
 VOID = {"br", "hr", "img", "path", "polyline"}

@@ -80,7 +80,8 @@ def called() -> Iterator[tuple[str, Any]]:
     """What a person calls: the verbs, those below a verb, and the methods of what they hold."""
     from modelnook import api
     from modelnook.model import Model
-    from modelnook.run import Run, RunList
+    from modelnook.run import Run
+    from modelnook.run_list import RunList
 
     yield from ((name, getattr(api, name)) for name in api.__all__ if name != "push")
     for kind in (Model, Run, RunList):

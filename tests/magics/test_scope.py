@@ -10,7 +10,7 @@ import pytest
 
 from modelnook.domain.errors import ModelnookError, NotFoundError, UsageError
 from modelnook.magics.scope import Namespace
-from modelnook.run import RunList
+from modelnook.run_list import RunList
 from modelnook.store import Store
 from modelnook.verbs import Value
 

@@ -23,7 +23,8 @@ from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, Us
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.run import Run, RunList
+from modelnook.run import Run
+from modelnook.run_list import RunList
 from modelnook.store import Store
 from modelnook.store.files import disk_errors, put_if_absent, replaced, write_json
 from modelnook.store.lease import Lease

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -112,8 +112,11 @@ def by_itself(method: str, knobs: dict[str, Any], ref: str = "auto") -> tuple[di
     return kept, t("train.unused", method=method, names=", ".join(given)) if given else ""
 
 
-def check_method(method: str, spec: Any, on: str = "process") -> None:
+def check_method(method: str, spec: Any, on: str = "process", among: Sequence[str] | None = None) -> None:
     """Refuse a method that a task isn't tested with.
+
+    Args:
+        among: those that are taken; None: all of the task's.
 
     Raises:
         UsageError: it isn't; those that are are named.
@@ -126,8 +129,9 @@ def check_method(method: str, spec: Any, on: str = "process") -> None:
 
     if method != "auto":
         METHODS.check(method)
-        if method not in spec.methods:
-            raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(spec.methods))
+        known = spec.methods if among is None else among
+        if method not in known:
+            raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(known))
         if METHODS[method].gpu and executor(on).here and pick() != "cuda":
             raise UnsupportedError("train.needs_gpu", method=method)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelnook.domain.errors import ConflictError, NotFoundError, UsageError, unknown
-from modelnook.run import Run, RunList
+from modelnook.run import Run
+from modelnook.run_list import RunList
 from modelnook.store import Store
 
 __all__ = ["rerun", "resume", "run_of", "runs", "stop", "sync"]
@@ -31,7 +32,7 @@ def runs(
         limit: the most runs.
 
     Returns:
-        A :class:`~modelnook.run.RunList`, iterable of :class:`~modelnook.run.Run`.
+        A :class:`~modelnook.run_list.RunList`, iterable of :class:`~modelnook.run.Run`.
 
     Raises:
         UsageError: no such state.

@@ -112,7 +112,7 @@ def tune(
     >>> run.model, len(run.trials), sorted(run.best)
     ('local:tuned@1', 2, ['knobs', 'number', 'value'])
     """
-    from modelnook.api.bases import can_start, choose_base
+    from modelnook.api.bases import can_start, check_method, choose_base
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read, validation_part
     from modelnook.data.split import split as divide
@@ -132,7 +132,7 @@ def tune(
     task = spec.name
     searched, bases = _space(space, spec, resolve)
     models = tuple(str(base.ref) for base in bases)
-    _check_method(method, spec)
+    check_method(method, spec, on, _tuned(spec))
     together = parallel if place.on == "ray://auto" else 1 if parallel == "auto" or not place.here else parallel
     objectives = _objectives(metric, spec, pruner, together)
     fixed = knobs_of(
@@ -210,16 +210,6 @@ def _check(trials: int | None, pruner: str, parallel: int | str) -> None:
         raise UsageError("api.positive", name="trials", value=trials)
     if parallel != "auto" and (not isinstance(parallel, int) or parallel < 1):
         raise UsageError("api.positive", name="parallel", value=parallel)
-
-
-def _check_method(method: str, spec: Any) -> None:
-    from modelnook.finetune import METHODS
-
-    if method == "auto":
-        return
-    METHODS.check(method)
-    if method not in _tuned(spec):
-        raise UsageError("train.not_for_task", method=method, task=spec.name, known=", ".join(_tuned(spec)))
 
 
 def _check_objectives(objectives: Sequence[str], spec: Any, values: Any) -> None:

@@ -29,7 +29,7 @@ MAKERS: dict[str, str] = {
     "modelnook.finetune.plan.Plan": "modelnook.cards.plan:plan",
     "modelnook.model.Model": "modelnook.cards.model:loaded",
     "modelnook.run.Run": "modelnook.cards.run:run",
-    "modelnook.run.RunList": "modelnook.cards.run:runs",
+    "modelnook.run_list.RunList": "modelnook.cards.run:runs",
     "modelnook.verbs.help.Page": "modelnook.cards.help:help",
 }
 
