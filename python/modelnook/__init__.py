@@ -26,13 +26,14 @@ _HANDLES = {
     "ModelRef": "modelnook.domain.model",
     "ModelnookError": "modelnook.domain.errors",
     "Run": "modelnook.run",
+    "Server": "modelnook.serving",
 }
 _VERBS = frozenset(
     "alias cache compare distil evaluate export finetune info list load offline predict prune ps publish pull push "
-    "quantize rename resume rm runs search settings shrink sources stop trim tune unload withdraw".split()
+    "quantize rename resume rm runs search serve settings shrink sources stop trim tune unload withdraw".split()
 )
 # Verbs of issues to come share a name with their room too; their rooms must not take the place either.
-_ROOMS = _VERBS | {"run", "explain", "serve", "publish"}
+_ROOMS = _VERBS | {"run", "explain"}
 
 __all__ = sorted({*_HANDLES, *_VERBS})
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.shown import Shown
 
-__all__ = ["Model", "load", "loaded", "unload"]
+__all__ = ["Model", "here", "load", "loaded", "unload"]
 
 _KEEP = 3
 """Models that ``predict`` keeps between calls; those that a person loaded stay until they close them."""
@@ -118,7 +119,7 @@ class Model(Shown):
 
 def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: str = "auto", held: bool = True) -> Model:
     """The loaded model of a reference; the same one where it is loaded already. See :func:`modelnook.load`."""
-    from modelnook.catalog.search import fetch, resolve
+    from modelnook.catalog.search import resolve
     from modelnook.runtime import runtime as load_runtime
 
     found = resolve(ref)
@@ -126,11 +127,7 @@ def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: st
     with _lock:
         model = _loaded.get(key)
         if model is None:
-            info = found.source.info(found.ref)
-            path = fetch(found.ref, lambda event: None)
-            task = task or info.task
-            if task is None:
-                raise UnsupportedError("api.no_task", ref=ref)
+            info, path, task = here(ref, found, task)
             model = Model(info, load_runtime(path, task=task, name=runtime, device=device), key, held)
             _loaded[key] = model
             _make_room()
@@ -139,6 +136,22 @@ def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: st
         # The most recently used one last, so that room is made at the front.
         _loaded[key] = _loaded.pop(key)
         return model
+
+
+def here(ref: str, found: Any, task: str | None) -> tuple[ModelInfo, Path, str]:
+    """``(what is known of it, its folder, what it is to do)`` of a resolved reference; downloaded where it isn't here.
+
+    Raises:
+        UnsupportedError: its files don't tell its task, and ``task`` is None.
+    """
+    from modelnook.catalog.search import fetch
+
+    info = found.source.info(found.ref)
+    path = fetch(found.ref, lambda event: None)
+    task = task or info.task
+    if task is None:
+        raise UnsupportedError("api.no_task", ref=ref)
+    return info, path, task
 
 
 def _make_room() -> None:

@@ -7,6 +7,7 @@
 ``MODELNOOK_DEBUG``       ``1``: tracebacks instead of one-sentence errors
 ``MODELNOOK_THREADS``     threads a job may use (default: the cores this process may run on)
 ``MODELNOOK_WARM``        minutes that an idle process keeps the imports for the next job (default 10; 0: none does)
+``MODELNOOK_SERVE_TOKEN`` what requests to a served model must bring (default: drawn anew for each server)
 ``MODELNOOK_MIRROR``      a folder where finished checkpoints and run records are copied as well
 ``MODELNOOK_WANDB_PROJECT``, ``WANDB_PROJECT``, ``WANDB_ENTITY``, ``WANDB_MODE``, ``WANDB_API_KEY``, ``WANDB_BASE_URL``
 ``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_HOME``, ``HF_HUB_OFFLINE``   as huggingface_hub means them
@@ -85,6 +86,11 @@ class Settings:
         """Where finished checkpoints and records are copied as well."""
         said = self.environ.get("MODELNOOK_MIRROR")
         return Path(said).expanduser() if said else None
+
+    @property
+    def serve_token(self) -> str:
+        """What requests to a served model must bring; empty: it is drawn."""
+        return self.environ.get("MODELNOOK_SERVE_TOKEN", "").strip()
 
     @property
     def wandb_project(self) -> str:

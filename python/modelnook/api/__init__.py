@@ -14,6 +14,7 @@ from modelnook.api.places import add_source, complete, offline, remove_source, s
 from modelnook.api.publishing import alias, publish, published, withdraw
 from modelnook.api.pulling import pull, pulled
 from modelnook.api.runs import rerun, resume, run_of, runs, stop, sync
+from modelnook.api.serving import serve
 from modelnook.api.shrinking import distil, prune, shrink, trim
 from modelnook.api.training import finetune
 from modelnook.api.tuning import tune
@@ -59,6 +60,7 @@ __all__ = [
     "run_of",
     "runs",
     "search",
+    "serve",
     "settings",
     "shrink",
     "sources",

@@ -200,7 +200,7 @@ def _local(ref: str) -> ModelRef:
 
 
 def ps() -> Table:
-    """What is loaded in this process, and what trains, waits or keeps imports for the next job on this machine.
+    """What is loaded in this process; what is served, trains, waits or keeps imports for the next job on this machine.
 
     Returns:
         A :class:`~modelnook.domain.table.Table`: ``state, name, what, device, memory`` (bytes), ``pid``.
@@ -216,12 +216,18 @@ def ps() -> Table:
     from modelnook.model import loaded
 
     store = Store()
+    from modelnook.store.servers import Servers
+
     here = [("loaded", m.ref, m.runtime.name, m.runtime.device, m.info.bytes, os.getpid()) for m in loaded()]
     live = store.runs(state="running", limit=50) + store.runs(state="queued", limit=50)
     jobs = [(r.shown_state, r.name, r.kind, r.device, _resident(r.pid), r.pid) for r in live]
     waiting = warm.pid(store.home)
     idle = [("warm", "", t("jobs.warm"), None, _resident(waiting), waiting)] if waiting else []
-    return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *jobs, *idle))
+    served = [
+        ("served", said["ref"], f"{said['host']}:{said['port']}", said["device"], _resident(said["pid"]), said["pid"])
+        for said in Servers(store.home).live()
+    ]
+    return Table(("state", "name", "what", "device", "memory", "pid"), (*here, *served, *jobs, *idle))
 
 
 def _resident(pid: int | None) -> int | None:
@@ -235,6 +241,8 @@ def _resident(pid: int | None) -> int | None:
 
 def unload(ref: str | None = None) -> builtins.list[str]:
     """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job.
+
+    Servers of the model that this process started are stopped.
 
     Args:
         ref: the model.
@@ -250,8 +258,11 @@ def unload(ref: str | None = None) -> builtins.list[str]:
     >>> mn.unload("spam")
     ['local:spam@1']
     """
+    from modelnook.catalog.search import resolve
     from modelnook.jobs import warm
     from modelnook.model import unload as drop
+    from modelnook.serving import end_servers
 
     ended = ref is None and warm.end(Store().home)
-    return [*drop(ref), *(["warm"] if ended else [])]
+    gone = [*drop(ref), *end_servers(str(resolve(ref).ref) if ref else None)]
+    return [*dict.fromkeys(gone), *(["warm"] if ended else [])]

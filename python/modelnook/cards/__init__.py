@@ -30,6 +30,7 @@ MAKERS: dict[str, str] = {
     "modelnook.model.Model": "modelnook.cards.model:loaded",
     "modelnook.run.Run": "modelnook.cards.run:run",
     "modelnook.run_list.RunList": "modelnook.cards.run:runs",
+    "modelnook.serving.Server": "modelnook.cards.server:server",
     "modelnook.verbs.help.Page": "modelnook.cards.help:help",
 }
 

@@ -57,6 +57,8 @@ def _run(words: list[str]) -> int:
         return 0
     result, stopped = _result(call)
     say(_json(result) if call.json else _text(call, result))
+    if call.verb.name == "serve":
+        _hold(result)
     return INTERRUPTED if stopped else 0
 
 
@@ -76,6 +78,13 @@ def _result(call: Call) -> tuple[Any, bool]:
 
     result, _ = watch(handle, call.verb.finish)
     return result, handle.record.state in ("queued", "running", "stopped")
+
+
+def _hold(server: Any) -> None:
+    """Serve until an interrupt. A token that was drawn can be read nowhere else; one that was given is known."""
+    token = "" if current().serve_token else server.token
+    print(t("faces.serve_token", token=token or "MODELNOOK_SERVE_TOKEN"), file=sys.stderr, flush=True)
+    server.wait()
 
 
 def _text(call: Call, result: Any) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from modelnook.domain.errors import StoreError, UnsupportedError
 from modelnook.jobs import warm
@@ -20,7 +21,17 @@ from modelnook.store.files import PRIVATE_FILE, disk_errors
 from modelnook.store.lease import me
 from modelnook.store.runs import RunFolder
 
-__all__ = ["call", "end", "free_port", "share_of_tokenizers", "start", "start_rank", "start_trackers", "start_trials"]
+__all__ = [
+    "call",
+    "end",
+    "free_port",
+    "share_of_tokenizers",
+    "start",
+    "start_rank",
+    "start_server",
+    "start_trackers",
+    "start_trials",
+]
 
 DEFAULTS = {
     "GOMP_SPINCOUNT": "10000",
@@ -146,6 +157,22 @@ def start_trackers() -> subprocess.Popen[bytes]:
     # Windows alone has the flag; elsewhere the process itself gives way.
     idle = getattr(subprocess, "IDLE_PRIORITY_CLASS", 0)
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, creationflags=idle)
+
+
+def start_server(log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start the process of a server, see :mod:`modelnook.serve.process`; an interrupt of this one isn't its own.
+
+    Raises:
+        StoreError: it can't be started.
+    """
+    command, home = [sys.executable, "-P", "-m", "modelnook.serve.process"], current().home
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=log, env=_environment(home), start_new_session=True
+        )
+    except OSError as error:
+        raise StoreError("jobs.no_process", error=error.strerror or error) from error
 
 
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +50,17 @@ class Runtime(ABC):
         """One dict a row with the task's predict columns."""
         spec = self.spec()
         return spec.answers(self.outputs(rows, batch_size=batch_size), self.labels, rows) if len(rows) else []
+
+    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+        """What a model that writes answers to one row, in pieces as they come; together they are ``predict``'s text.
+
+        Args:
+            options: those of :meth:`predict`, without ``batch_size``.
+
+        Raises:
+            UnsupportedError: its answer comes whole.
+        """
+        raise UnsupportedError("task.cant_stream", task=self.task)
 
     def spec(self) -> Spec:
         """The task's light half.

@@ -8,7 +8,7 @@ doesn't depend on the rows beside it, and a batch would save nothing on a CPU, w
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +94,25 @@ class LlamaRuntime(Runtime):
         Raises:
             UsageError: an option that only the transformers runtime takes.
         """
-        new = int(options.pop("max_new_tokens", None) or NEW_TOKENS)
-        known = (*SAMPLING, "seed", "max_new_tokens")
-        for name in options:
-            if name not in known:
-                raise UsageError("runtime.option", runtime=self.name, name=name, known=", ".join(known))
+        new = self._new(options)
         prompts = self._task.prompts(self._tokenizer, rows) if len(rows) else []
         with self._lock:
-            return [{"text": self._written(ids, new, options)} for ids in prompts]
+            made = [list(self._tokens(ids, new, options)) for ids in prompts]
+        return [{"text": str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()} for ids in made]
+
+    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+        """See :meth:`Runtime.stream`; other calls wait for its end."""
+        new, ids = self._new(options), self._task.prompts(self._tokenizer, [row])[0]
+        made: list[int] = []
+        told = ""
+        with self._lock:
+            for token in self._tokens(ids, new, options):
+                made.append(token)
+                text = str(self._tokenizer.decode(made, skip_special_tokens=True)).lstrip()
+                # A character may be of several tokens; until the last of them it can't be read.
+                if not text.endswith("\N{REPLACEMENT CHARACTER}") and len(text) > len(told):
+                    yield text[len(told) :]
+                    told = text
 
     def layers(self) -> str:
         """What the file's list of tensors says."""
@@ -114,6 +125,15 @@ class LlamaRuntime(Runtime):
                 if held is not None:
                     held.close()
             self._context = self._model = None
+
+    def _new(self, options: dict[str, Any]) -> int:
+        """How much is to be written; what is left are known options."""
+        new = int(options.pop("max_new_tokens", None) or NEW_TOKENS)
+        known = (*SAMPLING, "seed", "max_new_tokens")
+        for name in options:
+            if name not in known:
+                raise UsageError("runtime.option", runtime=self.name, name=name, known=", ".join(known))
+        return new
 
     def _row(self, ids: list[int], labels: list[int]) -> tuple[float, int]:
         """The summed negative log-likelihood of what a row's labels say comes next, and their number."""
@@ -145,24 +165,22 @@ class LlamaRuntime(Runtime):
             batch.close()
             yield start, context
 
-    def _written(self, ids: list[int], new: int, options: dict[str, Any]) -> str:
-        """The text after a prompt; one that doesn't fit beside the new tokens loses its start."""
+    def _tokens(self, ids: list[int], new: int, options: dict[str, Any]) -> Iterator[int]:
+        """What is written after a prompt; one that doesn't fit beside the new tokens loses its start."""
         most = self._open.n_ctx_train - new
         ids = ids[-most:] if most > 0 else ids[-1:]
         *_, (_, context) = self._read(ids, [False] * (len(ids) - 1) + [True], new)
         vocabulary, end = self._open.get_vocab(), self._tokenizer.eos_token_id
         sampler, batch = _sampler(options), llama_cpp.LlamaBatch(n_tokens=1, embd=0, n_seq_max=1)
-        made: list[int] = []
-        while len(made) < new:
+        for made in range(new):
             token = sampler.sample(context, -1)
             if token == end or vocabulary.is_eog(token):
-                break
-            made.append(token)
-            if len(made) < new:
+                return
+            yield int(token)
+            if made + 1 < new:
                 batch.clear()
-                batch.add(token, len(ids) + len(made) - 1, [0], True)
+                batch.add(token, len(ids) + made, [0], True)
                 context.decode(batch)
-        return str(self._tokenizer.decode(made, skip_special_tokens=True)).strip()
 
     def _fit(self, tokens: int) -> Any:
         """A context in which so many tokens have place, the one that is held where it is large enough."""

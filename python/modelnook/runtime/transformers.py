@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,11 @@ class TransformersRuntime(Runtime):
             self._loaded, self._processor, rows, batch_size=batch_size, max_length=self.max_length, **options
         )
         return super().predict(rows, batch_size=batch_size) if written is None else written
+
+    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+        """See :meth:`Runtime.stream`."""
+        pieces: Iterator[str] = self._task.stream(self._loaded, self._processor, row, **options)
+        return pieces
 
     def layers(self) -> str:
         """See :func:`~modelnook.runtime.layers.module_tree`."""

@@ -7,7 +7,7 @@ classes) for words, a text where the model writes. All rows together are one arr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelnook.domain.errors import DataError, UnsupportedError
@@ -341,6 +341,14 @@ class Task(ABC):
     def traced(self, model: Any) -> Any:
         """The module that a program of it is made from: token ids in, one tensor of a row's numbers out."""
         return model
+
+    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Iterator[str]:
+        """What a model that writes answers to one row, in pieces as they come.
+
+        Raises:
+            UnsupportedError: its answer comes whole.
+        """
+        raise UnsupportedError("task.cant_stream", task=self.spec.name)
 
     def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]] | None:
         """``predict``'s rows where they don't follow from :meth:`outputs` (a model that writes); None where they do."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_generation import TextGeneration
-from modelnook.tasks.writing_heavy import write
+from modelnook.tasks.writing_heavy import streamed, write
 
 __all__ = ["TextGenerationTask"]
 
@@ -114,6 +114,10 @@ class TextGenerationTask(Task):
             options: ``batch_size``, ``max_new_tokens`` (128), and what transformers' ``generate`` takes.
         """
         return [{"text": text} for text in write(model, processor, self.prompts(processor, rows), **options)]
+
+    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Iterator[str]:
+        """See :meth:`Task.stream`; the options are those of :meth:`answer`, without ``batch_size``."""
+        return streamed(model, processor, self.prompts(processor, [row])[0], **options)
 
     def prompts(self, processor: Any, rows: Sequence[Any]) -> list[list[int]]:
         """The tokens after which a model writes, a row each."""

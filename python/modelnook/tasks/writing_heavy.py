@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
 from modelnook.tasks.padding_heavy import pad
 from modelnook.tasks.pretrained_heavy import quiet
 
-__all__ = ["new_tokens", "write", "written"]
+__all__ = ["new_tokens", "streamed", "write", "written"]
 
 NEW_TOKENS = 128
 BATCH = 8
@@ -34,8 +36,7 @@ def write(
     """
     new = new_tokens(model, max_new_tokens)
     apart = bool(model.config.is_encoder_decoder)
-    room = _positions(model) - (0 if apart else new)
-    kept = [ids[:room] if apart else ids[-room:] if room > 0 else ids[-1:] for ids in prompts]
+    kept = [_fitting(model, ids, new) for ids in prompts]
     size = BATCH if batch_size == "auto" else int(batch_size)
     order = sorted(range(len(kept)), key=lambda i: len(kept[i]))
     found = [""] * len(kept)
@@ -47,6 +48,61 @@ def write(
         for i, text in zip(index, written(model, tokenizer, inputs, new, **options), strict=True):
             found[i] = text
     return found
+
+
+def streamed(
+    model: Any, tokenizer: Any, prompt: list[int], *, max_new_tokens: int | None = None, **options: Any
+) -> Iterator[str]:
+    """What :func:`write` gives for one prompt, in pieces of a word or so; closed early, the model stops writing.
+
+    Raises:
+        Exception: what the model's ``generate`` raises.
+    """
+    new = new_tokens(model, max_new_tokens)
+    ids = torch.tensor([_fitting(model, prompt, new)], device=model.device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    pieces: Any = TextIteratorStreamer(
+        tokenizer, skip_prompt=not model.config.is_encoder_decoder, skip_special_tokens=True
+    )
+    left, failed = _Left(), []
+
+    def work() -> None:
+        try:
+            criteria = StoppingCriteriaList([left])
+            written(model, tokenizer, inputs, new, streamer=pieces, stopping_criteria=criteria, **options)
+        except Exception as error:
+            failed.append(error)
+            pieces.end()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        begun = False
+        for piece in pieces:
+            # Whole texts are given without the space that many templates begin with.
+            said = piece if begun else piece.lstrip()
+            begun = begun or bool(said)
+            if said:
+                yield said
+    finally:
+        left.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+class _Left(threading.Event, StoppingCriteria):  # type: ignore[misc]
+    """Whether nobody listens any more."""
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        return torch.full((input_ids.shape[0],), self.is_set(), device=input_ids.device, dtype=torch.bool)
+
+
+def _fitting(model: Any, ids: list[int], new: int) -> list[int]:
+    """What of a prompt has place beside the new tokens."""
+    apart = bool(model.config.is_encoder_decoder)
+    room = _positions(model) - (0 if apart else new)
+    return ids[:room] if apart else ids[-room:] if room > 0 else ids[-1:]
 
 
 def new_tokens(model: Any, asked: int | None = None) -> int:

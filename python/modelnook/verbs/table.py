@@ -196,6 +196,22 @@ _ROWS = (
         doors=("magic", "python"),
         example="%model load topics -o classifier",
     ),
+    Verb(
+        "serve",
+        "modelnook.api:serve",
+        (
+            REF,
+            Arg("port", "int", 8000, low=0, example="8080"),
+            Arg("host", default="127.0.0.1", example="0.0.0.0"),
+            TASK,
+            Arg("runtime", default="auto", choices=("auto", "modelnook.runtime:RUNTIMES"), example="onnx"),
+            Arg("device", default="auto", example="cpu"),
+        ),
+        group="use",
+        action="execute",
+        doors=HANDS,
+        example="%model serve topics -o server",
+    ),
     _PUBLISH,
     replace(_PUBLISH, name="push", example=_PUBLISH.example.replace("publish", "push", 1)),
     Verb(

@@ -217,6 +217,7 @@ _CALLED = {
     "remove": "rm delete del",
     "rename": "mv move",
     "resume": "continue",
+    "serve": "host endpoint api",
     "rm": "delete remove del uninstall",
     "runs": "jobs history trainings experiments",
     "runs code": "script",

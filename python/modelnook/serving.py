@@ -1,0 +1,173 @@
+"""Server: the handle of a model that is served. Its process ends with this one; those of this one are listed here."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import secrets
+import subprocess
+import tempfile
+import threading
+from typing import IO, Any
+
+from modelnook.domain.errors import ModelnookError, UnsupportedError
+from modelnook.domain.shown import Shown
+from modelnook.jobs.process import end, start_server
+from modelnook.settings import current
+
+__all__ = ["Server", "begin", "end_servers", "serving"]
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that a server listens on, but nobody can ask."""
+
+_lock = threading.RLock()
+_servers: dict[tuple[str, str], Server] = {}
+
+
+class Server(Shown):
+    """A model that answers at an address, until it is stopped or this process ends.
+
+    >>> with mn.serve("spam") as server:
+    ...     server.ref, server.task, server.running
+    ('local:spam@1', 'text-classification', True)
+    """
+
+    def __init__(self, about: dict[str, Any], token: str, child: subprocess.Popen[bytes], note: str = "") -> None:
+        self.ref: str = about["ref"]
+        self.task: str = about["task"]
+        self.host: str = about["host"]
+        self.port: int = about["port"]
+        self.labels: list[str] = about["labels"]
+        self.note = note
+        """What there is to say of where it listens."""
+        self._about, self._token, self._child = about, token, child
+
+    @property
+    def url(self) -> str:
+        """Where it listens, ``http://127.0.0.1:8000``."""
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """What a request must bring: ``Authorization: Bearer TOKEN``."""
+        return self._token
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it still answers."""
+        return self._child.poll() is None
+
+    def stop(self) -> None:
+        """End it; what it is answering now is left unanswered.
+
+        >>> server = mn.serve("spam")
+        >>> server.stop()
+        >>> server.running
+        False
+        """
+        with _lock:
+            _servers.pop((self.ref, self.host), None)
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()  # type: ignore[union-attr]
+        if self.running:
+            end(self._child)
+
+    def wait(self) -> None:
+        """Wait until it ends; an interrupt stops it.
+
+        Raises:
+            UnsupportedError: it ended by itself (``serve.died``).
+        """
+        try:
+            code = self._child.wait()
+        except KeyboardInterrupt:
+            self.stop()
+            return
+        if code:
+            raise UnsupportedError("serve.died", ref=self.ref, code=code)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"Server({self.ref!r}, url={self.url!r}, running={self.running})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, without the token."""
+        said = ("task", "runtime", "device", "labels")
+        known = {name: self._about[name] for name in said}
+        return {"ref": self.ref, "url": self.url, "pid": self.pid, "running": self.running, **known}
+
+
+def begin(asked: dict[str, Any], token: str = "") -> Server:
+    """Start a server, or give the one that this process has of this model and host.
+
+    Args:
+        asked: ``ref, path, task, runtime, device, host, port``.
+        token: what requests must bring; without one it is drawn.
+
+    Raises:
+        ModelnookError: what the model's process said as it failed to load or to listen.
+        UnsupportedError: it ended without a word (``serve.failed``).
+    """
+    key = asked["ref"], asked["host"]
+    with _lock:
+        there = _servers.get(key)
+        if there is not None and there.running:
+            return there
+        token = token or secrets.token_urlsafe(32)
+        # It is gone with the last who has it open: nothing is left behind.
+        with tempfile.TemporaryFile() as log:
+            child = start_server(log)
+            try:
+                about = _told(child, log, {**asked, "token": token, "home": str(current().home)})
+            except BaseException:
+                end(child, at_once=True)
+                raise
+        if not _servers:
+            atexit.register(end_servers)
+        _servers[key] = made = Server(about, token, child)
+        return made
+
+
+def _told(child: subprocess.Popen[bytes], log: IO[bytes], asked: dict[str, Any]) -> dict[str, Any]:
+    """What the process says once it listens."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(json.dumps(asked).encode() + b"\n")
+        child.stdin.flush()
+    with child.stdout as said:
+        line = said.readline()
+    if not line:
+        log.seek(0)
+        last = (log.read().decode(errors="replace").strip().splitlines() or ["-"])[-1]
+        raise UnsupportedError("serve.failed", ref=asked["ref"], error=last)
+    about: dict[str, Any] = json.loads(line)
+    if "error" in about:
+        raise ModelnookError.told(about["error"])
+    return about
+
+
+def serving(ref: str | None = None) -> list[Server]:
+    """The servers of this process, those of one reference where it is given."""
+    with _lock:
+        return [server for server in _servers.values() if server.running and ref in (None, server.ref)]
+
+
+def end_servers(ref: str | None = None) -> list[str]:
+    """Stop them; their references."""
+    found = serving(ref)
+    for server in found:
+        server.stop()
+    return [server.ref for server in found]
