@@ -113,7 +113,7 @@ def begin(asked: dict[str, Any], token: str = "") -> Server:
     """Start a server, or give the one that this process has of this model and host.
 
     Args:
-        asked: ``ref, path, task, runtime, device, host, port``.
+        asked: ``ref, name, path, task, runtime, device, host, port``.
         token: what requests must bring; without one it is drawn.
 
     Raises:

@@ -75,8 +75,12 @@ def serve(
     found = resolve(ref)
     info, path, does = here(ref, found, task)
     does = task or done_by(info) or does
-    asked = {"ref": str(found.ref), "path": str(path.absolute()), "task": does, "runtime": runtime, "device": device}
-    server = begin({**asked, "host": host, "port": port}, settings.serve_token)
+    # Where a folder of one's own lies is nobody's business.
+    name = path.name if found.ref.source == "path" else str(found.ref)
+    model = {"ref": str(found.ref), "name": name, "path": str(path.absolute()), "task": does}
+    server = begin(
+        {**model, "runtime": runtime, "device": device, "host": host, "port": port}, token=settings.serve_token
+    )
     notes = [found.note, t("serve.other_port", asked=port, port=server.port) if port not in (0, server.port) else ""]
     server.note = " ".join(filter(None, (*notes, "" if _own(host) else t("serve.open", host=host))))
     return server

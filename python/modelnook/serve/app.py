@@ -108,7 +108,7 @@ class Predict(Answering):
         options = {name: whole(given, name) for name in _OPTIONS if given.get(name) is not None}
         if options:
             self.served.must("text-generation", "text2text-generation")
-        self.answer({"model": self.served.ref, "predictions": await self.served.predict(given["inputs"], **options)})
+        self.answer({"model": self.served.name, "predictions": await self.served.predict(given["inputs"], **options)})
 
 
 def whole(given: dict[str, Any], name: str) -> int:
@@ -130,7 +130,7 @@ class Health(Answering):
 
     def get(self) -> None:
         """Say that it is there."""
-        self.answer({"status": "ok", "model": self.served.ref})
+        self.answer({"status": "ok", "model": self.served.name})
 
 
 class Page(Answering):
@@ -142,10 +142,12 @@ class Page(Answering):
         """A page to try the model on; it asks for the token itself."""
         page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
         words = {name: t(f"serve.page.{name}") for name in ("token", "inputs", "ask", "what", "where")}
-        about = {"ref": self.served.ref, **self.served.said, "words": words}
+        # Who has no token learns neither its labels nor where it lies.
+        said = {name: value for name, value in self.served.said.items() if name != "labels"}
+        about = {"name": self.served.name, **said, "words": words}
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
-        # A label may hold anything, "</script>" too.
+        # A name may hold anything, "</script>" too.
         self.finish(page.replace("ABOUT", json.dumps(about, ensure_ascii=False).replace("<", "\\u003c")))
 
 

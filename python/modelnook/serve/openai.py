@@ -31,7 +31,7 @@ class Models(_OpenAI):
 
     def get(self) -> None:
         """The one model."""
-        model = {"id": self.served.ref, "object": "model", "created": 0, "owned_by": "modelnook"}
+        model = {"id": self.served.name, "object": "model", "created": 0, "owned_by": "modelnook"}
         self.answer({"object": "list", "data": [model]})
 
 
@@ -46,7 +46,7 @@ class Embeddings(_OpenAI):
             raise UsageError("serve.format", format=given["encoding_format"])
         answers = await self.served.predict(_needed(given, "input"))
         data = [{"object": "embedding", "index": n, "embedding": a["vector"]} for n, a in enumerate(answers)]
-        self.answer({"object": "list", "model": self.served.ref, "data": data})
+        self.answer({"object": "list", "model": self.served.name, "data": data})
 
 
 class _Writing(_OpenAI):
@@ -69,7 +69,7 @@ class _Writing(_OpenAI):
         self.served.must(*_WRITES)
         given = self.body()
         rows, options = self.served.rows([self.row(given)]), _options(given)
-        head = {"id": f"{self.kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": self.served.ref}
+        head = {"id": f"{self.kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": self.served.name}
         if given.get("stream"):
             async with aclosing(self.served.stream(rows[0], **options)) as pieces:
                 await self._streamed(head, pieces)

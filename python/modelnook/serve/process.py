@@ -1,7 +1,7 @@
 """``python -m modelnook.serve.process``: the process of a server, begun and ended by the one that asked for it.
 
-It reads one JSON line, ``{ref, path, task, runtime, device, host, port, token, home}``, loads the model, tells in one
-JSON line where it listens or why not, and ends when what it reads from ends: whoever began it is gone then.
+It reads one JSON line, ``{ref, name, path, task, runtime, device, host, port, token, home}``, loads the model, tells in
+one JSON line where it listens or why not, and ends when what it reads from ends: whoever began it is gone then.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         sockets, port = _listen(asked["host"], asked["port"])
         loaded = runtime(Path(asked["path"]), task=asked["task"], name=asked["runtime"], device=asked["device"])
-        served = Served(asked["ref"], loaded)
+        served = Served(asked["name"], loaded)
     except Exception as error:
         known = error if isinstance(error, ModelnookError) else InternalError("core.internal", error=_said(error))
         _tell(said, {"error": {**known.to_dict(), "kind": type(known).__name__}})
@@ -56,7 +56,7 @@ async def _serve(served: Served, sockets: Any, port: int, asked: dict[str, Any],
         signal.signal(sign, lambda *_: loop.call_soon_threadsafe(over.set))
     server = HTTPServer(application(served, asked["token"]), max_body_size=MOST, max_buffer_size=MOST)
     server.add_sockets(sockets)
-    about = {"ref": served.ref, "host": asked["host"], "port": port, **served.said}
+    about = {"ref": asked["ref"], "host": asked["host"], "port": port, **served.said}
     with Servers(Path(asked["home"])).listed(about):
         _tell(said, about)
         await over.wait()

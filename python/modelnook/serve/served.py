@@ -19,10 +19,10 @@ __all__ = ["Served"]
 
 
 class Served:
-    """A loaded model under its reference."""
+    """A loaded model under the name that those who ask it see."""
 
-    def __init__(self, ref: str, runtime: Runtime) -> None:
-        self.ref, self.runtime = ref, runtime
+    def __init__(self, name: str, runtime: Runtime) -> None:
+        self.name, self.runtime = name, runtime
         self.spec = runtime.spec()
         self.batches = Batches(runtime.predict)
 
@@ -95,7 +95,7 @@ class Served:
             UnsupportedError: the model has none of these tasks.
         """
         if self.runtime.task not in tasks:
-            raise UnsupportedError("serve.task", ref=self.ref, task=self.runtime.task, wanted=" / ".join(tasks))
+            raise UnsupportedError("serve.task", ref=self.name, task=self.runtime.task, wanted=" / ".join(tasks))
 
 
 def _bytes(value: Any, role: str, row: int) -> bytes:
