@@ -14,6 +14,7 @@ from typing import IO, Any
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.domain.shown import Shown
 from modelnook.jobs.process import end, start_server
+from modelnook.messages import t
 from modelnook.settings import current
 
 __all__ = ["Server", "begin", "end_servers", "serving"]
@@ -22,7 +23,8 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Addresses that a server listens on, but nobody can ask."""
 
 _lock = threading.RLock()
-_servers: dict[tuple[str, str], Server] = {}
+_servers: dict[str, Server] = {}
+"""By what was asked for: the same again is the same server, another port or runtime a second one."""
 
 
 class Server(Shown):
@@ -73,7 +75,8 @@ class Server(Shown):
         False
         """
         with _lock:
-            _servers.pop((self.ref, self.host), None)
+            for key in [key for key, server in _servers.items() if server is self]:
+                del _servers[key]
         with contextlib.suppress(OSError):
             self._child.stdin.close()  # type: ignore[union-attr]
         if self.running:
@@ -110,7 +113,7 @@ class Server(Shown):
 
 
 def begin(asked: dict[str, Any], token: str = "") -> Server:
-    """Start a server, or give the one that this process has of this model and host.
+    """Start a server, or give the one that this process began of the same.
 
     Args:
         asked: ``ref, name, path, task, runtime, device, host, port``.
@@ -120,10 +123,11 @@ def begin(asked: dict[str, Any], token: str = "") -> Server:
         ModelnookError: what the model's process said as it failed to load or to listen.
         UnsupportedError: it ended without a word (``serve.failed``).
     """
-    key = asked["ref"], asked["host"]
+    key = json.dumps(asked, sort_keys=True)
     with _lock:
         there = _servers.get(key)
         if there is not None and there.running:
+            there.note = t("serve.already")
             return there
         token = token or secrets.token_urlsafe(32)
         # It is gone with the last who has it open: nothing is left behind.
@@ -136,7 +140,9 @@ def begin(asked: dict[str, Any], token: str = "") -> Server:
                 raise
         if not _servers:
             atexit.register(end_servers)
-        _servers[key] = made = Server(about, token, child)
+        port = asked["port"]
+        note = t("serve.other_port", asked=port, port=about["port"]) if port not in (0, about["port"]) else ""
+        _servers[key] = made = Server(about, token, child, note)
         return made
 
 

@@ -294,8 +294,12 @@ def test_images_come_as_base64_and_never_by_a_path(home: Path, tmp_path: Path) -
 
 def test_ps_lists_it_and_unload_stops_it(home: Path) -> None:
     server = start(plain(home / "listed"))
-    again = mn.serve(str(home / "listed"), port=server.port)
+    again = start(home / "listed")
     assert again is server, "Run All twice serves once"
+    assert "already" in again.note
+    with mn.serve(str(home / "listed"), port=0, runtime="sklearn") as other:
+        assert other is not server, "another runtime isn't the same"
+        assert other.port != server.port
     rows = [row for row in mn.ps().to_frame().to_dict("records") if row["state"] == "served"]
     # This test's own home is another than that of the tests above, whose servers aren't its.
     assert [(row["name"], row["what"]) for row in rows] == [(server.ref, f"127.0.0.1:{server.port}")]

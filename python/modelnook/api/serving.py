@@ -38,7 +38,7 @@ def serve(
 
     Returns:
         A :class:`~modelnook.serving.Server` with ``.url``, ``.token`` (every request brings it) and ``.stop()``; the
-        same one where the model is served here already.
+        same one where the same was asked for before.
 
     Raises:
         NotFoundError: no such model.
@@ -81,8 +81,7 @@ def serve(
     server = begin(
         {**model, "runtime": runtime, "device": device, "host": host, "port": port}, token=settings.serve_token
     )
-    notes = [found.note, t("serve.other_port", asked=port, port=server.port) if port not in (0, server.port) else ""]
-    server.note = " ".join(filter(None, (*notes, "" if _own(host) else t("serve.open", host=host))))
+    server.note = " ".join(filter(None, (found.note, server.note, "" if _own(host) else t("serve.open", host=host))))
     return server
 
 
