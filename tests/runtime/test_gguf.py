@@ -101,6 +101,26 @@ def test_llama_cpp_says_what_the_floats_say(model: Any, folder: Path, monkeypatc
     parts.close()
 
 
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["llama", "transformers"])
+def test_smollm_writes_piece_by_piece(smollm: Path, name: str) -> None:
+    made = runtime(smollm, name=name, device="cpu", threads=1)
+    # Of an emoji each token is a part: it comes whole.
+    for said in ("Where is the Eiffel Tower?", "Answer with nothing but this: 🙂🙂 你好"):
+        asked = {"messages": [{"role": "user", "content": said}]}
+        pieces = list(made.stream(asked, max_new_tokens=16))
+        assert len(pieces) > 3
+        assert "".join(pieces).strip() == made.predict([asked], max_new_tokens=16)[0]["text"]
+        assert not any("\N{REPLACEMENT CHARACTER}" in piece for piece in pieces[:-1])
+    writing = made.stream(asked, max_new_tokens=500)
+    next(writing)
+    # Left in the middle, it holds up nobody.
+    writing.close()
+    assert made.predict([asked], max_new_tokens=1)
+    made.close()
+
+
 @pytest.mark.slow
 def test_rows_with_a_prompt_are_scored_by_their_completion(model: Any) -> None:
     rows = [{"prompt": "free money", "completion": "prize"}, {"prompt": "the meeting", "completion": "tomorrow noon"}]

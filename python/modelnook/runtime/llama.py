@@ -104,7 +104,7 @@ class LlamaRuntime(Runtime):
         """See :meth:`Runtime.stream`; other calls wait for its end."""
         new, ids = self._new(options), self._task.prompts(self._tokenizer, [row])[0]
         made: list[int] = []
-        told = ""
+        text = told = ""
         with self._lock:
             for token in self._tokens(ids, new, options):
                 made.append(token)
@@ -113,6 +113,8 @@ class LlamaRuntime(Runtime):
                 if not text.endswith("\N{REPLACEMENT CHARACTER}") and len(text) > len(told):
                     yield text[len(told) :]
                     told = text
+        if len(text) > len(told):
+            yield text[len(told) :]
 
     def layers(self) -> str:
         """What the file's list of tensors says."""
