@@ -7,7 +7,7 @@ import { useHost } from './host';
 const GAP_MS = 500;
 
 export interface ILive<T> {
-  /** The newest answer; the last good one while a newer is asked for. */
+  /** The newest answer; the last good one of the same thing while a newer is asked for. */
   value: T | undefined;
   error: RpcError | undefined;
   loading: boolean;
@@ -16,6 +16,8 @@ export interface ILive<T> {
 
 interface IAnswer<T> {
   key: string;
+  /** What it is an answer about: another run's or model's is never shown in its place. */
+  about: string;
   value?: T;
   error?: RpcError;
 }
@@ -30,6 +32,12 @@ export function shown(error: unknown): RpcError | undefined {
     : new RpcError('ui.error.refused', String(error));
 }
 
+/** The method and the one thing that it is asked about; how a list is narrowed makes no other list of it. */
+function aboutOf(method: Method, params: object | null): string {
+  const { run, ref, refs } = (params ?? {}) as Record<string, unknown>;
+  return JSON.stringify([method, run, ref, refs]);
+}
+
 /**
  * Calls a method now, when its arguments change and when one of the topics does (at most twice a second). A call
  * whose answer nobody waits for any more is aborted. `params` null: don't
@@ -41,10 +49,14 @@ export function useLive<M extends Method>(
   topics: string[] = []
 ): ILive<Result<M>> {
   const { provider, idle, t } = useHost();
-  const [answer, setAnswer] = React.useState<IAnswer<Result<M>>>({ key: '' });
+  const [answer, setAnswer] = React.useState<IAnswer<Result<M>>>({
+    key: '',
+    about: ''
+  });
   const again = React.useRef<() => void>(() => undefined);
   // Answers have sentences of the language that the labels are in.
   const key = JSON.stringify([method, params, t.lang]);
+  const about = aboutOf(method, params);
   const watched = topics.join('\n');
 
   React.useEffect(() => {
@@ -63,7 +75,7 @@ export function useLive<M extends Method>(
       }
       busy = true;
       stale = false;
-      const asked: IAnswer<Result<M>> = { key };
+      const asked: IAnswer<Result<M>> = { key, about };
       try {
         asked.value = await provider.call(method, params, {
           signal: end.signal
@@ -75,7 +87,10 @@ export function useLive<M extends Method>(
       if (end.signal.aborted) {
         return;
       }
-      setAnswer(last => ({ ...asked, value: asked.value ?? last.value }));
+      setAnswer(last => ({
+        ...asked,
+        value: asked.value ?? (last.about === about ? last.value : undefined)
+      }));
       timer = setTimeout(() => {
         timer = undefined;
         if (stale) {
@@ -99,7 +114,7 @@ export function useLive<M extends Method>(
 
   const reload = React.useCallback(() => again.current(), []);
   return {
-    value: answer.value,
+    value: answer.about === about ? answer.value : undefined,
     error: answer.key === key ? answer.error : undefined,
     loading: params !== null && answer.key !== key,
     reload

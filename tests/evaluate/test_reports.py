@@ -61,6 +61,14 @@ def test_slices_show_where_it_is_wrong() -> None:
     assert [row[:4] for row in found.tables["slices"].rows] == [("half", "second", 20, 0.5), ("half", "first", 20, 1.0)]
 
 
+def test_slices_begin_with_the_worst_also_where_less_is_better() -> None:
+    halves = ["first"] * 20 + ["second"] * 20
+    found = evaluate(SPEC, answers(0.75), ROWS, LABELS, metrics=["loss"], sliced={"half": halves})
+    (_, worst, _, more, *_), (_, best, _, less, *_) = found.tables["slices"].rows
+    assert (worst, best) == ("second", "first")
+    assert more > less
+
+
 def test_a_comparison_puts_the_primary_metric_first() -> None:
     models = [
         row_of("local:big@1", SPEC, ROWS, probe(0.95, 100, 10.0)),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
 from modelnook.measure.score import score, taken
 from modelnook.tasks.base import Spec
@@ -35,6 +36,7 @@ def slices(
         truth, outputs: of all rows, see :meth:`Spec.score`.
         columns: name -> the column's values.
     """
+    sign = -1 if metric in LOWER_IS_BETTER else 1
     rows: list[tuple[Any, ...]] = []
     for name, values in columns.items():
         found = []
@@ -42,7 +44,7 @@ def slices(
             metrics, intervals = score(spec, taken(truth, index), taken(outputs, index), labels, resamples=500)
             low, high = intervals.get(metric, (None, None))
             found.append((name, value, len(index), metrics.get(metric), low, high))
-        rows += sorted(found, key=lambda row: (row[3] is None, row[3]))
+        rows += sorted(found, key=lambda row: (row[3] is None, sign * (row[3] or 0)))
     return Table(("column", "value", "rows", metric, "low", "high"), tuple(rows))
 
 
