@@ -151,7 +151,7 @@ def list() -> SearchResult:
 
 
 def rm(ref: str) -> str:
-    """Remove a local model, or one revision of it; gives what was removed.
+    """Remove a local model, or one revision of it; gives what was removed. Its number is never used again.
 
     Args:
         ref: ``name``, or ``name@2``.
@@ -171,7 +171,7 @@ def rm(ref: str) -> str:
 
 
 def rename(ref: str, name: str) -> str:
-    """Give a local model another name; gives its new reference.
+    """Give a local model another name; gives its new reference. The runs that made it go on naming it.
 
     Args:
         ref: the model; all its revisions go along.
@@ -179,15 +179,19 @@ def rename(ref: str, name: str) -> str:
 
     Raises:
         NotFoundError: no such model.
-        ConflictError: the name is taken.
-        UsageError: not a name, or a model that wasn't made here.
+        ConflictError: the name is taken, or a run that made the model is still being worked on.
+        UsageError: not a name, one revision alone, or a model that wasn't made here.
 
     >>> mn.rename("spam", "mails")
     'local:mails'
     """
+    from modelnook.store.renaming import rename as rename_model
+
     parsed = _local(ref)
+    if parsed.revision is not None:
+        raise UsageError("api.rename_whole", ref=ref, model=parsed.id, name=name)
     store = Store()
-    store.models.rename(parsed.id, name)
+    rename_model(store, parsed.id, name)
     store.index.put_models("local", store.models.all(), replace=True)
     return f"local:{name}"
 

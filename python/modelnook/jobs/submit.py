@@ -138,10 +138,13 @@ def _content(store: Store, ref: ModelRef) -> str:
 
 
 def _still_there(store: Store, record: RunRecord) -> bool:
-    """Whether the model that a run made is still where it put it, and no other in its place."""
+    """Whether the model that a run made is still under the name it was asked to, and no other in its place."""
     if record.model is None:
         return True
     ref = ModelRef.parse(record.model)
+    if ref.id != record.name:
+        # It was renamed, and who asks again wants a model of the name.
+        return False
     try:
         return store.models.info(ref.id, ref.revision).run in (record.id, None)
     except ModelnookError:
