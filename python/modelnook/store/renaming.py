@@ -14,8 +14,8 @@ from modelnook.store.runs import RunFolder
 __all__ = ["rename"]
 
 
-def rename(store: Store, name: str, new: str) -> None:
-    """Rename a model with all its revisions.
+def rename(store: Store, name: str, new: str) -> dict[str, str]:
+    """Rename a model with all its revisions; old reference -> new one, of each.
 
     Raises:
         NotFoundError: no such model.
@@ -36,6 +36,7 @@ def rename(store: Store, name: str, new: str) -> None:
                 run.write(now, epoch=holder.epoch, durable=True)
                 written.append(now)
     store.list_again(written)
+    return known
 
 
 def _makers(store: Store, name: str) -> list[RunFolder]:
