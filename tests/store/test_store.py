@@ -337,6 +337,20 @@ def test_downsampling_keeps_spikes_and_ends(store: Store) -> None:
     assert 777 in curve["step"]
 
 
+def test_what_is_asked_of_the_run_list_means_itself(store: Store) -> None:
+    """``runs delete _`` must not delete the only run."""
+    for id, name in (("aaaaaaaa", "topics-v2"), ("bbbbbbbb", "topics_v2"), ("cccccccc", "100%\\")):
+        store.index.put_runs([record(id=id, name=name, state="finished", model=f"local:{name}@1", base=f"hub:{name}")])
+    for query, found in (("topics_v2", ["bbbbbbbb"]), ("%", ["cccccccc"]), ("\\", ["cccccccc"]), ("_", ["bbbbbbbb"])):
+        assert [r.id for r in store.runs(query=query)] == found, query
+    assert [r.id for r in store.runs(model="local:topics_v2")] == ["bbbbbbbb"]
+    assert [r.id for r in store.runs(model="local:topics-v2")] == ["aaaaaaaa"]
+    for text in ("_", "%", "a_", "_aaaaaaa"):
+        with pytest.raises(NotFoundError):
+            store.find(text)
+    assert store.find("aaa").id == "aaaaaaaa"
+
+
 def model(store: Store, name: str, task: str = "text-classification") -> str:
     source = store.home / "made"
     source.mkdir()
