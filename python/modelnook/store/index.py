@@ -136,6 +136,13 @@ class Index:
                     return [(r["id"], r["name"]) for r in rows]
         return []
 
+    def named(self, name: str) -> list[RunRecord]:
+        """The runs of a name; own ones, newest first."""
+        with self._db() as db:
+            sql = "SELECT record FROM runs WHERE name=? ORDER BY origin<>'local', created DESC"
+            rows = db.execute(sql, (name,)).fetchall()
+        return [RunRecord.from_dict(json.loads(r["record"])) for r in rows]
+
     def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
         """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made here."""
         where = f"WHERE origin='local' AND kind NOT IN ({_MOVES})" if own else ""
