@@ -13,6 +13,9 @@ from modelnook.store import Store
 
 __all__ = ["rerun", "resume", "run_of", "runs", "stop", "sync"]
 
+_MOST = 2**63 - 1
+"""The largest limit: what the index counts with."""
+
 
 def runs(
     *,
@@ -37,7 +40,7 @@ def runs(
         A :class:`~modelnook.run_list.RunList`, iterable of :class:`~modelnook.run.Run`.
 
     Raises:
-        UsageError: no such state.
+        UsageError: no such state, or a limit below 1 or beyond what can be counted.
         StoreError: the store is of a newer modelnook.
 
     >>> [run.name for run in mn.runs(kind="finetune", state="finished")]
@@ -47,6 +50,8 @@ def runs(
 
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES)
+    if not 1 <= limit <= _MOST:
+        raise UsageError("api.out_of_range", name="limit", value=limit, low=1, high=_MOST)
     store = Store()
     found = store.runs(state=state, kind=kind, model=model, query=query, limit=limit)
     return RunList(tuple(found), store, store.index.count(shown=kind is None))
