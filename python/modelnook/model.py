@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.shown import Shown
 
-__all__ = ["Model", "here", "load", "loaded", "unload"]
+__all__ = ["Model", "here", "load", "loaded", "moved", "unload"]
 
 _KEEP = 3
 """Models that ``predict`` keeps between calls; those that a person loaded stay until they close them."""
 
 _lock = threading.RLock()
-_loaded: dict[tuple[str, str, str], Model] = {}
+_Key = tuple[str, str, str, str]
+"""Reference, task, where it runs, and what the model is by: files under a path may be another model's by now."""
+_loaded: dict[_Key, Model] = {}
 
 
 class Model(Shown):
@@ -29,7 +32,7 @@ class Model(Shown):
     'spam'
     """
 
-    def __init__(self, info: ModelInfo, runtime: Any, key: tuple[str, str, str], held: bool) -> None:
+    def __init__(self, info: ModelInfo, runtime: Any, key: _Key, held: bool) -> None:
         self.info = info
         self.runtime = runtime
         self.held = held
@@ -121,12 +124,15 @@ def load(ref: str, *, task: str | None = None, runtime: str = "auto", device: st
     """The loaded model of a reference; the same one where it is loaded already. See :func:`modelnook.load`."""
     from modelnook.catalog.search import resolve
     from modelnook.runtime import runtime as load_runtime
+    from modelnook.store import Store
+    from modelnook.store.contents import content
 
     found = resolve(ref)
-    key = (str(found.ref), task or "", f"{runtime}/{device}")
+    key = (str(found.ref), task or "", f"{runtime}/{device}", content(Store(), found.ref) or "")
     with _lock:
         model = _loaded.get(key)
         if model is None:
+            _close_spare(other for other in _loaded.values() if other._key[:3] == key[:3])
             info, path, task = here(ref, found, task)
             model = Model(info, load_runtime(path, task=task, name=runtime, device=device), key, held)
             _loaded[key] = model
@@ -156,8 +162,30 @@ def here(ref: str, found: Any, task: str | None) -> tuple[ModelInfo, Path, str]:
 
 def _make_room() -> None:
     spare = [m for m in _loaded.values() if not m.held]
-    for model in spare[: max(0, len(spare) - _KEEP)]:
+    _close_spare(spare[: max(0, len(spare) - _KEEP)])
+
+
+def _close_spare(models: Iterable[Model]) -> None:
+    """Close those of some that nobody holds."""
+    for model in [m for m in models if not m.held]:
         model.close()
+
+
+def moved(known: Mapping[str, ModelInfo | None]) -> None:
+    """Models were removed or renamed: what is kept of them goes, and a person's handle has the new reference.
+
+    Args:
+        known: the reference each had -> its entry now, None for one that is gone.
+    """
+    with _lock:
+        changed = [m for m in _loaded.values() if m.ref in known]
+        _close_spare(changed)
+        for model in (m for m in changed if m.held):
+            now = known[model.ref]
+            if now is not None:
+                del _loaded[model._key]
+                model.info, model._key = now, (now.ref, *model._key[1:])
+                _loaded[model._key] = model
 
 
 def loaded() -> list[Model]:
@@ -167,12 +195,9 @@ def loaded() -> list[Model]:
 
 
 def unload(ref: str | None = None) -> list[str]:
-    """Close one model, or all; the references closed."""
-    from modelnook.catalog.search import resolve
-
-    wanted = str(resolve(ref).ref) if ref else None
+    """Close one model, by the reference that it has here, or all; the references closed."""
     with _lock:
-        gone = [m for m in _loaded.values() if wanted is None or m.ref == wanted]
+        gone = [m for m in _loaded.values() if ref in (None, m.ref)]
     for model in gone:
         model.close()
     return [m.ref for m in gone]

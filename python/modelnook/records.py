@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelnook.api import run_of
+from modelnook.api.runs import run_for
 from modelnook.domain.errors import OfflineError, UsageError
 from modelnook.domain.table import Table, jsonable
 from modelnook.run import Run
@@ -20,7 +21,7 @@ FOUND = ("labels", "rows", "steps")
 
 def code(run: str | Run = "last") -> str:
     """The text of a plain script that does the same as a run."""
-    return run_of(run).code()
+    return run_for(run, lambda r: r.kind == "finetune").code()
 
 
 def log(run: str | Run = "last") -> str:
@@ -42,7 +43,7 @@ def history(run: str | Run = "last", *, points: int = 500) -> dict[str, Any]:
 
 def issues(run: str | Run = "last") -> Table:
     """The rows of a training run whose label looks wrong, the most doubtful first."""
-    return run_of(run).label_issues_table()
+    return run_for(run, lambda r: r.kind == "finetune").label_issues_table()
 
 
 def delete(run: str | Run) -> Run:

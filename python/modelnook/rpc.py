@@ -14,7 +14,11 @@ from importlib import import_module
 from typing import Any
 
 from modelnook.domain.errors import NotFoundError, UsageError, unknown
+from modelnook.domain.model import ModelInfo
+from modelnook.domain.run import RunRecord
 from modelnook.domain.table import Table, jsonable
+from modelnook.store import Store
+from modelnook.store.contents import was_of
 
 __all__ = ["METHODS", "Method", "call"]
 
@@ -121,11 +125,12 @@ def compare(refs: list[str]) -> Table:
     """Models side by side by what was measured of them before; nothing is run."""
     from modelnook import api
 
-    made = api.runs(limit=1000).items
+    store = Store()
+    made = store.runs(limit=1000)
     rows = []
     for ref in refs:
         info = api.info(ref)
-        figures = next((f for f in map(partial(_figures, info.ref), made) if f), {})
+        figures = next((f for f in map(partial(_figures, store, info), made) if f), {})
         metrics = figures.get("metrics") or info.metrics
         rows.append(
             {"ref": info.ref, **metrics, "bytes": info.bytes, "parameters": info.parameters, **_speeds(figures)}
@@ -134,11 +139,14 @@ def compare(refs: list[str]) -> Table:
     return Table(columns, tuple(tuple(row.get(name) for name in columns) for row in rows))
 
 
-def _figures(ref: str, record: Any) -> dict[str, Any]:
+def _figures(store: Store, info: ModelInfo, record: RunRecord) -> dict[str, Any]:
     """What a quantizing run measured of a model, as its start or as its result."""
     report = record.report or {}
-    side = {record.model: "after", record.base: "before"}.get(ref, "")
-    return dict(report.get(side) or {})
+    if record.model == info.ref:
+        made = record.origin != "local" or info.run in (record.id, None)
+        return dict(report.get("after") or {}) if made else {}
+    before = report.get("before") if record.base == info.ref else None
+    return dict(before) if before and was_of(store, record, info) else {}
 
 
 def _speeds(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def begin(asked: dict[str, Any], token: str = "") -> Server:
     """Start a server, or give the one that this process began of the same.
 
     Args:
-        asked: ``ref, name, path, task, runtime, device, host, port``.
+        asked: ``ref, name, path, content, task, runtime, device, host, port``; ``content`` tells the model from another
+            one under its reference.
         token: what requests must bring; without one it is drawn.
 
     Raises:

@@ -21,13 +21,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SAVED", "Settings", "current", "language", "save", "user"]
+if TYPE_CHECKING:
+    from modelnook.domain.errors import StoreError
+
+__all__ = ["SAVED", "Settings", "current", "language", "save", "save_sources", "user"]
+
+FILE = "settings.json"
 
 # name -> (allowed values or None for free text, default)
 SAVED: dict[str, tuple[tuple[str, ...] | None, str]] = {
@@ -45,12 +50,14 @@ class Settings:
     home: Path
     saved: Mapping[str, Any]
     environ: Mapping[str, str]
+    unread: str = ""
+    """Why settings.json can't be read, where it is there."""
 
     @property
     def offline(self) -> bool:
-        """No socket but loopback."""
+        """No socket but loopback; also as long as nobody can tell what the person has set."""
         said = self.environ.get("MODELNOOK_OFFLINE")
-        return _true(said) if said else self.saved.get("offline") == "on"
+        return _true(said) if said else self.saved.get("offline") == "on" or bool(self.unread)
 
     @property
     def hub_offline(self) -> bool:
@@ -127,6 +134,14 @@ class Settings:
         """A saved setting or its default."""
         return str(self.saved.get(name, SAVED[name][1]))
 
+    def damaged(self) -> StoreError | None:
+        """What to raise where a setting or a source is missed; None where settings.json is whole, or there is none."""
+        from modelnook.domain.errors import StoreError
+
+        if not self.unread:
+            return None
+        return StoreError("core.settings_unread", path=self.home / FILE, why=self.unread)
+
 
 def _true(text: str | None) -> bool:
     return (text or "").strip().lower() in ("1", "true", "yes", "on")
@@ -147,12 +162,16 @@ def home(environ: Mapping[str, str] | None = None) -> Path:
 
 def current() -> Settings:
     """The settings as they are now. Cheap: one small file, read when asked."""
-    folder = home()
+    folder, unread = home(), ""
     try:
-        saved = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        # Editors of Windows put a mark at the beginning.
+        saved = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
+        unread = "" if isinstance(saved, dict) else "{…}"
+    except (FileNotFoundError, NotADirectoryError):
         saved = {}
-    return Settings(folder, saved if isinstance(saved, dict) else {}, os.environ)
+    except (OSError, ValueError) as error:
+        unread = str(getattr(error, "strerror", None) or error)
+    return Settings(folder, {} if unread else saved, os.environ, unread)
 
 
 def save(**values: Any) -> Settings:
@@ -160,12 +179,10 @@ def save(**values: Any) -> Settings:
 
     Raises:
         UsageError: an unknown name or a value that isn't allowed.
+        StoreError: the file can't be read, so that it would be lost, or not be written.
     """
     from modelnook.domain.errors import UsageError, unknown
-    from modelnook.store.files import write_json
 
-    settings = current()
-    saved = dict(settings.saved)
     for name, value in values.items():
         if name != "sources":
             if name not in SAVED:
@@ -177,11 +194,33 @@ def save(**values: Any) -> Settings:
             if allowed and value is not None and value not in allowed:
                 said = value if plain else kind
                 raise UsageError("core.bad_value", name=name, value=said, allowed=", ".join(allowed))
-        if value is None:
-            saved.pop(name, None)
-        else:
-            saved[name] = value
-    write_json(settings.home / "settings.json", saved)
+    return _change(lambda saved: {**saved, **values})
+
+
+def save_sources(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Settings:
+    """Keep what ``change`` makes of the sources as they are by then: two who add one each add two.
+
+    Raises:
+        StoreError: as for :func:`save`.
+    """
+    return _change(lambda saved: {**saved, "sources": change(list(saved.get("sources") or [])) or None})
+
+
+def _change(change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Settings:
+    """Read, change and write, with nobody else in between."""
+    from filelock import FileLock
+
+    from modelnook.store.files import disk_errors, folder, write_json
+
+    path = folder(home()) / FILE
+    with disk_errors(path):
+        lock = FileLock(path.with_name(f".{FILE}.lock")).acquire()
+    with lock:
+        settings = current()
+        if (damaged := settings.damaged()) is not None:
+            raise damaged
+        saved = {name: value for name, value in change(settings.saved).items() if value is not None}
+        write_json(path, saved)
     return current()
 
 

@@ -29,7 +29,7 @@ def test_rows_are_counted_as_scored_and_trained_ones_are_told(
 
     mn.rename("spam", "good")
     again = mn.finetune(tiny, rows, name="spam", epochs=1, seed=1, track="none")
-    assert again.model == "local:spam@1"
+    assert again.model == "local:spam@2", "spam@1 stays what it was"
     assert mn.evaluate("spam").run != chosen.run, "another model under the name is another evaluation"
     assert mn.evaluate("good").run not in (chosen.run, mn.evaluate("spam").run)
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -311,6 +312,16 @@ def test_ps_lists_it_and_unload_stops_it(home: Path) -> None:
     with pytest.raises(requests.ConnectionError):
         requests.get(server.url + "/health", timeout=5)
     server.stop()
+
+
+def test_files_that_were_replaced_are_served_anew(home: Path) -> None:
+    """The same path, port and runtime, and another model."""
+    folder = plain(home / "replaced", ("ham", "spam"))
+    with start(folder) as before:
+        shutil.rmtree(folder)
+        with start(plain(folder, ("news", "sport"))) as after:
+            assert after is not before
+            assert (before.labels, after.labels) == (["ham", "spam"], ["news", "sport"])
 
 
 def test_its_token_is_shown_nowhere(classifier: Server) -> None:

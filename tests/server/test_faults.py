@@ -24,6 +24,7 @@ async def _post(jp_fetch, body, method="runs"):
         ('"text"', "server.not_object"),
         ("null", "server.not_object"),
         (b"\xff\xfe{", "server.bad_json"),
+        (json.dumps({"query": "\ud800"}), "server.bad_json"),
         (json.dumps({"query": "x" * 1_000_001}), "server.too_long"),
     ],
 )
@@ -55,6 +56,9 @@ async def test_paths_below_a_method_are_no_method(jp_fetch):
         ("delete", {}, "run"),
         ("runs", {"limit": "many"}, "limit"),
         ("runs", {"limit": True}, "limit"),
+        ("runs", {"limit": 10**30}, "limit"),
+        ("runs", {"limit": -1}, "limit"),
+        ("runs", {"limit": 0}, "limit"),
         ("run", {"run": 5}, "run"),
         ("compare", {"refs": "a"}, "refs"),
         ("runs", {"state": "runing"}, "running"),
@@ -63,6 +67,9 @@ async def test_paths_below_a_method_are_no_method(jp_fetch):
         ("settings", {"langage": "zh"}, "language"),
         ("settings", {"language": "xx"}, "zh"),
         ("info", {"ref": ""}, "reference"),
+        ("info", {"ref": "./\0"}, "reference"),
+        ("info", {"ref": "hub:a/\0b"}, "reference"),
+        ("compare", {"refs": ["~\0/a", "b"]}, "reference"),
     ],
 )
 async def test_wrong_arguments_are_the_callers(refused, store, method, params, word):

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from modelnook import cards
+import modelnook as mn
+from modelnook import api, cards, records
+from modelnook.api.runs import run_for
 from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, UsageError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
@@ -131,6 +133,48 @@ def test_find_by_id_prefix_name_and_near_miss(store: Store) -> None:
     with pytest.raises(NotFoundError) as caught:
         store.find("spma")
     assert "spam" in caught.value.hint
+
+
+def test_a_name_means_the_run_that_the_verb_can_use(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation bears the name of the model that it looks at; who stops or resumes a name means the training."""
+    monkeypatch.setenv("MODELNOOK_HOME", str(store.home))
+    child = sleeper()
+    times = (f"2026-01-01T00:00:{at:02}Z" for at in range(60))
+    old, run = (created(store, state=state, created=next(times)) for state in ("stopped", "running"))
+    hold(run.lease, child.pid)
+    looks = [created(store, kind="evaluate", state="finished", created=next(times)) for _ in range(25)]
+    waiting = created(store, kind="evaluate", state="queued", created=next(times))
+    assert store.find("topics").id == waiting.id, "what is shown is the newest run of the name"
+    assert mn.stop("topics").id == run.id
+    assert (run.stop_requested(), waiting.stop_requested()) == (True, False)
+    child.kill()
+    child.wait()
+    assert mn.stop("topics").id == waiting.id, "nothing else of the name is live"
+    assert run_for("topics", lambda r: r.resumable).id == run.id, "the newest that can go on"
+    store.delete_run(run)
+    assert run_for("topics", lambda r: r.resumable).id == old.id
+    with pytest.raises(ConflictError, match=looks[0].id):
+        mn.resume(looks[0].id, background=True)
+    asked = []
+    monkeypatch.setattr(Run, "code", lambda self: asked.append(self.id))
+    monkeypatch.setattr(Run, "label_issues_table", lambda self: asked.append(self.id))
+    records.code("topics")
+    records.issues("topics")
+    assert asked == [old.id] * 2
+    store.delete_run(old)
+    assert run_for("topics", lambda r: r.resumable).id == waiting.id, "that it can't is said of the newest"
+
+
+@pytest.mark.parametrize("method", [None, "tfidf"])
+def test_rerunning_a_name_trains_again(store: Store, monkeypatch: pytest.MonkeyPatch, method: str | None) -> None:
+    monkeypatch.setenv("MODELNOOK_HOME", str(store.home))
+    training = created(store, state="finished", created="2026-01-01T00:00:00Z")
+    created(store, kind="evaluate", state="finished", created="2026-01-02T00:00:00Z")
+    seen = []
+    monkeypatch.setattr("modelnook.api.bases.otherwise", lambda recipe, method, run: seen.append(run) or recipe)
+    monkeypatch.setattr("modelnook.jobs.submit.submit", lambda store, recipe, **_: Run(store, recipe.verb))
+    assert api.rerun("topics", method=method, background=True).id == "finetune"
+    assert seen == ([training.id] if method else [])
 
 
 def test_a_dead_worker_reads_crashed_and_a_stopped_one_runs(store: Store) -> None:
@@ -335,6 +379,20 @@ def test_downsampling_keeps_spikes_and_ends(store: Store) -> None:
     assert curve["step"][0] == 0
     assert curve["step"][-1] == 1999
     assert 777 in curve["step"]
+
+
+def test_what_is_asked_of_the_run_list_means_itself(store: Store) -> None:
+    """``runs delete _`` must not delete the only run."""
+    for id, name in (("aaaaaaaa", "topics-v2"), ("bbbbbbbb", "topics_v2"), ("cccccccc", "100%\\")):
+        store.index.put_runs([record(id=id, name=name, state="finished", model=f"local:{name}@1", base=f"hub:{name}")])
+    for query, found in (("topics_v2", ["bbbbbbbb"]), ("%", ["cccccccc"]), ("\\", ["cccccccc"]), ("_", ["bbbbbbbb"])):
+        assert [r.id for r in store.runs(query=query)] == found, query
+    assert [r.id for r in store.runs(model="local:topics_v2")] == ["bbbbbbbb"]
+    assert [r.id for r in store.runs(model="local:topics-v2")] == ["aaaaaaaa"]
+    for text in ("_", "%", "a_", "_aaaaaaa"):
+        with pytest.raises(NotFoundError):
+            store.find(text)
+    assert store.find("aaa").id == "aaaaaaaa"
 
 
 def model(store: Store, name: str, task: str = "text-classification") -> str:

@@ -151,7 +151,9 @@ def list() -> SearchResult:
 
 
 def rm(ref: str) -> str:
-    """Remove a local model, or one revision of it; gives what was removed.
+    """Remove a local model, or one revision of it; gives what was removed. Its number is never used again.
+
+    What :func:`load` gave of it answers until it is closed.
 
     Args:
         ref: ``name``, or ``name@2``.
@@ -163,15 +165,19 @@ def rm(ref: str) -> str:
     >>> mn.rm("spam@1")
     'local:spam@1'
     """
+    from modelnook.model import moved
+
     parsed = _local(ref)
     store = Store()
+    revisions = [parsed.revision] if parsed.revision else store.models.revisions(parsed.id)
     store.models.remove(parsed.id, parsed.revision)
+    moved(dict.fromkeys(f"local:{parsed.id}@{number}" for number in revisions))
     store.index.put_models("local", store.models.all(), replace=True)
     return str(ModelRef("local", parsed.id, parsed.revision))
 
 
 def rename(ref: str, name: str) -> str:
-    """Give a local model another name; gives its new reference.
+    """Give a local model another name; gives its new reference. The runs that made it go on naming it.
 
     Args:
         ref: the model; all its revisions go along.
@@ -179,15 +185,21 @@ def rename(ref: str, name: str) -> str:
 
     Raises:
         NotFoundError: no such model.
-        ConflictError: the name is taken.
-        UsageError: not a name, or a model that wasn't made here.
+        ConflictError: the name is taken, or a run that made the model is still being worked on.
+        UsageError: not a name, one revision alone, or a model that wasn't made here.
 
     >>> mn.rename("spam", "mails")
     'local:mails'
     """
+    from modelnook.model import moved
+    from modelnook.store.renaming import rename as rename_model
+
     parsed = _local(ref)
+    if parsed.revision is not None:
+        raise UsageError("api.rename_whole", ref=ref, model=parsed.id, name=name)
     store = Store()
-    store.models.rename(parsed.id, name)
+    known = rename_model(store, parsed.id, name)
+    moved({old: store.models.info(name, ModelRef.parse(new).revision) for old, new in known.items()})
     store.index.put_models("local", store.models.all(), replace=True)
     return f"local:{name}"
 
@@ -260,9 +272,13 @@ def unload(ref: str | None = None) -> builtins.list[str]:
     """
     from modelnook.catalog.search import resolve
     from modelnook.jobs import warm
+    from modelnook.model import loaded
     from modelnook.model import unload as drop
-    from modelnook.serving import end_servers
+    from modelnook.serving import end_servers, serving
 
     ended = ref is None and warm.end(Store().home)
-    gone = [*drop(ref), *end_servers(str(resolve(ref).ref) if ref else None)]
+    # One that was removed since is in memory all the same, and found nowhere else.
+    if ref and ref not in [model.ref for model in loaded()] + [server.ref for server in serving()]:
+        ref = str(resolve(ref).ref)
+    gone = [*drop(ref), *end_servers(ref)]
     return [*dict.fromkeys(gone), *(["warm"] if ended else [])]

@@ -38,11 +38,12 @@ def settings(**values: str) -> dict[str, Any]:
             ``online``, ``none``), ``wandb_project``.
 
     Returns:
-        All of them as they are now, with ``home`` (the folder of everything) and ``threads``.
+        All of them as they are now, with ``home`` (the folder of everything) and ``threads``; with ``unread`` (what to
+        do) where the file that holds them can't be read.
 
     Raises:
         UsageError: no such setting, or a value that it doesn't take.
-        StoreError: the disk refuses.
+        StoreError: the disk refuses, or the file can't be read and would be lost.
 
     >>> mn.settings(wandb_project="mails")["wandb_project"]
     'mails'
@@ -51,6 +52,8 @@ def settings(**values: str) -> dict[str, Any]:
 
     now = save(**values) if values else current()
     shown: dict[str, Any] = {name: now.get(name) for name in SAVED}
+    if (damaged := now.damaged()) is not None:
+        shown["unread"] = str(damaged)
     return {**shown, "offline": now.offline, "wandb": now.wandb_mode, "home": str(now.home), "threads": now.threads}
 
 
@@ -62,7 +65,7 @@ def sources() -> Table:
         (how many entries are known here), ``refreshed`` (when; ISO 8601, UTC).
 
     Raises:
-        StoreError: the store is of a newer modelnook.
+        StoreError: the store is of a newer modelnook, or the file of settings can't be read.
 
     >>> mn.sources().to_frame()["name"].tolist()
     ['local', 'pip', 'team', 'hub']
@@ -72,6 +75,8 @@ def sources() -> Table:
     from modelnook.catalog.index import CatalogIndex
     from modelnook.catalog.search import configured, fell_silent
 
+    if (damaged := current().damaged()) is not None:
+        raise damaged
     addresses = {s["name"]: s.get("url", "") for s in current().sources}
     known, fresh = Store().index.counts(), refreshed()
     # An index holds all that was seen in passing as well, or nearly all.
@@ -121,7 +126,7 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
     """
     from modelnook.catalog import SOURCES
     from modelnook.catalog.search import configured
-    from modelnook.settings import save
+    from modelnook.settings import save_sources
 
     if not re.fullmatch(r"[a-z0-9-]{2,64}", name):
         raise UsageError("api.source_name", name=name)
@@ -130,7 +135,14 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
     if kind not in kinds():
         raise unknown("source_kind", kind, kinds())
     url = SOURCES.load(kind).admit(name, url)
-    save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
+
+    def add(held: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        # Another process may have been faster.
+        if name in {s["name"] for s in held}:
+            raise ConflictError("api.source_taken", name=name)
+        return [*held, {"name": name, "url": url, "kind": kind, "token_env": token_env}]
+
+    save_sources(add)
     return sources()
 
 
@@ -152,14 +164,14 @@ def remove_source(name: str) -> Table:
     ['local', 'pip', 'hub']
     """
     from modelnook.catalog.search import note_silence
-    from modelnook.settings import save
+    from modelnook.settings import save_sources
 
     held = current().sources
     if name in ("local", "pip", "hub"):
         raise UnsupportedError("api.source_built_in", name=name)
     if name not in {s["name"] for s in held}:
-        raise unknown("source", name, [s["name"] for s in held])
-    save(sources=[s for s in held if s["name"] != name] or None)
+        raise current().damaged() or unknown("source", name, [s["name"] for s in held])
+    save_sources(lambda held: [s for s in held if s["name"] != name])
     note_silence(name, silent=False)
     return sources()
 

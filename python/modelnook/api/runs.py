@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from modelnook.domain.errors import ConflictError, NotFoundError, UsageError, unknown
+from modelnook.domain.run import RunRecord
 from modelnook.run import Run
 from modelnook.run_list import RunList
 from modelnook.store import Store
 
 __all__ = ["rerun", "resume", "run_of", "runs", "stop", "sync"]
+
+_MOST = 2**63 - 1
+"""The largest limit: what the index counts with."""
 
 
 def runs(
@@ -35,7 +40,7 @@ def runs(
         A :class:`~modelnook.run_list.RunList`, iterable of :class:`~modelnook.run.Run`.
 
     Raises:
-        UsageError: no such state.
+        UsageError: no such state, or a limit below 1 or beyond what can be counted.
         StoreError: the store is of a newer modelnook.
 
     >>> [run.name for run in mn.runs(kind="finetune", state="finished")]
@@ -45,6 +50,8 @@ def runs(
 
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES)
+    if not 1 <= limit <= _MOST:
+        raise UsageError("api.out_of_range", name="limit", value=limit, low=1, high=_MOST)
     store = Store()
     found = store.runs(state=state, kind=kind, model=model, query=query, limit=limit)
     return RunList(tuple(found), store, store.index.count(shown=kind is None))
@@ -64,19 +71,25 @@ def run_of(run: str | Run = "last") -> Run:
     >>> run_of("spam").model
     'local:spam@1'
     """
+    return run_for(run)
+
+
+def run_for(run: str | Run, *fits: Callable[[RunRecord], bool]) -> Run:
+    """:func:`run_of` for a verb that can use some runs alone; see :meth:`~modelnook.store.Store.find`."""
     if isinstance(run, Run):
         return run
     if not isinstance(run, str):
         raise UsageError("api.not_a_run", kind=type(run).__name__)
     store = Store()
-    return Run(store, store.find(run).id)
+    return Run(store, store.find(run, *fits).id)
 
 
 def stop(run: str | Run | None = None) -> Run:
     """Ask a run to stop after its step, evaluate and keep the model; returns at once.
 
     Args:
-        run: an id, a unique prefix of one, a name or a handle; the newest live one without it.
+        run: an id, a unique prefix of one, a name (its training that runs, else what else of it does) or a handle; the
+            newest live one without it.
 
     Raises:
         ConflictError: nothing runs, or this one doesn't, or it is a colleague's.
@@ -92,14 +105,14 @@ def stop(run: str | Run | None = None) -> Run:
         if not live:
             raise ConflictError("api.nothing_runs")
         run = Run(store, live[0].id)
-    return run_of(run).stop()
+    return run_for(run, lambda r: r.live and r.makes, lambda r: r.live).stop()
 
 
 def resume(run: str | Run = "last", *, background: bool = False) -> Run:
     """Go on with a stopped, failed or crashed run from its last checkpoint.
 
     Args:
-        run: an id, a unique prefix of one, a name or a handle; the newest without it.
+        run: an id, a unique prefix of one, a name (the newest of it that can go on) or a handle; the newest without it.
         background: give the run at once.
 
     Returns:
@@ -114,7 +127,7 @@ def resume(run: str | Run = "last", *, background: bool = False) -> Run:
     >>> mn.stop(run).wait().state, mn.resume("long").state
     ('stopped', 'finished')
     """
-    return run_of(run).resume(background=background)
+    return run_for(run, lambda r: r.resumable).resume(background=background)
 
 
 def sync(run: str | Run | None = None) -> Run:
@@ -143,7 +156,7 @@ def sync(run: str | Run | None = None) -> Run:
     from modelnook.jobs.sync import newest
     from modelnook.jobs.sync import sync as upload
 
-    return upload(newest(Store()) if run is None else run_of(run))
+    return upload(newest(Store()) if run is None else run_for(run, lambda r: bool((r.wandb or {}).get("path"))))
 
 
 def rerun(
@@ -152,7 +165,7 @@ def rerun(
     """Do a run's recipe anew, as a run of its own.
 
     Args:
-        run: an id, a unique prefix of one, a name or a handle; the newest without it.
+        run: an id, a unique prefix of one, a name (its newest that made a model) or a handle; the newest without it.
         method: train with another one, on the same rows: what keeps a baseline that won, ``tfidf`` or ``trees``.
         name: of the model that it makes; without it a revision of the run's own, which the name then means.
         background: give the new run at once.
@@ -172,7 +185,7 @@ def rerun(
     from modelnook.api.bases import otherwise
     from modelnook.jobs.submit import submit
 
-    handle = run_of(run)
+    handle = run_for(run, lambda r: r.makes if method is None else r.kind == "finetune")
     recipe = handle.folder.recipe()
     if recipe is None:
         raise NotFoundError("store.no_run", run=handle.id)

@@ -62,6 +62,8 @@ def serve(
     from modelnook.runtime import RUNTIMES
     from modelnook.serving import begin
     from modelnook.settings import current
+    from modelnook.store import Store
+    from modelnook.store.contents import content
 
     if find_spec("tornado") is None:
         raise MissingPackage("serve.needs_tornado")
@@ -78,6 +80,8 @@ def serve(
     # Where a folder of one's own lies is nobody's business.
     name = path.name if found.ref.source == "path" else str(found.ref)
     model = {"ref": str(found.ref), "name": name, "path": str(path.absolute()), "task": does}
+    # Files that were replaced under a path since are another model than the one that is served.
+    model["content"] = content(Store(), found.ref) or ""
     server = begin(
         {**model, "runtime": runtime, "device": device, "host": host, "port": port}, token=settings.serve_token
     )

@@ -76,11 +76,12 @@ def source(name: str) -> Source:
 
     Raises:
         UsageError: no such source.
+        StoreError: none that is known, and the settings, which would tell, can't be read.
         MissingPackage: its client library isn't installed.
     """
     kinds = configured()
     if name not in kinds and name != "path":
-        raise unknown("source", name, kinds)
+        raise current().damaged() or unknown("source", name, kinds)
     return SOURCES.load(kinds.get(name, name))(name)
 
 
@@ -137,8 +138,10 @@ def _newest(ref: ModelRef) -> ModelRef:
     raise NotFoundError("catalog.no_last", ref=ref)
 
 
-def _missing(ref: ModelRef, homes: Iterable[str]) -> NotFoundError:
+def _missing(ref: ModelRef, homes: Iterable[str]) -> ModelnookError:
     homes = list(homes)
+    if (damaged := current().damaged()) is not None:
+        return damaged
     making = next((r for state in LIVE for r in Store().index.runs(state=state) if r.name == ref.id), None)
     if making is not None:
         return NotFoundError("catalog.in_the_making", ref=str(ref), run=making.id)
@@ -218,9 +221,11 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
         raise UsageError("catalog.bad_sort", sort=query.sort, known=", ".join(SORTS))
     query = replace(query, sort="updated") if query.sort == "date" else query
     if only and only not in configured():
-        raise unknown("source", only, configured())
+        raise current().damaged() or unknown("source", only, configured())
     names = [only] if only else list(configured())
     pages, notes, silent = _pages(names, query, set(names if live is None else live))
+    # Sources that were added are missing without it, and it is why nothing is asked.
+    notes = [damaged.message] if (damaged := current().damaged()) else notes
     found = [hit for page in pages for hit in page.hits]
     kept = grouped(one_row_each(_sorted(found, query)), query)
     total = sum(page.total for page in pages)
@@ -360,7 +365,7 @@ def _brought(name: str) -> list[ModelInfo]:
 def facets(query: Query, only: str | None = None) -> dict[str, dict[str, int]]:
     """How many of the matches in the indexes have which task, kind of licence, language, format, source."""
     if only and only not in configured():
-        raise unknown("source", only, configured())
+        raise current().damaged() or unknown("source", only, configured())
     index = CatalogIndex(current().home)
     found: dict[str, Counter[str]] = {"source": Counter()}
     for name in [only] if only else configured():

@@ -41,9 +41,11 @@ class ModelRef:
         """Read a reference as a person writes it.
 
         Raises:
-            UsageError: empty, or a source name of other characters than ``[a-z0-9-]``.
+            UsageError: empty, a source name of other characters than ``[a-z0-9-]``, or what no file could be named.
         """
         text = text.strip()
+        if "\0" in text:
+            raise UsageError("core.bad_ref", ref=text)
         if is_path(text):
             return cls("path", text)
         source, colon, rest = text.partition(":")

@@ -129,6 +129,11 @@ class RunRecord(Shown):
         return self.state in LIVE
 
     @property
+    def makes(self) -> bool:
+        """Whether it is there to make a model; others look at one or move it, and bear its name."""
+        return self.kind not in (*LOOKS, *MOVES)
+
+    @property
     def shown_state(self) -> str:
         """The state as a person is told it: a live run that was asked to stop is ``stopping``."""
         return "stopping" if self.stopping and self.live else self.state

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelnook import __version__
@@ -19,6 +18,7 @@ from modelnook.jobs.base import Executor
 from modelnook.messages import t
 from modelnook.run import Run
 from modelnook.store import Store
+from modelnook.store.contents import content
 from modelnook.store.runs import RunFolder, new_id, now
 from modelnook.tracking.destination import offer, planned
 
@@ -119,29 +119,17 @@ def _pulled_again(store: Store, record: RunRecord) -> Run | None:
 def _contents(store: Store, recipe: Recipe) -> tuple[str, ...]:
     """What each local model of a recipe is by: a reference alone may name another one after a rename or rm."""
     refs = [ModelRef.parse(ref) for ref in dict.fromkeys((recipe.model, *recipe.models)) if ref]
-    return tuple(_content(store, ref) for ref in refs if ref.source in ("local", "path"))
-
-
-def _content(store: Store, ref: ModelRef) -> str:
-    """The run that made a model; for one without, and for a folder, its weights' size and time."""
-    if ref.source == "local":
-        info = store.models.info(ref.id, ref.revision)
-        if info.run:
-            return info.run
-    folder = Path(info.path or "") if ref.source == "local" else Path(ref.id).expanduser()
-    stats = [
-        file.stat()
-        for pattern in ("*.safetensors", "*.onnx", "openvino_model.bin")
-        for file in sorted(folder.glob(pattern))
-    ]
-    return " ".join(f"{s.st_size}:{s.st_mtime_ns}" for s in stats)
+    return tuple(held for ref in refs if (held := content(store, ref)) is not None)
 
 
 def _still_there(store: Store, record: RunRecord) -> bool:
-    """Whether the model that a run made is still where it put it, and no other in its place."""
+    """Whether the model that a run made is still under the name it was asked to, and no other in its place."""
     if record.model is None:
         return True
     ref = ModelRef.parse(record.model)
+    if ref.id != record.name:
+        # It was renamed, and who asks again wants a model of the name.
+        return False
     try:
         return store.models.info(ref.id, ref.revision).run in (record.id, None)
     except ModelnookError:

@@ -26,6 +26,7 @@ from modelnook.publish.lineage import lineage
 from modelnook.publish.record import name_of, portable, stripped
 from modelnook.publish.scan import scan_files
 from modelnook.store import Store
+from modelnook.store.contents import was_of
 from modelnook.store.models import CARD
 from modelnook.tasks.near import NEAR
 
@@ -118,7 +119,8 @@ def _tested(store: Store, info: ModelInfo) -> RunRecord | None:
     """The newest evaluation on rows that the person kept apart; one that was warned of says less than it seems to."""
     for record in store.index.runs(kind="evaluate", model=info.ref, limit=20):
         apart = (record.report or {}).get("data") == "data" and not record.warnings
-        if record.state == "finished" and record.base == info.ref and record.origin == "local" and apart:
+        own = record.state == "finished" and record.base == info.ref and record.origin == "local"
+        if own and apart and was_of(store, record, info):
             return stripped(record)
     return None
 

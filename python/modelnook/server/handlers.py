@@ -63,6 +63,8 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
             raise UsageError("server.too_long", bytes=len(self.request.body), most=_LONGEST_BODY)
         try:
             given = json.loads(self.request.body or b"{}")
+            # Halves of characters, which JSON can escape, are no text that a file or a list could hold.
+            json.dumps(given, ensure_ascii=False).encode()
         except ValueError as error:
             raise UsageError("server.bad_json", error=error) from None
         if not isinstance(given, dict):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
 from modelnook.domain.errors import ConflictError, NotFoundError, StoreError, UsageError, near
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import LOOKS, MOVES, RunRecord
+from modelnook.domain.run import RunRecord
 from modelnook.settings import home as default_home
 from modelnook.store.files import folder, put_if_absent, read_json, remove
 from modelnook.store.index import Index
@@ -109,8 +109,7 @@ class Store:
         self.models.check(name, task)
         self.reconcile()
         for record in self.index.live():
-            makes = record.kind not in (*LOOKS, *MOVES)
-            if makes and record.name == name and task and record.task and record.task != task:
+            if record.makes and record.name == name and task and record.task and record.task != task:
                 raise ConflictError("store.other_task_soon", name=name, run=record.id, task=record.task, wanted=task)
 
     def free_name(self, name: str, task: str | None) -> str:
@@ -128,8 +127,13 @@ class Store:
                 number += 1
                 made = f"{name}-{number}"
 
-    def find(self, text: str) -> RunFolder:
+    def find(self, text: str, *fits: Callable[[RunRecord], bool]) -> RunFolder:
         """The run that ``text`` means: ``last``, an id, a unique prefix of one, or a name (its newest run).
+
+        Args:
+            text: as a person writes it.
+            fits: what the caller can use. An evaluation bears the name of the training whose model it looks at: of
+                those of a name the newest that fits the first is meant, else the second …, else the newest.
 
         Raises:
             NotFoundError: no such run.
@@ -149,7 +153,16 @@ class Store:
             raise NotFoundError("store.no_run_near" if close else "store.no_run", run=text, near=close)
         if len(found) > 1 and found[0][1] != text:
             raise UsageError("store.prefix", run=text, known=", ".join(i for i, _ in found))
+        if len(found) > 1 and fits:
+            self.reconcile()
+            named = [self._judged(record) for record in self.index.named(text)]
+            found = [(r.id, r.name) for fit in fits for r in named if fit(r)] or found
         return self.run(found[0][0])
+
+    def _judged(self, record: RunRecord) -> RunRecord:
+        """A listed record as it is now."""
+        settled = record.state == "finished" or record.origin != "local"
+        return record if settled else self.run(record.id).judge(record)
 
     def runs(
         self,
@@ -168,7 +181,7 @@ class Store:
             self._fill(self.index)
         self.reconcile()
         found = self.index.runs(state=state, kind=kind, model=model, query=query, shown=kind is None, limit=limit)
-        return [r if r.state == "finished" or r.origin != "local" else self.run(r.id).judge(r) for r in found]
+        return [self._judged(record) for record in found]
 
     def reconcile(self) -> list[str]:
         """Write into the index what no worker can write any more: that it crashed; gives the ids."""

@@ -116,11 +116,11 @@ class Index:
                 where.append(f"{column}=?")
                 values.append(value)
         if model:
-            where.append("(model=? OR base=? OR model LIKE ?)")
-            values += [model, model, f"{model}@%"]
+            where.append(f"(model=? OR base=? OR model {_LIKE})")
+            values += [model, model, f"{_plain(model)}@%"]
         if query:
-            where.append("(name LIKE ? OR id LIKE ? OR model LIKE ? OR base LIKE ?)")
-            values += [f"%{query}%"] * 4
+            where.append("(" + " OR ".join(f"{column} {_LIKE}" for column in ("name", "id", "model", "base")) + ")")
+            values += [f"%{_plain(query)}%"] * 4
         sql = f"SELECT record FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, id LIMIT ?"
         with self._db() as db:
             rows = db.execute(sql, (*values, limit)).fetchall()
@@ -129,12 +129,19 @@ class Index:
     def find_runs(self, text: str) -> list[tuple[str, str]]:
         """``(id, name)`` of the runs that ``text`` may mean: an id, a name, else a prefix; own ones, newest first."""
         with self._db() as db:
-            for where, value in (("id=?", text), ("name=?", text), ("id LIKE ?", f"{text}%")):
+            for where, value in (("id=?", text), ("name=?", text), (f"id {_LIKE}", f"{_plain(text)}%")):
                 sql = f"SELECT id, name FROM runs WHERE {where} ORDER BY origin<>'local', created DESC LIMIT 20"
                 rows = db.execute(sql, (value,)).fetchall()
                 if rows:
                     return [(r["id"], r["name"]) for r in rows]
         return []
+
+    def named(self, name: str) -> list[RunRecord]:
+        """The runs of a name; own ones, newest first."""
+        with self._db() as db:
+            sql = "SELECT record FROM runs WHERE name=? ORDER BY origin<>'local', created DESC"
+            rows = db.execute(sql, (name,)).fetchall()
+        return [RunRecord.from_dict(json.loads(r["record"])) for r in rows]
 
     def names(self, limit: int = 200, *, own: bool = False) -> list[tuple[str, str]]:
         """``(id, name)`` of the newest runs, for completion and near misses; ``own``: of what was made here."""
@@ -179,8 +186,8 @@ class Index:
             where.append("source=?")
             values.append(source)
         for word in text.lower().split():
-            where.append("hay LIKE ? ESCAPE '\\'")
-            values.append("%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%")
+            where.append(f"hay {_LIKE}")
+            values.append(f"%{_plain(word)}%")
         sql = f"SELECT info FROM models WHERE {' AND '.join(where)} ORDER BY ref LIMIT ?"
         with self._db() as db:
             rows = db.execute(sql, (*values, limit)).fetchall()
@@ -218,6 +225,14 @@ class Index:
             last = db.execute("INSERT INTO changes(topic, id) VALUES(?,?)", (topic, id)).lastrowid or 0
         if last and last % 500 == 0:
             db.execute("DELETE FROM changes WHERE seq<?", (last - _KEPT_CHANGES,))
+
+
+_LIKE = "LIKE ? ESCAPE '\\'"
+
+
+def _plain(text: str) -> str:
+    """A text as a part of a pattern, where it means itself: names hold ``_``, which would match any letter."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _hay(info: ModelInfo) -> str:

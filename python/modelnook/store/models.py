@@ -1,4 +1,4 @@
-"""Models made or imported here: ``models/NAME/N/`` is revision N, a folder that stands alone."""
+"""Models made or imported here: ``models/NAME/N/`` is revision N, a folder that stands alone. No N is used twice."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ __all__ = ["CARD", "LocalModels", "model_bytes"]
 
 CARD = "modelnook.json"
 """The file in a model's folder that holds its catalogue entry."""
+
+_NUMBERS = ".numbers"
+"""The folder of files, one a name, that hold the highest number which ``rm`` or ``rename`` took away."""
 
 _NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 
@@ -111,7 +114,9 @@ class LocalModels:
         """
         self.check(name, info.task)
         target = folder(self.path / name)
-        number = (self.newest(name) or 0) + 1
+        # In this order: rm says which numbers were given before it takes the folders away.
+        held = self.newest(name) or 0
+        number = max(held, self._given(name)) + 1
         while True:
             ref = ModelRef("local", name, str(number))
             card = replace(info, ref=str(ref), id=name, source="local", revision=str(number), name=name, path=None)
@@ -135,20 +140,45 @@ class LocalModels:
 
     def remove(self, name: str, revision: str | None = None) -> None:
         """Remove a revision, or the whole model."""
-        if revision is not None:
-            remove(self.folder(name, revision))
-        else:
-            self.folder(name)
-            remove(self.path / name)
+        path = self.folder(name, revision)
+        self._retire(name)
+        remove(path if revision is not None else path.parent)
 
-    def rename(self, name: str, new: str) -> None:
-        """Give a model another name.
+    def rename(self, name: str, new: str) -> dict[str, str]:
+        """Give a model another name; old reference -> new one, of each revision.
 
         Raises:
+            ConflictError: the name is taken.
+        """
+        self.check_rename(name, new)
+        held = self.revisions(name)
+        # Numbers that the new name once gave stay those models'.
+        shift = max(0, self._given(new) + 1 - held[0])
+        self._retire(name)
+        # Under the old name, so that a kill in between leaves a whole model that can be renamed again.
+        for number in reversed(held) if shift else ():
+            os.rename(self.path / name / str(number), self.path / name / str(number + shift))
+        os.rename(self.path / name, self.path / new)
+        return {f"local:{name}@{n}": f"local:{new}@{n + shift}" for n in held}
+
+    def check_rename(self, name: str, new: str) -> None:
+        """Refuse what :meth:`rename` can't do.
+
+        Raises:
+            NotFoundError: no such model.
+            UsageError: not a name.
             ConflictError: the name is taken.
         """
         self.folder(name)
         self.check(new)
         if self.revisions(new):
             raise ConflictError("store.name_taken", name=new)
-        os.rename(self.path / name, self.path / new)
+
+    def _given(self, name: str) -> int:
+        """The highest number of a revision that is gone: runs and cards mean that model by it, so none has it again."""
+        said = read_json(self.path / _NUMBERS / name)
+        return said if isinstance(said, int) else 0
+
+    def _retire(self, name: str) -> None:
+        newest = max(self.newest(name) or 0, self._given(name))
+        write_json(self.path / _NUMBERS / name, newest, durable=True)

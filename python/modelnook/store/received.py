@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ LARGEST = 50_000_000
 """Bytes of a run's file that are read; a larger one is no record."""
 
 _LONGEST, _PACKAGES = 200, 100
+_MOST_ROWS = 2**53
+"""Up to where a number is the same in every reader of JSON."""
 
 
 def place(store: Store) -> Path:
@@ -64,7 +67,7 @@ def adopt(store: Store, data: bytes, source: str, model: str) -> RunRecord | Non
         write_json(temp / "record.json", record.to_dict())
         _keep_curves(Series(temp / "series"), said.get("curves"))
         if isinstance(said.get("code"), str):
-            write_bytes(temp / "code.py", said["code"].encode("utf-8", "replace"))
+            write_bytes(temp / "code.py", _shown(said["code"]).encode("utf-8", "replace"))
         shutil.rmtree(target, ignore_errors=True)
         os.rename(temp, target)
     store.list_again([record])
@@ -82,11 +85,12 @@ def _record(said: Any) -> RunRecord | None:
     kept["metrics"] = _numbers(kept.get("metrics") or {})
     kept["intervals"] = {k: v for k, v in (kept.get("intervals") or {}).items() if _pair(v)}
     kept["baselines"] = {k: _numbers(v) for k, v in (kept.get("baselines") or {}).items() if isinstance(v, dict)}
+    kept["data"] = _data(kept.get("data") or {})
     kept["environment"] = _environment(kept.get("environment"))
     if kept.get("state") not in ("finished", "stopped", "failed", "crashed"):
         kept["state"] = "finished"
     try:
-        return RunRecord.from_dict({"name": said["id"], "kind": "finetune", **kept})
+        return RunRecord.from_dict({"name": said["id"], "kind": "finetune", **_shown(kept)})
     except (TypeError, ValueError):
         return None
 
@@ -98,6 +102,34 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     ),
     **dict.fromkeys(("params", "metrics", "intervals", "baselines", "data", "environment"), dict),
 }
+
+
+# What a terminal obeys, and what has a line read otherwise than it stands there; a line's end and a tab are text.
+_OBEYED = dict.fromkeys({*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)} - {9, 10})
+
+
+def _shown(said: Any) -> Any:
+    """A value whose texts, names included, can be shown as they are."""
+    if isinstance(said, dict):
+        return {_shown(name): _shown(value) for name, value in said.items()}
+    if isinstance(said, list):
+        return [_shown(value) for value in said]
+    return said.translate(_OBEYED) if isinstance(said, str) else said
+
+
+def _data(said: dict[str, Any]) -> dict[str, Any] | None:
+    """What a record tells of its rows, as far as it is of its kind."""
+    rows, fingerprint, columns = (said.get(name) for name in ("rows", "fingerprint", "columns"))
+    kept: dict[str, Any] = {}
+    if isinstance(rows, int) and 0 <= rows < _MOST_ROWS:
+        kept["rows"] = int(rows)
+    if isinstance(fingerprint, str):
+        kept["fingerprint"] = fingerprint
+    # Role -> column, or the columns alone.
+    texts = columns.values() if isinstance(columns, dict) else columns
+    if not isinstance(texts, str) and isinstance(texts, Iterable) and all(isinstance(text, str) for text in texts):
+        kept["columns"] = columns
+    return kept or None
 
 
 def _numbers(said: dict[str, Any]) -> dict[str, float]:
