@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -119,6 +120,40 @@ def test_copies_of_tagged_words_and_questions_on_one_passage_stay_together() -> 
     columns = Columns.of(question="question", context="context", answers="answers")
     train, held_out = split(asked, columns, Split(), 0)
     assert not {passages[i] for i in train} & {passages[i] for i in held_out}
+
+
+def test_copies_of_conversations_stay_together() -> None:
+    talks = [[{"role": "user", "content": f"q{i % 5}"}, {"role": "assistant", "content": "a"}] for i in range(50)]
+    rows = read({"messages": talks})
+    train, held_out = split(rows, Columns.of(messages="messages"), Split(), 0)
+    _whole(rows, train, held_out)
+    assert not {i % 5 for i in train} & {i % 5 for i in held_out}
+
+
+def table_of(**features: list[Any]) -> tuple[Rows, Columns]:
+    count = len(next(iter(features.values())))
+    columns = Columns.of(label="y", **{f"feature:{name}": name for name in features})
+    return read({**features, "y": [i % 2 for i in range(count)]}), columns
+
+
+def test_copies_of_a_tables_rows_stay_together() -> None:
+    names = [None if i % 30 == 7 else f"n{i % 30}" for i in range(300)]
+    rows, columns = table_of(name=names, size=[i % 30 / 7 for i in range(300)], rest=[[1]] * 300)
+    train, held_out = split(rows, columns, Split(), 0)
+    _whole(rows, train, held_out)
+    assert not {i % 30 for i in train} & {i % 30 for i in held_out}
+    assert 10 <= len(held_out) <= 40
+
+
+def test_rows_of_few_values_are_no_copies() -> None:
+    rng = random.Random(0)
+    few = {name: rng.choices(["a", "b", "c"], k=600) for name in ("class", "age", "sex")}
+    many = {name: [i % 7 % 2 for i in range(600)] for name in "abcdefgh"}
+    for features in (few, many):
+        rows, columns = table_of(**features)
+        train, held_out = split(rows, columns, Split(), 0)
+        _whole(rows, train, held_out)
+        assert len(held_out) == 60
 
 
 def test_numbers_to_predict_are_not_classes() -> None:

@@ -225,6 +225,16 @@ def test_a_model_that_writes_is_chosen_by_what_it_writes(store_home: Path, here:
 
 
 @pytest.mark.slow
+def test_a_metric_that_the_rows_do_not_have_is_told(tiny: str, store_home: Path, here: None) -> None:
+    rows = table(160)
+    one = [row for row in rows if row["label"] == "spam"][:30]
+    others = [row for row in rows if row not in one]
+    with pytest.raises(DataError, match="'auc' can't be computed"):
+        mn.tune(tiny, others, eval_data=one, metric="auc", trials=2, space="quick", **QUICK)
+    assert mn.runs()[0].state == "failed"
+
+
+@pytest.mark.slow
 def test_one_trial_is_the_default_alone_and_that_is_said(tiny: str, store_home: Path, here: None) -> None:
     run = mn.tune(tiny, table(120), trials=1, space="quick", name="alone", **QUICK)
     assert run.trials["trial"].tolist() == ["default"]

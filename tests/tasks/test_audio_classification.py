@@ -90,6 +90,18 @@ def test_a_cell_may_have_any_form(tone: Any, tmp_path: Path) -> None:
             np.testing.assert_allclose(decode(found[0], 8_000), tone, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "shape", [(2, 4_000), (4_000, 2), (2, 900), (900, 2), (1, 12), (12, 1), (1, 1), (3, 8), (8, 3)]
+)
+def test_channels_are_the_shorter_axis(tone: Any, shape: tuple[int, int]) -> None:
+    channels, samples = sorted(shape)
+    waves = [tone[:samples] / (1 + at) for at in range(channels)]
+    cell = {"array": np.stack(waves, axis=0 if shape[0] == channels else 1), "sampling_rate": 8_000}
+    found = decode(write(cell), 8_000)
+    np.testing.assert_allclose(found, np.mean(waves, axis=0), atol=1e-6)
+    assert len(found) == samples
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32])
 def test_whole_numbers_are_as_loud_as_their_bits_say(kind: Any) -> None:
     most = -int(np.iinfo(kind).min)
@@ -113,6 +125,11 @@ def test_another_rate_keeps_length_and_pitch(tone: Any) -> None:
         np.zeros(100),
         {"array": [0.1], "sampling_rate": 0},
         {"array": [], "sampling_rate": 8},
+        {"array": [0.1], "sampling_rate": 0.5},
+        {"array": [0.1], "sampling_rate": float("inf")},
+        {"array": np.zeros((9, 16)), "sampling_rate": 8},
+        {"array": np.zeros((3, 3)), "sampling_rate": 8},
+        {"array": [0.1], "sampling_rate": 1 << 40},
         {"array": [0.5, 12_000.0], "sampling_rate": 8},
         {"array": [-300, 12_000], "sampling_rate": 8},
     ],

@@ -116,6 +116,27 @@ def test_colours_and_turns_are_as_people_see_them() -> None:
     assert decode(write(Image.new("CMYK", (3, 2)))).mode == "RGB"
 
 
+def floats(values: Any, kind: str = "TIFF") -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.asarray(values, dtype=np.float32)).save(out, kind)
+    return out.getvalue()
+
+
+def test_fractions_are_as_bright_as_they_say(picture: Any) -> None:
+    grey = picture[:, :, 0]
+    parts = (grey / 255).astype(np.float32)
+    for cell in (Image.fromarray(parts), floats(parts), Image.fromarray(grey.astype(np.float32)), floats(grey)):
+        (blob, _) = encoded(read({"image": [cell, picture], "label": [0, 1]}), IMAGE).column("image")
+        assert (pixels(blob)[:, :, 0] == grey).all()
+    over = picture / 255
+    over[0, 0] = [1.0001, 1.05, -0.001]
+    found = pixels(write(over))
+    assert found[0, 0].tolist() == [255, 255, 0]
+    assert (found[1:] == picture[1:]).all()
+    assert pixels(write(np.array([[0.0, 3.0], [1.0, 2.0]])))[:, :, 0].tolist() == [[0, 3], [1, 2]]
+    assert pixels(write(np.array([[0.0, 127.5], [0.2, 200.2]])))[:, :, 0].tolist() == [[0, 128], [0, 200]]
+
+
 @pytest.mark.parametrize(
     "cell",
     [
@@ -126,9 +147,12 @@ def test_colours_and_turns_are_as_people_see_them() -> None:
         np.zeros((2, 2, 7)),
         np.full((4, 4), 300.0),
         np.full((2, 2), np.nan),
+        np.array([[0.0, 0.5], [0.5, 1.3]]),
+        Image.fromarray(np.array([[0.0, 0.5], [0.5, 1.3]], dtype=np.float32)),
+        floats([[0.0, 0.5], [0.5, 4096.0]]),
         5,
     ],
-    ids=str,
+    ids=lambda cell: type(cell).__name__,
 )
 def test_what_is_no_image_names_its_row(picture: Any, cell: Any) -> None:
     with pytest.raises(DataError, match="Row 1 ") as caught:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import modelnook as mn
 from modelnook.domain.errors import DataError
 from modelnook.measure.baselines import baselines
 from modelnook.measure.score import score
@@ -61,12 +62,32 @@ def test_lists_and_divided_texts_are_read() -> None:
     assert spec.labels({"label": ["10|2", [1], ["2"]]}) == ["1", "2", "10"]
 
 
+@pytest.mark.parametrize("gap", [None, math.nan])
+def test_an_empty_cell_among_divided_texts_is_no_label(gap: Any) -> None:
+    assert label_sets(["a|b", gap, "a", 3]) == [["a", "b"], [], ["a"], ["3"]]
+    labels = ["a|b", gap, "a"] * 4
+    (warned,) = spec.check({"label": labels, "text": ["x"] * len(labels)})
+    assert "4 rows have an empty label" in warned.message
+    assert spec.truth({"label": labels[:3]}, ["a", "b"]).tolist() == [[1, 1], [0, 0], [1, 0]]
+
+
+@pytest.mark.slow
+def test_rows_of_a_file_without_a_label_are_examples(tmp_path: Path) -> None:
+    lines = [f"w{i % 3} word {i},{('a|b', '', 'a')[i % 3]}" for i in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]))
+    file = str(tmp_path / "rows.csv")
+    run = mn.finetune(data=file, task="multi-label-classification", method="tfidf", track="none", on="kernel")
+    assert run.state == "finished"
+    assert [said for said in run.record.warnings if "20 rows have an empty label" in str(said)]
+
+
 @pytest.mark.parametrize(
     ("labels", "code", "row"),
     [
         ([["a"], ["b"], ["a"]], "task.too_few_rows", None),
         ([["a"]] * 10, "task.one_class", None),
         ([[]] * 10, "task.no_labels", None),
+        ([None] * 10, "task.no_labels", None),
         ([["a"], ["a", "b"]] * 5 + [None], "task.missing_labels", 10),
         ([["a"], ["a", "b"]] * 5 + [math.nan], "task.missing_labels", 10),
         ([["a"], ["a", "b"]] * 5 + [["a", None]], "task.missing_labels", 10),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import string
 from collections import Counter
@@ -88,6 +89,17 @@ def test_what_is_only_odd_is_warned_of() -> None:
 )
 def test_every_form_of_an_answer_is_placed(cell: Any) -> None:
     assert place("Ann left Rome.", answers_of(cell)[0]) == (9, 13)
+
+
+@pytest.mark.parametrize("start", [None, math.nan, math.inf, "", " ", "nan", 9.5, "here", True, [9], {}], ids=str)
+def test_a_place_that_is_no_whole_number_is_not_given(start: Any) -> None:
+    for cell in ({"text": "Rome", "answer_start": start}, {"text": ["Rome"], "answer_start": [start]}):
+        assert answers_of(cell) == [("Rome", None)]
+
+
+@pytest.mark.parametrize("start", [9, 9.0, "9", np.int64(9), np.float32(9)], ids=repr)
+def test_a_place_may_be_written_in_any_way(start: Any) -> None:
+    assert answers_of({"text": ["Rome"], "answer_start": [start]}) == [("Rome", 9)]
 
 
 def test_a_place_that_is_given_settles_it() -> None:

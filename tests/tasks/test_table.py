@@ -58,6 +58,19 @@ def test_numbers_are_read_by_their_tenth() -> None:
     assert len(set(words)) == 10, "each tenth has its word"
 
 
+def test_infinities_do_not_spoil_the_tenths() -> None:
+    for odd in (math.inf, -math.inf):
+        values = [odd if i % 3 == 0 else float(i) for i in range(90)]
+        learnt = spec.learn({"feature:x": values, "label": ["a", "b"] * 45})
+        plain = [v for v in values if math.isfinite(v)]
+        assert learnt["features"] == spec.learn({"feature:x": plain, "label": ["a", "b"] * 30})["features"]
+        asked = [{"x": v} for v in (-math.inf, 1.0, 45.0, 88.0, math.inf, math.nan)]
+        words = ["lowest", "lowest", "above middle", "highest", "highest", "missing"]
+        assert spec.worded(asked, learnt) == [f"x: {word}" for word in words]
+    few = [math.inf, -math.inf, *range(9)]
+    assert spec.learn({"feature:x": few, "label": ["a", *"b" * 10]})["features"] == {"x": None}
+
+
 def test_values_of_any_kind_are_words() -> None:
     columns = {
         "feature:seen": [date(2026, 1, day) for day in range(1, 10)],

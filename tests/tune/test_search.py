@@ -208,6 +208,30 @@ def test_a_failed_trial_is_not_the_end(tmp_path: Path, capfd: pytest.CaptureFixt
     assert ("in fails" in capfd.readouterr().err) == (not foreseen)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_trial_without_a_number_is_a_failed_one(tmp_path: Path, value: float) -> None:
+    ground, held = Ground(), study(tmp_path)
+
+    def empty(name: str, *rest: Any) -> Outcome:
+        found = ground.attempt(name, *rest)
+        return replace(found, values=(value,)) if name == "2" else found
+
+    ground.run(held, attempt=empty, trials=6)
+    rows = held.told()
+    assert [row["number"] for row in rows if row["state"] == "failed"] == [2]
+    assert "'accuracy'" in next(row["error"] for row in rows if row["state"] == "failed")
+    assert len(rows) == 6
+
+
+def test_a_default_without_a_number_ends_it_with_the_cause(tmp_path: Path) -> None:
+    held = study(tmp_path, lower=[False, True])
+    found = Outcome((0.5, math.nan), {"accuracy": 0.5, "auc": math.nan})
+    with pytest.raises(DataError, match=r"'auc'.*validation rows") as caught:
+        Ground().run(held, attempt=lambda *given: found)
+    assert "eval_data" in caught.value.hint
+    assert held.default is None
+
+
 def test_when_all_fail_the_cause_is_told(tmp_path: Path) -> None:
     def fails(name: str, *rest: Any) -> Outcome:
         if name != "default":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -31,12 +34,20 @@ from modelnook.tune.study import distribution
         ({"epochs": IntDistribution(1, 4)}, "epochs", Range(1, 4, whole=True)),
         ({"learning_rate": FloatDistribution(1e-5, 1e-3, log=True)}, "learning_rate", Range(1e-5, 1e-3, log=True)),
         ({"rank": CategoricalDistribution((4, 8))}, "rank", Choice((4, 8))),
+        ({"rank": np.array([4, 8])}, "rank", Choice((4, 8))),
+        ({"batch_size": [8, np.int64(16)]}, "batch_size", Choice((8, 16))),
+        ({"warmup": list(np.array([0.25, 0.5], dtype=np.float32))}, "warmup", Choice((0.25, 0.5))),
+        ({"epochs": (np.int64(1), np.int32(4))}, "epochs", Range(1, 4, whole=True)),
+        ({"warmup": (np.float32(0.25), np.float64(0.5))}, "warmup", Range(0.25, 0.5)),
+        ({"epochs": np.int64(3)}, "epochs", Choice((3,))),
+        ({"method": np.array(["lora", "full"])}, "method", Choice(("lora", "full"))),
+        ({"warmup": [Fraction(1, 4)]}, "warmup", Choice((0.25,))),
     ],
 )
 def test_a_knob_is_read(said: Any, name: str, values: Any) -> None:
     space = space_of(said)
     assert dict(space) == {name: values}
-    assert Space.from_dict(space.to_dict()) == space
+    assert Space.from_dict(json.loads(json.dumps(space.to_dict()))) == space
     distribution(space[name])
 
 
@@ -67,6 +78,8 @@ def test_several_stand_in_one_line_or_one_a_line() -> None:
         ("epochs=", "knob=values"),
         ({}, "no knob"),
         ({"epochs": (1,)}, "can't be read"),
+        ({"epochs": np.array([[1, 2], [3, 4]])}, "can't be read"),
+        ({"epochs": [np.bool_(True)]}, "between"),
     ],
 )
 def test_what_cannot_be_a_space_is_said(said: Any, says: str) -> None:

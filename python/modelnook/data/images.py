@@ -17,6 +17,12 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "ICO", "T
 _ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
 _WRITABLE = frozenset(("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"))
 
+_OVER = 0.05
+"""How far fractions may lie beyond 0 and 1: what was resized or sharpened does a little."""
+
+_DARK = 8
+"""Fractions up to here are neither from 0 to 1 nor, as an image that is all but black, from 0 to 255."""
+
 
 def is_image(value: Any) -> bool:
     """Whether it is an image of PIL; imports nothing."""
@@ -40,14 +46,16 @@ def decode(blob: bytes, mode: str = "RGB") -> Any:
 
 
 def problem(blob: bytes) -> str | None:
-    """Why a file can't be read as an image; None where it can. Only what looks cut short is decoded for it."""
+    """Why a file can't be read as an image; None where it can. Decoded are only what looks cut short, and fractions."""
     image = _pillow()
     try:
         with image.open(io.BytesIO(blob), formats=_formats()) as opened:
             end = _ENDS.get(opened.format or "")
             if end is not None and end not in blob[-64:]:
                 opened.load()
-    except (OSError, SyntaxError, EOFError, image.DecompressionBombError) as error:
+            if opened.mode == "F":
+                _eight_bits(opened)
+    except (ValueError, OSError, SyntaxError, EOFError, image.DecompressionBombError) as error:
         return _reason(error)
     return None
 
@@ -64,6 +72,7 @@ def write(value: Any) -> bytes:
         from PIL import ImageOps
 
         made = ImageOps.exif_transpose(value)
+        made = _eight_bits(made) if made.mode == "F" else made
         made = made if made.mode in _WRITABLE else made.convert("RGB")
     else:
         made = image.fromarray(_pixels(value))
@@ -94,14 +103,18 @@ def _pixels(value: Any) -> Any:
     low, high = float(found.min()), float(found.max())
     if found.dtype == np.uint16 and high > 255:
         return (found >> 8).astype(np.uint8)
-    if low < 0 or high > 255:
+    real = found.dtype.kind == "f"
+    if found.dtype.kind == "b" or (real and low >= -_OVER and high <= 1 + _OVER):
+        return np.round(found.astype(np.float64).clip(0, 1) * 255).astype(np.uint8)
+    if low < 0 or high > 255 or (real and high <= _DARK and (found % 1).any()):
         raise ValueError(f"{low:g} … {high:g}")
-    scale = 255.0 if found.dtype.kind in "fb" and high <= 1 else 1.0
-    return np.round(found.astype(np.float64) * scale).astype(np.uint8)
+    return np.round(found).astype(np.uint8)
 
 
 def _eight_bits(image: Any) -> Any:
-    """Pillow clips 16-bit greys at 255 when it converts them."""
+    """Pillow clips 16-bit greys and fractions at 255 when it converts them."""
+    if image.mode == "F":
+        return _pillow().fromarray(_pixels(image))
     if not image.mode.startswith("I"):
         return image
     import numpy as np

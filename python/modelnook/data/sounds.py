@@ -18,6 +18,9 @@ __all__ = ["decode", "problem", "seconds", "write"]
 _LOUDEST = 2.0
 """Sounds that were mixed, resampled or packed with loss go a little beyond 1."""
 
+_CHANNELS = 8
+"""As many as films have; a table of samples with more of them is something else."""
+
 
 def decode(blob: bytes, rate: int) -> NDArray[np.float32]:
     """Samples of one channel at ``rate`` a second, float32 of shape (samples,), mostly within -1 and 1.
@@ -60,7 +63,8 @@ def seconds(blob: bytes) -> float:
 
 def write(value: Any) -> bytes:
     """WAV bytes of ``{"array": samples, "sampling_rate": rate}``, or of ``(samples, rate)``; samples of shape
-    (samples,), or with channels last; whole numbers of 8, 16 or 32 bits, or numbers from -1 to 1.
+    (samples,), or with up to 8 channels, last or first (as torchaudio has them); whole numbers of 8, 16 or 32 bits, or
+    numbers from -1 to 1.
 
     Raises:
         ValueError: anything else.
@@ -77,15 +81,29 @@ def write(value: Any) -> bytes:
     found = np.asarray(samples)
     if found.dtype.kind not in "fi" or found.ndim not in (1, 2) or not found.size:
         raise ValueError(f"{type(value).__name__}")
-    if not rate or not float(rate) > 0:
+    if not rate or not float(rate) >= 1:
         raise ValueError(t("data.no_rate"))
     if not np.isfinite(found).all():
         raise ValueError("NaN")
     whole = found.dtype == np.int16
     out = io.BytesIO()
-    samples = found if whole else _fractions(found)
-    _soundfile().write(out, samples, int(rate), format="WAV", subtype="PCM_16" if whole else "FLOAT")
+    samples = _channels_last(found if whole else _fractions(found))
+    file = _soundfile()
+    try:
+        file.write(out, samples, int(rate), format="WAV", subtype="PCM_16" if whole else "FLOAT")
+    except (file.LibsndfileError, RuntimeError, OverflowError) as error:
+        raise ValueError(_reason(error)) from None
     return out.getvalue()
+
+
+def _channels_last(samples: NDArray[Any]) -> NDArray[Any]:
+    """Samples of shape (samples,) or (samples, channels); the shorter axis is the channels'."""
+    if samples.ndim == 1 or samples.size == 1:
+        return samples
+    few, many = sorted(samples.shape)
+    if few > _CHANNELS or few == many:
+        raise ValueError(t("data.no_channels", shape=samples.shape, most=_CHANNELS))
+    return samples if samples.shape[1] == few else samples.T
 
 
 def _fractions(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -114,4 +132,4 @@ def _soundfile() -> Any:
 
 def _reason(error: BaseException) -> str:
     said = str(error)
-    return t("data.no_known_format") if "Format not recogni" in said or not said else said.rpartition("'>: ")[2]
+    return t("data.no_known_format") if "Format not recogni" in said or not said else said.rpartition(">: ")[2]

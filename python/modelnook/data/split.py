@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelnook.domain.dataset import Columns, Split
+from modelnook.domain.dataset import FEATURE, Columns, Split
 from modelnook.domain.errors import DataError, NotFoundError, unknown
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ _TEST = frozenset("test testing tst holdout 2 测试 测试集".split())
 def split(rows: Rows, columns: Columns, spec: Split, seed: int = 0) -> tuple[list[int], list[int]]:
     """``(train_ids, eval_ids)``, each in the order of the rows; together all rows but those marked as test.
 
-    ``random`` puts texts that are the same on the same side (a copy in the validation rows would be a leak) and
-    takes of each label its share, at least one where it has two. ``time`` takes the newest rows, ``group`` whole
-    groups, ``predefined`` what a column says.
+    ``random`` puts texts, conversations and rows of a table that are the same on the same side (a copy in the
+    validation rows would be a leak) and takes of each label its share, at least one where it has two. ``time`` takes
+    the newest rows, ``group`` whole groups, ``predefined`` what a column says.
 
     Raises:
         NotFoundError: the split's column isn't there.
@@ -98,14 +98,17 @@ def _random(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[list[
 
 
 # Rows that share what stands in the first of these would give one another away: questions on one passage stay together.
-_SAME = ("image", "audio", "context", "text", "source", "prompt", "anchor", "question", "tokens")
+_SAME = ("image", "audio", "context", "text", "source", "prompt", "messages", "anchor", "question", "tokens")
 
 
 def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
-    """Row positions, those of equal texts together."""
+    """Row positions, those of equal texts together; of a table those that are equal in every feature."""
     import pyarrow as pa
 
     name = next((c for c in map(columns.get, _SAME) if c), None)
+    features = [column for role, column in columns.roles if role.startswith(FEATURE)]
+    if features and not name:
+        return _same_features(rows, features)
     array = rows.arrow(name) if name else None
     kinds = (pa.types.is_large_string, pa.types.is_large_binary, pa.types.is_list, pa.types.is_large_list)
     if array is None or not any(kind(array.type) for kind in kinds):
@@ -113,6 +116,29 @@ def _same_text(rows: Rows, columns: Columns) -> list[list[int]]:
     units: dict[Any, list[int]] = defaultdict(list)
     for i, code in enumerate(_codes(array)):
         units[-1 - i if code is None else code].append(i)
+    return list(units.values())
+
+
+_COPIES = 20
+"""Of a table's rows that each occur more often than this on the average, none is taken for a copy."""
+
+
+def _same_features(rows: Rows, names: Sequence[str]) -> list[list[int]]:
+    import numpy as np
+
+    keys, possible = np.zeros(len(rows), dtype=np.uint64), 1
+    for name in names:
+        known: dict[Any, int] = {}
+        codes = [known.setdefault(code, len(known)) for code in _codes(rows.arrow(name))]
+        # A hash instead of the cells, which may be many millions; the number is odd and spreads over all bits.
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + np.array(codes, dtype=np.uint64)
+        possible *= len(known)
+    units: dict[int, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys.tolist()):
+        units[key].append(i)
+    # Rows of few columns with few values are equal by nature: kept together, a few combinations alone would validate.
+    if 2 * len(units) > possible or len(rows) > _COPIES * len(units):
+        return [[i] for i in range(len(rows))]
     return list(units.values())
 
 

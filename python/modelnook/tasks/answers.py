@@ -26,8 +26,10 @@ def answers_of(cell: Any) -> list[Answer]:
     >>> answers_of([{"text": "Rome", "answer_start": 7}, "the city"])
     [('Rome', 7), ('the city', None)]
 
+    A place that is no whole number (NaN, an empty text: a table's way to say nothing) counts as not given.
+
     Raises:
-        TypeError: none of these, or a place that is no number; it says what instead.
+        TypeError: none of these; it says what instead.
     """
     if cell is None or cell != cell:
         return []
@@ -38,11 +40,21 @@ def answers_of(cell: Any) -> list[Answer]:
         if not isinstance(texts, (list, tuple)):
             texts, starts = [texts], [starts]
         starts = starts if isinstance(starts, (list, tuple)) else [None] * len(texts)
-        pairs = zip(texts, (int(s) if s is not None else None for s in starts), strict=False)
+        pairs = zip(texts, map(_whole, starts), strict=False)
         return [(text, start) for text, start in pairs if isinstance(text, str) and text.strip()]
     if isinstance(cell, (list, tuple)):
         return [answer for part in cell for answer in answers_of(part)]
     raise TypeError(type(cell).__name__)
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() else None
 
 
 def place(context: str, answer: Answer) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@
     modelnook.predict(run.model, ["How do I export a notebook?"])["label"][0]      # ['jupyter', 'export']
 
 The label column holds lists, or texts that ``|`` or ``;`` divide (``sport|politics``). An empty list is an example too:
-none of the labels fits.
+none of the labels fits; so is an empty cell among divided texts, which is all that a CSV file can say of such a row.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MultiLabelClassification(Spec):
             raise DataError("task.one_class", label=next(iter(counts)), rows=len(sets))
         if len(counts) > 20 and len(counts) > 0.5 * len(sets):
             raise DataError("task.too_many_classes", classes=len(counts), rows=len(sets))
-        return [*check_texts(columns["text"]), *_check_sets(sets, counts)]
+        return [*check_texts(columns["text"]), *_check_sets(values, sets, counts)]
 
     def labels(self, columns: Columns) -> list[str]:
         """All names that occur, in natural order ("2" before "10")."""
@@ -155,19 +155,26 @@ def label_sets(values: Sequence[Any]) -> list[list[str]]:
     """Each row's labels, in their order, without repeats.
 
     Raises:
-        DataError: a missing list, or a missing name in one; its row is named.
+        DataError: a missing list beside others, or a missing name in one; its row is named.
 
     >>> label_sets([["a", "b"], "b | c", "", []])
     [['a', 'b'], ['b', 'c'], [], []]
+    >>> label_sets(["a|b", None])
+    [['a', 'b'], []]
     """
+    divided = not any(map(_is_list, values))
     found = []
     for row, value in enumerate(values):
         if isinstance(value, str):
             names: list[str | None] = [part.strip() for part in _DIVIDERS.split(value) if part.strip()]
-        elif hasattr(value, "__iter__"):
+        elif _is_list(value):
             names = [label_name(part) for part in value]
         else:
             single = label_name(value)
+            if single is None and divided:
+                # Reading a file makes an empty text a missing one.
+                found.append([])
+                continue
             if single is None:
                 raise DataError("task.missing_labels", row=row)
             names = [single]
@@ -177,8 +184,15 @@ def label_sets(values: Sequence[Any]) -> list[list[str]]:
     return found
 
 
-def _check_sets(sets: Sequence[Sequence[str]], counts: Counter[str]) -> list[Warned]:
+def _is_list(value: Any) -> bool:
+    return hasattr(value, "__iter__") and not isinstance(value, str)
+
+
+def _check_sets(values: Sequence[Any], sets: Sequence[Sequence[str]], counts: Counter[str]) -> list[Warned]:
     warned = []
+    empty = sum(not isinstance(value, str) and not _is_list(value) and label_name(value) is None for value in values)
+    if empty:
+        warned.append(Warned.of("task.empty_labels", count=empty))
     if all(len(row) == 1 for row in sets):
         warned.append(Warned.of("task.single_labels"))
     single = [name for name, n in counts.items() if n == 1]

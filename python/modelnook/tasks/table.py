@@ -165,7 +165,11 @@ def _limits(values: Sequence[Any]) -> list[float] | None:
     import numpy as np
 
     known = [v for v in values if not _missing(v)]
-    if not all(_is_number(v) for v in known) or len(set(known)) <= len(TENTHS):
+    if not all(_is_number(v) for v in known):
+        return None
+    # Between infinities a quantile is NaN; they themselves are the lowest and the highest without any limit.
+    known = [v for v in known if math.isfinite(v)]
+    if len(set(known)) <= len(TENTHS):
         return None
     limits = np.unique(np.quantile(np.array(known, dtype=np.float64), np.arange(1, len(TENTHS)) / len(TENTHS)))
     return [float(limit) for limit in limits]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelnook.domain.errors import ConflictError, InternalError, ModelnookError, StoreError, UsageError
+from modelnook.domain.errors import ConflictError, DataError, InternalError, ModelnookError, StoreError, UsageError
 from modelnook.domain.event import Emit, MetricLogged, Progress, Warned
 from modelnook.domain.knobs import own_knobs
 from modelnook.tune.space import Range, Space
@@ -80,10 +80,11 @@ def search(
         at_once: how many processes try in the study.
 
     Raises:
+        DataError: what counts isn't a number for the default configuration.
         ModelnookError: the default configuration fails, or the first trials one after another; the disk is full.
     """
     if study.default is None:
-        _default(study, space, attempt, defaults, deadline, stop)
+        _default(study, space, attempt, metric, defaults, deadline, stop)
         with study.lock:
             listed(study.told())
     with study.lock:
@@ -96,7 +97,7 @@ def search(
         if not _time_for_one(study, space, deadline):
             return
         emit(Progress("tuning", ended, trials, eta_s=_left(study, ended, trials, deadline, at_once)))
-        found = _one(study, space, attempt, trials, deadline, emit, stop)
+        found = _one(study, space, attempt, metric, trials, deadline, emit, stop)
         if found is None:
             return
         state, error = found
@@ -112,6 +113,7 @@ def _default(
     study: Study,
     space: Space,
     attempt: Try,
+    metric: str,
     defaults: Mapping[str, Any],
     deadline: Callable[[], float],
     stop: Callable[[], bool],
@@ -122,6 +124,7 @@ def _default(
     if found.stopped and _over(deadline) and not stop():
         # What it reached is no measure: nothing can be said to be better than a training that was cut off.
         raise UsageError("tune.budget_short", spent=round(seconds), seconds=round(max(seconds, found.whole)))
+    _check(found, metric)
     told = {**_told(found, "finished", seconds), "knobs": dict(found.params)}
     own = own_knobs(str(found.params.get("method")), defaults)
     study.add_default(space, {**defaults, **own, **found.params, **_factors(space)}, found.values, told)
@@ -136,6 +139,7 @@ def _one(
     study: Study,
     space: Space,
     attempt: Try,
+    metric: str,
     trials: int | None,
     deadline: Callable[[], float],
     emit: Emit,
@@ -164,6 +168,7 @@ def _one(
     told: dict[str, Any] = {}
     try:
         found = attempt(str(trial.number), knobs, report, over)
+        _check(found, metric)
         values, told = found.values, _told(found, "finished", time.monotonic() - start)
     except Pruned:
         state = "pruned"
@@ -184,6 +189,15 @@ def _one(
         emit(Warned.of("tune.trial_failed", number=trial.number, error=error.message))
     study.tell(trial, values, state, {**told, "knobs": {**knobs, **told.get("knobs", {})}})
     return state, error
+
+
+def _check(found: Outcome, metric: str) -> None:
+    """Refuse what Optuna can't learn from: a value that is no number, as the AUC of rows of one label."""
+    odd = next((value for value in found.values if not math.isfinite(value)), None)
+    if odd is not None:
+        # Of several objectives the first is not always the one.
+        names = [metric] if found.values[0] is odd else [n for n, v in found.metrics.items() if not math.isfinite(v)]
+        raise DataError("tune.no_value", metric=(names or [metric])[0], value=f"{odd:g}")
 
 
 def _told_error(caught: Exception) -> ModelnookError:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from modelnook.domain.errors import UsageError, unknown
@@ -206,7 +206,7 @@ def _pairs(said: Any) -> list[tuple[str, str]]:
 
 
 def _values(name: str, said: Any) -> Range | Choice:
-    knob = KNOBS[name]
+    knob, said = KNOBS[name], _plain(said)
     if isinstance(said, (Range, Choice)):
         made = said
     elif isinstance(said, str):
@@ -216,13 +216,24 @@ def _values(name: str, said: Any) -> Range | Choice:
     elif isinstance(said, (list, tuple)):
         made = Choice(tuple(said))
     elif hasattr(said, "choices"):
-        made = Choice(tuple(said.choices))
+        made = Choice(tuple(map(_plain, said.choices)))
     elif hasattr(said, "low") and hasattr(said, "high"):
         # Optuna's own distributions.
         made = Range(said.low, said.high, bool(getattr(said, "log", False)), type(said).__name__.startswith("Int"))
     else:
         made = Choice((said,))
     return _checked(name, knob, made)
+
+
+def _plain(said: Any) -> Any:
+    """Numbers as Python's own, an array as a list: a recipe is JSON, which knows no others."""
+    if hasattr(said, "tolist"):
+        said = said.tolist()
+    if isinstance(said, (list, tuple)):
+        return tuple(map(_plain, said)) if isinstance(said, tuple) else [*map(_plain, said)]
+    if not isinstance(said, Real) or isinstance(said, bool):
+        return said
+    return int(said) if isinstance(said, Integral) else float(said)
 
 
 def _tuple(name: str, said: tuple[Any, ...]) -> Range:
