@@ -14,6 +14,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import modelnook as mn
 from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.finetune.plan import plan_for
 from modelnook.measure.score import score
 from modelnook.tasks import TASKS
 from modelnook.tasks.text2text_generation import Text2TextGeneration
@@ -189,6 +190,21 @@ def test_what_is_written_is_what_generate_writes(tmp_path: Path, kind: str) -> N
         inputs = tokenizer(source, return_tensors="pt")
         ids = model.generate(inputs["input_ids"], max_new_tokens=6, num_beams=1, do_sample=False)
         assert found == {"text": tokenizer.decode(ids[0], skip_special_tokens=True).strip()}
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("bart", 64), ("t5", 122)])
+def test_targets_longer_than_their_sources_are_planned_for(tmp_path: Path, kind: str, kept: int) -> None:
+    folder = tiny_translator(tmp_path / "m", kind=kind)
+    rows = tiny_pairs(40)
+    rows["target"] = [" ".join([text.split()[0]] * 120) for text in rows["target"]]
+    found = plan_for(spec, folder, rows)
+    assert found.tokens_lost == pytest.approx(0.455 if kind == "bart" else 0.0, abs=0.02), "BART has places for 64"
+    assert [w.code for w in found.warnings] == (["train.truncated"] if kind == "bart" else [])
+    task, _, tokenizer = loaded(folder)
+    assert max(map(len, task.encode(tokenizer, rows, found.max_length)["labels"])) == kept
+    short = plan_for(spec, folder, rows, knobs={"max_length": 16})
+    assert [w.code for w in short.warnings] == ["train.truncated"]
+    assert short.tokens_lost > 0.6
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelnook.catalog.papers import json_in
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import (
@@ -17,6 +18,8 @@ from modelnook.finetune.scripts.parts import (
     method_of,
     values_of,
 )
+from modelnook.tasks.heads import room_to_write
+from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.tasks.translated import tokenizer_for
 
 __all__ = ["code"]
@@ -59,7 +62,9 @@ def read(path):
 
 
 def encode(row):
-    return tokenizer(row["source"] or "", text_target=row["target"], truncation=True, max_length={max_length})
+    found = tokenizer(row["source"] or "", truncation=True, max_length={max_length})
+    found["labels"] = tokenizer(text_target=row["target"], truncation=True, max_length={target_length})["input_ids"]
+    return found
 
 
 set_seed({seed})
@@ -117,8 +122,10 @@ print(json.dumps(found))
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     settings = values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss"))
+    longest = Text2TextGeneration.longer * int(settings["max_length"])
     values = {
         **settings,
+        "target_length": min(longest, room_to_write(json_in(model_path / "config.json")) or longest),
         "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
         "four_bits": four_bits(method_of(recipe, record)),
         "take_rows": TWO if recipe.eval_data else SPLIT,
