@@ -345,6 +345,9 @@ class Task(ABC):
         """Have the processor remember the length that the model was trained with."""
         processor.model_max_length = max_length
 
+    def taught(self, model: Any, rows: dict[str, list[Any]]) -> None:
+        """Set in the model what follows from encoded rows that it is trained on, e.g. how much it writes."""
+
     def traced(self, model: Any) -> Any:
         """The module that a program of it is made from: token ids in, one tensor of a row's numbers out."""
         return model

@@ -20,6 +20,7 @@ from modelnook.tasks.writing_heavy import new_tokens, write, written
 
 __all__ = ["Text2TextGenerationTask"]
 
+
 class Text2TextGenerationTask(Task):
     """An encoder-decoder with the output layer that it was trained with."""
 
@@ -75,6 +76,10 @@ class Text2TextGenerationTask(Task):
     def weight(self, rows: dict[str, list[Any]]) -> float:
         """The targets' tokens."""
         return float(max(1, sum(map(len, rows["labels"]))))
+
+    def taught(self, model: Any, rows: dict[str, list[Any]]) -> None:
+        """See :meth:`Task.taught`: the settings that are saved with it let it write its longest target."""
+        model.generation_config.max_new_tokens = max(new_tokens(model), *map(len, rows["labels"]))
 
     def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
         """See :func:`~modelnook.tasks.writing_heavy.write`."""

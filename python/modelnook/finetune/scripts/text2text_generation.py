@@ -83,6 +83,10 @@ TWO = """train, checks = read(DATA), read(EVAL_DATA)"""
 
 TAIL = (
     """
+examples = [encode(row) for row in train]
+settings = model.generation_config
+settings.max_new_tokens = max(settings.max_new_tokens or 128, *(len(row["labels"]) for row in examples))
+
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
@@ -90,7 +94,7 @@ trainer = Trainer(
     + ARGUMENTS
     + UNJUDGED
     + """    ),
-    train_dataset=[encode(row) for row in train],
+    train_dataset=examples,
     data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
 )
 trainer.train()
@@ -103,7 +107,7 @@ with torch.inference_mode():
         batch = {{name: torch.tensor([values], device=model.device) for name, values in encode(row).items()}}
         tokens = batch["labels"].shape[1]
         total, count = total + model(**batch).loss.item() * tokens, count + tokens
-        ids = model.generate(input_ids=batch["input_ids"], max_new_tokens=128, num_beams=1, do_sample=False)
+        ids = model.generate(input_ids=batch["input_ids"], num_beams=1, do_sample=False)
         written.append(tokenizer.decode(ids[0], skip_special_tokens=True).strip())
 wanted = [row["target"] for row in checks]
 scorer = RougeScorer(["rougeL"], tokenizer=Words())
