@@ -141,6 +141,8 @@ class _Loop:
         self.evaluated = -1
         """The step after which the validation rows were scored last."""
         self.best: Best | None = None
+        self.undefined = False
+        """Whether it was said that the metric can't be computed."""
         self.epoch_batches: tuple[int, list[list[int]]] = (-1, [])
         self.precision = Precision(model, device, config.precision, self._probe)
         self.optimizer = Optimizer(
@@ -309,10 +311,14 @@ class _Loop:
         return outputs, self.spec.score(self.truth, outputs, self.task.labels)
 
     def _beats(self, new: dict[str, float], old: dict[str, float]) -> bool:
-        """In the metric; of equals, the one with the lower loss."""
-        if new.get(self.metric) == old.get(self.metric):
+        """In the metric, any number more than none; of equals, the one with the lower loss."""
+        value, before = (found.get(self.metric, math.nan) for found in (new, old))
+        if math.isnan(value) and not self.undefined:
+            self.undefined = True
+            self.emit(Warned.of("train.metric_undefined", metric=self.metric))
+        if value == before or (math.isnan(value) and math.isnan(before)):
             return new.get("loss", 0.0) < old.get("loss", 0.0)
-        return self.spec.better(self.metric, new.get(self.metric, math.nan), old.get(self.metric, math.nan))
+        return math.isnan(before) or self.spec.better(self.metric, value, before)
 
     def _checkpoint_if_due(self) -> None:
         every, kept = self.config.checkpoint_every_s, self.keeper.checkpoints
