@@ -132,28 +132,6 @@ def test_no_better_for_a_while_ends_it(setup: Setup) -> None:
     assert result.steps < 30 * 9
 
 
-def test_where_the_metric_cannot_be_computed_the_loss_decides(setup: Setup) -> None:
-    one = [i for i, label in enumerate(setup.checks["labels"]) if label == 1]
-    setup.checks = {name: [values[i] for i in one] for name, values in setup.checks.items()}
-    result = setup.train(replace(CONFIG, epochs=6, patience=3, metric="auc"))
-    losses = setup.logged("eval_loss")
-    assert losses[result.best_step or 0] == min(losses.values())
-    assert len(losses) == 6, "it was getting better to the end"
-    assert setup.warned() == ["train.metric_undefined"]
-
-
-@pytest.mark.parametrize("known", [True, False])
-def test_a_metric_that_once_can_be_computed_beats_none(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch, known: bool
-) -> None:
-    values = iter([(0.5, 0.9), (float("nan"), 0.1), (0.6, 0.9)] if known else [(float("nan"), 0.1), (0.2, 0.9)])
-    monkeypatch.setattr(
-        type(setup.task.spec()), "score", lambda *_: dict(zip(("auc", "loss"), next(values), strict=True))
-    )
-    result = setup.train(replace(CONFIG, epochs=3 if known else 2, metric="auc"))
-    assert result.metrics["auc"] == (0.6 if known else 0.2)
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("at", [1, 9, 14])
 def test_a_stopped_run_goes_on_to_the_same_weights(folder: Path, tmp_path: Path, at: int, precision: str) -> None:
