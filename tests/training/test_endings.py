@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.training.test_loop import CONFIG, Setup, same
+from tests.training.test_loop import CONFIG, Setup, after, same
 
 from modelnook.domain.event import MetricLogged
 from modelnook.testing.models import tiny_model
+from modelnook.training import loop
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,18 @@ def test_without_validation_rows_too(folder: Path, tmp_path: Path) -> None:
     assert second.train(config, checkpoints=tmp_path, checks=False).metrics == expected.metrics
     assert not [event for event in second.events if isinstance(event, MetricLogged)]
     assert same(first.weights(), second.weights())
+
+
+def test_a_budget_counts_what_was_trained_before(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(CONFIG, max_seconds=2000)
+    first = Setup(folder)
+    clock = time.perf_counter
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.time, "perf_counter", lambda: clock() + 1500 * bool(first.logged("loss")))
+        assert first.train(config, after(4), checkpoints=tmp_path).reason == "stopped"
+    second = Setup(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.time, "perf_counter", lambda: clock() + 600 * bool(second.logged("loss")))
+        result = second.train(config, checkpoints=tmp_path)
+    assert (result.reason, result.steps) == ("budget", 5)
+    assert Setup(folder).train(replace(config, max_seconds=None), checkpoints=tmp_path).reason == "finished"

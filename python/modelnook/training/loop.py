@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,15 +20,13 @@ import torch
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Warned
 from modelnook.tasks.base import Task
-from modelnook.training.attention import fast_attention
 from modelnook.training.base import Trainable, TrainConfig, TrainResult
 from modelnook.training.batches import train_batches
 from modelnook.training.checkpoint import Checkpoints
+from modelnook.training.cpu import quick_on_cpu
 from modelnook.training.device import is_out_of_memory, pick_device, rng_state, set_rng_state
-from modelnook.training.dropout import fast_dropout
 from modelnook.training.evaluation import outputs_of, take, to_device
 from modelnook.training.keeper import Best, Keeper
-from modelnook.training.memory import keep_memory
 from modelnook.training.optimizer import Optimizer, decay_left
 from modelnook.training.precision import Precision
 from modelnook.training.report import Reporter
@@ -82,21 +79,11 @@ def train(
         checks = None
     loop = _Loop(model, task, processor, rows, checks, truth, config, method, emit, stop, checkpoints, device, ranks)
     try:
-        with _quick_on_cpu(model, device):
+        with quick_on_cpu(model, device):
             return loop.run()
     finally:
         loop.precision.restore()
         vocabulary.restore(decay_left(config, loop.total, loop.step))
-
-
-@contextmanager
-def _quick_on_cpu(model: Any, device: torch.device) -> Iterator[None]:
-    """What a CPU lacks in torch itself; an accelerator has kernels of its own for it."""
-    if device.type != "cpu":
-        yield
-        return
-    with keep_memory(), fast_attention(model), fast_dropout(model):
-        yield
 
 
 class _Loop:
@@ -323,7 +310,8 @@ class _Loop:
 
     def _checkpoint(self, ended: str | None = None) -> None:
         best = {"step": self.best.step, "metrics": self.best.metrics, "waited": self.best.waited} if self.best else None
-        meta = {"micro": self.micro, "best": best, "ended": ended, "loss": self.report.mean_loss}
+        seconds = time.perf_counter() - self.began
+        meta = {"micro": self.micro, "best": best, "ended": ended, "loss": self.report.mean_loss, "seconds": seconds}
         self.keeper.save(self.step, {**self._identity(), **meta}, goes_on=ended is None)
 
     def _identity(self) -> dict[str, Any]:
@@ -340,6 +328,8 @@ class _Loop:
         best, ended = found.meta["best"], found.meta.get("ended")
         self.best = Best(best["step"], best["metrics"], waited=best["waited"]) if best else None
         self.loss = found.meta.get("loss", math.nan)
+        # A budget is the run's, however often it goes on.
+        self.began -= found.meta.get("seconds", 0.0)
         if ended:
             # It was scored before it was saved.
             self.over, self.evaluated = True, self.step
