@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,30 @@ def test_newest_rows_validate() -> None:
         _whole(rows, train, held_out)
         assert {i % 12 for i in held_out} == {11}, dates[0]
         assert len(held_out) == 10
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%Y", "%m-%d-%Y", "%d/%m/%Y %H:%M", "%d. %m. %Y", "%d.%m.%y"]
+)
+def test_the_order_of_day_and_month_is_the_columns(form: str) -> None:
+    days = [datetime(2020, 1, 1) + timedelta(days=(37 * i) % 120) for i in range(120)]
+    rows = _rows([0, 1] * 60, when=[day.strftime(form) for day in days])
+    held_out = split(rows, BOTH, Split.parse("time:when"), 0)[1]
+    assert {days[i] for i in held_out} == set(sorted(days)[-12:])
+
+
+@pytest.mark.parametrize("extra", [[], ["13/01/2020", "01/13/2020"]])
+def test_dates_whose_order_nothing_tells_are_refused(extra: list[str]) -> None:
+    dates = [f"0{1 + i % 9}/0{1 + i % 7}/2020" for i in range(18)] + extra
+    with pytest.raises(DataError, match=r"'0[1-9]/0[1-9]/2020'") as caught:
+        split(_rows([0, 1] * (len(dates) // 2), when=dates), BOTH, Split.parse("time:when"), 0)
+    assert caught.value.code == "data.day_or_month"
+    assert "2026-05-20" in (caught.value.hint or "")
+
+
+def test_a_day_that_is_its_month_needs_no_order() -> None:
+    rows = _rows([0, 1] * 10, when=[f"01/01/{2000 + i}" for i in range(20)])
+    assert split(rows, BOTH, Split.parse("time:when"), 0)[1] == [18, 19]
 
 
 @pytest.mark.parametrize("form", ["{day}", "{day}T10:00:00Z", "{day} 10:00", "{day}T10:00:00.123456789+08:00"])

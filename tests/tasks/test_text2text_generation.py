@@ -14,8 +14,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import modelnook as mn
 from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.domain.recipe import Recipe
+from modelnook.finetune.engine import fit
+from modelnook.finetune.plan import plan_for
 from modelnook.measure.score import score
-from modelnook.tasks import TASKS
+from modelnook.tasks import TASKS, text2text_generation_heavy, writing_heavy
 from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.tasks.translated import tokenizer_for, words
 from modelnook.testing.models import tiny_model, tiny_pairs, tiny_translator, tiny_writer
@@ -189,6 +192,47 @@ def test_what_is_written_is_what_generate_writes(tmp_path: Path, kind: str) -> N
         inputs = tokenizer(source, return_tensors="pt")
         ids = model.generate(inputs["input_ids"], max_new_tokens=6, num_beams=1, do_sample=False)
         assert found == {"text": tokenizer.decode(ids[0], skip_special_tokens=True).strip()}
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("bart", 64), ("t5", 122)])
+def test_targets_longer_than_their_sources_are_planned_for(tmp_path: Path, kind: str, kept: int) -> None:
+    folder = tiny_translator(tmp_path / "m", kind=kind)
+    rows = tiny_pairs(40)
+    rows["target"] = [" ".join([text.split()[0]] * 120) for text in rows["target"]]
+    found = plan_for(spec, folder, rows)
+    assert found.tokens_lost == pytest.approx(0.455 if kind == "bart" else 0.0, abs=0.02), "BART has places for 64"
+    assert [w.code for w in found.warnings] == (["train.truncated"] if kind == "bart" else [])
+    task, _, tokenizer = loaded(folder)
+    assert max(map(len, task.encode(tokenizer, rows, found.max_length)["labels"])) == kept
+    short = plan_for(spec, folder, rows, knobs={"max_length": 16})
+    assert [w.code for w in short.warnings] == ["train.truncated"]
+    assert short.tokens_lost > 0.6
+
+
+@pytest.mark.parametrize(("method", "words", "new"), [("full", 199, 200), ("lora", 199, 200), ("full", 9, 128)])
+def test_a_model_writes_as_much_as_it_was_taught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, words: int, new: int
+) -> None:
+    asked: list[int] = []
+
+    def noted(model: Any, tokenizer: Any, inputs: dict[str, Any], most: int, **options: Any) -> list[str]:
+        asked.append(most)
+        return [""] * len(inputs["input_ids"])
+
+    for module in (writing_heavy, text2text_generation_heavy):
+        monkeypatch.setattr(module, "written", noted)
+    base = tiny_translator(tmp_path / "base", kind="t5")
+    settings = base / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace('"model_max_length": 64', '"model_max_length": 512'))
+    rows = {"source": ["dog"] * 8, "target": [" ".join(["sun"] * words)] * 8}
+    knobs = {"epochs": 1, "learning_rate": 1e-3, "batch_size": 8, "max_length": 100, "precision": "fp32"}
+    rows["target"][0] = "sun"
+    recipe = Recipe("finetune", "local:base", task=spec.name, method=method, knobs=knobs, threads=1)
+    done = fit(recipe, base, rows, rows, tmp_path / "out", None, lambda event: None)
+    task, model, tokenizer = loaded(done.path)
+    task.answer(model, tokenizer, ["dog"])
+    assert asked == [new] * len(asked)
+    assert len(asked) >= 2, "when it was scored, and of what was stored"
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:

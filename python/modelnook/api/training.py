@@ -112,7 +112,7 @@ def finetune(
             loss's share, and its temperature.
         seed: of the split, the order of the rows and the weights that are new.
         name: of the model that is made; without it ``BASE-ft``, or the method's.
-        budget: the most time for training, ``"10m"``; a number alone is minutes.
+        budget: the most time for training, over all resumes, ``"10m"``; a number alone is minutes.
         processes: how many train together, each with a share of every batch; ``auto`` is one a GPU.
         track: ``auto``, ``offline``, ``none`` or a list of trackers.
         dry_run: plan and look at the rows; train nothing.

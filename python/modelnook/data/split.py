@@ -35,7 +35,7 @@ def split(rows: Rows, columns: Columns, spec: Split, seed: int = 0) -> tuple[lis
 
     Raises:
         NotFoundError: the split's column isn't there.
-        DataError: one row, one group, a date or a split name that can't be read.
+        DataError: one row, one group, a date or a split name that can't be read, days that can't be told from months.
 
     >>> from modelnook.data.read import read
     >>> rows = read([{"text": f"row {i}", "label": i % 2} for i in range(40)])
@@ -218,12 +218,30 @@ def _times(rows: Rows, name: str) -> list[Any]:
         import pandas  # only it reads "May 20, 2012" and 2012年5月20日
 
         text = array.to_pandas().str.replace(r"^(\d+)年(\d+)月(\d+)日?", r"\1-\2-\3", regex=True)
+        text = _month_first(text, name)
         read = pandas.to_datetime(text, errors="coerce", format="mixed", utc=True)
         bad = read.isna() & text.notna()
         if bad.any():
             row = int(bad.to_numpy().argmax())
             raise DataError("data.bad_time", column=name, row=row, value=str(text.iloc[row])[:40]) from None
         return [None if v is pandas.NaT else v for v in read]
+
+
+_DAY_OR_MONTH = r"^(\s*)(\d{1,2})(([/.-])\s*)(\d{1,2})(?=\4\s*(?:\d{4}|\d{2})(?!\d))"
+
+
+def _month_first(text: Any, name: str) -> Any:
+    """Dates that begin with two small numbers, as pandas reads them: it would decide of each cell by itself.
+
+    Raises:
+        DataError: the column doesn't tell which of the two is the month.
+    """
+    pairs = text.str.extract(_DAY_OR_MONTH)[[1, 4]].dropna().astype(int)
+    days, months = (bool((pairs[part] > 12).any()) for part in (1, 4))
+    if days == months and (pairs[1] != pairs[4]).any():
+        value = text[pairs.index[pairs[1] != pairs[4]][0]]
+        raise DataError("data.day_or_month", column=name, value=str(value)[:40])
+    return text.str.replace(_DAY_OR_MONTH, r"\1\5\3\2", regex=True) if days else text
 
 
 def _group(rows: Rows, spec: Split, seed: int) -> tuple[list[int], list[int]]:

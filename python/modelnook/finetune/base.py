@@ -64,15 +64,28 @@ class Method(ABC):
         return Framed(task, train, evaluation)
 
     def trainable_state(self, model: Any) -> dict[str, Any]:
-        """What a checkpoint keeps: name -> tensor. By default every parameter that is trained."""
-        return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+        """What a checkpoint keeps: name -> tensor. By default what is trained, and running statistics."""
+        trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+        return trained | _statistics(model)
 
     def load_trainable(self, model: Any, state: dict[str, Any]) -> None:
         """Put a checkpoint's tensors back, in place."""
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
                 parameter.detach().copy_(state[name])
+        for name, buffer in _statistics(model).items():
+            # Checkpoints of earlier versions have none.
+            if name in state:
+                buffer.copy_(state[name])
 
     @abstractmethod
     def save(self, model: Any, processor: Any, folder: Path) -> None:
         """Write a folder that stands alone: safetensors, config, processor; adapters merged."""
+
+
+def _statistics(model: Any) -> dict[str, Any]:
+    """What batch norm learns of the rows that pass through it, also where its weights are frozen: name -> buffer."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    norms = [(name, module) for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
+    return {f"{name}.{own}": buffer for name, module in norms for own, buffer in module.named_buffers(recurse=False)}

@@ -94,7 +94,8 @@ def fit(
         gather: starts the processes that :func:`assist`, where several are to train: called with the plan and how many
             there are in all, gives this one's place. Without it this one trains alone.
         estimate: adds to the plan what a run's place knows of time and disk; given for a training that is a run of its
-            own: that one says what it is going to take, and a budget of time is part of what chooses its method.
+            own: that one says what it is going to take, a budget of time is part of what chooses its method, and its
+            checkpoints are the caller's to remove.
 
     Raises:
         DataError: labels or texts that can't be trained on, a vocabulary that can't read them.
@@ -143,7 +144,8 @@ def fit(
     if keep(metrics):
         emit(Progress("saving", step=done.steps, total=planned.steps))
         _save(ready, task, out)
-    if checkpoints is not None and not done.stopped:
+    # Those of a run of its own stay until it is scored and stored: what is killed before goes on from there.
+    if checkpoints is not None and not done.stopped and estimate is None:
         checkpoints.clear()
     params |= {"micro_batch": done.micro_batch, "precision": done.precision, "device": done.device}
     return FitResult(

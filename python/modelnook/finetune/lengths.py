@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from modelnook.runtime import folder
 from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.heads import room_to_write
 from modelnook.tasks.near import tokenizer_in
 from modelnook.tasks.text import as_text
 
@@ -29,6 +30,9 @@ class Lengths:
 
     ``whole`` rows, images and sounds, are never cut; their counts are what they are inside the model. ``seen`` is how
     many different tokens the sample has; 0 where that isn't known.
+
+    ``written`` are the counts of texts that a model is to write, each cut to ``longer`` times the length of what is
+    read, and to ``room`` at most.
     """
 
     counts: tuple[int, ...]
@@ -36,22 +40,40 @@ class Lengths:
     limit: int
     whole: bool = False
     seen: int = 0
+    written: tuple[int, ...] = ()
+    longer: int = 1
+    room: int | None = None
 
     def words(self, rows: int) -> int:
         """How many different tokens so many rows have: with their number it grows as a root (Heaps' law)."""
         return round(self.seen * math.sqrt(max(1.0, rows / len(self.counts))))
 
     def at(self, share: float) -> int:
-        """The length that this share of the texts doesn't exceed."""
-        return self.counts[min(len(self.counts) - 1, math.ceil(share * len(self.counts)) - 1)]
+        """The length at which this share of the texts is whole, of those read and of those written."""
+        read = _at(self.counts, share)
+        if not self.written:
+            return read
+        wanted = _at(self.written, share)
+        return max(read, math.ceil(min(wanted, self.room or wanted) / self.longer))
+
+    def answer(self, max_length: int) -> int:
+        """Tokens to which what is written is cut."""
+        longest = self.longer * max_length
+        return min(longest, self.room or longest)
 
     def lost(self, max_length: int) -> float:
         """The share of all tokens that truncation cuts off."""
-        return sum(max(0, n - max_length) for n in self.counts) / max(1, sum(self.counts))
+        answer = self.answer(max_length)
+        over = sum(max(0, n - max_length) for n in self.counts) + sum(max(0, n - answer) for n in self.written)
+        return over / max(1, sum(self.counts) + sum(self.written))
 
     def mean(self, max_length: int) -> float:
-        """Tokens of a row after truncation."""
-        return sum(min(n, max_length) for n in self.counts) / len(self.counts)
+        """Tokens of a row after truncation: of what is read or of what is written, whichever are more."""
+        return max(_mean(self.counts, max_length), _mean(self.written, self.answer(max_length)))
+
+    def longest(self, max_length: int) -> int:
+        """As :meth:`mean`, of the longest row."""
+        return max(min(max_length, self.counts[-1]), min(self.answer(max_length), max(self.written, default=0)))
 
     def parts(self, max_length: int) -> float:
         """In how many parts a row is read where none is cut off; parts that overlap are a few more."""
@@ -82,7 +104,21 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
 def lengths_for(spec: Spec, model_path: Path, columns: Columns) -> Lengths:
     """How long rows are for this model."""
     texts = spec.pieces(columns)
-    return measure_lengths(model_path, texts) if texts is not None else _whole(spec, model_path, columns)
+    if texts is None:
+        return _whole(spec, model_path, columns)
+    read, written = measure_lengths(model_path, texts), spec.written(columns)
+    if not written:
+        return read
+    counts, room = measure_lengths(model_path, written).counts, room_to_write(folder.config(model_path))
+    return replace(read, written=counts, longer=spec.longer, room=room)
+
+
+def _at(counts: Sequence[int], share: float) -> int:
+    return counts[min(len(counts) - 1, math.ceil(share * len(counts)) - 1)]
+
+
+def _mean(counts: Sequence[int], longest: int) -> float:
+    return sum(min(n, longest) for n in counts) / max(1, len(counts))
 
 
 def _whole(spec: Spec, model_path: Path, columns: Columns) -> Lengths:

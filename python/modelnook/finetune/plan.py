@@ -307,7 +307,7 @@ def _through(lengths: Lengths, rows: int, held_out: int, size: int, longest: int
     parts = lengths.parts(longest) if windows else 1.0
     mean = lengths.mean(1 << 30) / parts if windows else lengths.mean(longest)
     held_out = round(held_out * parts)
-    return Batch(round(rows * parts), size, mean, min(longest, lengths.counts[-1]), held_out)
+    return Batch(round(rows * parts), size, mean, lengths.longest(longest), held_out)
 
 
 def _cut(asked: int, longest: int, lost: float) -> Iterator[Warned]:

@@ -91,6 +91,7 @@ def make_ready(
         for part, columns in (("train", train), ("evaluation", evaluation))
         if columns is not None
     }
+    task.taught(model, rows["train"])
     model = method.prepare(model, task)
     truth = spec.truth(evaluation, task.labels) if evaluation is not None else None
     return Ready(planned, config, spec, task, model, processor, method, rows["train"], rows.get("evaluation"), truth)

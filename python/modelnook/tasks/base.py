@@ -15,6 +15,7 @@ from modelnook.domain.event import Warned
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
 from modelnook.tasks.bootstrap import resample
+from modelnook.tasks.text import as_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,8 @@ class Spec(ABC):
     """The columns of ``predict``."""
     methods: ClassVar[tuple[str, ...]] = ("full", *ADAPTERS, "head", "last-k")
     """The fine-tuning methods that are tested with it; others are refused by name."""
+    longer: ClassVar[int] = 1
+    """How many times ``max_length``, which is of what is read, a text of :meth:`written` may be long."""
     windows: ClassVar[bool] = False
     """Whether rows longer than ``max_length`` are read in several parts, so that nothing of them is lost."""
     keeps_end: ClassVar[bool] = False
@@ -167,11 +170,15 @@ class Spec(ABC):
     def texts(self, columns: Columns) -> list[str] | None:
         """What a row says as one text, to find copies, lengths and languages; None where rows hold no text."""
         parts = [columns[role] for role in self.read if role in columns]
-        return [" ".join(map(_text, cells)) for cells in zip(*parts, strict=True)]
+        return [" ".join(map(as_line, cells)) for cells in zip(*parts, strict=True)]
 
     def pieces(self, columns: Columns) -> list[str] | None:
         """The texts that a model reads apart, each cut to its length; by default each row's :meth:`texts`."""
         return self.texts(columns)
+
+    def written(self, columns: Columns) -> list[str]:
+        """The texts that a model is to write beside those that it reads, each cut to a length of its own."""
+        return []
 
     def sizes(self, config: Mapping[str, Any], columns: Columns) -> list[int]:
         """Where rows hold no text: the vectors that a sample of them has inside a model, such as patches or frames.
@@ -338,6 +345,9 @@ class Task(ABC):
         """Have the processor remember the length that the model was trained with."""
         processor.model_max_length = max_length
 
+    def taught(self, model: Any, rows: dict[str, list[Any]]) -> None:
+        """Set in the model what follows from encoded rows that it is trained on, e.g. how much it writes."""
+
     def traced(self, model: Any) -> Any:
         """The module that a program of it is made from: token ids in, one tensor of a row's numbers out."""
         return model
@@ -382,11 +392,3 @@ def in_order(pieces: Iterable[tuple[Sequence[int], Any]], count: int) -> Any:
         for at, value in zip(index, values, strict=True):
             found[at] = value
     return found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple)):
-        return " ".join(map(_text, value))
-    return "" if value is None or value != value else str(value)

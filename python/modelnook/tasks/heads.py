@@ -18,7 +18,7 @@ from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.gguf import read_header
 from modelnook.catalog.papers import json_in, sane_config
 
-__all__ = ["Base", "base_in", "base_named", "chats_by"]
+__all__ = ["Base", "base_in", "base_named", "chats_by", "room_to_write"]
 
 _SENSES = tuple(
     f"AutoModelFor{name}"
@@ -199,3 +199,15 @@ def _pairs(value: Any) -> dict[str, tuple[str, ...]]:
         return {str(kind): (names,) if isinstance(names, str) else tuple(names) for kind, names in pairs}
     except (AttributeError, IndexError, TypeError, ValueError):
         return {}
+
+
+def room_to_write(config: Mapping[str, Any]) -> int | None:
+    """The most tokens for which the decoder beside an encoder has places; None where it has them for any number.
+
+    >>> room_to_write({"model_type": "bart", "max_position_embeddings": 1024}), room_to_write({"n_positions": 512})
+    (1024, None)
+    """
+    # An n_positions is T5's: the length of its first training, its places are relative.
+    said = {**config, **(config.get("decoder") or {})}
+    found = said.get("max_decoder_position_embeddings") or said.get("max_position_embeddings")
+    return found if isinstance(found, int) and found > 0 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["as_text", "encode_pairs", "encode_texts", "read_texts"]
+__all__ = ["as_line", "as_text", "encode_pairs", "encode_texts", "read_texts"]
 
 CHARS_A_TOKEN = 12
 """So many characters a token are read at first; texts of longer tokens are read again as a whole."""
@@ -23,6 +23,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None or value != value else str(value)
+
+
+def as_line(value: Any) -> str:
+    """As :func:`as_text`; of a list its members, one after another."""
+    return " ".join(map(as_line, value)) if isinstance(value, (list, tuple)) else as_text(value)
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[Any], max_length: int) -> list[list[int]]:

@@ -46,6 +46,7 @@ class Text2TextGeneration(Spec):
     metrics = ("chrf", "bleu", "rougeL", "loss")
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
+    longer = 2
     keeps_end = True
     output_share = 1.0
     baselines = ("copy",)
@@ -89,6 +90,10 @@ class Text2TextGeneration(Spec):
         if missing is not None:
             raise DataError("task.no_target", row=missing)
         return wanted
+
+    def written(self, columns: Columns) -> list[str]:
+        """The targets."""
+        return [as_text(text) for text in columns["target"]]
 
     def score(self, truth: Any, outputs: Any, labels: Sequence[str]) -> dict[str, float]:
         """chrF and BLEU of all rows as one corpus, the mean of ROUGE-L, and the loss where it is known."""

@@ -10,6 +10,7 @@ import torch
 from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.heads import room_to_write
 from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
@@ -19,9 +20,6 @@ from modelnook.tasks.writing_heavy import new_tokens, write, written
 
 __all__ = ["Text2TextGenerationTask"]
 
-LONGER = 2
-"""How many times as long as ``max_length``, which is of the sources, a target may be."""
-
 
 class Text2TextGenerationTask(Task):
     """An encoder-decoder with the output layer that it was trained with."""
@@ -29,6 +27,8 @@ class Text2TextGenerationTask(Task):
     spec = Text2TextGeneration
     new_head = False
     checks_by_loss = True
+    room: int | None = None
+    """See :func:`~modelnook.tasks.heads.room_to_write`; of the model that :meth:`load` read."""
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; a model that isn't an encoder-decoder, or lacks its output layer, is refused."""
@@ -41,6 +41,7 @@ class Text2TextGenerationTask(Task):
         )
         self.tokenizer = load_tokenizer(path, near=False)
         self.head = Head(model)
+        self.room = room_to_write(config.to_dict())
         return model, self.tokenizer
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
@@ -48,7 +49,9 @@ class Text2TextGenerationTask(Task):
         rows = {"input_ids": encode_texts(processor, columns["source"], max_length)}
         if "target" in columns:
             texts = [as_text(text) for text in columns["target"]]
-            found = processor(text_target=texts, truncation=True, max_length=LONGER * max_length) if texts else {}
+            most = self.spec.longer * max_length
+            most = min(most, self.room or most)
+            found = processor(text_target=texts, truncation=True, max_length=most) if texts else {}
             rows["labels"] = list(found.get("input_ids", ()))
         return rows
 
@@ -73,6 +76,10 @@ class Text2TextGenerationTask(Task):
     def weight(self, rows: dict[str, list[Any]]) -> float:
         """The targets' tokens."""
         return float(max(1, sum(map(len, rows["labels"]))))
+
+    def taught(self, model: Any, rows: dict[str, list[Any]]) -> None:
+        """See :meth:`Task.taught`: the settings that are saved with it let it write its longest target."""
+        model.generation_config.max_new_tokens = max(new_tokens(model), *map(len, rows["labels"]))
 
     def answer(self, model: Any, processor: Any, rows: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
         """See :func:`~modelnook.tasks.writing_heavy.write`."""

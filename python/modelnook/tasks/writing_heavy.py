@@ -15,6 +15,8 @@ from modelnook.tasks.pretrained_heavy import quiet
 __all__ = ["new_tokens", "streamed", "write", "written"]
 
 NEW_TOKENS = 128
+"""How much is written by a model whose settings don't say."""
+
 BATCH = 8
 
 

@@ -43,7 +43,7 @@ class TrainConfig:
         metric: what "best" means; None: the task's primary metric.
         checkpoint_every_s: seconds between checkpoints at least; 0: none in mid-run.
         precision: ``auto``, ``bf16`` or ``fp32``; ``auto`` is bf16 where the device multiplies it natively.
-        max_seconds: a budget of wall time; None: none.
+        max_seconds: a budget of wall time, over all resumes; None: none.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         threads: CPU threads at most; None: what ``MODELNOOK_THREADS`` says, else this process's cores. See
             :class:`~modelnook.training.threads.Threads` for when there are fewer.
@@ -84,7 +84,7 @@ class TrainResult:
         metrics: of the validation rows at ``best_step``; without such rows the mean training loss of the last epoch.
         stopped: whether ``stop()`` ended it; ``reason`` says ``finished``, ``stopped``, ``patience`` or ``budget``.
         rows_per_s: training rows a second, evaluation and checkpoints left out.
-        seconds: training, evaluation and checkpoints together, of this process.
+        seconds: training, evaluation and checkpoints together, over all resumes.
         eval_outputs: float32 of shape (validation rows, …) in their order, or None.
         micro_batch: rows that went through the model at once; below the batch size where memory was short.
     """

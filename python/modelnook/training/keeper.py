@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,12 @@ from modelnook.training.optimizer import Optimizer
 from modelnook.training.precision import Precision
 
 __all__ = ["Best", "Keeper"]
+
+SAVING_SHARE = 0.02
+"""Checkpoints may cost this share of the time at most: they come less often where the disk is slow."""
+
+SLOW_DISK = 100e6
+"""Bytes a second at which a disk is thought to write until it has been seen to."""
 
 
 @dataclass
@@ -47,18 +54,35 @@ class Keeper:
         self.checkpoints, self.emit = checkpoints, emit
         self.device = precision.device
         self.kept: Checkpoint | None = None
+        self.saved = time.perf_counter()
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What is trained, in float32."""
         return self.precision.state(self.method.trainable_state(self.model))
 
-    def save(self, step: int, meta: dict[str, Any]) -> None:
-        """Write a checkpoint, if they are wanted."""
+    def due(self, every: float) -> bool:
+        """Whether it is time for a checkpoint, ``every`` so many seconds; 0: never in mid-training."""
+        if self.checkpoints is None or every <= 0:
+            return False
+        return time.perf_counter() - self.saved >= max(every, self.checkpoints.last_cost_s / SAVING_SHARE)
+
+    def affordable(self, every: float) -> bool:
+        """Whether one of a training that has ended costs little beside what would be done again without it."""
+        if self.checkpoints is None or every <= 0:
+            return False
+        size = sum(weight.numel() * weight.element_size() for weight in self.weights().values())
+        cost = self.checkpoints.last_cost_s or size / SLOW_DISK
+        return time.perf_counter() - self.saved >= cost / SAVING_SHARE
+
+    def save(self, step: int, meta: dict[str, Any], *, goes_on: bool = True) -> None:
+        """Write a checkpoint, if they are wanted; without the optimizer's state where nothing is trained any more."""
         if self.checkpoints is None:
             return
-        state = {f"optimizer|{name}": value for name, value in self.optimizer.state().items()}
-        state |= {f"rng|{name}": value for name, value in rng_state(self.device).items()}
+        state = {f"rng|{name}": value for name, value in rng_state(self.device).items()}
+        if goes_on:
+            state |= {f"optimizer|{name}": value for name, value in self.optimizer.state().items()}
         self.checkpoints.save(step, self.weights(), state, meta)
+        self.saved = time.perf_counter()
 
     def resume(self, expected: dict[str, Any]) -> Checkpoint | None:
         """Put the newest checkpoint back and give it; None where there is none, or one of another run.

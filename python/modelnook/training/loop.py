@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,15 +20,13 @@ import torch
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Warned
 from modelnook.tasks.base import Task
-from modelnook.training.attention import fast_attention
 from modelnook.training.base import Trainable, TrainConfig, TrainResult
 from modelnook.training.batches import train_batches
 from modelnook.training.checkpoint import Checkpoints
+from modelnook.training.cpu import quick_on_cpu
 from modelnook.training.device import is_out_of_memory, pick_device, rng_state, set_rng_state
-from modelnook.training.dropout import fast_dropout
 from modelnook.training.evaluation import outputs_of, take, to_device
 from modelnook.training.keeper import Best, Keeper
-from modelnook.training.memory import keep_memory
 from modelnook.training.optimizer import Optimizer, decay_left
 from modelnook.training.precision import Precision
 from modelnook.training.report import Reporter
@@ -42,9 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 Rows = dict[str, list[Any]]
-
-SAVING_SHARE = 0.02
-"""Checkpoints may cost this share of the time at most: they come less often where the disk is slow."""
 
 
 def train(
@@ -85,21 +79,11 @@ def train(
         checks = None
     loop = _Loop(model, task, processor, rows, checks, truth, config, method, emit, stop, checkpoints, device, ranks)
     try:
-        with _quick_on_cpu(model, device):
+        with quick_on_cpu(model, device):
             return loop.run()
     finally:
         loop.precision.restore()
         vocabulary.restore(decay_left(config, loop.total, loop.step))
-
-
-@contextmanager
-def _quick_on_cpu(model: Any, device: torch.device) -> Iterator[None]:
-    """What a CPU lacks in torch itself; an accelerator has kernels of its own for it."""
-    if device.type != "cpu":
-        yield
-        return
-    with keep_memory(), fast_attention(model), fast_dropout(model):
-        yield
 
 
 class _Loop:
@@ -141,6 +125,12 @@ class _Loop:
         self.evaluated = -1
         """The step after which the validation rows were scored last."""
         self.best: Best | None = None
+        self.over = False
+        """Whether the training had ended before this process, which is to score what it came to."""
+        self.loss = math.nan
+        """The mean of the last steps before this process."""
+        self.undefined = False
+        """Whether it was said that the metric can't be computed."""
         self.epoch_batches: tuple[int, list[list[int]]] = (-1, [])
         self.precision = Precision(model, device, config.precision, self._probe)
         self.optimizer = Optimizer(
@@ -157,14 +147,13 @@ class _Loop:
     def run(self) -> TrainResult:
         """Train from where the checkpoints left off, to the end or until told to stop."""
         torch.manual_seed(self.config.seed)
-        self._resume()
+        reason = self._resume()
         if self.ranks is not None:
             self._join(self.ranks)
         self.report = self._reporter()
+        self.report.mean_loss = self.loss
         self.report.progress("training", self.step, force=True)
         self.model.train()
-        self.saved = time.perf_counter()
-        reason = "finished"
         while self.step < self.total and reason == "finished":
             self._train_step()
             due = self.step % self.eval_every == 0 and self.step < self.total
@@ -175,7 +164,8 @@ class _Loop:
             if self.ranks is not None:
                 reason = self.ranks.agree(reason)
             if reason == "finished":
-                self._checkpoint_if_due()
+                if self.step < self.total and self.keeper.due(self.config.checkpoint_every_s):
+                    self._checkpoint()
                 self._make_way()
         if reason in ("stopped", "budget"):
             self._checkpoint()
@@ -309,35 +299,41 @@ class _Loop:
         return outputs, self.spec.score(self.truth, outputs, self.task.labels)
 
     def _beats(self, new: dict[str, float], old: dict[str, float]) -> bool:
-        """In the metric; of equals, the one with the lower loss."""
-        if new.get(self.metric) == old.get(self.metric):
+        """In the metric, any number more than none; of equals, the one with the lower loss."""
+        value, before = (found.get(self.metric, math.nan) for found in (new, old))
+        if math.isnan(value) and not self.undefined:
+            self.undefined = True
+            self.emit(Warned.of("train.metric_undefined", metric=self.metric))
+        if value == before or (math.isnan(value) and math.isnan(before)):
             return new.get("loss", 0.0) < old.get("loss", 0.0)
-        return self.spec.better(self.metric, new.get(self.metric, math.nan), old.get(self.metric, math.nan))
+        return math.isnan(before) or self.spec.better(self.metric, value, before)
 
-    def _checkpoint_if_due(self) -> None:
-        every, kept = self.config.checkpoint_every_s, self.keeper.checkpoints
-        if kept is None or every <= 0 or self.step >= self.total:
-            return
-        if time.perf_counter() - self.saved >= max(every, kept.last_cost_s / SAVING_SHARE):
-            self._checkpoint()
-            self.saved = time.perf_counter()
-
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, ended: str | None = None) -> None:
         best = {"step": self.best.step, "metrics": self.best.metrics, "waited": self.best.waited} if self.best else None
-        self.keeper.save(self.step, {**self._identity(), "micro": self.micro, "best": best})
+        seconds = time.perf_counter() - self.began
+        meta = {"micro": self.micro, "best": best, "ended": ended, "loss": self.report.mean_loss, "seconds": seconds}
+        self.keeper.save(self.step, {**self._identity(), **meta}, goes_on=ended is None)
 
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint must agree in to be gone on from."""
         return {"total": self.total, "rows": len(self.lengths)}
 
-    def _resume(self) -> None:
+    def _resume(self) -> str:
+        """Go on from the newest checkpoint; gives why training has ended, ``finished`` where it goes on."""
         found = self.keeper.resume(self._identity())
         if found is None:
-            return
+            return "finished"
         # Memory may be shorter than it was: what ended the run may have been that.
         self.step, self.micro = found.step, min(found.meta["micro"], self.micro)
-        best = found.meta["best"]
+        best, ended = found.meta["best"], found.meta.get("ended")
         self.best = Best(best["step"], best["metrics"], waited=best["waited"]) if best else None
+        self.loss = found.meta.get("loss", math.nan)
+        # A budget is the run's, however often it goes on.
+        self.began -= found.meta.get("seconds", 0.0)
+        if ended:
+            # It was scored before it was saved.
+            self.over, self.evaluated = True, self.step
+        return ended or "finished"
 
     def _reporter(self) -> Reporter:
         evals = 0
@@ -357,8 +353,13 @@ class _Loop:
     def _result(self, reason: str) -> TrainResult:
         if self.evaluated != self.step:
             self._evaluate(going_on=False)
+        ends = reason in ("finished", "patience") and not self.over
+        if ends and self.keeper.affordable(self.config.checkpoint_every_s):
+            self._checkpoint(reason)
         if self.best is not None and self.best.step != self.step:
             self._load_best(self.best)
+        elif self.best is not None and self.over and self.checks is not None:
+            self.best.outputs = self._checked(self.checks)[0]
         return TrainResult(
             steps=self.step,
             epochs=self.step / self.per_epoch,

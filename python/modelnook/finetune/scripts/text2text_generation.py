@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelnook.catalog.papers import json_in
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import (
@@ -17,6 +18,8 @@ from modelnook.finetune.scripts.parts import (
     method_of,
     values_of,
 )
+from modelnook.tasks.heads import room_to_write
+from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.tasks.translated import tokenizer_for
 
 __all__ = ["code"]
@@ -59,7 +62,9 @@ def read(path):
 
 
 def encode(row):
-    return tokenizer(row["source"] or "", text_target=row["target"], truncation=True, max_length={max_length})
+    found = tokenizer(row["source"] or "", truncation=True, max_length={max_length})
+    found["labels"] = tokenizer(text_target=row["target"], truncation=True, max_length={target_length})["input_ids"]
+    return found
 
 
 set_seed({seed})
@@ -78,6 +83,10 @@ TWO = """train, checks = read(DATA), read(EVAL_DATA)"""
 
 TAIL = (
     """
+examples = [encode(row) for row in train]
+settings = model.generation_config
+settings.max_new_tokens = max(settings.max_new_tokens or 128, *(len(row["labels"]) for row in examples))
+
 trainer = Trainer(
     model=model,
     args=TrainingArguments(
@@ -85,7 +94,7 @@ trainer = Trainer(
     + ARGUMENTS
     + UNJUDGED
     + """    ),
-    train_dataset=[encode(row) for row in train],
+    train_dataset=examples,
     data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
 )
 trainer.train()
@@ -98,7 +107,7 @@ with torch.inference_mode():
         batch = {{name: torch.tensor([values], device=model.device) for name, values in encode(row).items()}}
         tokens = batch["labels"].shape[1]
         total, count = total + model(**batch).loss.item() * tokens, count + tokens
-        ids = model.generate(input_ids=batch["input_ids"], max_new_tokens=128, num_beams=1, do_sample=False)
+        ids = model.generate(input_ids=batch["input_ids"], num_beams=1, do_sample=False)
         written.append(tokenizer.decode(ids[0], skip_special_tokens=True).strip())
 wanted = [row["target"] for row in checks]
 scorer = RougeScorer(["rougeL"], tokenizer=Words())
@@ -117,8 +126,10 @@ print(json.dumps(found))
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     settings = values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss"))
+    longest = Text2TextGeneration.longer * int(settings["max_length"])
     values = {
         **settings,
+        "target_length": min(longest, room_to_write(json_in(model_path / "config.json")) or longest),
         "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
         "four_bits": four_bits(method_of(recipe, record)),
         "take_rows": TWO if recipe.eval_data else SPLIT,

@@ -134,7 +134,7 @@ def _fit(
     limit = recipe.knobs.get("max_seconds")
     if limit:
         recipe = replace(recipe, knobs={**recipe.knobs, "max_seconds": limit / 2})
-    return fit(
+    result = fit(
         recipe,
         source,
         train,
@@ -148,6 +148,9 @@ def _fit(
         labels=labels,
         estimate=estimating(context),
     )
+    if not result.stopped:
+        shutil.rmtree(run.checkpoints / name, ignore_errors=True)
+    return result
 
 
 def shifted(emit: Callable[[Event], None], by: int) -> Callable[[Event], None]:
