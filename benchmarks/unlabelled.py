@@ -107,7 +107,9 @@ def one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
         found[kind] = mn.evaluate(str(run.model), test).metrics["accuracy"]
         if more is not None:
             told = run.report["unlabelled"]
-            found |= {n: told[n] for n in ("taken", "threshold", "precision", "precision_rows", "kept")}
+            found |= {
+                n: told[n] for n in ("taken", "teacher", "agree", "threshold", "precision", "precision_rows", "kept")
+            }
         found["tfidf"] = run.baselines["tfidf"]["accuracy"]
     return found
 

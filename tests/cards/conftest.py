@@ -102,6 +102,8 @@ UNLABELLED = {
     "with_them": 0.9823,
     "gain_interval": [0.01, 0.03],
     "kept": True,
+    "teacher": "model",
+    "agree": True,
 }
 TRIED = {"interval": (-0.004, 0.012), "p50_ms": 2.0, "peak_memory_bytes": 3e8, "options": {}, "accepted": True}
 ATTEMPTS = [

@@ -99,6 +99,10 @@ def test_what_unlabelled_rows_came_to(lang: str) -> None:
     for name, figures in told.items():
         text = " ".join(cards.text(RUNS[name]).split())
         assert all(figure in text for figure in figures)
+    found = {**RUNS["unlabelled"].report["unlabelled"], "teacher": "tfidf", "agree": False}
+    by_tfidf = cards.text(replace(RUNS["unlabelled"], report={"unlabelled": found}))
+    assert "TF-IDF" in by_tfidf
+    assert by_tfidf != cards.text(RUNS["unlabelled"])
 
 
 @pytest.mark.parametrize("words", ["12% of the tokens are cut off at 128: ", "词元太长，被截断："])

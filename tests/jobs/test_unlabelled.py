@@ -62,6 +62,15 @@ def test_two_rounds_are_one_run(tiny: str) -> None:
     assert trained(tiny, bare(30, seed=11), epochs=1).id != run.id
 
 
+def test_the_better_model_gives_the_labels(tiny: str) -> None:
+    run = trained(tiny, bare(200), epochs=1, learning_rate=1e-7)
+    told = run.report["unlabelled"]
+    assert told["plain"] < run.baselines["tfidf"]["accuracy"]
+    assert (told["teacher"], told["taken"] > 100) == ("tfidf", True)
+    assert told["precision"] > told["plain"]
+    assert "a label from TF-IDF" in " ".join(cards.text(run).split())
+
+
 def test_rows_that_are_all_known_gain_nothing(tiny: str) -> None:
     run = trained(tiny, [{"text": row["text"].upper()} for row in table(48)], epochs=1)
     told = run.report["unlabelled"]

@@ -262,7 +262,11 @@ def _unlabelled(found: dict[str, Any]) -> str:
     if found.get("precision") is not None:
         percent = f"{100 * found['precision']:.0f}"
         right = t("cards.unlabelled_right", percent=percent, rows=count(found["precision_rows"]))
-    said |= {"precision": right, "plain": metric(found["plain"]), "with_them": metric(found["with_them"])}
+    # Reports of before know no teacher: it was always the model.
+    by = t("cards.unlabelled_by_model")
+    if found.get("teacher") == "tfidf":
+        by = t("cards.unlabelled_by_both") if found["agree"] else t("cards.unlabelled_by_tfidf")
+    said |= {"by": by, "precision": right, "plain": metric(found["plain"]), "with_them": metric(found["with_them"])}
     return t("cards.unlabelled_kept", **said) if found["kept"] else t("cards.unlabelled_lost", **said)
 
 

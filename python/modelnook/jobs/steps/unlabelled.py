@@ -1,4 +1,4 @@
-"""Training with rows that have no label: a first model labels them, a second one must agree, the better one is kept."""
+"""Training with rows that have no label: a first model or TF-IDF labels them, the better of two is kept."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Found:
 
     Attributes:
         offered, fresh, taken: the rows given, those that aren't among the labelled ones, those trained on.
-        threshold: the least probability of a row's label.
+        threshold: the least probability of a row's label; None where no label was worth a thing.
+        teacher: whose labels they are: ``model``, trained on the labelled rows, or ``tfidf``, whichever is better on
+            the validation rows; None as above. ``agree``: whether the other one had to say the same.
         precision: the share that is right of labelled rows that were taken by the same rule and not trained on;
             None where none was. ``precision_interval`` at 95%, ``precision_rows`` how many there were.
         plain, with_them: ``metric`` of the validation rows without and with the unlabelled rows; None where none was
@@ -39,7 +41,7 @@ class Found:
     offered: int
     fresh: int
     taken: int
-    threshold: float
+    threshold: float | None
     precision: float | None
     precision_interval: tuple[float, float] | None
     precision_rows: int
@@ -48,6 +50,8 @@ class Found:
     with_them: float | None = None
     gain_interval: tuple[float, float] | None = None
     kept: bool = False
+    teacher: str | None = None
+    agree: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def shifted(emit: Callable[[Event], None], by: int) -> Callable[[Event], None]:
 def _labelled(context: Context, plain: _Round, train: Rows, evaluation: Rows) -> tuple[Rows, Found]:
     """The rows that are sure enough, with the labels that they were given; and what there is to say of them."""
     from modelnook.classic.tfidf import Tfidf
-    from modelnook.measure.pseudo_labels import NONE, choose, precision, sure
+    from modelnook.measure.pseudo_labels import Said, choose, precision
     from modelnook.measure.score import wilson
 
     spec, labels = _spec(context), plain.result.labels
@@ -177,7 +181,7 @@ def _labelled(context: Context, plain: _Round, train: Rows, evaluation: Rows) ->
         offered=_count(offered),
         fresh=_count(rows),
         taken=0,
-        threshold=NONE,
+        threshold=None,
         precision=None,
         precision_interval=None,
         precision_rows=0,
@@ -187,16 +191,21 @@ def _labelled(context: Context, plain: _Round, train: Rows, evaluation: Rows) ->
     if second is None or not found.fresh:
         return {}, found
     truth = np.asarray(plain.result.truth)
-    checked = sure(plain.outputs, second.outputs(spec, evaluation))
-    threshold, (right, total) = choose(checked, truth), precision(checked, truth)
-    said = sure(_outputs(context, plain.path, rows), second.outputs(spec, rows))
-    taken = np.flatnonzero(said.taken(threshold)).tolist()
+    checked = Said.of(plain.outputs, second.outputs(spec, evaluation))
+    rule, (right, total) = choose(checked, truth), precision(checked, truth)
+    if rule is None:
+        return {}, found
+    said = Said.of(_outputs(context, plain.path, rows), second.outputs(spec, rows))
+    guess, sure = said.labels(rule)
+    taken = np.flatnonzero(sure).tolist()
     chosen = take(rows, taken)
-    chosen["label"] = [labels[said.guess[i]] for i in taken]
+    chosen["label"] = [labels[guess[i]] for i in taken]
     return chosen, replace(
         found,
         taken=len(taken),
-        threshold=threshold,
+        threshold=rule.threshold,
+        teacher="model" if rule.teacher == "first" else "tfidf",
+        agree=rule.agree,
         precision=right / total if total else None,
         precision_interval=wilson(right, total) if total else None,
         precision_rows=total,
