@@ -225,7 +225,7 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
     names = [only] if only else list(configured())
     pages, notes, silent = _pages(names, query, set(names if live is None else live))
     # Sources that were added are missing without it, and it is why nothing is asked.
-    notes = [damaged.message] if (damaged := current().damaged()) else notes
+    told = (damaged.message,) if (damaged := current().damaged()) else tuple(notes.values())
     found = [hit for page in pages for hit in page.hits]
     kept = grouped(one_row_each(_sorted(found, query)), query)
     total = sum(page.total for page in pages)
@@ -233,7 +233,7 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
     return SearchResult(
         tuple(kept[: query.limit]),
         query.text,
-        tuple(notes.values()),
+        told,
         max(total, len(kept)),
         more=more,
         silent={name: notes[name] for name in silent},
