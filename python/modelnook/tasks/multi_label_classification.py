@@ -163,7 +163,7 @@ def label_sets(values: Sequence[Any]) -> list[list[str]]:
     [['a', 'b'], []]
     """
     divided = not any(map(_is_list, values))
-    found = []
+    found: list[list[str]] = []
     for row, value in enumerate(values):
         if isinstance(value, str):
             names: list[str | None] = [part.strip() for part in _DIVIDERS.split(value) if part.strip()]
