@@ -90,6 +90,13 @@ def sources() -> Table:
     return Table(("name", "kind", "url", "state", "models", "refreshed"), tuple(rows))
 
 
+def kinds() -> list[str]:
+    """The kinds of sources that can be added."""
+    from modelnook.catalog import SOURCES
+
+    return [kind for kind in SOURCES if kind not in ("local", "pip", "path")]
+
+
 def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None = None) -> Table:
     """Add a catalogue source under a name; its token stays in the environment variable ``token_env``.
 
@@ -120,8 +127,8 @@ def add_source(name: str, url: str, *, kind: str = "hub", token_env: str | None 
         raise UsageError("api.source_name", name=name)
     if name in configured():
         raise ConflictError("api.source_taken", name=name)
-    if kind not in SOURCES or kind in ("local", "pip", "path"):
-        raise unknown("source_kind", kind, [k for k in SOURCES if k not in ("local", "pip", "path")])
+    if kind not in kinds():
+        raise unknown("source_kind", kind, kinds())
     url = SOURCES.load(kind).admit(name, url)
     save(sources=[*current().sources, {"name": name, "url": url, "kind": kind, "token_env": token_env}])
     return sources()

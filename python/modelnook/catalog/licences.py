@@ -15,7 +15,7 @@ from modelnook.domain.model import Licence, Terms
 from modelnook.messages import t
 from modelnook.settings import language
 
-__all__ = ["allows", "licence_of", "terms"]
+__all__ = ["allows", "known", "licence_of", "terms"]
 
 # What a kind alone says of (commercial use, share alike).
 _BY_KIND = {
@@ -31,6 +31,11 @@ _BY_KIND = {
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(Path(__file__).with_name("licences.json").read_text(encoding="utf-8"))
     return table
+
+
+def known() -> list[str]:
+    """The ids of those that are told in plain words."""
+    return list(_table())
 
 
 @cache

@@ -3,50 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from modelnook.domain.model import is_path
+from modelnook.magics import offered
 from modelnook.magics.scope import Namespace
 from modelnook.verbs import VERBS, Arg, Verb
 from modelnook.verbs.parse import COMMON
 from modelnook.verbs.verb import find
-from modelnook.verbs.words import tokens
+from modelnook.verbs.words import Token, quoted, tokens
 
-__all__ = ["candidates"]
+__all__ = ["Found", "candidates"]
 
 _DOOR = "magic"
+_OUTPUT = "-o"
 
 
-def candidates(line: str, scope: Namespace) -> tuple[str, list[str]]:
-    """``(what is typed so far, what it may become)`` for a line after ``%model``."""
+class Found(NamedTuple):
+    """What is typed so far, what it may become, and whether a file's name may stand there where that is nothing."""
+
+    fragment: str
+    words: list[str]
+    files: bool = False
+
+
+class _Offer(NamedTuple):
+    """``kept`` characters of the word stay, the rest may become one of ``words``."""
+
+    kept: int
+    words: Iterable[str]
+    files: bool = False
+
+
+def candidates(line: str, scope: Namespace) -> Found:
+    """What a line after ``%model`` may become, each word as it has to be typed there."""
     typed = tokens(line)
-    word = typed.pop().text if typed and not line[-1:].isspace() else ""
-    before = [token.text for token in typed]
+    goes_on = bool(typed) and bool(typed[-1].open or not line[-1:].isspace())
+    last = typed.pop() if goes_on else Token("", len(line))
+    word = last.text
     try:
-        words = _words(before, word, scope)
+        kept, words, files = _words([token.text for token in typed], word, scope)
     except Exception:
         # Whatever is wrong is told when the line is run; a Tab says nothing.
-        words = []
-    lowered = word.lower()
-    return word, [w for w in dict.fromkeys(words) if w.lower().startswith(lowered)]
+        kept, words, files = 0, (), False
+    raw = line[last.start :]
+    # What stays has been typed, with quotes or without.
+    fragment = raw[kept if raw == word or not kept else raw.rfind(word[kept - 1]) + 1 :]
+    begun = word[kept:].lower()
+    quote = fragment[:1] if fragment[:1] in ("'", '"') else ""
+    found = [quoted(w, quote) for w in dict.fromkeys(words) if w.lower().startswith(begun)]
+    return Found(fragment, found, files or is_path(word) or "/" in word)
 
 
-def _words(before: list[str], word: str, scope: Namespace) -> Iterable[str]:
+def _words(before: list[str], word: str, scope: Namespace) -> _Offer:
     if not before:
-        return [name for name, verb in VERBS.items() if " " not in name and _DOOR in verb.doors]
+        return _Offer(0, [name for name, verb in VERBS.items() if " " not in name and _DOOR in verb.doors])
     verb, used = find(before, VERBS, _DOOR)
     rest = before[used:]
     if (brace := word.rfind("{")) >= 0:
-        return [f"{word[: brace + 1]}{name}}}" for name in scope.names()]
-    args = verb.at(_DOOR)
-    flags = {arg.flag: arg for arg in args}
+        return _Offer(0, [f"{word[: brace + 1]}{name}}}" for name in scope.names()])
+    line = _Line(verb, rest, scope)
     name, equals, value = word.partition("=")
-    if equals and name in flags:
-        return [f"{name}={v}" for v in _values(flags[name], value, rest, scope)]
-    if rest and rest[-1] in flags and flags[rest[-1]].kind != "flag":
-        return _values(flags[rest[-1]], word, rest, scope)
+    if equals and name in line.flags:
+        kept, words, files = line.values(line.flags[name], value)
+        return _Offer(len(name) + 1 + kept, words, files)
+    if rest and rest[-1] in line.flags and line.flags[rest[-1]].kind != "flag":
+        return line.values(line.flags[rest[-1]], word)
+    if rest and rest[-1] == _OUTPUT:
+        return _Offer(0, scope.names())
     if word.startswith("-"):
-        typed_bare = {arg.flag for arg in args if arg.positional and arg.kind not in ("data", "inputs")}
-        return [f for f in (*flags, *COMMON[_DOOR]) if f not in rest and f not in typed_bare]
-    return [*_subs(verb, before, used), *_bare(args, flags, rest, word, scope)]
+        typed_bare = {arg.flag for arg in line.args if arg.positional and arg.kind not in ("data", "inputs")}
+        return _Offer(0, [f for f in (*line.flags, *COMMON[_DOOR]) if f not in rest and f not in typed_bare])
+    kept, words, files = line.next_bare(word)
+    return _Offer(kept, [*_subs(verb, before, used), *words], files)
 
 
 def _subs(verb: Verb, before: list[str], used: int) -> list[str]:
@@ -55,49 +84,62 @@ def _subs(verb: Verb, before: list[str], used: int) -> list[str]:
     return [name.split(" ", 1)[1] for name in VERBS if name.startswith(f"{verb.name} ")]
 
 
-def _bare(args: tuple[Arg, ...], flags: dict[str, Arg], rest: list[str], word: str, scope: Namespace) -> Iterable[str]:
-    """The values of the positional argument that the next bare word fills."""
-    filled, skip = 0, False
-    for one in rest:
-        if skip:
-            skip = False
-        elif one in flags:
-            skip = flags[one].kind != "flag"
-        elif not one.startswith("-"):
-            filled += 1
-    places = [arg for arg in args if arg.positional]
-    arg = next((a for n, a in enumerate(places) if n == filled or a.many), None)
-    # What is typed after a reference in predict is a text, not a name.
-    return _values(arg, word, rest, scope) if arg and arg.kind != "inputs" else ()
+class _Line:
+    """The words after a verb: its options with their words, and those that belong to none."""
+
+    def __init__(self, verb: Verb, rest: list[str], scope: Namespace) -> None:
+        self.verb, self.scope, self.args = verb, scope, verb.at(_DOOR)
+        self.flags = {arg.flag: arg for arg in self.args}
+        self.given: dict[str, str] = {}
+        self.bare: list[str] = []
+        words = iter(rest)
+        for word in words:
+            name, equals, value = word.partition("=")
+            if (word in self.flags and self.flags[word].kind != "flag") or word == _OUTPUT:
+                self.given[word] = next(words, "")
+            elif equals and name in self.flags:
+                self.given[name] = value
+            elif not word.startswith("-"):
+                self.bare.append(word)
+
+    def next_bare(self, word: str) -> _Offer:
+        """The values of the positional argument that the next bare word fills."""
+        places = [arg for arg in self.args if arg.positional]
+        arg = next((a for n, a in enumerate(places) if n == len(self.bare) or a.many), None)
+        # What is typed after a reference in predict is a text, not a name.
+        return self.values(arg, word) if arg and arg.kind != "inputs" else _Offer(0, ())
+
+    def values(self, arg: Arg, word: str) -> _Offer:
+        """What the word of an option may become."""
+        task = self.given.get("--task", "")
+        if arg.kind in ("data", "inputs"):
+            return _Offer(0, self.scope.names(), files=True)
+        if arg.kind == "path":
+            return _Offer(0, (), files=True)
+        if arg.kind == "pairs":
+            return _Offer(*offered.pairs(word, task, self._columns()))
+        if arg.name in ("text", "label"):
+            return _Offer(0, self._columns())
+        if arg.kind in ("ref", "refs", "run", "runs", "target") or arg.name == "source":
+            kind = "source" if arg.name == "source" or arg.kind == "target" else arg.kind.rstrip("s")
+            return _Offer(0, _known(kind, word))
+        if arg.kind == "assign":
+            from modelnook.settings import SAVED
+
+            return _Offer(0, [f"{name}={v}" for name, (allowed, _) in SAVED.items() for v in allowed or ("",)])
+        words = arg.words() or arg.choices or offered.named(self.verb, arg, task)
+        if arg.name in ("drop", "slices"):
+            words = self._columns()
+        return _Offer(0, _listed(word, words) if arg.kind == "list" else words)
+
+    def _columns(self) -> list[str]:
+        return offered.columns(offered.data_word(self.args, self.given, self.bare), self.scope)
 
 
-def _values(arg: Arg, word: str, rest: list[str], scope: Namespace) -> Iterable[str]:
-    if arg.kind in ("data", "inputs"):
-        return scope.names()
-    if arg.name in ("text", "label", "columns"):
-        return _columns(rest, scope)
-    if arg.kind in ("ref", "refs", "run", "runs", "target") or arg.name == "source":
-        kind = "source" if arg.name == "source" or arg.kind == "target" else arg.kind.rstrip("s")
-        return _known(kind, word)
-    if arg.kind == "assign":
-        from modelnook.settings import SAVED
-
-        return [f"{name}={v}" for name, (allowed, _) in SAVED.items() for v in allowed or ("",)]
-    return arg.words() or arg.choices
-
-
-def _columns(rest: list[str], scope: Namespace) -> list[str]:
-    """The columns of the variable after ``--data``, where there is one."""
-    if "--data" not in rest[:-1]:
-        return []
-    held = scope.value(rest[rest.index("--data") + 1])
-    if isinstance(held, list) and held:
-        held = held[0]
-    if isinstance(held, dict):
-        return [str(name) for name in held]
-    # A Dataset has column_names (a DatasetDict has them by split); a DataFrame has columns.
-    names = getattr(held, "column_names", getattr(held, "columns", None))
-    return [] if names is None or isinstance(names, dict) else [str(name) for name in names]
+def _listed(word: str, words: Iterable[str]) -> list[str]:
+    """A list with one more member: those before the last comma stay, and none is offered twice."""
+    begun = word[: word.rfind(",") + 1]
+    return [begun + one for one in words if one not in begun.split(",")]
 
 
 def _known(kind: str, prefix: str) -> list[str]:

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelnook.magics.completer import Found
 
 __all__ = ["install"]
 
 _LINE = re.compile(r"\s*(?:[\w, ]+=\s*)?%model(?:\s|$)")
 _CELL = re.compile(r"\s*%%model(?:\s|$)")
+_FILES = "IPCompleter.file_matcher"
+
+
+class _Nothing:
+    """No completion at all: IPython asks only one that has some whether Python's names are to be left out."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
 
 def install(ipython: Any) -> None:
@@ -25,14 +40,16 @@ def install(ipython: Any) -> None:
         line = _command(context.full_text, context.cursor_line, typed)
         if line is None:
             return {"completions": [], "suppress": False}
-        fragment, words = _candidates(ipython, line)
+        fragment, words, files = _candidates(ipython, line)
         if not typed.endswith(fragment):
             # A body's line of options, typed without the dashes.
             fragment, words = fragment.lstrip("-"), [word.lstrip("-") for word in words]
+        found = [SimpleCompletion(text=word, type="magic") for word in words]
         return {
-            "completions": [SimpleCompletion(text=word, type="magic") for word in words],
+            "completions": found or _Nothing(),
             "matched_fragment": fragment,
             "suppress": True,
+            "do_not_suppress": {_FILES} if files and not found else set(),
         }
 
     held = ipython.Completer.custom_matchers
@@ -45,7 +62,7 @@ def _install_command(ipython: Any) -> None:
         line = _command(event.text_until_cursor, 0, event.text_until_cursor)
         if line is None:
             return []
-        fragment, words = _candidates(ipython, line)
+        fragment, words, _ = _candidates(ipython, line)
         # This IPython replaces only what follows the last delimiter of its own, such as the colon of a reference.
         cut = len(fragment) - len(event.symbol)
         return [word[cut:] for word in words if word[:cut] == fragment[:cut]]
@@ -55,7 +72,7 @@ def _install_command(ipython: Any) -> None:
     ipython.set_hook("complete_command", complete, re_key=_LINE.pattern)
 
 
-def _candidates(ipython: Any, line: str) -> tuple[str, list[str]]:
+def _candidates(ipython: Any, line: str) -> Found:
     from modelnook.magics.completer import candidates
     from modelnook.magics.scope import Namespace
 
@@ -77,4 +94,4 @@ def _command(cell: str, row: int, line: str) -> str | None:
     verb = VERBS.get(words[0]) if words else None
     if verb is None or verb.body != "options":
         return None
-    return f"{verb.name} --{line.lstrip().lstrip('-')}"
+    return f"{first[head.end() :].strip()} --{line.lstrip().lstrip('-')}"

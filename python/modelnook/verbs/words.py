@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from modelnook.domain.errors import UsageError
 from modelnook.domain.shown import Shown
 
-__all__ = ["Paths", "Quoted", "Scope", "Token", "Value", "split", "tokens"]
+__all__ = ["Paths", "Quoted", "Scope", "Token", "Value", "quoted", "split", "tokens"]
 
 
 class Value(str):
@@ -122,6 +122,19 @@ def split(line: str) -> list[str]:
     if found and found[-1].open:
         raise UsageError("verbs.open_quote", quote=found[-1].open)
     return [token.word for token in found]
+
+
+def quoted(word: str, quote: str = "") -> str:
+    """A word as it is typed: in quotes where it would be read as another without them, or where ``quote`` is open.
+
+    >>> quoted("body"), quoted("Review Text"), quoted("body", "'")
+    ('body', '"Review Text"', "'body'")
+    """
+    for said in (word, *(f"{q}{word}{q}" for q in "\"'")) if not quote else (f"{quote}{word}{quote}",):
+        found = tokens(said)
+        if len(found) == 1 and found[0].text == word and not found[0].open:
+            return said
+    return word
 
 
 def body_words(lines: Iterable[str]) -> list[str]:
