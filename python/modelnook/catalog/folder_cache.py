@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from modelnook.catalog.base import Held
 from modelnook.catalog.folder import describe
+from modelnook.catalog.transfer import alone
 from modelnook.domain.errors import ConflictError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.settings import current
@@ -70,27 +71,20 @@ class FolderCache:
             ConflictError: stopped while another filled it.
             StoreError: no room.
         """
-        from filelock import FileLock, Timeout
+
+        def check() -> None:
+            if stop():
+                raise ConflictError("hub.stopped", ref=ref)
 
         target = self.path_of(id, revision)
         stage = target.with_name(f".{target.name}{_STAGE}")
         with disk_errors(self.path):
             target.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(target.with_name(f".{target.name}.lock"))
-            while not lock.is_locked:
-                if stop():
-                    raise ConflictError("hub.stopped", ref=ref)
-                try:
-                    lock.acquire(timeout=0.5)
-                except Timeout:
-                    continue
-            try:
+            with alone(target.with_name(f".{target.name}.lock"), check):
                 if not target.is_dir():
                     stage.mkdir(exist_ok=True)
                     work(stage)
                     os.rename(stage, target)
-            finally:
-                lock.release()
         return target
 
     def held(self, source: str) -> list[Held]:

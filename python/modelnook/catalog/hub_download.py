@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from modelnook.catalog.hub_files import RepoFile
-from modelnook.catalog.transfer import Tally, need_room, part_into_place, stream
+from modelnook.catalog.transfer import Tally, alone, need_room, part_into_place, stream
 from modelnook.domain.errors import StoreError
 from modelnook.domain.event import Emit
 from modelnook.store.files import disk_errors
@@ -93,7 +91,7 @@ class Download:
     def _bring(self, file: RepoFile) -> None:
         blob, part = self._blob(file), self._part(file)
         part.parent.mkdir(parents=True, exist_ok=True)
-        with self._alone(file):
+        with alone(self._lock(file), self.tally.check):
             if blob.exists():
                 self.tally.count(file.size)
                 return
@@ -112,24 +110,11 @@ class Download:
             headers.pop("authorization", None)
         stream(where, part, file.size, file.name, self.tally, headers)
 
-    @contextmanager
-    def _alone(self, file: RepoFile) -> Any:
-        """Hold the lock that the client takes for this blob; another's download is waited for, or stopped waiting."""
-        from filelock import FileLock, Timeout
-
+    def _lock(self, file: RepoFile) -> Path:
+        """The file of the lock that the client takes for this blob."""
         path = self.repo.cache / ".locks" / self.repo.storage.name / f"{file.sha256}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-        while not lock.is_locked:
-            self.tally.check()
-            try:
-                lock.acquire(timeout=0.5)
-            except Timeout:
-                continue
-        try:
-            yield
-        finally:
-            lock.release()
+        return path
 
     def _link(self, brought: set[str]) -> Path:
         """Let the client lay out the commit's folder: blobs that are here become links, small files are fetched."""

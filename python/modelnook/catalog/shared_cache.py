@@ -8,11 +8,13 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from modelnook.catalog.base import Held
 from modelnook.catalog.shared_layout import File, Version, blob, model_folder
 from modelnook.catalog.shared_place import CHUNK, Place
+from modelnook.catalog.transfer import alone
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
 from modelnook.domain.model import ModelRef
@@ -96,17 +98,15 @@ class SharedCache:
         allow_pickle: bool = False,
     ) -> Path:
         """A version's folder with every file checked; pickles and programs stay where they are."""
-        from filelock import FileLock
-
         unwanted = _CODE if allow_pickle else (*_CODE, *_PICKLES)
         wanted = [f for f in files if not f.name.lower().endswith(unwanted)]
         target = self._model(version.id) / str(version.number)
         with disk_errors(self.path):
             folder(self.path / "parts")
-            with FileLock(self.path / "parts" / f"{version.manifest}.lock"):
+            bringing = _Bringing(place, self.path / "parts", shown, emit, stop, wanted)
+            with alone(self.path / "parts" / f"{version.manifest}.lock", bringing.check):
                 if target.is_dir():
                     return target
-                bringing = _Bringing(place, self.path / "parts", shown, emit, stop, wanted)
                 note = self.path / "parts" / f"{version.manifest}{_NOTE}"
                 write_json(note, {"id": version.id, "parts": bringing.names()})
                 bringing.run(target)
@@ -134,8 +134,23 @@ class _Bringing:
         held = sum(p.stat().st_size for f in self.files if (p := self._part(f)).exists())
         if self.total - held > shutil.disk_usage(self.parts).free:
             raise StoreError("store.disk_full", path=self.parts)
-        for sha256 in {f.sha256: f for f in self.files}.values():
-            self._get(sha256)
+        contents = sorted({f.sha256: f for f in self.files}.values(), key=lambda f: (f.size, f.sha256))
+        # Another version may have the same content on its way: until what is here has its place, the part is ours.
+        # All take them in one order, the small ones first, so that no two wait for each other.
+        with ExitStack() as ours:
+            for file in contents:
+                ours.enter_context(alone(self.parts / f"{file.sha256}.lock", self.check))
+                self._get(file)
+            self._put(target)
+        self._tell(force=True)
+
+    def check(self) -> None:
+        """Raise ConflictError where it is to stop."""
+        if self.stop():
+            raise ConflictError("hub.stopped", ref=self.shown)
+
+    def _put(self, target: Path) -> None:
+        """What the parts hold as a folder, in one step."""
         with staging(target) as temp:
             for file in self.files:
                 out = temp / file.name
@@ -145,7 +160,6 @@ class _Bringing:
             for file in self.files:
                 self._part(file).unlink(missing_ok=True)
             os.rename(temp, target)
-        self._tell(force=True)
 
     def names(self) -> list[str]:
         """The names of the parts."""
@@ -188,8 +202,7 @@ class _Bringing:
             self.emit(
                 Progress("downloading", step=self.total if force else min(self.done, self.total), total=self.total)
             )
-        if self.stop():
-            raise ConflictError("hub.stopped", ref=self.shown)
+        self.check()
 
 
 def _sha256(path: Path) -> str:

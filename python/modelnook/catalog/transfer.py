@@ -7,18 +7,42 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from modelnook.domain.errors import ConflictError, StoreError
 from modelnook.domain.event import Emit, Progress
 
-__all__ = ["Tally", "need_room", "part_into_place", "silent_bar", "stream"]
+__all__ = ["Tally", "alone", "need_room", "part_into_place", "silent_bar", "stream"]
 
 T = TypeVar("T")
 
 _TELL_EVERY = 0.2
+_ASK_EVERY = 0.5
+
+
+@contextmanager
+def alone(lock: Path, check: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock's file; another who holds it is waited for.
+
+    Args:
+        check: asked meanwhile, raises where the wait is to end.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    while not held.is_locked:
+        check()
+        try:
+            held.acquire(timeout=_ASK_EVERY)
+        except Timeout:
+            continue
+    try:
+        yield
+    finally:
+        held.release()
 
 
 class Tally:
