@@ -85,6 +85,7 @@ export type SearchResult = {
   total: number;
   hint: string;
   more: boolean;
+  silent: Record<string, string>;
 };
 
 export type ErrorInfo = {

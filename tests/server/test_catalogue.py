@@ -18,7 +18,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict]] = []
-        self.answer: dict = {"items": [], "query": "", "notes": [], "total": 0}
+        self.answer: dict = {"items": [], "query": "", "notes": [], "silent": {}, "total": 0}
         self.error: Exception | None = None
 
     async def __call__(self, method, params):
@@ -74,21 +74,46 @@ async def test_opening_a_list_asks_nobody(online, catalogue, elsewhere, params):
 
 
 async def test_a_silent_source_is_not_asked_again_at_once(online, catalogue, elsewhere, monkeypatch):
-    elsewhere.answer["notes"] = ["hub didn't answer"]
+    elsewhere.answer |= {"notes": ["hub didn't answer"], "silent": {"hub": "hub didn't answer"}}
     await catalogue.search({"query": "tiny"})
     found = await catalogue.search({"query": "tin"})
-    assert len(elsewhere.asked) == 1
+    assert len(elsewhere.asked) == 1, "nobody else is to be asked"
     assert found["notes"] == ["hub didn't answer"]
     assert found["total"] == 2
-    monkeypatch.setattr(catalogue, "_quiet_until", 0.0)
-    elsewhere.answer["notes"] = []
+    monkeypatch.setattr(catalogue, "_quiet", {"hub": (0.0, "")})
+    elsewhere.answer |= {"notes": [], "silent": {}}
     assert (await catalogue.search({"query": "tin"}))["notes"] == []
+    assert elsewhere.asked[-1] == ("search", {"query": "tin"})
+
+
+async def test_the_others_are_asked_while_one_is_silent(online, catalogue, elsewhere):
+    from modelnook import api
+
+    api.add_source("corp", "http://127.0.0.1:9")
+    elsewhere.answer |= {"notes": ["corp didn't answer"], "silent": {"corp": "corp didn't answer"}}
+    await catalogue.search({"query": "tiny"})
+    elsewhere.answer |= {"items": [{"ref": "hub:b/tiny"}], "notes": [], "silent": {}}
+    found = await catalogue.search({"query": "tin"})
+    live = ["local", "pip", "hub"]
+    assert elsewhere.asked[-1] == ("search_live", {"live": live, "params": {"query": "tin"}})
+    assert (found["items"], found["notes"]) == ([{"ref": "hub:b/tiny"}], ["corp didn't answer"])
+    # Of the silent one alone what is known is told.
+    found = await catalogue.search({"query": "tin", "source": "corp"})
+    assert (len(elsewhere.asked), found["notes"]) == (2, ["corp didn't answer"])
+
+
+async def test_a_source_that_says_something_has_answered(online, catalogue, elsewhere):
+    elsewhere.answer |= {"notes": ["hub allows no more requests for a minute"], "silent": {}}
+    await catalogue.search({"query": "tiny"})
+    await catalogue.search({"query": "tin"})
+    assert elsewhere.asked == [("search", {"query": "tiny"}), ("search", {"query": "tin"})]
 
 
 async def test_too_slow_an_answer_is_replaced_by_what_is_known(online, catalogue, elsewhere):
     elsewhere.error = OfflineError("server.too_slow", method="search", seconds=8)
     found = await catalogue.search({"query": "tiny"})
     assert {item["ref"] for item in found["items"]} == {"pip:tiny", "hub:a/tiny"}
+    assert len(found["notes"]) == 1
     assert "8 s" in found["notes"][0]
 
 

@@ -11,7 +11,7 @@ from modelnook.domain.model import ModelInfo, SearchResult
 from modelnook.measure.memory import free, need
 from modelnook.messages import t
 
-__all__ = ["facets", "fits_here", "found", "info", "search", "with_memory"]
+__all__ = ["among", "facets", "fits_here", "found", "info", "search", "with_memory"]
 
 
 def search(
@@ -74,7 +74,14 @@ def search(
         )
         if value is not None
     }
-    result = found(query, sort=sort, limit=limit, **filters)
+    return among(None, query, sort=sort, limit=limit, **filters)
+
+
+def among(
+    live: Iterable[str] | None, query: str = "", *, sort: str = "relevance", limit: int = 20, **filters: Any
+) -> SearchResult:
+    """:func:`search`, where only the sources ``live`` are asked themselves."""
+    result = found(query, sort=sort, limit=limit, live=live, **filters)
     return result if result.items or not filters else replace(result, hint=_too_narrow(query, filters))
 
 

@@ -220,16 +220,23 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
     if only and only not in configured():
         raise unknown("source", only, configured())
     names = [only] if only else list(configured())
-    pages, notes = _pages(names, query, set(names if live is None else live))
+    pages, notes, silent = _pages(names, query, set(names if live is None else live))
     found = [hit for page in pages for hit in page.hits]
     kept = grouped(one_row_each(_sorted(found, query)), query)
     total = sum(page.total for page in pages)
     more = any(page.more for page in pages)
-    return SearchResult(tuple(kept[: query.limit]), query.text, tuple(notes), max(total, len(kept)), more=more)
+    return SearchResult(
+        tuple(kept[: query.limit]),
+        query.text,
+        tuple(notes.values()),
+        max(total, len(kept)),
+        more=more,
+        silent={name: notes[name] for name in silent},
+    )
 
 
-def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page], list[str]]:
-    """Each source's page, in their order, and what there is to say of those that have none.
+def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page], dict[str, str], list[str]]:
+    """Each source's page, in their order, what there is to say of those that have none, and who was silent.
 
     The indexes are looked into here, in milliseconds; only who must be asked is waited for on threads.
     """
@@ -245,9 +252,8 @@ def _pages(names: list[str], query: Query, asked: set[str]) -> tuple[list[Page],
         if name not in waited:
             pages[name] = _with(pages[name], _remembered(name, query), query)
             notes[name] = t("catalog.offline", source=name) if name in askable else ""
-    if waited:
-        _wait_for(waited, query, pages, notes)
-    return [pages[name] for name in names], [notes[name] for name in names if notes.get(name)]
+    silent = _wait_for(waited, query, pages, notes) if waited else []
+    return [pages[name] for name in names], {name: notes[name] for name in names if notes.get(name)}, silent
 
 
 def _off(kind: str | None) -> bool:
@@ -256,12 +262,17 @@ def _off(kind: str | None) -> bool:
     return settings.hub_offline if kind == "hub" else kind in NETWORKED and settings.offline
 
 
-def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dict[str, str]) -> None:
-    """Ask sources side by side, within the deadline; their answers go into the pages, or what is known without."""
+def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dict[str, str]) -> list[str]:
+    """Ask sources side by side, within the deadline; their answers go into the pages, or what is known without.
+
+    Returns:
+        Those that weren't there or in reach.
+    """
     pool = ThreadPoolExecutor(len(names), thread_name_prefix="modelnook-search")
     jobs = {name: pool.submit(_ask, name, query) for name in names}
     wait(jobs.values(), _DEADLINE)
     pool.shutdown(wait=False, cancel_futures=True)
+    all_silent = []
     for name, job in jobs.items():
         silent = False
         try:
@@ -273,8 +284,10 @@ def _wait_for(names: list[str], query: Query, pages: dict[str, Page], notes: dic
             named = re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.])", error.message)
             notes[name] = error.message if named else t("catalog.source_failed", source=name, error=error.message)
         note_silence(name, silent=silent)
+        all_silent += [name] if silent else []
         if name in notes:
             pages[name] = _with(pages[name], _remembered(name, query), query)
+    return all_silent
 
 
 def is_silence(error: ModelnookError) -> bool:

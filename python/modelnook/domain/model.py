@@ -229,6 +229,8 @@ class SearchResult(Shown):
     """What to do next: where nothing was found, what to leave out."""
     more: bool = False
     """Whether ``total`` is only as far as was counted."""
+    silent: dict[str, str] = field(default_factory=dict)
+    """Of the notes those on sources that were asked and aren't there or in reach, by their names."""
 
     def __iter__(self) -> Iterator[ModelInfo]:
         return iter(self.items)
@@ -257,4 +259,5 @@ class SearchResult(Shown):
             "total": self.total or len(self.items),
             "hint": self.hint,
             "more": self.more,
+            "silent": dict(self.silent),
         }

@@ -19,7 +19,10 @@ from modelnook.server.arguments import checked
 from modelnook.server.children import Children
 from modelnook.server.opened import OpenedStore
 
-__all__ = ["Question", "call", "main"]
+__all__ = ["SEARCH_LIVE", "Question", "call", "main"]
+
+SEARCH_LIVE = "search_live"
+"""A method of the child's own: a search that leaves sources out, ``{"live": [NAME, …], "params": {…}}``."""
 
 
 class Question:
@@ -83,6 +86,14 @@ def call(method: str, params: dict[str, Any]) -> Any:
     return rpc.call(method, checked(getattr(import_module(module), name), params))
 
 
+def _answer(method: str, params: dict[str, Any]) -> Any:
+    if method != SEARCH_LIVE:
+        return call(method, params)
+    from modelnook.api import finding
+
+    return finding.among(params["live"], **checked(finding.search, params["params"])).to_dict()
+
+
 def main() -> int:
     """The child's program."""
     asked = json.load(sys.stdin)
@@ -90,7 +101,7 @@ def main() -> int:
     # A library that prints must not spoil the answer.
     with redirect_stdout(sys.stderr):
         try:
-            answer = {"result": call(asked["method"], asked["params"])}
+            answer = {"result": _answer(asked["method"], asked["params"])}
         except ModelnookError as error:
             answer = {"error": error.to_dict(), "status": error.status}
         except Exception as error:

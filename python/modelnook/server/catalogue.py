@@ -14,7 +14,7 @@ from modelnook.catalog.search import configured, source
 from modelnook.domain.errors import ModelnookError, OfflineError
 from modelnook.domain.model import ModelRef
 from modelnook.server.arguments import checked
-from modelnook.server.ask import call
+from modelnook.server.ask import SEARCH_LIVE, call
 from modelnook.server.opened import OpenedStore
 from modelnook.settings import current
 
@@ -41,8 +41,8 @@ class Catalogue:
     def __init__(self, opened: OpenedStore, here: Here, ask: Ask) -> None:
         self._opened, self._here, self._ask = opened, here, ask
         self._packages = float("-inf")
-        self._quiet_until = float("-inf")
-        self._quiet_notes: list[str] = []
+        # Source -> until when it isn't asked, and why.
+        self._quiet: dict[str, tuple[float, str]] = {}
 
     async def search(self, params: dict[str, Any]) -> Any:
         """The index's page where that is full, else everything that matches from every source that can be asked."""
@@ -51,23 +51,30 @@ class Catalogue:
         if known is not None:
             return known
         if await self._here(_asks_network, params):
-            if time.monotonic() >= self._quiet_until:
-                return await self._asked(params)
-            notes = self._quiet_notes
+            names = [params["source"]] if params.get("source") else list(configured())
+            now = time.monotonic()
+            quiet = {name: note for name, (until, note) in self._quiet.items() if name in names and now < until}
+            notes = list(dict.fromkeys(quiet.values()))
+            live = [name for name in names if name not in quiet]
+            if any(name in _networked() for name in live):
+                return await self._asked(params, live, notes)
         await self._look_through_packages()
         found = await self._here(_remembered, params)
         return {**found, "notes": [*found["notes"], *notes]}
 
-    async def _asked(self, params: dict[str, Any]) -> Any:
+    async def _asked(self, params: dict[str, Any], live: list[str], notes: list[str]) -> Any:
+        """What the sources ``live`` say; ``notes`` are on the others, which were silent a moment ago."""
         try:
-            found = await self._ask("search", params)
+            if notes:
+                found = await self._ask(SEARCH_LIVE, {"live": live, "params": params})
+            else:
+                found = await self._ask("search", params)
         except OfflineError as error:
-            self._be_quiet([error.message])
+            self._be_quiet(dict.fromkeys(_networked(), error.message))
             return await self.search(params)
         self._packages = time.monotonic()
-        if found["notes"]:
-            self._be_quiet(found["notes"])
-        return found
+        self._be_quiet(found["silent"])
+        return {**found, "notes": [*found["notes"], *notes]}
 
     async def _look_through_packages(self) -> None:
         if time.monotonic() - self._packages > _PACKAGES_EVERY:
@@ -78,9 +85,10 @@ class Catalogue:
                 # What was found before is still in the index.
                 return
 
-    def _be_quiet(self, notes: list[str]) -> None:
-        self._quiet_until = time.monotonic() + _QUIET
-        self._quiet_notes = notes
+    def _be_quiet(self, silent: dict[str, str]) -> None:
+        """Leave sources in peace for a while; source -> what is said of it meanwhile."""
+        until = time.monotonic() + _QUIET
+        self._quiet.update({name: (until, note) for name, note in silent.items()})
 
     async def info(self, params: dict[str, Any]) -> Any:
         """Everything known of one model."""
