@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ __all__ = ["RESUMABLE", "START_GRACE", "RunFolder", "new_id", "now"]
 START_GRACE = 60.0
 """Seconds that a queued run may be without a worker: the time a cold machine needs to start Python."""
 
+# A letter of UTF-8 has three bytes at most beside its first, and these are the ones that none begins with.
+_LETTER, _INSIDE = 3, bytes(range(0x80, 0xC0))
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -219,15 +222,28 @@ class RunFolder:
         return (self.path / "stop").exists()
 
     def read_log(self, offset: int = 0, limit: int = 64_000) -> tuple[str, int]:
-        """``(text, next offset)`` of the log from ``offset``; a negative offset counts from the end."""
+        """``(text, next offset)`` of the log from ``offset``; a negative offset counts from the end.
+
+        A letter of several bytes is never cut: half of one waits for the next piece while somebody writes.
+        """
         try:
             with self.log.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                file.seek(max(0, size + offset) if offset < 0 else min(offset, size))
+                start = file.seek(max(0, size + offset) if offset < 0 else min(offset, size))
                 data = file.read(limit)
-                return data.decode("utf-8", "replace"), file.tell()
+                end = file.tell()
         except FileNotFoundError:
             return "", 0
+        if offset < 0 < start:
+            rest = data[:_LETTER].lstrip(_INSIDE)
+            data = rest + data[_LETTER:]
+        decoder = getincrementaldecoder("utf-8")("replace")
+        text = decoder.decode(data, final=end >= size and self._written())
+        return text, end - len(decoder.getstate()[0])
+
+    def _written(self) -> bool:
+        """Whether a worker has had it and is gone."""
+        return self.lease.epoch() > 0 and self.lease.live() is None
 
 
 RESUMABLE = frozenset({"distil", "finetune", "pull", "shrink", "tune"})

@@ -28,6 +28,7 @@ function LogText({ run }: { run: Run }): React.ReactElement {
   const { provider, t, idle } = useHost();
   const [text, setText] = React.useState('');
   const [error, setError] = React.useState<ReturnType<typeof shown>>();
+  const again = React.useRef<() => void>(() => undefined);
   const pre = React.useRef<HTMLPreElement>(null);
   const live = isLive(run);
 
@@ -49,6 +50,7 @@ function LogText({ run }: { run: Run }): React.ReactElement {
           );
           const moved = log.offset > offset;
           offset = log.offset;
+          setError(undefined);
           if (log.text) {
             setText(old => (old + log.text).slice(-KEPT));
           }
@@ -57,7 +59,9 @@ function LogText({ run }: { run: Run }): React.ReactElement {
           }
         }
       } catch (thrown) {
-        setError(shown(thrown));
+        if (!end.signal.aborted) {
+          setError(shown(thrown));
+        }
       }
       busy = false;
     };
@@ -65,6 +69,8 @@ function LogText({ run }: { run: Run }): React.ReactElement {
       return;
     }
     setText('');
+    setError(undefined);
+    again.current = () => void readOn();
     void readOn();
     const stop = live
       ? provider.watch(`run:${run.id}`, () => void readOn())
@@ -81,11 +87,14 @@ function LogText({ run }: { run: Run }): React.ReactElement {
     }
   }, [text]);
 
-  return error ? (
-    <ErrorNotice error={error} />
-  ) : (
-    <pre ref={pre} className="mn-pre" tabIndex={0} data-testid="mn-log">
-      {text || t('ui.run.log_empty')}
-    </pre>
+  return (
+    <>
+      {error && <ErrorNotice error={error} retry={() => again.current()} />}
+      {(text || !error) && (
+        <pre ref={pre} className="mn-pre" tabIndex={0} data-testid="mn-log">
+          {text || t('ui.run.log_empty')}
+        </pre>
+      )}
+    </>
   );
 }
