@@ -9,6 +9,12 @@ type Tab = 'models' | 'runs';
 
 const TABS: Tab[] = ['models', 'runs'];
 
+/** What a reference led to in a tab; each has its own, so that a look into the other tab closes nothing. */
+interface IOpened {
+  ref?: string;
+  nonce?: number;
+}
+
 /**
  * The two tabs of the sidebar: the one behind rests; a reference in one opens its page in the other. Params: `tab` (with a `nonce` that
  * makes the same tab be shown again), `pageSize`.
@@ -18,14 +24,14 @@ export function Sidebar({ params }: IViewProps): React.ReactElement {
   const { t } = host;
   const id = React.useId();
   const [tab, setTab] = React.useState<Tab>(tabOf(params.tab));
-  const [opened, setOpened] = React.useState<Record<string, unknown>>({});
+  const [model, setModel] = React.useState<IOpened>({});
+  const [run, setRun] = React.useState<IOpened>({});
 
   React.useEffect(() => setTab(tabOf(params.tab)), [params.tab, params.nonce]);
 
   const [seen, unseen] = React.useMemo(() => {
     const open = (view: 'model-card' | 'run', ref: string) => {
-      const nonce = Date.now();
-      setOpened(view === 'run' ? { run: ref, nonce } : { ref, nonce });
+      (view === 'run' ? setRun : setModel)({ ref, nonce: Date.now() });
       setTab(view === 'run' ? 'runs' : 'models');
     };
     return [
@@ -81,16 +87,16 @@ export function Sidebar({ params }: IViewProps): React.ReactElement {
               <Catalog
                 params={{
                   pageSize: params.pageSize,
-                  ref: opened.ref,
-                  nonce: opened.nonce
+                  ref: model.ref,
+                  nonce: model.nonce
                 }}
               />
             ) : (
               <Runs
                 params={{
                   pageSize: params.pageSize,
-                  run: opened.run,
-                  nonce: opened.nonce
+                  run: run.ref,
+                  nonce: run.nonce
                 }}
               />
             )}

