@@ -129,7 +129,8 @@ describe('the catalogue', () => {
       notes: [],
       total: 0,
       hint: '',
-      more: false
+      more: false,
+      silent: {}
     };
     const { findByTestId, asked } = stage('catalog', {}, { provider });
     const empty = await findByTestId('mn-empty');
@@ -151,7 +152,8 @@ describe('the catalogue', () => {
         }
       ],
       total: 1000,
-      more: true
+      more: true,
+      silent: {}
     };
     provider.recording.facets = { license: { permissive: 7 } };
     const { findByText, findAllByText } = stage('catalog', {}, { provider });
