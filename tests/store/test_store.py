@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -279,6 +280,20 @@ def test_of_two_resumes_at_once_one_wins(store: Store) -> None:
         seen = run.seen()
         assert seen is not None
         assert seen.state == "queued"
+
+
+def test_a_worker_that_has_written_its_end_is_waited_for(store: Store) -> None:
+    run = created(store, state="queued")
+    first = run.lease.take(0)
+    assert first is not None
+    run.write(record(id=run.id, state="running"), epoch=first.epoch)
+    with pytest.raises(ConflictError):
+        run.claim_resume()
+    run.write(record(id=run.id, state="stopped"), epoch=first.epoch)
+    leaving = threading.Timer(0.3, run.lease.give_back, (first.epoch,))
+    leaving.start()
+    assert run.claim_resume() == first.epoch
+    leaving.join()
 
 
 def test_a_resume_whose_worker_never_came_can_be_made_again(store: Store) -> None:

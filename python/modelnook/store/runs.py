@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +26,9 @@ __all__ = ["RESUMABLE", "START_GRACE", "RunFolder", "new_id", "now"]
 START_GRACE = 60.0
 """Seconds that a queued run may be without a worker: the time a cold machine needs to start Python."""
 
+LEAVING = 10.0
+"""Seconds that a worker may take to go after it has written its end: it ends its trackers, and gives memory back."""
+
 # A letter of UTF-8 has three bytes at most beside its first, and these are the ones that none begins with.
 _LETTER, _INSIDE = 3, bytes(range(0x80, 0xC0))
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -35,9 +39,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def seconds(time: str | None) -> float | None:
+def seconds(said: str | None) -> float | None:
     """A stored time as seconds since 1970."""
-    return datetime.fromisoformat(time).timestamp() if time else None
+    return datetime.fromisoformat(said).timestamp() if said else None
 
 
 def new_id() -> str:
@@ -164,10 +168,20 @@ class RunFolder:
         if ticket.exists() and not self._fresh(ticket):
             # The worker that it stood for never came.
             ticket.unlink(missing_ok=True)
-        if self.lease.live() or not put_if_absent(ticket, now().encode()):
+        if not self._left() or not put_if_absent(ticket, now().encode()):
             raise ConflictError("jobs.resumed_elsewhere", run=self.id)
         self.clear_stop()
         return epoch
+
+    def _left(self) -> bool:
+        """Whether no worker holds the run; one that has written its end is given a moment to go."""
+        until = time.monotonic() + LEAVING
+        while self.lease.live():
+            record = self.record()
+            if record is None or record.live or self._taken_up(record) or time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
 
     def _fresh(self, path: Path) -> bool:
         try:
