@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import tempfile
 import threading
+from dataclasses import asdict
 from typing import IO, Any
 
 from modelnook.domain.errors import ModelnookError, UnsupportedError
@@ -16,12 +17,15 @@ from modelnook.domain.shown import Shown
 from modelnook.jobs.process import end, start_server
 from modelnook.messages import t
 from modelnook.settings import current
+from modelnook.store.lease import me
 
 __all__ = ["Server", "begin", "end_servers", "serving"]
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Addresses that a server listens on, but nobody can ask."""
 
+_starting = threading.RLock()
+"""Held while a model loads, which may take minutes; ``_lock`` only while the table is looked at."""
 _lock = threading.RLock()
 _servers: dict[str, Server] = {}
 """By what was asked for: the same again is the same server, another port or runtime a second one."""
@@ -124,27 +128,32 @@ def begin(asked: dict[str, Any], token: str = "") -> Server:
         ModelnookError: what the model's process said as it failed to load or to listen.
         UnsupportedError: it ended without a word (``serve.failed``).
     """
-    key = json.dumps(asked, sort_keys=True)
-    with _lock:
-        there = _servers.get(key)
+    key = json.dumps({**asked, "token": token}, sort_keys=True)
+    with _starting:
+        with _lock:
+            there = _servers.get(key)
         if there is not None and there.running:
             there.note = t("serve.already")
             return there
-        token = token or secrets.token_urlsafe(32)
-        # It is gone with the last who has it open: nothing is left behind.
-        with tempfile.TemporaryFile() as log:
-            child = start_server(log)
-            try:
-                about = _told(child, log, {**asked, "token": token, "home": str(current().home)})
-            except BaseException:
-                end(child, at_once=True)
-                raise
-        if not _servers:
-            atexit.register(end_servers)
-        port = asked["port"]
-        note = t("serve.other_port", asked=port, port=about["port"]) if port not in (0, about["port"]) else ""
-        _servers[key] = made = Server(about, token, child, note)
+        made = _started(asked, token or secrets.token_urlsafe(32))
+        with _lock:
+            _servers[key] = made
         return made
+
+
+def _started(asked: dict[str, Any], token: str) -> Server:
+    told = {**asked, "token": token, "home": str(current().home), "holder": asdict(me())}
+    # It is gone with the last who has it open: nothing is left behind.
+    with tempfile.TemporaryFile() as log:
+        child = start_server(log)
+        try:
+            about = _told(child, log, told)
+        except BaseException:
+            end(child, at_once=True)
+            raise
+    port = asked["port"]
+    note = t("serve.other_port", asked=port, port=about["port"]) if port not in (0, about["port"]) else ""
+    return Server(about, token, child, note)
 
 
 def _told(child: subprocess.Popen[bytes], log: IO[bytes], asked: dict[str, Any]) -> dict[str, Any]:
@@ -178,3 +187,6 @@ def end_servers(ref: str | None = None) -> list[str]:
     for server in found:
         server.stop()
     return [server.ref for server in found]
+
+
+atexit.register(end_servers)

@@ -9,11 +9,13 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,11 @@ def test_without_its_token_nothing_is_answered(classifier: Server, given: str | 
         ({"inputs": ["a", {"text": "b"}]}, "serve.inputs"),
         ({"inputs": [{"other": 1, "more": 2}]}, "data.no_column"),
         ({"inputs": ["a"], "input": 1}, "serve.field"),
+        ("[" * 100_000, "serve.bad_json"),
+        ('{"inputs": ' + "[" * 100_000, "serve.bad_json"),
+        ('{"inputs": ["\\ud800"]}', "serve.bad_json"),
+        ('{"\\ud800": "a", "inputs": ["a"]}', "serve.bad_json"),
+        ('{"inputs": ["a"], "max_new_tokens": NaN}', "serve.bad_json"),
         ({"inputs": ["a"], "max_new_tokens": 0}, "serve.whole"),
         ({"inputs": ["a"], "max_new_tokens": True}, "serve.whole"),
         ({"inputs": ["a"], "max_new_tokens": 3}, "serve.task"),
@@ -148,6 +155,35 @@ def test_other_addresses_and_ways(classifier: Server) -> None:
     wrong = post(classifier, "/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]})
     assert wrong.status_code == 422
     assert wrong.json()["error"]["code"] == "serve.task"
+
+
+def test_a_body_is_json_whatever_its_sender_calls_it(classifier: Server) -> None:
+    body = json.dumps({"inputs": ["a & b = c " * 400]})
+    headers = {"Authorization": f"Bearer {classifier.token}"}
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"):
+        sent = requests.post(
+            classifier.url + "/predict", data=body, headers={**headers, "Content-Type": kind}, timeout=60
+        )
+        assert len(sent.json()["predictions"]) == 1
+    long = post(classifier, "/predict", json.dumps({"inputs": "a" * (65 * 2**20)}))
+    assert (long.status_code, long.json()["code"]) == (413, "serve.too_long")
+
+
+def test_nothing_of_a_stranger_is_held(classifier: Server) -> None:
+    process = psutil.Process(classifier.pid)
+    before = process.memory_info().rss
+    held = []
+    for _ in range(4):
+        line = socket.create_connection(("127.0.0.1", classifier.port))
+        line.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+        assert b"401" in line.recv(4096)
+        # It hangs up on what nobody will read.
+        with suppress(OSError):
+            line.sendall(b"x" * 40_000_000)
+        held.append(line)
+    assert process.memory_info().rss - before < 60_000_000
+    for line in held:
+        line.close()
 
 
 def test_many_at_once_get_each_their_own(classifier: Server) -> None:
@@ -209,7 +245,29 @@ def test_it_streams_what_it_would_say_whole(writer: Server) -> None:
     told = [json.loads(piece)["choices"][0] for piece in pieces]
     assert len(told) > 2
     assert "".join(choice["delta"].get("content", "") for choice in told).strip() == whole
-    assert [choice["finish_reason"] for choice in told] == [None] * (len(told) - 1) + ["stop"]
+    assert [choice["finish_reason"] for choice in told] == [None] * (len(told) - 1) + ["length"]
+
+
+def test_it_says_whether_it_was_cut(writer: Server) -> None:
+    body = {"messages": [{"role": "user", "content": "win the prize"}]}
+    cut = post(writer, "/v1/chat/completions", {**body, "max_tokens": 1}).json()["choices"][0]
+    assert cut["finish_reason"] == "length"
+    *pieces, _ = events(post(writer, "/v1/chat/completions", {**body, "max_tokens": 1, "stream": True}, stream=True))
+    assert json.loads(pieces[-1])["choices"][0]["finish_reason"] == "length"
+
+
+def test_conversations_and_prompts_are_not_computed_as_one_another(writer: Server) -> None:
+    """A row of another form among a batch was read by the first one's."""
+    talk = [{"role": "user", "content": "win the prize"}]
+    asked: list[Any] = [["lunch"], [{"messages": talk}], ["win"], [{"messages": talk}]]
+
+    def ask(inputs: Any) -> Any:
+        return post(writer, "/predict", {"inputs": inputs, "max_new_tokens": 8}).json()["predictions"]
+
+    alone = [ask(inputs) for inputs in asked]
+    with ThreadPoolExecutor(16) as pool:
+        for _ in range(3):
+            assert list(pool.map(ask, asked * 4)) == alone * 4
 
 
 def test_who_goes_away_in_mid_stream_stops_it(writer: Server) -> None:
@@ -232,6 +290,14 @@ def test_who_goes_away_in_mid_stream_stops_it(writer: Server) -> None:
         ("/v1/completions", {"prompt": "a", "max_tokens": -1}, "serve.whole"),
         ("/v1/completions", {"prompt": "a", "temperature": "hot"}, "serve.number"),
         ("/v1/completions", {"prompt": "a", "temperature": 1, "top_p": -1}, "serve.number"),
+        ("/v1/completions", {"prompt": "a", "temperature": 1, "top_p": 5}, "serve.number"),
+        ("/v1/completions", {"prompt": "a", "temperature": 1e-45}, "serve.number"),
+        ("/v1/completions", {"prompt": "a", "temperature": 10**400}, "serve.number"),
+        ("/v1/completions", {"prompt": "a", "temperature": float("nan")}, "serve.bad_json"),
+        ("/v1/completions", {"prompt": "a", "max_tokens": 1_000_000}, "serve.whole"),
+        ("/v1/completions", {"prompt": "a", "stop": ["b"]}, "serve.option"),
+        ("/v1/completions", {"prompt": "a", "n": 3}, "serve.option"),
+        ("/v1/nosuch", {}, "serve.http"),
         ("/v1/embeddings", {"input": "a"}, "serve.task"),
     ],
 )
@@ -252,7 +318,11 @@ def test_vectors(home: Path) -> None:
             expected = model.predict(["win the prize", "lunch"])["vector"].tolist()
         for item, vector in zip(told["data"], expected, strict=True):
             assert item["embedding"] == pytest.approx(list(vector), abs=1e-5)
-        refused = post(server, "/v1/embeddings", {"input": "a", "encoding_format": "base64"})
+        # What OpenAI's own client asks for where its user asks for nothing.
+        packed = post(server, "/v1/embeddings", {"input": "lunch", "encoding_format": "base64"}).json()["data"][0]
+        numbers = struct.unpack(f"<{len(expected[1])}f", base64.b64decode(packed["embedding"]))
+        assert list(numbers) == pytest.approx(list(expected[1]), abs=1e-5)
+        refused = post(server, "/v1/embeddings", {"input": "a", "encoding_format": "int8"})
         assert refused.json()["error"]["code"] == "serve.format"
 
 
@@ -345,6 +415,45 @@ def test_the_next_free_port_is_taken_and_said(home: Path) -> None:
             assert requests.get(server.url + "/health", timeout=60).ok
 
 
+def test_a_fork_of_who_began_it_does_not_keep_it(home: Path) -> None:
+    folder = plain(home / "forked")
+    code = f"""import modelnook as mn, os, time
+s = mn.serve({str(folder)!r}, port=0)
+child = os.fork()
+if not child:
+    time.sleep(600)
+print(s.pid, child, flush=True)
+time.sleep(600)"""
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    server, child = (psutil.Process(int(pid)) for pid in parent.stdout.readline().split())
+    parent.kill()
+    parent.wait()
+    gone, _ = psutil.wait_procs([server], timeout=60)
+    child.kill()
+    assert gone or server.status() == psutil.STATUS_ZOMBIE
+
+
+def test_odd_files_of_servers_are_left_out(home: Path) -> None:
+    place = Servers(current().home).path
+    place.mkdir(parents=True)
+    for n, said in enumerate(({"ref": "x"}, [], {"holder": 3}, {"holder": {"host": "elsewhere"}})):
+        (place / f"{n}.json").write_text(json.dumps(said))
+    assert not [row for row in mn.ps().to_frame().to_dict("records") if row["state"] == "served"]
+
+
+def test_another_token_is_another_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = plain(home / "turned")
+    monkeypatch.setenv("MODELNOOK_SERVE_TOKEN", "first")
+    with start(folder) as first:
+        monkeypatch.setenv("MODELNOOK_SERVE_TOKEN", "second")
+        with start(folder) as second:
+            assert (first.token, second.token) == ("first", "second")
+    monkeypatch.setenv("MODELNOOK_SERVE_TOKEN", "schlüssel")
+    with pytest.raises(UsageError, match="MODELNOOK_SERVE_TOKEN"):
+        start(folder)
+
+
 def test_what_cannot_be_served_says_why(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = trained_model(home / "refused")
     with pytest.raises(UsageError, match="70000"):
@@ -363,6 +472,9 @@ def test_what_cannot_be_served_says_why(home: Path, monkeypatch: pytest.MonkeyPa
     (folder / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(UnsupportedError):
         start(folder)
+    for host in ("", " "):
+        with pytest.raises(UsageError, match="host"):
+            start(folder, host=host)
     assert not serving(str(folder))
     monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
     with pytest.raises(OfflineError, match=r"0\.0\.0\.0"):

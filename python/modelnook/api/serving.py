@@ -43,7 +43,7 @@ def serve(
     Raises:
         NotFoundError: no such model.
         UnsupportedError: no runtime here runs its format, it can't do the task, or must be trained first.
-        UsageError: not a reference, no such runtime, a port above 65535.
+        UsageError: not a reference, no such runtime or host, a port above 65535, an own token that can't be sent.
         ConflictError: no port is free, or the host is no address of this machine.
         OfflineError: a host that others can reach, with no network wanted; or it must be fetched.
         MissingPackage: tornado, or the runtime's package, isn't installed.
@@ -72,6 +72,10 @@ def serve(
     if runtime != "auto":
         RUNTIMES.check(runtime)
     settings = current()
+    if not host.strip():
+        raise UsageError("serve.no_host", host=host)
+    if not all(33 <= ord(letter) <= 126 for letter in settings.serve_token):
+        raise UsageError("serve.bad_token")
     if settings.offline and not _own(host):
         raise OfflineError("serve.offline", host=host)
     found = resolve(ref)

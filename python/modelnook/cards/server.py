@@ -38,4 +38,5 @@ def _call(url: str) -> str:
     if in_notebook():
         sent = 'json={"inputs": ["…"]}, headers={"Authorization": f"Bearer {server.token}"}'
         return f'requests.post(f"{{server.url}}/predict", {sent}).json()'
-    return f"""curl -H "Authorization: Bearer TOKEN" -d '{{"inputs": ["…"]}}' {url}/predict"""
+    headers = '-H "Authorization: Bearer TOKEN" -H "Content-Type: application/json"'
+    return f"""curl {headers} -d '{{"inputs": ["…"]}}' {url}/predict"""

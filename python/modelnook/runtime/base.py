@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -51,11 +51,14 @@ class Runtime(ABC):
         spec = self.spec()
         return spec.answers(self.outputs(rows, batch_size=batch_size), self.labels, rows) if len(rows) else []
 
-    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+    def stream(self, row: Any, **options: Any) -> Generator[str, None, str]:
         """What a model that writes answers to one row, in pieces as they come; together they are ``predict``'s text.
 
         Args:
             options: those of :meth:`predict`, without ``batch_size``.
+
+        Returns:
+            Why it ended: ``stop`` at an end of text, ``length`` where there was no room for more.
 
         Raises:
             UnsupportedError: its answer comes whole.

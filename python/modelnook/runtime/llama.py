@@ -8,7 +8,7 @@ doesn't depend on the rows beside it, and a batch would save nothing on a CPU, w
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class LlamaRuntime(Runtime):
             made = [list(self._tokens(ids, new, options)) for ids in prompts]
         return [{"text": str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()} for ids in made]
 
-    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+    def stream(self, row: Any, **options: Any) -> Generator[str, None, str]:
         """See :meth:`Runtime.stream`; other calls wait for its end."""
         new, ids = self._new(options), self._task.prompts(self._tokenizer, [row])[0]
         made: list[int] = []
@@ -115,6 +115,7 @@ class LlamaRuntime(Runtime):
                     told = text
         if len(text) > len(told):
             yield text[len(told) :]
+        return "length" if len(made) >= new else "stop"
 
     def layers(self) -> str:
         """What the file's list of tensors says."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,9 @@ class TransformersRuntime(Runtime):
         )
         return super().predict(rows, batch_size=batch_size) if written is None else written
 
-    def stream(self, row: Any, **options: Any) -> Iterator[str]:
+    def stream(self, row: Any, **options: Any) -> Generator[str, None, str]:
         """See :meth:`Runtime.stream`."""
-        pieces: Iterator[str] = self._task.stream(self._loaded, self._processor, row, **options)
+        pieces: Generator[str, None, str] = self._task.stream(self._loaded, self._processor, row, **options)
         return pieces
 
     def layers(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +26,13 @@ class _Asked:
     rows: Sequence[Any]
     options: dict[str, Any]
     answer: asyncio.Future[Answers] = field(repr=False)
+
+    def goes_with(self, other: _Asked) -> bool:
+        """Whether both can be computed at once: rows are read by the roles of the first."""
+        return self.options == other.options and self._form() == other._form()
+
+    def _form(self) -> set[Any]:
+        return {frozenset(row) if isinstance(row, Mapping) else type(row) for row in self.rows}
 
 
 class Batches:
@@ -82,7 +89,7 @@ class Batches:
         taken: list[_Asked] = []
         count = 0
         for asked in self._waiting:
-            if taken and (asked.options != taken[0].options or count + len(asked.rows) > ROWS):
+            if taken and (not asked.goes_with(taken[0]) or count + len(asked.rows) > ROWS):
                 continue
             taken.append(asked)
             count += len(asked.rows)

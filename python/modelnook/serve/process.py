@@ -1,13 +1,17 @@
 """``python -m modelnook.serve.process``: the process of a server, begun and ended by the one that asked for it.
 
-It reads one JSON line, ``{ref, name, path, task, runtime, device, host, port, token, home}``, loads the model, tells in
-one JSON line where it listens or why not, and ends when what it reads from ends: whoever began it is gone then.
+It reads one JSON line, ``{ref, name, path, task, runtime, device, host, port, token, home, holder}``, loads the model,
+tells in one JSON line where it listens or why not, and ends when what it reads from ends, or ``holder``: whoever began
+it is gone then.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
+import logging
 import os
 import signal
 import sys
@@ -20,8 +24,9 @@ from tornado.netutil import bind_sockets
 
 from modelnook.domain.errors import ConflictError, InternalError, ModelnookError
 from modelnook.runtime import runtime
-from modelnook.serve.app import MOST, application
+from modelnook.serve.app import application
 from modelnook.serve.served import Served
+from modelnook.store.lease import Holder
 from modelnook.store.servers import Servers
 
 __all__ = ["main"]
@@ -44,6 +49,8 @@ def main() -> int:
         known = error if isinstance(error, ModelnookError) else InternalError("core.internal", error=_said(error))
         _tell(said, {"error": {**known.to_dict(), "kind": type(known).__name__}})
         return 1
+    # A stranger's requests would fill it.
+    logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     asyncio.run(_serve(served, sockets, port, asked, said))
     # A thread may be in the middle of an answer that nobody waits for.
     os._exit(0)
@@ -54,12 +61,18 @@ async def _serve(served: Served, sockets: Any, port: int, asked: dict[str, Any],
     threading.Thread(target=_until_alone, args=(loop, over), daemon=True).start()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: loop.call_soon_threadsafe(over.set))
-    server = HTTPServer(application(served, asked["token"]), max_body_size=MOST, max_buffer_size=MOST)
+    # Bodies are read in parts, and what is too long isn't kept: only the time that one may take is bounded here.
+    limits = {"max_body_size": 1 << 40, "body_timeout": 120.0, "idle_connection_timeout": 300.0}
+    server = HTTPServer(application(served, asked["token"]), **limits)
     server.add_sockets(sockets)
     about = {"ref": asked["ref"], "host": asked["host"], "port": port, **served.said}
     with Servers(Path(asked["home"])).listed(about):
         _tell(said, about)
-        await over.wait()
+        began = Holder.from_dict(asked["holder"])
+        # Its pipe may be open in a process that it forked; it itself has only one life.
+        while not over.is_set() and began.alive(None):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), 1.0)
         server.stop()
         await server.close_all_connections()
 
@@ -73,9 +86,9 @@ def _listen(host: str, port: int) -> tuple[Any, int]:
     for tried in range(port, port + TRIED if port else 1):
         try:
             sockets = bind_sockets(tried, host)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if isinstance(error, PermissionError) or "assign" in reason or tried >= 65535:
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) != errno.EADDRINUSE or tried >= 65535:
                 break
             continue
         return sockets, int(sockets[0].getsockname()[1])

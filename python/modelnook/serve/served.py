@@ -13,9 +13,17 @@ from modelnook.data.inputs import inputs as read_inputs
 from modelnook.data.media import MEDIA_ROLES
 from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.runtime.base import Runtime
+from modelnook.runtime.folder import config
 from modelnook.serve.batches import Batches
 
-__all__ = ["Served"]
+__all__ = ["Piece", "Served"]
+
+
+MOST_TOKENS = 4096
+"""Where a model's files don't say for how many tokens it has places."""
+
+Piece = tuple[str, str | None]
+"""What was written, and in the last one why it ended: ``stop`` or ``length``."""
 
 
 class Served:
@@ -24,6 +32,9 @@ class Served:
     def __init__(self, name: str, runtime: Runtime) -> None:
         self.name, self.runtime = name, runtime
         self.spec = runtime.spec()
+        said = config(runtime.path)
+        self.most_tokens = int(said.get("max_position_embeddings") or said.get("n_positions") or MOST_TOKENS)
+        """How many a request may ask for: a model has places for no more."""
         self.batches = Batches(runtime.predict)
 
     @property
@@ -64,20 +75,28 @@ class Served:
         )
         return rows
 
-    async def stream(self, row: Any, **options: Any) -> AsyncGenerator[str]:
+    async def stream(self, row: Any, **options: Any) -> AsyncGenerator[Piece]:
         """What the model writes to one row, as it comes; closed early, it stops. Other requests wait meanwhile.
 
         Raises:
             UnsupportedError: this runtime gives its text whole.
         """
         loop, gone = asyncio.get_running_loop(), threading.Event()
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
 
         def write() -> None:
-            for piece in self.runtime.stream(row, **options):
-                if gone.is_set():
-                    return
+            if gone.is_set():
+                return
+            writing = self.runtime.stream(row, **options)
+            while not gone.is_set():
+                try:
+                    piece: Piece = (next(writing), None)
+                except StopIteration as end:
+                    piece = ("", end.value or "stop")
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
+                if piece[1]:
+                    return
+            writing.close()
 
         done = asyncio.ensure_future(self.batches.alone(write))
         done.add_done_callback(lambda _: pieces.put_nowait(None))

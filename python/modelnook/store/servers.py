@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,8 +29,11 @@ class Servers:
         Args:
             about: ``ref, host, port`` and what else there is to say.
         """
-        file = folder(self.path) / f"{os.getpid()}.json"
-        write_json(file, {**about, "holder": asdict(me())})
+        holder = asdict(me())
+        # A home may be shared with other machines, whose processes have the same numbers.
+        name = hashlib.sha256(json.dumps(holder).encode()).hexdigest()[:16]
+        file = folder(self.path) / f"{name}.json"
+        write_json(file, {**about, "holder": holder})
         try:
             yield
         finally:
@@ -40,11 +44,14 @@ class Servers:
         found = []
         for file in sorted(self.path.glob("*.json")):
             said = read_json(file)
-            if not isinstance(said, dict):
+            try:
+                holder = Holder.from_dict(said.pop("holder"))
+                about = {name: said[name] for name in ("ref", "host", "port", "device")}
+            except (AttributeError, KeyError, TypeError):
+                # A later version's may say it otherwise.
                 continue
-            holder = Holder.from_dict(said.pop("holder"))
             if holder.alive(None):
-                found.append({**said, "pid": holder.pid})
-            elif holder.here():
+                found.append({**about, "pid": holder.pid})
+            elif holder.host == me().host:
                 file.unlink(missing_ok=True)
         return found

@@ -7,7 +7,7 @@ classes) for words, a text where the model writes. All rows together are one arr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelnook.domain.errors import DataError, UnsupportedError
@@ -352,7 +352,7 @@ class Task(ABC):
         """The module that a program of it is made from: token ids in, one tensor of a row's numbers out."""
         return model
 
-    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Iterator[str]:
+    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Generator[str, None, str]:
         """What a model that writes answers to one row, in pieces as they come.
 
         Raises:

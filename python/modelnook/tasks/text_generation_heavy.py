@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -115,7 +115,7 @@ class TextGenerationTask(Task):
         """
         return [{"text": text} for text in write(model, processor, self.prompts(processor, rows), **options)]
 
-    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Iterator[str]:
+    def stream(self, model: Any, processor: Any, row: Any, **options: Any) -> Generator[str, None, str]:
         """See :meth:`Task.stream`; the options are those of :meth:`answer`, without ``batch_size``."""
         return streamed(model, processor, self.prompts(processor, [row])[0], **options)
 

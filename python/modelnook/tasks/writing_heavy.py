@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -54,8 +54,11 @@ def write(
 
 def streamed(
     model: Any, tokenizer: Any, prompt: list[int], *, max_new_tokens: int | None = None, **options: Any
-) -> Iterator[str]:
+) -> Generator[str, None, str]:
     """What :func:`write` gives for one prompt, in pieces of a word or so; closed early, the model stops writing.
+
+    Returns:
+        Why it ended: ``stop`` at an end of text, ``length`` where there was no room for more.
 
     Raises:
         Exception: what the model's ``generate`` raises.
@@ -63,9 +66,7 @@ def streamed(
     new = new_tokens(model, max_new_tokens)
     ids = torch.tensor([_fitting(model, prompt, new)], device=model.device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    pieces: Any = TextIteratorStreamer(
-        tokenizer, skip_prompt=not model.config.is_encoder_decoder, skip_special_tokens=True
-    )
+    pieces = _Pieces(tokenizer, skip_prompt=not model.config.is_encoder_decoder, skip_special_tokens=True)
     left, failed = _Left(), []
 
     def work() -> None:
@@ -91,6 +92,17 @@ def streamed(
         thread.join()
     if failed:
         raise failed[0]
+    return "stop" if pieces.last in (_ends(model, tokenizer) or ()) or pieces.tokens < new else "length"
+
+
+class _Pieces(TextIteratorStreamer):  # type: ignore[misc]
+    """Counts the tokens, and keeps the last one; the prompt comes first, all at once."""
+
+    tokens, last = -1, -1
+
+    def put(self, value: Any) -> None:
+        self.tokens, self.last = self.tokens + 1, int(value.reshape(-1)[-1])
+        super().put(value)
 
 
 class _Left(threading.Event, StoppingCriteria):  # type: ignore[misc]
