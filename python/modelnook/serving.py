@@ -12,12 +12,15 @@ import threading
 from dataclasses import asdict
 from typing import IO, Any
 
+import psutil
+
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.domain.shown import Shown
 from modelnook.jobs.process import end, start_server
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.store.lease import me
+from modelnook.store.servers import Servers
 
 __all__ = ["Server", "begin", "end_servers", "serving"]
 
@@ -26,6 +29,9 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 _starting = threading.RLock()
 """Held while a model loads, which may take minutes; ``_lock`` only while the table is looked at."""
+_ENDING = 5.0
+"""Seconds that a server of another process is waited for."""
+
 _lock = threading.RLock()
 _servers: dict[str, Server] = {}
 """By what was asked for: the same again is the same server, another port or runtime a second one."""
@@ -182,11 +188,18 @@ def serving(ref: str | None = None) -> list[Server]:
 
 
 def end_servers(ref: str | None = None) -> list[str]:
-    """Stop them; their references."""
+    """Stop this process's servers, or all that this person has of one model; their references."""
     found = serving(ref)
     for server in found:
         server.stop()
-    return [server.ref for server in found]
+    others = [said for said in Servers(current().home).live() if said["ref"] == ref] if ref else []
+    for said in others:
+        with contextlib.suppress(psutil.Error):
+            # Who began it waits for it in a terminal, or finds it ended.
+            process = psutil.Process(said["pid"])
+            process.terminate()
+            process.wait(_ENDING)
+    return [server.ref for server in found] + [said["ref"] for said in others]
 
 
 atexit.register(end_servers)

@@ -154,6 +154,11 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
     assert "-0.10 to +1.10" in told
     assert "No labels" not in told
     assert "| device |" not in told, "all ran on a CPU"
+    # It was made of the model before, which was made of the base; the rows are those that both were measured on.
+    run.write(dataclasses.replace(record, kind="quantize", base="local:before@2", report=report), epoch=record.epoch)
+    card = mn.publish(ref, "team", dry_run=True).card
+    assert "|  | local:before@2 |" in card
+    assert "made from local:before@2 (local:topics@1) by quantize." in card
     # Less of it is better, and it has no scale of its own.
     sides = {"before": {"metrics": {"rmse": 0.4}, "bytes": 9e7}, "after": {"bytes": 2e7, "device": "cuda"}}
     off = {**report, **sides, "metric": "rmse", "drop": 0.05, "drop_interval": (0.01, 0.09)}

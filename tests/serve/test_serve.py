@@ -394,6 +394,18 @@ def test_files_that_were_replaced_are_served_anew(home: Path) -> None:
             assert (before.labels, after.labels) == (["ham", "spam"], ["news", "sport"])
 
 
+def test_unload_stops_a_terminals_server_by_its_name(home: Path) -> None:
+    folder = plain(home / "elsewhere")
+    command = [sys.executable, "-m", "modelnook", "serve", str(folder), "--port", "0", "--json"]
+    other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    pid = json.loads(other.stdout.readline())["pid"]
+    assert mn.unload() == [], "without a name only what this process has"
+    assert psutil.Process(pid).is_running()
+    assert mn.unload(str(folder)) == [str(folder)]
+    assert other.wait(60) == 0, "whoever waits for it sees that it ended"
+
+
 def test_its_token_is_shown_nowhere(classifier: Server) -> None:
     told = [str(classifier), repr(classifier), cards.html(classifier), json.dumps(classifier.to_dict())]
     files = [f.read_text() for f in Servers(current().home).path.glob("*")]
@@ -466,9 +478,11 @@ def test_what_cannot_be_served_says_why(home: Path, monkeypatch: pytest.MonkeyPa
         taken.listen()
         with pytest.raises(ConflictError, match="65535"):
             mn.serve(str(folder), port=65535)
-    with pytest.raises(UnsupportedError) as caught:
-        start(folder, task="token-classification")
-    assert caught.value.hint
+    for made in (folder, plain(home / "words")):
+        for task in ("token-classification", "text-generation"):
+            with pytest.raises(UnsupportedError, match=task) as caught:
+                start(made, task=task)
+            assert caught.value.hint
     (folder / "model.safetensors").write_bytes(b"broken")
     with pytest.raises(UnsupportedError):
         start(folder)

@@ -254,7 +254,7 @@ def _resident(pid: int | None) -> int | None:
 def unload(ref: str | None = None) -> builtins.list[str]:
     """Give back the memory of a loaded model; without a reference, of all, and of what waits for the next job.
 
-    Servers of the model that this process started are stopped.
+    Servers are stopped: of the model those of other processes too, else those that this one started.
 
     Args:
         ref: the model.

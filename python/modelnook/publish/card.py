@@ -17,6 +17,7 @@ from modelnook.domain.model import Licence, ModelInfo, ModelRef
 from modelnook.domain.run import UNBOUNDED, RunRecord, amount, off_cpu
 from modelnook.messages import t
 from modelnook.publish.licences import INTERNAL, Part
+from modelnook.publish.record import name_of
 
 __all__ = ["Made", "card", "energy"]
 
@@ -158,12 +159,22 @@ def _text(value: object) -> str:
 
 
 def _origin(info: ModelInfo, record: RunRecord | None) -> str:
-    base = _text(info.base_model or "?")
     if record is None:
         return t("publish.card_model", task=_text(info.task or "?"))
     rows = (record.data or {}).get("rows")
+    source, base = _source(record, info), _text(info.base_model or "?")
+    if record.kind not in ("finetune", "tune"):
+        # Its rows are those that it was measured on, and what it was made from was itself made from its base.
+        more = f" ({base})" if base not in (source, "?") else ""
+        made = {"task": _text(info.task or "?"), "base": _text(source) + more, "method": _text(record.kind)}
+        return t("publish.card_made_smaller", **made)
     values = {"task": _text(info.task or "?"), "base": base, "method": _text(record.method or record.kind)}
     return t("publish.card_from", rows=f"{rows:,}" if isinstance(rows, int) else "?", **values)
+
+
+def _source(record: RunRecord | None, info: ModelInfo) -> str:
+    """What a model was made from: of one that was made smaller, the one before."""
+    return (name_of(record.base) if record else None) or info.base_model or "?"
 
 
 def _use(ref: str, info: ModelInfo, record: RunRecord | None, mask: str) -> str:
@@ -221,7 +232,7 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
     if not all(isinstance(side, Mapping) and side.get("bytes") for side in sides):
         return ""
     metric = str(report.get("metric"))
-    lines = [_row(["", _text(info.base_model or "?"), t("publish.card_this")]), _row(["---"] * 3)]
+    lines = [_row(["", _text(_source(record, info)), t("publish.card_this")]), _row(["---"] * 3)]
     lines.append(_row([_text(metric), *(_with_interval(side, metric) for side in sides if side)]))
     for name, say in _MEASURES.items():
         values = [side.get(name) for side in sides if side]

@@ -10,6 +10,7 @@ from modelnook.catalog.adapter import task_of as adapter_task
 from modelnook.catalog.folder import CLASSIC, pickles, task_in
 from modelnook.catalog.gguf import config_of, read_header
 from modelnook.catalog.papers import json_in
+from modelnook.domain.errors import UnsupportedError
 
 __all__ = [
     "CARD",
@@ -21,6 +22,7 @@ __all__ = [
     "needs_card",
     "pad_id",
     "quantized",
+    "task_as",
     "task_of",
     "without_floats",
 ]
@@ -157,6 +159,20 @@ def task_of(said: dict[str, Any]) -> str | None:
     """The task that a folder was trained for here, or that its architecture serves; None for a bare encoder."""
     task = task_in(said)
     return None if task == "feature-extraction" else task
+
+
+def task_as(path: Path, asked: str | None) -> str | None:
+    """What a program is to do: what it was made for, which is all that it can.
+
+    Raises:
+        UnsupportedError: another task is asked for.
+    """
+    said = config(path)
+    trained = task_of(said)
+    if asked and trained and asked != trained:
+        architecture = ", ".join(said.get("architectures") or ()) or "-"
+        raise UnsupportedError("runtime.untrained_head", path=path, task=asked, architecture=architecture)
+    return asked or trained
 
 
 def learnt(said: dict[str, Any]) -> dict[str, Any]:

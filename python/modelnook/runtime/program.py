@@ -54,7 +54,7 @@ class ProgramRuntime(Runtime):
         self, path: Path, *, task: str | None = None, device: str = "auto", threads: int | None = None
     ) -> None:
         said = folder.config(path)
-        super().__init__(path, task=task or folder.task_of(said))
+        super().__init__(path, task=folder.task_as(path, task))
         if device not in ("auto", "cpu"):
             raise UnsupportedError("runtime.device", runtime=self.name, device=device)
         self.device = "cpu"
