@@ -23,8 +23,17 @@ READ_WHOLE = {"ui", "verbs"}
 
 
 def entries(lang: str, name: str) -> dict[str, str | list[str]]:
-    said: dict[str, str | list[str]] = json.loads((ROOT / "messages" / lang / f"{name}.json").read_text("utf-8"))
+    said: dict[str, str | list[str]] = json.loads(
+        (ROOT / "messages" / lang / f"{name}.json").read_text("utf-8"), object_pairs_hook=once
+    )
     return said
+
+
+def once(pairs: list[tuple[str, str | list[str]]]) -> dict[str, str | list[str]]:
+    """JSON takes the last of two entries of a name without a word."""
+    names = [name for name, _ in pairs]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
+    return dict(pairs)
 
 
 def fields(text: str) -> set[str]:
