@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from IPython.core.completer import provisionalcompleter
+from tests.magics.test_completion import completed
 
 from modelnook.magics.scope import Namespace
 from modelnook.verbs import parse, split
@@ -17,14 +17,6 @@ from modelnook.verbs import parse, split
 def completer(shell: Any) -> Any:
     shell.user_ns["train"] = pd.DataFrame({"Review Text": ["a"], "my label": ["b"], "body": ["c"], "say {it}": ["d"]})
     return shell.Completer
-
-
-def completed(completer: Any, cell: str) -> set[str]:
-    """The lines that Tab at the end of the cell makes of its last line."""
-    with provisionalcompleter():
-        found = list(completer.completions(cell, len(cell)))
-    last = cell.rfind("\n") + 1
-    return {(cell[: c.start] + c.text)[last:] for c in found}
 
 
 @pytest.mark.parametrize(
