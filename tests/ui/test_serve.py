@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 import modelnook as mn
@@ -34,6 +35,11 @@ def test_a_person_tries_it(server: Server, page: Page, scheme: str) -> None:
     page.get_by_label("Inputs").press("Control+Enter")
     expect(page.get_by_role("row")).to_have_count(3)
     expect(page.get_by_role("columnheader").first).to_have_text("label")
+    rows = [row.get_by_role("cell").first.inner_text() for row in page.get_by_role("row").all()[1:]]
+    asked = {"inputs": ["win free money", "lunch report"]}
+    bearer = {"Authorization": f"Bearer {server.token}"}
+    told = requests.post(f"{server.url}/predict", json=asked, headers=bearer, timeout=60).json()["predictions"]
+    assert rows == [row["label"] for row in told]
     OUT.mkdir(exist_ok=True)
     page.screenshot(path=OUT / f"serve-{scheme}.png")
 
@@ -44,3 +50,4 @@ def test_a_wrong_token_is_said(server: Server, page: Page) -> None:
     page.get_by_label("Inputs").fill("win")
     page.get_by_role("button").click()
     expect(page.get_by_role("status")).to_contain_text("token")
+    assert page.get_by_role("row").count() == 0, "nothing is answered"

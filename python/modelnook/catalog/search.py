@@ -18,7 +18,8 @@ from modelnook.catalog.base import Query, Source
 from modelnook.catalog.folder_cache import FolderCache, cache_folder
 from modelnook.catalog.git_search import searchable
 from modelnook.catalog.index import CatalogIndex, Hit, Page
-from modelnook.catalog.variants import exactly, grouped, one_row_each
+from modelnook.catalog.order import SORTS, in_order
+from modelnook.catalog.variants import grouped, one_row_each
 from modelnook.catalog.words import concepts, name_words
 from modelnook.domain.errors import ModelnookError, NotFoundError, OfflineError, StoreError, UsageError, near, unknown
 from modelnook.domain.event import Emit
@@ -44,11 +45,9 @@ __all__ = [
     "source",
 ]
 
-SORTS = ("relevance", "downloads", "likes", "date", "updated", "size")
 _DEADLINE = 3.5
 # Variants fold into the model they come from, so that a page needs more rows than it shows.
 _ROWS_A_PAGE, _ROWS_MORE = 3, 20
-_HOME = ("local", "pip")
 # Names of architectures, as those who publish a base put them into its own.
 _BASE = re.compile(
     r"bert|gpt|llama|qwen|gemma|mistral|minilm|mpnet|electra|ernie|whisper|wav2vec|smollm|\b(t5|bge|phi)\b", re.I
@@ -227,7 +226,7 @@ def search(query: Query, only: str | None = None, *, live: Iterable[str] | None 
     # Sources that were added are missing without it, and it is why nothing is asked.
     told = (damaged.message,) if (damaged := current().damaged()) else tuple(notes.values())
     found = [hit for page in pages for hit in page.hits]
-    kept = grouped(one_row_each(_sorted(found, query)), query)
+    kept = grouped(one_row_each(in_order(found, query, list(configured()))), query)
     total = sum(page.total for page in pages)
     more = any(page.more for page in pages)
     return SearchResult(
@@ -385,22 +384,3 @@ def remember_pip(where: Source) -> None:
 def environment() -> str:
     """A short name of this Python environment."""
     return sha256(sys.prefix.encode()).hexdigest()[:12]
-
-
-def _sorted(hits: list[Hit], query: Query) -> list[ModelInfo]:
-    home = {name: at for at, name in enumerate(configured())}
-
-    def relevance(hit: Hit) -> tuple[object, ...]:
-        info = hit.info
-        where = home.get(info.source, 99)
-        near = (not exactly(info, query.text), min(where, len(_HOME)), hit.tier)
-        return (*near, -(info.downloads or 0), where, info.ref)
-
-    if query.sort == "relevance":
-        return [hit.info for hit in sorted(hits, key=relevance)]
-    found = [hit.info for hit in hits]
-    if query.sort == "size":
-        return sorted(found, key=lambda i: (i.parameters is None, i.parameters or 0))
-    if query.sort in ("downloads", "likes"):
-        return sorted(found, key=lambda i: -(getattr(i, query.sort) or 0))
-    return sorted(found, key=lambda i: i.updated or "", reverse=True)

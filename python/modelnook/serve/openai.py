@@ -7,6 +7,7 @@ import json
 import struct
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, ClassVar
@@ -69,20 +70,20 @@ def _packed(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-class _Writing(_OpenAI):
+class _Writing(_OpenAI, ABC):
     """What chat and plain completions share; ``kind`` begins their ids, ``chunk`` names a piece of a stream."""
 
     kind: ClassVar[str]
     whole: ClassVar[str]
     chunk: ClassVar[str]
 
+    @abstractmethod
     def row(self, given: dict[str, Any]) -> Any:
         """The row that the model is to answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choice(self, text: str, *, piece: bool) -> dict[str, Any]:
         """The text in its place."""
-        raise NotImplementedError
 
     async def post(self) -> None:
         """What the model writes, whole or as it comes."""
