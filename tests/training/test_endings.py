@@ -12,18 +12,7 @@ import pytest
 from tests.training.test_loop import CONFIG, Setup, after, same
 
 from modelnook.domain.event import MetricLogged
-from modelnook.testing.models import tiny_model
 from modelnook.training import loop
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture
-def setup(folder: Path) -> Setup:
-    return Setup(folder)
 
 
 def test_where_the_metric_cannot_be_computed_the_loss_decides(setup: Setup) -> None:

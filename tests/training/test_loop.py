@@ -20,7 +20,7 @@ from modelnook.domain.event import Event, MetricLogged, Progress, Warned
 from modelnook.finetune.full import Full
 from modelnook.settings import Settings
 from modelnook.tasks.text_classification_heavy import TextClassificationTask
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.testing.models import tiny_rows
 from modelnook.training.base import TrainConfig, TrainResult
 from modelnook.training.checkpoint import Checkpoints
 from modelnook.training.loop import train
@@ -72,16 +72,6 @@ class Setup:
 
     def warned(self) -> list[str]:
         return [e.code for e in self.events if isinstance(e, Warned)]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture
-def setup(folder: Path) -> Setup:
-    return Setup(folder)
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
