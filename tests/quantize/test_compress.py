@@ -250,11 +250,50 @@ def test_a_result_that_is_slower_says_so(
     def probe(path: Path, rows: list[str]) -> Probe:
         from dataclasses import replace
 
-        return replace(quick(path, rows), rows_per_s=next(rates))
+        rate = next(rates)
+        return replace(quick(path, rows), rows_per_s=rate, p50_ms=300 / rate)
 
     run(source, tmp_path / "out", events, probe=probe, backend=backend)
     (said,) = (event.message for event in events if isinstance(event, Warned) and event.code == code)
-    assert "0.50 times" in said
+    assert "0.50 times the rows a second" in said
+    assert "2.00 times as long as the original for a single row" in said
+
+
+def test_a_result_that_is_larger_says_so(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Copy)
+    sizes = iter((4_000_000, 5_500_000))
+    events: list[Event] = []
+
+    def probe(path: Path, rows: list[str]) -> Probe:
+        from dataclasses import replace
+
+        return replace(quick(path, rows), bytes=next(sizes))
+
+    run(source, tmp_path / "out", events, probe=probe)
+    (said,) = (event.message for event in events if isinstance(event, Warned) and event.code == "quantize.larger")
+    assert "5.5 MB, before 4.0 MB" in said
+
+
+def test_without_labels_a_much_smaller_attempt_that_was_refused_is_told_of(
+    source: Path, tmp_path: Path, backend_rows: Any
+) -> None:
+    backend_rows(Mended)
+
+    def probe(path: Path, rows: list[str]) -> Probe:
+        from dataclasses import replace
+
+        return replace(quick(path, rows), bytes=25_000_000 if path.name.endswith("-0") else 50_000_000)
+
+    def told(rows: dict[str, list[str]]) -> tuple[list[str], float]:
+        events: list[Event] = []
+        result = run(source, tmp_path / f"out{len(rows)}", events, rows=rows, probe=probe)
+        drop = result.report["attempts"][0]["drop"]
+        return [e.message for e in events if isinstance(e, Warned) and e.code == "quantize.strict"], drop
+
+    ((said,), drop) = told({"text": ROWS["text"]})
+    assert said.startswith(f"mended int8 takes 25.0 MB, but answers otherwise on {100 * drop:.1f}% of the texts")
+    assert float(said.rpartition("max_drop=")[2].strip(".")) == pytest.approx(drop, abs=0.001)
+    assert told(ROWS)[0] == [], "labels say whether what changed is lost"
 
 
 def test_words_that_are_off(source: Path, tmp_path: Path, backend_rows: Any) -> None:

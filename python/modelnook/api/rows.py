@@ -13,6 +13,7 @@ from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, Un
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import AGREEMENT
+from modelnook.measure.own_texts import own_metric
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.tasks.base import Spec
@@ -295,7 +296,7 @@ def on_rows(
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if unlabelled and (trained is None or made is None):
-        return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
+        return replace(recipe, knobs={"measured_on": "own"}), None, own_metric(spec, primary)
     if trained is None or made is None:
         raise no_rows(entry, ref)
     if slices:

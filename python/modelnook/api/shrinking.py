@@ -23,7 +23,7 @@ from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
-from modelnook.domain.run import AGREEMENT
+from modelnook.measure.own_texts import own_metric
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.shrink import TAUGHT
@@ -371,7 +371,7 @@ def _on_rows(
     if trained is None or made is None:
         # What learns, or looks at which tokens are used, needs rows of the person's.
         if not any(step.partition(":")[0] in ("distil", "trim") for step in steps):
-            return replace(recipe, knobs={"measured_on": "own"}), None, primary if spec.scored else AGREEMENT
+            return replace(recipe, knobs={"measured_on": "own"}), None, own_metric(spec, primary)
         raise no_rows(entry, ref)
     recipe = replace(recipe, data=made.data, eval_data=made.eval_data, knobs={"measured_on": "validation"})
     return recipe, None if made.eval_data else trained.split(), primary

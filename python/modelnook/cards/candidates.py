@@ -15,6 +15,7 @@ __all__ = ["candidates"]
 Tried = dict[str, Any]
 
 _ORIGINAL = "0"
+_COLUMNS = (("bytes",), ("p50_ms", "p95_ms"), ("rows_per_s",), ("load_s",), ("peak_memory_bytes",))
 
 
 def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
@@ -29,7 +30,7 @@ def candidates(report: dict[str, Any], run: str = "") -> list[Piece]:
         for number, one in enumerate(tried, 1)
     )
     chosen = tuple(place for place, one in enumerate(tried) if _chosen(one, report))
-    heads = [t(f"cards.column.{n}") for n in ("bytes", "p50_ms", "rows_per_s", "load_s", "peak_memory_bytes")]
+    heads = [" / ".join(t(f"cards.column.{n}") for n in names) for names in _COLUMNS]
     drop = t("cards.drop_percent" if name in UNBOUNDED else "cards.drop")
     columns = ("", name, drop, *heads, *((t("cards.column.device"),) if elsewhere else ()))
     numbers, more = tuple(range(1, 3 + len(heads))), t("cards.more_tried", run=run, n="{n}")
@@ -62,7 +63,7 @@ def _row(number: int, one: Tried, report: dict[str, Any]) -> tuple[str, ...]:
         metric(one["value"]),
         _points(one),
         size(one.get("bytes")),
-        millis(one.get("p50_ms")),
+        " / ".join(filter(None, (millis(one.get("p50_ms")), millis(one.get("p95_ms"))))),
         count(one.get("rows_per_s")),
         duration(one.get("load_s")),
         size(one.get("peak_memory_bytes")),

@@ -13,7 +13,7 @@ from typing import Any
 
 from modelnook.catalog.papers import every
 
-__all__ = ["Header", "config_of", "parse_header", "read_header", "said_by"]
+__all__ = ["Header", "config_of", "parse_header", "read_header", "said_by", "tokens_of"]
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _EMBEDS = ("bert", "nomic-bert", "jina-bert-v2", "gemma-embedding")
@@ -22,6 +22,7 @@ _STRING, _ARRAY = 8, 9
 _DIMENSIONS = 8
 _KEPT = 64
 """Longer lists (a vocabulary has tens of thousands of words) are walked over and not kept."""
+_MOST_TOKENS = 1_000_000
 
 # ggml's numbers of the types that files are made of.
 _DTYPES = {
@@ -58,8 +59,8 @@ class Header:
 
 
 class _Cursor:
-    def __init__(self, data: mmap.mmap | bytes) -> None:
-        self.data, self.at = data, 0
+    def __init__(self, data: mmap.mmap | bytes, kept: int = _KEPT) -> None:
+        self.data, self.at, self.kept = data, 0, kept
 
     def take(self, form: str) -> Any:
         (value,) = struct.unpack_from("<" + form, self.data, self.at)
@@ -83,7 +84,7 @@ class _Cursor:
         if kind != _ARRAY:
             return self.take(_SCALARS[kind])
         inner, count = self.take("I"), self.take("Q")
-        if count <= _KEPT:
+        if count <= self.kept:
             return [self.value(inner) for _ in range(count)]
         if inner in _SCALARS:
             self.skip(count * struct.calcsize("<" + _SCALARS[inner]))
@@ -113,12 +114,26 @@ def _read(path: Path, state: tuple[int, ...]) -> Header:
         return parse_header(data) or Header()
 
 
-def parse_header(data: mmap.mmap | bytes) -> Header | None:
-    """The header at the start of some bytes; None where they end before it does, are damaged, or of version 1."""
+def tokens_of(path: Path) -> list[str]:
+    """A file's vocabulary in the order of ids; nothing where it has none or is damaged."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            header = parse_header(data, kept=_MOST_TOKENS) or Header()
+    except (OSError, ValueError):
+        return []
+    found = header.keys.get("tokenizer.ggml.tokens")
+    return [token for token in found if isinstance(token, str)] if isinstance(found, list) else []
+
+
+def parse_header(data: mmap.mmap | bytes, kept: int = _KEPT) -> Header | None:
+    """The header at the start of some bytes; None where they end before it does, are damaged, or of version 1.
+
+    Lists of more than ``kept`` values are None.
+    """
     try:
         if data[:4] != b"GGUF":
             return None
-        cursor = _Cursor(data)
+        cursor = _Cursor(data, kept)
         cursor.skip(4)
         if cursor.take("I") < 2:  # version 1 has lengths of another size
             return None

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelnook.catalog.gguf import tokens_of
 from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import DataError
+from modelnook.domain.run import AGREEMENT
 from modelnook.tasks.base import Spec
 
-__all__ = ["own_columns", "own_texts"]
+__all__ = ["own_columns", "own_metric", "own_texts"]
 
 COUNT = 400
 SEED = 11
@@ -41,7 +43,8 @@ def own_columns(
     Raises:
         DataError: a task of other than texts, or a model without a vocabulary that can be read.
     """
-    forms = (*_forms(spec), *(() if also is None else spec.shapes(asked=True)))
+    scored = [form for form in spec.shapes() if not set(form) & set(spec.targets)] if spec.scores_texts else []
+    forms = (*scored, *(spec.shapes(asked=True) if not scored or also is not None else ()))
     roles = next((form for form in forms if set(form) <= _TEXTS), None)
     wanted = count * len(roles) if roles else 0
     given = list(also or ())
@@ -54,17 +57,15 @@ def own_columns(
     return columns
 
 
-def _forms(spec: Spec) -> Sequence[tuple[str, ...]]:
-    """The forms of rows that a model can be asked; where it is scored by the text itself, those with all of it."""
-    if not spec.scored:
-        return spec.shapes(asked=True)
-    return [form for form in spec.shapes() if not set(form) & set(spec.scored)]
+def own_metric(spec: Spec, primary: str) -> str:
+    """What a model is measured by on its own texts: ``primary`` where it is scored without targets, else agreement."""
+    return primary if spec.scores_texts else AGREEMENT
 
 
 def own_texts(folder: Path, count: int = COUNT) -> list[str]:
     """``count`` texts, the same for the same folder; fewer or none where card and vocabulary hold too little."""
     said = _sentences(folder / "README.md")[:count]
-    words = _words(folder / "tokenizer.json")
+    words = _words(folder)
     if len(words) < 2:
         return said
     rng = random.Random(SEED)
@@ -88,11 +89,12 @@ def _sentences(card: Path) -> list[str]:
     return list(dict.fromkeys(" ".join(part.split()) for part in found if len(_WORD.findall(part)) >= 3))
 
 
-def _words(file: Path) -> list[str]:
-    """The whole words of a fast tokenizer's vocabulary, in the order of their ids."""
-    said = json_in(file).get("model") or {}
+def _words(folder: Path) -> list[str]:
+    """The whole words of a fast tokenizer's or a GGUF file's vocabulary, in the order of their ids."""
+    said = json_in(folder / "tokenizer.json").get("model") or {}
     vocabulary = said.get("vocab") or {}
     pieces = list(vocabulary) if isinstance(vocabulary, dict) else [str(entry[0]) for entry in vocabulary]
+    pieces = pieces or [piece for file in sorted(folder.glob("*.gguf"))[:1] for piece in tokens_of(file)]
     marked = [piece for piece in pieces if piece.startswith(_BEGINS)]
     if marked:
         pieces = [piece[1:] for piece in marked]

@@ -244,9 +244,10 @@ def _smaller(record: RunRecord | None, info: ModelInfo) -> str:
     low, high = report.get("drop_interval") or (None, None)
     drop, unit = report.get("drop"), "%" if metric in UNBOUNDED else ""
     said = {"metric": _text(metric), "rows": f"{report.get('rows', 0):,}"}
-    said["points"] = "?" if drop is None else amount(metric, drop, "+.2f")
+    said["points"] = "?" if drop is None else amount(metric, abs(drop), ".2f")
     ends = {name: "?" if end is None else f"{100 * end:+.2f}{unit}" for name, end in (("low", low), ("high", high))}
-    text = t("publish.card_drop", **said, **ends)
+    key = "drop" if drop is None else "same" if abs(drop) < 5e-5 else "drop" if drop > 0 else "gain"
+    text = t(f"publish.card_{key}", **said, **ends)
     if not report.get("labels_used"):
         text += f" {t('publish.card_no_labels')}"
     parts = ["\n".join(lines), text, _steps(report, metric)]

@@ -13,6 +13,7 @@ Where none has, the numbers are the error.
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import time
@@ -26,8 +27,9 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.domain.table import jsonable
 from modelnook.measure.judge import Judge
 from modelnook.measure.probe import Probe
+from modelnook.messages import t
 from modelnook.quantize import AUTO, QUANTIZERS, ways
-from modelnook.quantize.candidates import Measure, Race, Search, Trial
+from modelnook.quantize.candidates import Measure, Race, Search, Trial, called
 from modelnook.quantize.folder import refuse_quantized
 from modelnook.runtime.folder import quantized
 from modelnook.store.files import place, temporary
@@ -39,6 +41,9 @@ __all__ = ["CompressResult", "Measure", "Trial", "compress"]
 # More rows than these don't change a decision about a point, but cost minutes with a slow model.
 MOST_ROWS = 4_000
 SEED = 7
+
+MUCH = 0.8
+"""Of the bytes of what was taken: an attempt that has fewer is worth telling of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +156,8 @@ def compress(
         before = replace(before, **asdict(search.before))
     for warning in judge.warnings(best.verdict):
         emit(warning)
-    if best.probe.rows_per_s < before.rows_per_s:
-        times = f"{best.probe.rows_per_s / before.rows_per_s:.2f}"
-        code = "quantize.slower" if backend == AUTO else "quantize.slower_named"
-        emit(Warned.of(code, backend=best.backend, times=times))
+    for warning in (*_slow(before, best, named=backend != AUTO), *_large(before, best), *_strict(judge, best, search)):
+        emit(warning)
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
     return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)
@@ -168,6 +171,39 @@ def _sample(rows: Columns) -> dict[str, list[Any]]:
         return {role: list(values) for role, values in rows.items()}
     taken = sorted(random.Random(SEED).sample(range(count), MOST_ROWS))
     return {role: [values[i] for i in taken] for role, values in rows.items()}
+
+
+def _slow(before: Probe, best: Trial, *, named: bool) -> list[Warned]:
+    """What the result takes longer for than the original."""
+    after, how = best.probe, []
+    if after.rows_per_s < before.rows_per_s:
+        how.append(t("quantize.slower_rows", times=f"{after.rows_per_s / before.rows_per_s:.2f}"))
+    if after.p50_ms > before.p50_ms:
+        how.append(t("quantize.slower_one", times=f"{after.p50_ms / before.p50_ms:.2f}"))
+    code = "quantize.slower_named" if named else "quantize.slower"
+    return [Warned.of(code, backend=best.backend, how=t("quantize.and").join(how))] if how else []
+
+
+def _large(before: Probe, best: Trial) -> list[Warned]:
+    """A file that is quantized again may grow: what has four bits already gets eight."""
+    if best.probe.bytes <= before.bytes:
+        return []
+    return [Warned.of("quantize.larger", before=_mb(before.bytes), after=_mb(best.probe.bytes))]
+
+
+def _strict(judge: Judge, best: Trial, search: Search) -> list[Warned]:
+    """Where a much smaller attempt fell too far by agreement alone, which counts a better answer as lost too."""
+    small = [one for one in search.trials if not one.verdict.accepted and one.probe.bytes < MUCH * best.probe.bytes]
+    if judge.known or not small:
+        return []
+    near = min(small, key=lambda one: one.verdict.drop)
+    told = {"way": called(near.backend, near.scheme, near.options), "mb": _mb(near.probe.bytes)}
+    enough = math.ceil(1000 * near.verdict.drop) / 1000
+    return [Warned.of("quantize.strict", **told, percent=f"{100 * near.verdict.drop:.1f}", enough=f"{enough:g}")]
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:.1f}"
 
 
 def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,18 @@ def _said(error: Exception) -> str:
     return first_line(error)
 
 
-def save(model: Any, processor: Any, source: Path, target: Path, emit: Emit) -> None:
-    """Write a model of transformers that knows its own quantization, and its processor."""
+def save(
+    model: Any,
+    processor: Any,
+    source: Path,
+    target: Path,
+    emit: Emit,
+    mend: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write a model of transformers that knows its own quantization, and its processor; ``mend`` gets the folder."""
     emit(Progress("saving"))
     with silence(), staged(target) as folder:
         model.config._name_or_path = ""
         model.save_pretrained(folder)
+        mend(folder)
         write_tokenizer(source, folder, processor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class TorchAoQuantizer(Quantizer):
         small = converted(type(model), source, how, OTHERS[scheme], **where)
         if not _changed(small):
             raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
-        save(small, processor, source, target, emit)
+        save(small, processor, source, target, emit, _named)
 
     def _check_card(self, scheme: str) -> None:
         if not torch.cuda.is_available():
@@ -90,6 +91,23 @@ def _how(scheme: str, model: torch.nn.Module, options: dict[str, Any]) -> Any:
         group = next((size for size in GROUPS if all(width % size == 0 for width in widths)), GROUPS[-1])
         return Int4WeightOnlyConfig(group_size=group, int4_packing_format="tile_packed_to_4d")
     return Int8WeightOnlyConfig() if options.get("weights_only") else Int8DynamicActivationInt8WeightConfig()
+
+
+def _named(folder: Path) -> None:
+    """Take names without a dot (BART's ``final_logits_bias``) out of the list that torchao divides at their dots.
+
+    It stops at them while it reads any other tensor; they are floats and are read without it.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as opened:
+            said = opened.metadata() or {}
+        names = json.loads(said.get("tensor_names", "[]"))
+        dotted = [name for name in names if "." in name]
+        if len(dotted) < len(names):
+            save_file(load_file(file), file, metadata={**said, "tensor_names": json.dumps(dotted)})
 
 
 def _changed(model: Any) -> bool:

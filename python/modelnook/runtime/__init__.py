@@ -97,8 +97,12 @@ def runtime(
     """Load a model folder on a runtime, ``auto`` being :func:`pick`'s.
 
     Raises:
-        NotFoundError, UnsupportedError: see :func:`pick`.
+        NotFoundError, UnsupportedError: see :func:`pick`; a runtime was named that doesn't run what the folder holds.
         MissingPackage: the runtime's package isn't installed.
     """
     chosen = pick(path, task=task, device=device) if name == "auto" else name
-    return RUNTIMES.load(chosen)(path, task=task, device=device, threads=threads)
+    kind = RUNTIMES.load(chosen)
+    if not {*kind.formats} & {*formats(path)}:
+        told = {"runtime": chosen, "reads": ", ".join(kind.formats), "found": ", ".join(formats(path))}
+        raise UnsupportedError("runtime.other_format", path=path, other=pick(path, task=task, device=device), **told)
+    return kind(path, task=task, device=device, threads=threads)

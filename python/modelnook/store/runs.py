@@ -68,6 +68,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def rounds(self) -> Path:
+        """What each of several trainings of one run made, until it is done."""
+        return self.path / "rounds"
+
+    @property
     def log(self) -> Path:
         """What the worker printed."""
         return self.path / "log"

@@ -16,7 +16,7 @@ __all__ = ["AGE", "Found", "leftovers", "remove_all", "snapshots"]
 AGE = 3600.0
 """Seconds after which something unfinished counts as left behind: whoever makes it may still be at work."""
 
-WORK = ("ranks", "steps", "trials")
+WORK = ("ranks", "rounds", "steps", "trials")
 """Folders of a run that only its work needs: it goes on from them, or removes them as it ends."""
 
 Found = tuple[str, Path]

@@ -86,6 +86,11 @@ class Spec(ABC):
         return tuple(tuple(r for r in form if r not in self.targets) for form in forms) if asked else forms
 
     @property
+    def scores_texts(self) -> bool:
+        """Whether a model can be scored by rows without targets: by how well it foretells their own words."""
+        return any(not set(form) & set(self.targets) for form in self.shapes())
+
+    @property
     def read(self) -> tuple[str, ...]:
         """Every role that the model may be given when it is asked, each once."""
         return tuple(

@@ -44,7 +44,8 @@ def finetune(context: Context) -> Finished:
     )
     ref = context.add(result.path, recipe.name, info)
     if not result.stopped:
-        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        for path in (run.checkpoints, run.rounds):
+            shutil.rmtree(path, ignore_errors=True)
     return Finished(metrics, intervals, bases, str(ref), told, stopped=result.stopped)
 
 

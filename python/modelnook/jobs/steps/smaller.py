@@ -16,7 +16,7 @@ from typing import Any
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.catalog.search import info
 from modelnook.domain.errors import RefusedError, StoreError, UnsupportedError, UsageError
-from modelnook.domain.event import Finished
+from modelnook.domain.event import Finished, Warned
 from modelnook.domain.model import Licence
 from modelnook.domain.table import jsonable
 from modelnook.jobs.steps import distil, prune, quantize, trim
@@ -85,6 +85,10 @@ def _carried_out(context: Context, source: Path) -> Finished:
         count = parameters_of(tensors_of(made)) or count if word.partition(":")[0] in MAKERS else count
         after = {**work.figures(made), "parameters": count, **said.pop("after", {})}
         told.append({"step": word, "before": before, "after": after, **_fall(verdict), **said})
+        # A student may be any model; what quantize makes larger it says itself.
+        if word.partition(":")[0] in MAKERS and after["bytes"] >= before["bytes"]:
+            sizes = {name: f"{side['bytes'] / 1e6:.1f}" for name, side in (("before", before), ("after", after))}
+            context.emit(Warned.of("shrink.not_smaller", step=word, **sizes))
         # Told as it goes: what is done stays to be seen where a later step is refused.
         context.recorder.change(report=jsonable({"before": told[0]["before"], "steps": told, **_measured(work)}))
         paths.append(made)

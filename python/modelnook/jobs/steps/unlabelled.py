@@ -14,7 +14,7 @@ from modelnook.domain.event import Event, MetricLogged, Started
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.jobs.steps.context import Context, Rows, take
 from modelnook.jobs.steps.estimating import as_begun, estimating
-from modelnook.store.files import read_json, write_json
+from modelnook.store.files import folder, read_json, write_json
 
 __all__ = ["Found", "fit_with_unlabelled"]
 
@@ -68,9 +68,10 @@ def fit_with_unlabelled(
 ) -> tuple[FitResult, Found | None]:
     """Train without the unlabelled rows, label them, train with them; the result of the better, in ``run/model``.
 
-    Each round goes on from its own checkpoint. Where it is stopped in the first round, that is the result.
+    Each round goes on from its own checkpoint, and one that is done isn't trained again, until the caller removes
+    the run's ``rounds``. Where it is stopped in the first round, that is the result.
     """
-    plain = _first_round(context, source, train, evaluation)
+    plain = _round(context, source, train, evaluation, "plain", context.emit)
     if plain.result.stopped:
         return _place(context, plain, stopped=True), None
     context.phase("labelling")
@@ -80,8 +81,8 @@ def fit_with_unlabelled(
         return _place(context, plain), found
     both: Rows = {role: [*values, *chosen[role]] for role, values in train.items()}
     emit = shifted(context.emit, plain.result.steps)
-    result = _fit(context, source, both, evaluation, "pseudo", emit, labels=plain.result.labels)
-    student = _Round(result.path, result, _outputs(context, result.path, evaluation))
+    student = _round(context, source, both, evaluation, "pseudo", emit, labels=plain.result.labels)
+    result = student.result
     now = spec.score(result.truth, student.outputs, result.labels)[found.metric]
     kept = spec.better(found.metric, now, found.plain)
     gain = _gained(spec, found.metric, plain, student)
@@ -89,10 +90,19 @@ def fit_with_unlabelled(
     return _place(context, student if kept else plain, stopped=result.stopped), found
 
 
-def _first_round(context: Context, source: Path | None, train: Rows, evaluation: Rows) -> _Round:
-    """The model without the unlabelled rows; where the run is resumed after it was finished, read from its folder."""
+def _round(
+    context: Context,
+    source: Path | None,
+    train: Rows,
+    evaluation: Rows,
+    name: str,
+    emit: Callable[[Event], None],
+    labels: Sequence[str] | None = None,
+) -> _Round:
+    """A trained model; where the run is resumed after the round was finished, read from its folder."""
     run, spec = context.run, _spec(context)
-    path, notes = run.path / "plain", run.path / "plain.json"
+    path = folder(run.rounds) / name
+    notes = path.with_suffix(".json")
     said = read_json(notes) if context.resume else None
     if isinstance(said, dict) and path.is_dir():
         outputs = _outputs(context, path, evaluation)
@@ -115,10 +125,11 @@ def _first_round(context: Context, source: Path | None, train: Rows, evaluation:
             baselines=said["baselines"],
         )
         return _Round(path, result, outputs)
-    result = _fit(context, source, train, evaluation, "plain", context.emit)
+    result = _fit(context, source, train, evaluation, path, emit, labels)
     if not result.stopped:
         kept = {name: getattr(result, name) for name in ("labels", "params", "steps", "baselines")}
         write_json(notes, kept)
+        shutil.rmtree(run.checkpoints / name, ignore_errors=True)
     return _Round(path, result, _outputs(context, path, evaluation))
 
 
@@ -127,24 +138,25 @@ def _fit(
     source: Path | None,
     train: Rows,
     evaluation: Rows,
-    name: str,
+    out: Path,
     emit: Callable[[Event], None],
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str] | None,
 ) -> FitResult:
-    """One round; two of them share a budget of time."""
+    """One training; two of them share a budget of time."""
     run = context.run
+    checkpoints = run.checkpoints / out.name
     # Of two rounds the second has a method of its own: more rows may take another one.
-    recipe = as_begun(context) if (run.checkpoints / name).is_dir() else context.recipe
+    recipe = as_begun(context) if checkpoints.is_dir() else context.recipe
     limit = recipe.knobs.get("max_seconds")
     if limit:
         recipe = replace(recipe, knobs={**recipe.knobs, "max_seconds": limit / 2})
-    result = fit(
+    return fit(
         recipe,
         source,
         train,
         evaluation,
-        out=run.path / name,
-        checkpoints_dir=run.checkpoints / name,
+        out=out,
+        checkpoints_dir=checkpoints,
         emit=emit,
         stop=context.stop,
         resume=context.resume,
@@ -152,9 +164,6 @@ def _fit(
         labels=labels,
         estimate=estimating(context),
     )
-    if not result.stopped:
-        shutil.rmtree(run.checkpoints / name, ignore_errors=True)
-    return result
 
 
 def shifted(emit: Callable[[Event], None], by: int) -> Callable[[Event], None]:
@@ -254,16 +263,10 @@ def _gained(spec: Any, metric: str, plain: _Round, student: _Round) -> tuple[flo
 
 
 def _place(context: Context, chosen: _Round, *, stopped: bool = False) -> FitResult:
-    """The model in its place; the other one goes, unless the run may be gone on with."""
-    run, target = context.run, context.run.path / "model"
+    """A copy of the model in its place: who is killed while it is scored and stored has both rounds still."""
+    target = context.run.path / "model"
     shutil.rmtree(target, ignore_errors=True)
-    if stopped:
-        shutil.copytree(chosen.path, target)
-    else:
-        chosen.path.rename(target)
-        for name in ("plain", "pseudo"):
-            shutil.rmtree(run.path / name, ignore_errors=True)
-        (run.path / "plain.json").unlink(missing_ok=True)
+    shutil.copytree(chosen.path, target)
     # What the record says of the training is that of the model kept.
     context.emit(Started(context.recipe.verb, chosen.result.params))
     return replace(chosen.result, path=target, outputs=chosen.outputs, stopped=stopped)
