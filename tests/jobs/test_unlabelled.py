@@ -110,9 +110,10 @@ def test_what_ends_after_both_rounds_trains_none_of_them_again(
     def killed(*given: Any) -> Any:
         raise RuntimeError("killed")
 
-    with monkeypatch.context() as patch, pytest.raises(ModelnookError):
+    with monkeypatch.context() as patch:
         patch.setattr(finetune, "_scores", killed)
-        trained(tiny, bare(200))
+        with pytest.raises(ModelnookError):
+            trained(tiny, bare(200))
     (run,) = mn.runs()
     assert run.state == "failed"
     assert {path.name for path in run.folder.rounds.iterdir()} == {"plain", "plain.json", "pseudo", "pseudo.json"}
