@@ -9,8 +9,8 @@ Every verb is one plain function; nothing heavy is imported before it is called.
 doesn't have, or of another kind than it takes, with a UsageError; every error on purpose is a ModelnookError.
 
 In the examples of docstrings ``mn`` is this package, ``train`` and ``test`` are tables of mails with the columns
-``text`` and ``label`` (``spam`` or ``ham``), ``spam`` is a model that was made of ``train`` as above, and ``team`` a
-team's shared folder that was added as a source.
+``text`` and ``label`` (``spam`` or ``ham``), ``spam`` is a model that was made of ``train`` as above, ``./writer`` the
+folder of one that writes, and ``team`` a team's shared folder that was added as a source.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _HANDLES = {
 }
 _VERBS = frozenset(
     "alias cache compare distil evaluate export finetune info list load offline predict prune ps publish pull push "
-    "quantize rename resume rm runs search serve settings shrink sources stop trim tune unload withdraw".split()
+    "quantize rename resume rm run runs search serve settings shrink sources stop trim tune unload withdraw".split()
 )
-# Verbs of issues to come share a name with their room too; their rooms must not take the place either.
-_ROOMS = _VERBS | {"run", "explain"}
+# A verb that is to come shares a name with its room too, which must not take the place either.
+_ROOMS = _VERBS | {"explain"}
 
 __all__ = sorted({*_HANDLES, *_VERBS})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,24 @@ class Model(Shown):
         return opened(predict)(self, inputs, **options)
 
     __call__ = predict
+
+    def stream(self, prompt: Any, **options: Any) -> Generator[str, None, str]:
+        """The pieces of what a model writes, as they come; together they are :func:`modelnook.run`'s text.
+
+        Args:
+            prompt: the text, or a conversation.
+            options: those of :func:`modelnook.run`.
+
+        Raises:
+            UsageError, UnsupportedError: as for :func:`modelnook.run`.
+
+        >>> pieces = mn.load("./writer").stream("win free", max_new_tokens=8)
+        >>> "".join(pieces) == mn.run("./writer", "win free", max_new_tokens=8)
+        True
+        """
+        from modelnook.api.writing import streamed
+
+        return streamed(self, prompt, **options)
 
     def layers(self) -> str:
         """The layer tree as text.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.standins.stage import Stage, _kept, _site, stage  # noqa: F401
+from tests.standins.stage import Stage, _kept, _site, _writer, stage  # noqa: F401
 
 from modelnook.domain import errors
 

@@ -73,7 +73,7 @@ def test_a_row_is_whole(verb: Verb) -> None:
     assert " " in verb.name or verb.group in GROUPS
     assert verb.runs in ("here", "job")
     assert verb.action in ("read", "write", "execute")
-    assert verb.body in ("", "inputs", "knobs", "options")
+    assert verb.body in ("", "inputs", "knobs", "options", "prompt")
     assert (verb.runs == "job") == any(a.name == "background" for a in verb.args)
     flags = [a.flag for a in verb.args]
     assert len(flags) == len(set(flags))

@@ -117,6 +117,24 @@ def test_an_interrupt_stops_the_run_and_keeps_its_model(kernel: Any) -> None:
     assert "local:long@1" in found[0]["data"]["text/plain"]
 
 
+def test_what_a_model_writes_is_shown_while_it_does(kernel: Any) -> None:
+    said(kernel, "from modelnook.testing.models import tiny_writer; tiny_writer(Path('writer'))")
+    heard: list[str] = []
+
+    def hook(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            heard.append(message["content"]["text"])
+        assert message["msg_type"] not in ("execute_result", "display_data", "error"), message["content"]
+
+    kernel.execute_interactive("%%model run ./writer --max-new-tokens 12 -o text\ngood room", output_hook=hook)
+    _, (shown,) = said(kernel, "text")
+    told = shown["data"]["text/plain"]
+    assert told
+    assert "".join(heard).startswith(f"{told}\n")
+    _, (same,) = said(kernel, "import modelnook; text == modelnook.run('./writer', 'good room', max_new_tokens=12)")
+    assert same["data"]["text/plain"] == "True"
+
+
 def test_evaluate_gives_its_own_card(kernel: Any) -> None:
     reply, found = said(kernel, "%model evaluate topics --data train -o judged")
     assert reply["status"] == "ok", reply

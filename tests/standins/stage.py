@@ -82,16 +82,26 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def _writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from modelnook.testing.models import tiny_writer
+
+    return tiny_writer(tmp_path_factory.mktemp("writer") / "writer")
+
+
+@pytest.fixture(scope="session")
 def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the home is kept in which the model has been made."""
     return tmp_path_factory.mktemp("stage") / "modelnook"
 
 
 @pytest.fixture
-def stage(isolated_home: Path, tmp_path: Path, _site: Path, _kept: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(
+    isolated_home: Path, tmp_path: Path, _site: Path, _writer: Path, _kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stage:
     """The names that examples begin with: ``mn``, ``train``, ``test``.
 
-    The model ``spam`` is made of the rows of ``train``, and ``team`` is a shared folder in which nothing is yet.
+    The model ``spam`` is made of the rows of ``train``, the folder ``./writer`` holds one that
+    writes (what, means nothing), and ``team`` is a shared folder in which nothing is yet.
     """
     import modelnook as mn
     from modelnook.api import add_source
@@ -103,6 +113,7 @@ def stage(isolated_home: Path, tmp_path: Path, _site: Path, _kept: Path, monkeyp
     monkeypatch.setattr(process, "call", here)
     work = tmp_path / "work"
     work.mkdir()
+    shutil.copytree(_writer, work / "writer")
     monkeypatch.chdir(work)
     home = Path(os.environ["MODELNOOK_HOME"])
     names = {"mn": mn, "train": rows(96, 0), "test": rows(40, 1)}

@@ -19,6 +19,7 @@ from modelnook.api.shrinking import distil, prune, shrink, trim
 from modelnook.api.training import finetune
 from modelnook.api.tuning import tune
 from modelnook.api.upkeep import gc_sources, refresh_sources
+from modelnook.api.writing import run
 
 push = publish
 """Another name of :func:`publish`."""
@@ -57,6 +58,7 @@ __all__ = [
     "resume",
     "rm",
     "rm_cached",
+    "run",
     "run_of",
     "runs",
     "search",

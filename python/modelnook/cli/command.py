@@ -12,6 +12,7 @@ from modelnook import __version__, cards
 from modelnook.cards.typed import typed
 from modelnook.domain.errors import InternalError, ModelnookError, UsageError
 from modelnook.domain.table import jsonable
+from modelnook.domain.written import INTERRUPTED as WAS_INTERRUPTED
 from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.verbs import Call, overview, parse, usage
@@ -55,6 +56,10 @@ def _run(words: list[str]) -> int:
     if call.help:
         say(_here(cards.text(usage(call.verb, "terminal"))))
         return 0
+    if call.verb.pieces and not call.json:
+        from modelnook.live.writing import show
+
+        return INTERRUPTED if show(call).ended == WAS_INTERRUPTED else 0
     result, stopped = _result(call)
     say(_json(result) if call.json else _text(call, result))
     if call.verb.name == "serve":

@@ -65,6 +65,8 @@ def _guarded(call: Call, work: Callable[[], Any]) -> Any:
 
 
 def _do(ipython: Any, call: Call) -> Any:
+    if call.verb.pieces:
+        return _written(ipython, call)
     if not call.waits:
         return call()
     handle = call(background=True)
@@ -76,3 +78,16 @@ def _do(ipython: Any, call: Call) -> Any:
     if shown:
         shown_already(ipython, result)
     return result
+
+
+def _written(ipython: Any, call: Call) -> Any:
+    """A notebook sees it as it comes; IPython in a terminal has a prompt before a value, and shows it whole."""
+    from modelnook.live import in_kernel
+
+    if not in_kernel():
+        return call()
+    from modelnook.live.writing import show
+
+    written = show(call)
+    shown_already(ipython, written)
+    return written

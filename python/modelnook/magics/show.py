@@ -50,7 +50,8 @@ class Said(str):
             return cls(sentence)
         if verb.name == "settings":
             return SaidDict(result)
-        return cls(result) if isinstance(result, str) else result
+        # A str of another type shows itself.
+        return cls(result) if type(result) is str else result
 
 
 class SaidDict(dict[str, Any]):
@@ -74,7 +75,7 @@ def shown_already(ipython: Any, value: Any) -> None:
         if result is not value or getattr(ipython.displayhook, "msg", None) is None:
             from IPython.display import display
 
-            display(_bundle(result), raw=True)
+            display(result)
 
     def forget(*_: Any) -> None:
         once.type_printers.pop(kind, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -129,13 +130,14 @@ def written(model: Any, tokenizer: Any, inputs: dict[str, Any], new: int, **opti
 
     Args:
         inputs: ``input_ids``, on the left where the model goes on from them, and ``attention_mask``.
-        options: those of transformers' ``generate``, for another way of choosing.
+        options: those of transformers' ``generate``, for another way of choosing; and a ``seed`` for drawing.
     """
+    seed = options.pop("seed", None)
     asked = {"do_sample": False, "num_beams": 1, "use_cache": True, **options}
     if not asked["do_sample"]:
         # Settings of sampling that a model's own generation_config has are of no use to a greedy search.
         asked = {"temperature": None, "top_p": None, "top_k": None, **asked}
-    with torch.inference_mode(), quiet():
+    with torch.inference_mode(), quiet(), _seeded(seed, model.device):
         made = model.generate(
             **inputs,
             max_new_tokens=new,
@@ -146,6 +148,17 @@ def written(model: Any, tokenizer: Any, inputs: dict[str, Any], new: int, **opti
     start = 0 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
     texts: list[str] = tokenizer.batch_decode(made[:, start:], skip_special_tokens=True)
     return [text.strip() for text in texts]
+
+
+@contextmanager
+def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Random numbers from a seed, for the time of one text; those of the person's notebook go on as they were."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int] | None:

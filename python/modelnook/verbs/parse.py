@@ -169,6 +169,8 @@ class _Reading:
         if self.verb.body == "inputs":
             arg = next(a for a in self.args if a.kind == "inputs")
             self.call.kwargs[arg.name] = [line.strip() for line in lines if line.strip()]
+        elif self.verb.body == "prompt":
+            self.call.kwargs["prompt"] = body.strip("\n")
         elif self.verb.body == "options":
             self.take(body_words(lines))
         elif self.verb.body == "knobs":
@@ -177,8 +179,9 @@ class _Reading:
             raise UsageError("verbs.no_body", verb=self.verb.name)
 
     def take_piped(self, piped: Callable[[], str] | None) -> None:
-        """``echo text | modelnook predict spam``: one input a line, where no others were given."""
-        arg = next((a for a in self.args if a.kind == "inputs" and a.name not in self.call.kwargs), None)
+        """``echo text | modelnook predict spam``: one input a line, or one prompt, where no others were given."""
+        wanted = (a for a in self.args if a.kind == "inputs" or a.name == self.verb.body)
+        arg = next((a for a in wanted if a.name not in self.call.kwargs), None)
         text = piped() if piped and arg else ""
         if text.strip():
             self.take_body(text)

@@ -183,6 +183,23 @@ _ROWS = (
         example="%model predict topics --data some_rows",
     ),
     Verb(
+        "run",
+        "modelnook.api:run",
+        (
+            replace(REF, name="ref_or_model", option="ref", example="smollm"),
+            Arg("prompt", positional=True, required=True, rest=True, example='"Write a haiku about rain."'),
+            Arg("max_new_tokens", "int", low=1, example="256"),
+            Arg("temperature", "float", above=0, example="0.8"),
+            Arg("seed", "int", low=0, example="7"),
+        ),
+        group="use",
+        action="execute",
+        doors=HANDS,
+        body="prompt",
+        example='%model run smollm "Write a haiku about rain."',
+        pieces="modelnook.api.writing:streamed",
+    ),
+    Verb(
         "load",
         "modelnook.api:load",
         (

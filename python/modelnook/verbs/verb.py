@@ -87,11 +87,11 @@ def _rows(target: str) -> Mapping[str, object]:
 class Verb:
     """One verb.
 
-    ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``,
-    ``options``, ``knobs`` or nothing. ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what
-    the verb gives. ``other`` is the
-    sub-command that a word means which is none: ``runs topics`` shows the run. ``action`` is what
-    the server's authorizer is asked for.
+    ``name`` may be two words (``runs show``). ``body`` is what a cell's body holds: ``inputs``, ``options``,
+    ``knobs``, ``prompt`` or nothing. ``runs`` is ``here`` or ``job``; ``result`` turns a job's finished run into what
+    the verb gives. ``other`` is the sub-command that a word means which is none: ``runs topics`` shows the run.
+    ``action`` is what the server's authorizer is asked for. ``pieces`` is a function of the same arguments that gives
+    the result's text in pieces, as a generator: a cell and a terminal show them as they come.
     """
 
     name: str
@@ -105,6 +105,7 @@ class Verb:
     example: str = ""
     result: str = ""
     other: str = ""
+    pieces: str = ""
 
     @property
     def key(self) -> str:
@@ -155,6 +156,10 @@ class Verb:
     def load(self) -> Callable[..., Any]:
         """The plain function; imports its module."""
         return _function(self.function)
+
+    def stream(self, kwargs: Mapping[str, Any]) -> Any:
+        """The generator of the text's pieces."""
+        return _function(self.pieces)(**kwargs)
 
     def finish(self, run: Any) -> Any:
         """What the verb gives, from its finished run."""
@@ -209,7 +214,7 @@ _CALLED = {
     "info": "show describe inspect card view",
     "list": "ls models local index",
     "load": "open",
-    "predict": "infer classify ask generate embed",
+    "predict": "infer classify embed",
     "ps": "top status",
     "publish": "upload share release deploy",
     "pull": "download get fetch install",
@@ -219,6 +224,7 @@ _CALLED = {
     "resume": "continue",
     "serve": "host endpoint api",
     "rm": "delete remove del uninstall",
+    "run": "generate ask chat write complete",
     "runs": "jobs history trainings experiments",
     "runs code": "script",
     "runs issues": "mislabelled",
