@@ -43,7 +43,7 @@ def own_columns(
     Raises:
         DataError: a task of other than texts, or a model without a vocabulary that can be read.
     """
-    scored = [form for form in spec.shapes() if not set(form) & set(spec.targets)] if spec.scores_texts else []
+    scored = [form for form in spec.shapes() if not set(form) & set(spec.targets)]
     forms = (*scored, *(spec.shapes(asked=True) if not scored or also is not None else ()))
     roles = next((form for form in forms if set(form) <= _TEXTS), None)
     wanted = count * len(roles) if roles else 0
