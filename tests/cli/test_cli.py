@@ -150,7 +150,7 @@ def test_answers_are_kept_with_their_inputs(
         loaded.append(ref)
         return SimpleNamespace(task="text-classification", runtime=runtime, note="x is in pip as well.")
 
-    monkeypatch.setattr(models, "held", load)
+    monkeypatch.setattr(models, "answering", load)
     path = tmp_path / f"answers.{ending}"
     words = ("predict", "x", 'one, "two"', "好", "--output", str(path))
     code, out, _ = said(capsys, *words)

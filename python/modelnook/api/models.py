@@ -96,7 +96,7 @@ def predict(
 
     if output:
         check(output, overwrite=overwrite)
-    model = ref_or_model if isinstance(ref_or_model, Model) else held(ref_or_model)
+    model = ref_or_model if isinstance(ref_or_model, Model) else answering(ref_or_model)
     spec = spec_of(model.task)
     given = {**(columns or {}), **({"text": text} if text else {})}
     rows, index = read_inputs(
@@ -117,7 +117,7 @@ _BODIES = ("feature-extraction", "fill-mask", "sentence-similarity")
 """Tasks of models that are there to be fine-tuned: they have no head that answers."""
 
 
-def held(ref: str) -> Model:
+def answering(ref: str) -> Model:
     """The model, loaded for this call; an encoder says that it must be trained before it can answer."""
     from modelnook.model import load as load_model
 

@@ -60,11 +60,11 @@ def streamed(
     seed: int | None = None,
 ) -> Generator[str, None, str]:
     """:func:`run`'s text in pieces, as they come; whole, where a model's answer comes at once."""
-    from modelnook.api.models import held
+    from modelnook.api.models import answering
 
     if temperature is not None and temperature <= 0:
         raise UsageError("api.temperature", value=temperature)
-    model = ref_or_model if isinstance(ref_or_model, Model) else held(ref_or_model)
+    model = ref_or_model if isinstance(ref_or_model, Model) else answering(ref_or_model)
     options: dict[str, Any] = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     if temperature is not None:
         options |= {"do_sample": True, "temperature": float(temperature), **({} if seed is None else {"seed": seed})}
