@@ -1,6 +1,7 @@
 import { waitFor } from '@testing-library/react';
 
 import { FakeProvider } from '../../src/data/fake';
+import { copy } from '../../src/hosts/browser';
 import type { ViewName } from '../../src/views';
 import { VIEWS } from '../../src/views';
 import { legendOf, marksOf } from '../../src/views/compare';
@@ -72,5 +73,21 @@ describe('a comparison', () => {
     } as Parameters<typeof marksOf>[0]);
     expect(marks.map(mark => mark.front)).toEqual([true, false]);
     expect(legendOf('rmse')).toBe('ui.compare.legend_lower');
+  });
+});
+
+describe('the clipboard', () => {
+  it('is written over plain http too, and nothing is said to be copied that is not', async () => {
+    expect(navigator.clipboard).toBeUndefined();
+    let taken = '';
+    document.execCommand = () => {
+      taken = (document.activeElement as HTMLTextAreaElement).value;
+      return true;
+    };
+    expect(await copy('local:topics')).toBe(true);
+    expect(taken).toBe('local:topics');
+    document.execCommand = () => false;
+    expect(await copy('local:topics')).toBe(false);
+    expect(document.querySelector('textarea')).toBeNull();
   });
 });
