@@ -12,8 +12,8 @@ export interface IHostActions {
   /** Put code into a new cell of the notebook that is in front. */
   insertCell?(code: string): void;
 
-  /** Put text on the clipboard. */
-  copy(text: string): void;
+  /** Put text on the clipboard; whether it is there now. */
+  copy(text: string): Promise<boolean>;
 
   /** Open an address in a new browser tab. */
   openExternal(url: string): void;

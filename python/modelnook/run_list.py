@@ -27,6 +27,8 @@ class RunList(Shown):
     items: tuple[RunRecord, ...]
     store: Store
     total: int = 0
+    narrowed: bool = False
+    """Whether runs of a kind, a state … alone were asked for."""
 
     def __iter__(self) -> Iterator[Run]:
         return (Run(self.store, record.id) for record in self.items)

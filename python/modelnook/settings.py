@@ -166,12 +166,21 @@ def current() -> Settings:
     try:
         # Editors of Windows put a mark at the beginning.
         saved = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
-        unread = "" if isinstance(saved, dict) else "{…}"
+        unread = _unlike(saved)
     except (FileNotFoundError, NotADirectoryError):
         saved = {}
     except (OSError, ValueError) as error:
         unread = str(getattr(error, "strerror", None) or error)
     return Settings(folder, {} if unread else saved, os.environ, unread)
+
+
+def _unlike(saved: Any) -> str:
+    """The form that a file of settings has to have, where this one hasn't; a person may have written in it."""
+    if not isinstance(saved, dict):
+        return "{…}"
+    added = saved.get("sources") or []
+    named = isinstance(added, list) and all(isinstance(s, dict) and isinstance(s.get("name"), str) for s in added)
+    return "" if named else '"sources": [{"name": …}, …]'
 
 
 def save(**values: Any) -> Settings:
@@ -184,16 +193,15 @@ def save(**values: Any) -> Settings:
     from modelnook.domain.errors import UsageError, unknown
 
     for name, value in values.items():
-        if name != "sources":
-            if name not in SAVED:
-                raise unknown("setting", name, SAVED)
-            allowed = SAVED[name][0]
-            plain, kind = isinstance(value, (str, int, float, NoneType)), type(value).__name__
-            if not plain and allowed is None:
-                raise UsageError("core.not_a_word", name=name, kind=kind, example=SAVED[name][1])
-            if allowed and value is not None and value not in allowed:
-                said = value if plain else kind
-                raise UsageError("core.bad_value", name=name, value=said, allowed=", ".join(allowed))
+        if name not in SAVED:
+            raise unknown("setting", name, SAVED)
+        allowed = SAVED[name][0]
+        plain, kind = isinstance(value, (str, int, float, NoneType)), type(value).__name__
+        if not plain and allowed is None:
+            raise UsageError("core.not_a_word", name=name, kind=kind, example=SAVED[name][1])
+        if allowed and value is not None and value not in allowed:
+            said = value if plain else kind
+            raise UsageError("core.bad_value", name=name, value=said, allowed=", ".join(allowed))
     return _change(lambda saved: {**saved, **values})
 
 

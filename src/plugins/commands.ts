@@ -5,6 +5,7 @@ import type {
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
+import { copy } from '../hosts/browser';
 import { ISidebar } from '../tokens';
 
 export const CommandIDs = {
@@ -55,13 +56,13 @@ export const commands: JupyterFrontEndPlugin<void> = {
           }
         }
       },
-      execute: args => {
+      execute: async args => {
         const code = String(args.code ?? '%model');
         if (!insert(notebooks, code)) {
-          void navigator.clipboard?.writeText(code).catch(() => undefined);
-          Notification.info(sidebar.text('ui.insert.no_notebook', { code }), {
-            autoClose: 6000
-          });
+          const said = (await copy(code))
+            ? 'ui.insert.no_notebook'
+            : 'ui.insert.no_notebook_typed';
+          Notification.info(sidebar.text(said, { code }), { autoClose: 6000 });
         }
       }
     });

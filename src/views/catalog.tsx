@@ -39,6 +39,8 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
   ]);
   const facets = useLive('facets', narrowed(settled, filters), ['models']);
   const items = found.value?.items ?? [];
+  // Until then the list is of what was typed before.
+  const current = !found.loading && settled === query.trim();
 
   const close = () => {
     setOpened(null);
@@ -64,12 +66,14 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
             data-testid="mn-search"
             onChange={event => setQuery(event.target.value)}
             onKeyDown={event => {
-              if (event.key === 'Escape') {
+              if (event.nativeEvent.isComposing) {
+                // The key belongs to the input method.
+              } else if (event.key === 'Escape') {
                 setQuery('');
               } else if (event.key === 'ArrowDown' && items.length) {
                 event.preventDefault();
                 list.current?.focus();
-              } else if (event.key === 'Enter' && items.length) {
+              } else if (event.key === 'Enter' && items.length && current) {
                 setOpened(items[0].ref);
               }
             }}
@@ -102,7 +106,8 @@ export function Catalog({ params }: IViewProps): React.ReactElement {
         )}
         {found.value &&
           found.value.total > items.length &&
-          items.length > 0 && (
+          // Variants of one model are counted and folded: a page that isn't full is the last.
+          items.length >= page * pages && (
             <button
               className="mn-button mn-more"
               onClick={() => setPages(pages + 1)}

@@ -7,6 +7,7 @@ import type { IViewProps } from './host';
 import { useHost } from './host';
 import { useLive } from './live';
 import { ErrorNotice, Section } from './parts/notice';
+import { lower } from './parts/trials';
 import type { IMark } from './parts/scatter';
 import { Scatter } from './parts/scatter';
 
@@ -39,7 +40,7 @@ export function Compare({ params }: IViewProps): React.ReactElement {
       {marks.length > 0 && (
         <Section title={t('ui.compare.chart', { quality })}>
           <Scatter marks={marks} quality={quality} />
-          <p className="mn-small">{t('ui.compare.legend')}</p>
+          <p className="mn-small">{t(legendOf(quality))}</p>
         </Section>
       )}
       <div className="mn-scroll" tabIndex={0}>
@@ -93,6 +94,11 @@ function cell(
   return column === quality ? figure(value, t) : anything(value, t);
 }
 
+/** The message that says how to read the scatter. */
+export function legendOf(quality: string): string {
+  return lower(quality) ? 'ui.compare.legend_lower' : 'ui.compare.legend';
+}
+
 /** The points of the scatter, from whichever columns a comparison has. */
 export function marksOf({ columns, rows, front, primary_metric }: SideBySide): {
   marks: IMark[];
@@ -113,15 +119,16 @@ export function marksOf({ columns, rows, front, primary_metric }: SideBySide): {
       ? []
       : [{ name: String(row[name]), x, y, bytes: number(row, 'bytes') }];
   });
+  const sign = lower(quality) ? -1 : 1;
   const beaten = (one: Omit<IMark, 'front'>) =>
     all.some(
       other =>
         other !== one &&
         other.x <= one.x &&
-        other.y >= one.y &&
+        sign * other.y >= sign * one.y &&
         (other.bytes ?? 0) <= (one.bytes ?? 0) &&
         (other.x < one.x ||
-          other.y > one.y ||
+          sign * other.y > sign * one.y ||
           (other.bytes ?? 0) < (one.bytes ?? 0))
     );
   return {

@@ -290,8 +290,7 @@ function UseIt({ info }: { info: ModelInfo }): React.ReactElement {
         <button
           className="mn-button"
           onClick={() => {
-            actions.copy(info.ref);
-            setCopied(true);
+            void actions.copy(info.ref).then(setCopied);
           }}
           data-testid="mn-copy"
         >

@@ -109,7 +109,11 @@ export function Runs({ params }: IViewProps): React.ReactElement {
               placeholder={t('ui.runs.search')}
               data-testid="mn-runs-search"
               onChange={event => setQuery(event.target.value)}
-              onKeyDown={event => event.key === 'Escape' && setQuery('')}
+              onKeyDown={event =>
+                event.key === 'Escape' &&
+                !event.nativeEvent.isComposing &&
+                setQuery('')
+              }
             />
             <button
               className={chosen ? 'mn-toggle mn-picked' : 'mn-toggle'}

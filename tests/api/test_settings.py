@@ -11,7 +11,7 @@ import pytest
 
 import modelnook as mn
 from modelnook import api
-from modelnook.domain.errors import StoreError
+from modelnook.domain.errors import StoreError, UsageError
 from modelnook.settings import current, home
 
 TEAM = {"name": "team", "kind": "folder", "token_env": None}
@@ -47,6 +47,18 @@ def test_a_file_with_a_slip_is_not_written_over(slip: Path) -> None:
     slip.write_text(text.replace(",\n}", "}"))
     assert "unread" not in mn.settings(language="zh")
     assert {**TEAM, "url": current().sources[0]["url"]} == current().sources[0]
+
+
+def test_added_sources_are_no_setting_and_a_file_with_others_is_not_read(slip: Path) -> None:
+    slip.write_text(slip.read_text().replace(",\n}", "}"))
+    with pytest.raises(UsageError, match="sources"):
+        mn.settings(sources="foo")
+    assert [s["name"] for s in current().sources] == ["team"]
+    for edited in ("foo", ["team"], [{"url": "/there"}]):
+        slip.write_text(json.dumps({"sources": edited}))
+        with pytest.raises(StoreError, match=r"settings\.json"):
+            api.sources()
+        assert current().sources == []
 
 
 def test_nothing_is_asked_while_nobody_can_tell_whether_it_may_be(slip: Path) -> None:

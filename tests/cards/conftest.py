@@ -278,6 +278,7 @@ VALUES: dict[str, Any] = {
     ),
     "runs": RunList(tuple(RUNS.values()) * 5, SimpleNamespace(), 4000),  # type: ignore[arg-type]
     "runs_none": RunList((), SimpleNamespace()),  # type: ignore[arg-type]
+    "runs_none_match": RunList((), SimpleNamespace(), narrowed=True),  # type: ignore[arg-type]
     **{f"run_{name}": record for name, record in RUNS.items()},
 }
 

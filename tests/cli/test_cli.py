@@ -335,3 +335,24 @@ def test_from_a_table_to_answers(tmp_path: Path) -> None:
     assert frame["columns"] == ["label", "score", "scores", "input"]
     assert [row[3] for row in frame["rows"]] == ["free money", "see you at lunch"]
     assert [row[0] in ("ham", "spam") for row in frame["rows"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("blob", "text"),
+    [
+        ("标签是什么".encode("gb18030"), "标签是什么"),
+        ("\ufeffa\r\nb\n".encode(), "a\nb\n"),
+        ("plain é".encode(), "plain é"),
+        (b"\xff\xfea", None),
+    ],
+)
+def test_what_is_piped_in_is_read_as_files_are(blob: bytes, text: str | None) -> None:
+    code = "from modelnook.cli.command import _piped; import sys; sys.stdout.buffer.write(_piped().encode())"
+    if text is None:
+        code = "from modelnook.cli import main; sys = __import__('sys'); sys.exit(main(['predict', 'x']))"
+    done = subprocess.run([sys.executable, "-c", code], input=blob, capture_output=True, check=False)
+    if text is None:
+        assert done.returncode == 2
+        assert "UTF-8" in done.stderr.decode()
+    else:
+        assert done.stdout.decode() == text, done.stderr

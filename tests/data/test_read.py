@@ -308,6 +308,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read(str(tmp_path / "zzz.parquet"))
     with pytest.raises(NotFoundError, match="doesn't exist"):
         read(tmp_path / "no" / "x.csv")
+    with pytest.raises(NotFoundError, match="'~nouser_xyz' doesn't exist"):
+        read("~nouser_xyz/x.csv")
     with pytest.raises(DataError, match=r"is a folder\. Name the file in it: reviews\.csv"):
         read(tmp_path)
 

@@ -104,6 +104,17 @@ def test_files_are_still_completed_where_one_may_stand(completer: Any, tmp_path:
         assert completed(completer, line) == {f"{line}ws.csv"}
 
 
+@pytest.mark.parametrize("name", ["data (1).csv", "it's {x} 1.csv", "plain.csv"])
+def test_a_file_that_tab_writes_can_be_run(completer: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "my rows").mkdir()
+    (tmp_path / "my rows" / name).touch()
+    (line,) = completed(completer, f"%model evaluate topics --data {tmp_path}/my")
+    assert line.endswith('my rows/"')
+    (line,) = completed(completer, line)
+    call = parse(split(line.removeprefix("%model ")), scope=Namespace({}))
+    assert call.kwargs["data"] == str(tmp_path / "my rows" / name)
+
+
 def test_the_body_of_a_cell_knows_its_first_line(completer: Any) -> None:
     assert completed(completer, "%%model finetune x --data train\ntext b") == {"text body"}
     assert completed(completer, "%%model finetune x --data train\ntext Re") == {'text "Review Text"'}

@@ -410,6 +410,23 @@ def test_what_is_asked_of_the_run_list_means_itself(store: Store) -> None:
     assert store.find("aaa").id == "aaaaaaaa"
 
 
+def test_a_list_of_runs_counts_what_was_asked_for_and_knows_a_model_by_its_name(store: Store) -> None:
+    created(store, id="aaaaaaaa", model="local:topics@1", state="finished")
+    created(store, id="bbbbbbbb", base="local:topics@1", state="failed")
+    created(store, id="cccccccc", model="local:topics2@1", state="failed")
+    assert {r.id for r in store.runs(model="topics")} == {"aaaaaaaa", "bbbbbbbb"}
+    index = store.index
+    assert (index.count(), index.count(state="failed"), index.count(state="failed", model="topics")) == (3, 2, 1)
+
+
+def test_a_filter_that_finds_no_run_is_told_as_one() -> None:
+    assert "Nothing has run yet" in cards.text(mn.runs())
+    created(Store())
+    none = cards.text(mn.runs(kind="tune"))
+    assert "Nothing has run yet" not in none
+    assert "%model runs" in none
+
+
 def model(store: Store, name: str, task: str = "text-classification") -> str:
     source = store.home / "made"
     source.mkdir()

@@ -38,6 +38,34 @@ describe('the catalogue', () => {
     expect(box.value).toBe('');
   });
 
+  it('leaves keys to an input method, and opens nothing of an older list', async () => {
+    const { findAllByTestId, getByTestId, queryByTestId, provider } =
+      stage('catalog');
+    await findAllByTestId('mn-model');
+    const box = getByTestId('mn-search') as HTMLInputElement;
+    fireEvent.keyDown(box, { key: 'Enter', isComposing: true });
+    expect(queryByTestId('mn-model-card')).toBeNull();
+    fireEvent.change(box, { target: { value: 'minilm' } });
+    fireEvent.keyDown(box, { key: 'Escape', isComposing: true });
+    expect(box.value).toBe('minilm');
+    fireEvent.keyDown(box, { key: 'Enter' });
+    expect(queryByTestId('mn-back')).toBeNull();
+    await waitFor(() => expect(searches(provider)).toHaveLength(2));
+    await waitFor(() => {
+      fireEvent.keyDown(box, { key: 'Enter' });
+      getByTestId('mn-back');
+    });
+  });
+
+  it('offers no more where variants are folded', async () => {
+    const provider = recorded();
+    const all = provider.recording.search as SearchResult;
+    provider.recording.search = { ...all, total: all.items.length + 5 };
+    const { findAllByTestId, queryByText } = stage('catalog', {}, { provider });
+    await findAllByTestId('mn-model');
+    expect(queryByText('Show more')).toBeNull();
+  });
+
   it('is walked and opened with the keyboard, and gives the focus back', async () => {
     const { findAllByTestId, getByTestId, findByTestId } = stage('catalog');
     const options = await findAllByTestId('mn-model');

@@ -30,7 +30,7 @@ function shown(
     provider,
     place: 'panel' as const,
     t: text('en'),
-    actions: { copy: () => undefined, openExternal: () => undefined }
+    actions: { copy: async () => false, openExternal: () => undefined }
   };
   const page = (params: Record<string, unknown>) => (
     <HostContext.Provider value={host}>

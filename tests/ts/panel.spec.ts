@@ -21,7 +21,7 @@ function made() {
     params: {},
     language: 'en',
     place: 'panel',
-    actions: { copy: () => undefined, openExternal: () => undefined }
+    actions: { copy: async () => false, openExternal: () => undefined }
   });
   return { log, provider, panel };
 }

@@ -882,6 +882,35 @@ describe('a run', () => {
     expect(await told({ max_difference: null })).not.toContain('tolerance');
   });
 
+  it('takes nobody away from another page when it is deleted', async () => {
+    let gone: (run: Run) => void = () => undefined;
+    const provider = recorded();
+    const call = provider.call.bind(provider);
+    provider.call = ((method, ...rest) =>
+      method === 'delete'
+        ? new Promise(done => (gone = done as typeof gone))
+        : call(method, ...rest)) as typeof provider.call;
+    const { findByTestId, findAllByTestId, getByTestId, container } = stage(
+      'runs',
+      {},
+      { provider }
+    );
+    await findAllByTestId('mn-run-row');
+    const open = (id: string) =>
+      fireEvent.click(
+        container.querySelector(`[data-run="${id}"] .mn-run-open`) as Element
+      );
+    open('r7f3a9c2');
+    const button = await findByTestId('mn-delete');
+    fireEvent.click(button);
+    fireEvent.click(button);
+    fireEvent.click(getByTestId('mn-back'));
+    open('r11b0d4e');
+    await findByTestId('mn-run');
+    await act(async () => gone(RUNS[0]));
+    expect(container.querySelector('[data-testid="mn-run"]')).not.toBeNull();
+  });
+
   it('is deleted only when asked twice', async () => {
     const provider = recorded();
     provider.recording.delete = ({ run }) =>
@@ -890,9 +919,10 @@ describe('a run', () => {
     const button = await findByTestId('mn-delete');
     const deletes = () =>
       provider.calls.filter(call => call.method === 'delete').length;
-    fireEvent.click(button);
+    fireEvent.click(button, { detail: 1 });
+    fireEvent.click(button, { detail: 2 });
     expect(deletes()).toBe(0);
-    fireEvent.click(button);
+    fireEvent.click(button, { detail: 1 });
     expect(deletes()).toBe(1);
     await waitFor(() =>
       expect((button as HTMLButtonElement).disabled).toBe(false)

@@ -48,7 +48,7 @@ export function stage(
     place,
     t: text(options.language ?? 'en'),
     actions: {
-      copy: (what: string) => void asked.copied.push(what),
+      copy: async (what: string) => asked.copied.push(what) > 0,
       openExternal: (url: string) => void asked.opened.push(url),
       ...(place === 'panel' && {
         insertCell: (code: string) => void asked.inserted.push(code)

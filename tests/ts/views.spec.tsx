@@ -1,8 +1,10 @@
 import { waitFor } from '@testing-library/react';
 
 import { FakeProvider } from '../../src/data/fake';
+import { copy } from '../../src/hosts/browser';
 import type { ViewName } from '../../src/views';
 import { VIEWS } from '../../src/views';
+import { legendOf, marksOf } from '../../src/views/compare';
 import { extent } from '../../src/views/parts/scale';
 import { stage } from './stage';
 
@@ -56,5 +58,36 @@ describe('an axis', () => {
     const [from, to] = extent(values, air);
     expect(from).toBeCloseTo(low);
     expect(to).toBeCloseTo(high);
+  });
+});
+
+describe('a comparison', () => {
+  it('takes less of an error for the better', () => {
+    const { marks } = marksOf({
+      columns: ['name', 'rmse', 'p50_ms'],
+      rows: [
+        ['good', 0.1, 5],
+        ['bad', 0.9, 6]
+      ],
+      primary_metric: 'rmse'
+    } as Parameters<typeof marksOf>[0]);
+    expect(marks.map(mark => mark.front)).toEqual([true, false]);
+    expect(legendOf('rmse')).toBe('ui.compare.legend_lower');
+  });
+});
+
+describe('the clipboard', () => {
+  it('is written over plain http too, and nothing is said to be copied that is not', async () => {
+    expect(navigator.clipboard).toBeUndefined();
+    let taken = '';
+    document.execCommand = () => {
+      taken = (document.activeElement as HTMLTextAreaElement).value;
+      return true;
+    };
+    expect(await copy('local:topics')).toBe(true);
+    expect(taken).toBe('local:topics');
+    document.execCommand = () => false;
+    expect(await copy('local:topics')).toBe(false);
+    expect(document.querySelector('textarea')).toBeNull();
   });
 });

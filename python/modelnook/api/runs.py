@@ -54,7 +54,8 @@ def runs(
         raise UsageError("api.out_of_range", name="limit", value=limit, low=1, high=_MOST)
     store = Store()
     found = store.runs(state=state, kind=kind, model=model, query=query, limit=limit)
-    return RunList(tuple(found), store, store.index.count(shown=kind is None))
+    total = store.index.count(state=state, kind=kind, model=model, query=query, shown=kind is None)
+    return RunList(tuple(found), store, total, narrowed=bool(state or kind or model or query))
 
 
 def run_of(run: str | Run = "last") -> Run:

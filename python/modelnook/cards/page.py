@@ -20,12 +20,14 @@ __all__ = ["page"]
 # Without Lab's variables: the text around it, a little paler. Paler than Lab's own it would be hard to read.
 _QUIET = "color:var(--jp-ui-font-color2,color-mix(in srgb,currentColor 75%,transparent))"
 _EDGE = "var(--jp-border-color2,rgba(128,128,128,.4))"
+# Towards the text: Lab's own tones are too dark on a dark page, or too pale on a light one.
+_TOWARDS = "color-mix(in srgb,var({}) 70%,var(--jp-ui-font-color1,currentColor))"
 _TONES = {
     "plain": "var(--jp-ui-font-color2,#616161)",
-    "good": "var(--jp-success-color0,#2e7d32)",
+    "good": _TOWARDS.format("--jp-success-color0,#2e7d32"),
     "busy": "var(--jp-brand-color1,#1976d2)",
-    "warn": "var(--jp-warn-color0,#b26a00)",
-    "bad": "var(--jp-error-color0,#c62828)",
+    "warn": _TOWARDS.format("--jp-warn-color0,#b26a00"),
+    "bad": _TOWARDS.format("--jp-error-color0,#c62828"),
 }
 _CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:baseline"
 

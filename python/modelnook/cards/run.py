@@ -342,7 +342,7 @@ def runs(value: Any) -> Card:
     records: tuple[RunRecord, ...] = value.items
     total = max(getattr(value, "total", 0), len(records))
     if not records:
-        return Card(t("cards.runs", n=0), hint=t("cards.runs_none"))
+        return Card(t("cards.runs", n=0), hint=t("cards.runs_none_match" if value.narrowed else "cards.runs_none"))
     logged = [r.wandb or {} for r in records]
     rows = tuple(
         (

@@ -66,7 +66,7 @@ class PathSource(Source):
         Raises:
             NotFoundError: no such folder, or no model in it.
         """
-        path = Path(ref.id).expanduser().resolve()
+        path = Path(os.path.expanduser(ref.id)).resolve()
         # False as well of what is too long to be a name.
         if not os.path.isdir(path):
             raise NotFoundError("catalog.no_folder", path=ref.id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelnook import __version__, cards
 from modelnook.cards.typed import typed
-from modelnook.domain.errors import InternalError, ModelnookError, UsageError
+from modelnook.domain.errors import DataError, InternalError, ModelnookError, UsageError
 from modelnook.domain.table import jsonable
 from modelnook.domain.written import INTERRUPTED as WAS_INTERRUPTED
 from modelnook.messages import t
@@ -68,8 +68,22 @@ def _run(words: list[str]) -> int:
 
 
 def _piped() -> str:
-    """What is piped in; nothing where a person sits at the keyboard."""
-    return "" if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty() else sys.stdin.read()
+    """What is piped in; nothing where a person sits at the keyboard.
+
+    Raises:
+        UsageError: text in no known encoding.
+    """
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    if not hasattr(sys.stdin, "buffer"):
+        return sys.stdin.read()
+    from modelnook.data.encoding import to_utf8
+
+    try:
+        text = to_utf8(sys.stdin.buffer.read())[0].decode()
+    except DataError:
+        raise UsageError("faces.piped_encoding", encoding=sys.stdin.encoding or "utf-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _result(call: Call) -> tuple[Any, bool]:

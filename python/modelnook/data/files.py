@@ -68,7 +68,7 @@ def named_like(text: str) -> str | None:
     """The one table whose name without its ending a word is: ``reviews`` for ``reviews.csv``."""
     if not text or len(text) >= 4096 or is_url(text):
         return None
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     found = [name for name in _tables(path.parent) if name.split(".")[0] == path.name]
     return text[: len(text) - len(path.name)] + found[0] if len(found) == 1 else None
 
@@ -79,7 +79,7 @@ def check_named(text: str) -> None:
     Raises:
         NotFoundError: not there; a near miss, or what its folder has, is told.
     """
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     if (
         not is_url(text)
         and not text.startswith("hub:")
@@ -104,7 +104,7 @@ def read_file(data: str | Path, part: str = "train") -> Rows:
     ending, packing = _endings(text)
     if ending not in ENDINGS and not (packing == ".zip" and not ending):
         _refuse(text, shown, ending)
-    blob = _fetch(text, shown) if is_url(text) else _load(Path(text).expanduser(), shown)
+    blob = _fetch(text, shown) if is_url(text) else _load(Path(os.path.expanduser(text)), shown)
     notes: list[Warned] = []
     if packing:
         blob, ending = _unpack(blob, packing, ending, shown)
@@ -141,7 +141,7 @@ def _endings(text: str) -> tuple[str, str]:
 
 def _refuse(text: str, shown: str, ending: str) -> None:
     if not is_url(text):
-        path = Path(text).expanduser()
+        path = Path(os.path.expanduser(text))
         if not os.path.exists(path):
             _missing(path, shown)
         if path.is_dir():

@@ -135,6 +135,6 @@ def _bad(role: str, column: str, row: int, error: object) -> DataError:
 
 def _read(path: str, column: str, row: int) -> bytes:
     try:
-        return Path(path).expanduser().read_bytes()
+        return Path(os.path.expanduser(path)).read_bytes()
     except (OSError, ValueError):
         raise DataError("data.no_media_file", column=column, row=row, path=redacted(path)[:200]) from None

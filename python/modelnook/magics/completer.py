@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -20,15 +21,14 @@ _OUTPUT = "-o"
 
 
 class Found(NamedTuple):
-    """What is typed so far, what it may become, and whether a file's name may stand there where that is nothing."""
+    """What is typed so far, and what it may become."""
 
     fragment: str
     words: list[str]
-    files: bool = False
 
 
 class _Offer(NamedTuple):
-    """``kept`` characters of the word stay, the rest may become one of ``words``."""
+    """``kept`` characters of the word stay, the rest may become one of ``words``; with ``files`` else a file's name."""
 
     kept: int
     words: Iterable[str]
@@ -51,8 +51,25 @@ def candidates(line: str, scope: Namespace) -> Found:
     fragment = raw[kept if raw == word or not kept else raw.rfind(word[kept - 1]) + 1 :]
     begun = word[kept:].lower()
     quote = fragment[:1] if fragment[:1] in ("'", '"') else ""
-    found = [quoted(w, quote) for w in dict.fromkeys(words) if w.lower().startswith(begun)]
-    return Found(fragment, found, files or is_path(word) or "/" in word)
+    found = [w for w in dict.fromkeys(words) if w.lower().startswith(begun)]
+    if not found and (files or is_path(word) or "/" in word):
+        found = _files(word[kept:])
+    return Found(fragment, [quoted(w, quote) for w in found])
+
+
+def _files(typed: str) -> list[str]:
+    """The files and folders whose path begins as typed; IPython's own matcher escapes in a way that no verb reads."""
+    # Braces stand for variables, doubled for themselves.
+    typed = typed.replace("{{", "{").replace("}}", "}")
+    folder, begun = os.path.split(typed)
+    try:
+        with os.scandir(os.path.expanduser(folder) or ".") as entries:
+            here = sorted((e.name, e.is_dir()) for e in entries if e.name.startswith(begun))
+    except OSError:
+        return []
+    shown = [name + "/" * is_dir for name, is_dir in here if begun or not name.startswith(".")]
+    kept = typed[: len(typed) - len(begun)]
+    return [(kept + name).replace("{", "{{").replace("}", "}}") for name in shown]
 
 
 def _words(before: list[str], word: str, scope: Namespace) -> _Offer:

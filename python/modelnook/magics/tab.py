@@ -13,7 +13,6 @@ __all__ = ["install"]
 
 _LINE = re.compile(r"\s*(?:[\w, ]+=\s*)?%model(?:\s|$)")
 _CELL = re.compile(r"\s*%%model(?:\s|$)")
-_FILES = "IPCompleter.file_matcher"
 
 
 class _Nothing:
@@ -40,7 +39,7 @@ def install(ipython: Any) -> None:
         line = _command(context.full_text, context.cursor_line, typed)
         if line is None:
             return {"completions": [], "suppress": False}
-        fragment, words, files = _candidates(ipython, line)
+        fragment, words = _candidates(ipython, line)
         if not typed.endswith(fragment):
             # A body's line of options, typed without the dashes.
             fragment, words = fragment.lstrip("-"), [word.lstrip("-") for word in words]
@@ -49,7 +48,6 @@ def install(ipython: Any) -> None:
             "completions": found or _Nothing(),
             "matched_fragment": fragment,
             "suppress": True,
-            "do_not_suppress": {_FILES} if files and not found else set(),
         }
 
     held = ipython.Completer.custom_matchers
@@ -62,7 +60,7 @@ def _install_command(ipython: Any) -> None:
         line = _command(event.text_until_cursor, 0, event.text_until_cursor)
         if line is None:
             return []
-        fragment, words, _ = _candidates(ipython, line)
+        fragment, words = _candidates(ipython, line)
         # This IPython replaces only what follows the last delimiter of its own, such as the colon of a reference.
         cut = len(fragment) - len(event.symbol)
         return [word[cut:] for word in words if word[:cut] == fragment[:cut]]

@@ -49,6 +49,8 @@ def checked(function: Callable[..., Any], params: Mapping[str, Any]) -> dict[str
 def _fits(parameter: inspect.Parameter, value: Any) -> bool:
     if parameter.kind is parameter.VAR_POSITIONAL:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(value, list) and "list[str]" in str(parameter.annotation):
+        return all(isinstance(item, str) for item in value)
     words = {word.strip().partition("[")[0] for word in str(parameter.annotation).split("|")}
     if "Any" in words:
         return True

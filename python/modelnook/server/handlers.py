@@ -65,7 +65,7 @@ class MethodHandler(ExtensionHandlerMixin, APIHandler):
             given = json.loads(self.request.body or b"{}")
             # Halves of characters, which JSON can escape, are no text that a file or a list could hold.
             json.dumps(given, ensure_ascii=False).encode()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError("server.bad_json", error=error) from None
         if not isinstance(given, dict):
             raise UsageError("server.not_object", given=type(given).__name__)

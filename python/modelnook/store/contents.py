@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from modelnook.domain.model import ModelInfo, ModelRef
@@ -23,7 +24,7 @@ def content(store: Store, ref: ModelRef) -> str | None:
     """
     if ref.source not in _HERE:
         return None
-    folder = Path(ref.id).expanduser()
+    folder = Path(os.path.expanduser(ref.id))
     if ref.source == "local":
         info = store.models.info(ref.id, ref.revision)
         if info.run:

@@ -110,18 +110,8 @@ class Index:
         limit: int = 100,
     ) -> list[RunRecord]:
         """Runs, newest first, as they were last written; ``shown``: without those that moved a model and are done."""
-        where, values = [_SHOWN if shown else "1"], []
-        for column, value in (("state", state), ("kind", kind), ("identity", identity)):
-            if value:
-                where.append(f"{column}=?")
-                values.append(value)
-        if model:
-            where.append(f"(model=? OR base=? OR model {_LIKE})")
-            values += [model, model, f"{_plain(model)}@%"]
-        if query:
-            where.append("(" + " OR ".join(f"{column} {_LIKE}" for column in ("name", "id", "model", "base")) + ")")
-            values += [f"%{_plain(query)}%"] * 4
-        sql = f"SELECT record FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, id LIMIT ?"
+        where, values = _runs_where(shown, model, query, state=state, kind=kind, identity=identity)
+        sql = f"SELECT record FROM runs WHERE {where} ORDER BY created DESC, id LIMIT ?"
         with self._db() as db:
             rows = db.execute(sql, (*values, limit)).fetchall()
         return [RunRecord.from_dict(json.loads(r["record"])) for r in rows]
@@ -156,10 +146,19 @@ class Index:
             rows = db.execute("SELECT record FROM runs WHERE state IN (?,?) AND origin='local' ORDER BY created", LIVE)
             return [RunRecord.from_dict(json.loads(r["record"])) for r in rows.fetchall()]
 
-    def count(self, *, shown: bool = False) -> int:
-        """How many runs there are; ``shown``: without downloads and publications that are done."""
+    def count(
+        self,
+        *,
+        state: str | None = None,
+        kind: str | None = None,
+        model: str | None = None,
+        query: str | None = None,
+        shown: bool = False,
+    ) -> int:
+        """How many runs :meth:`runs` would list without a limit."""
+        where, values = _runs_where(shown, model, query, state=state, kind=kind)
         with self._db() as db:
-            return int(db.execute(f"SELECT count(*) FROM runs WHERE {_SHOWN if shown else '1'}").fetchone()[0])
+            return int(db.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0])
 
     def put_models(self, source: str, infos: Iterable[ModelInfo], *, env: str = "", replace: bool = False) -> None:
         """Keep a source's entries; ``replace`` forgets its others of the same environment."""
@@ -228,6 +227,25 @@ class Index:
 
 
 _LIKE = "LIKE ? ESCAPE '\\'"
+
+
+def _runs_where(shown: bool, model: str | None, query: str | None, **exact: str | None) -> tuple[str, list[str]]:
+    """What narrows a list of runs down, as SQL and its values."""
+    where, values = [_SHOWN if shown else "1"], []
+    for column, value in exact.items():
+        if value:
+            where.append(f"{column}=?")
+            values.append(value)
+    if model:
+        # A name alone is one of this machine's models, as it is for every verb.
+        refs = (model,) if ":" in model else (model, f"local:{model}")
+        either = [f"{column}{how}" for column in ("model", "base") for _ in refs for how in ("=?", f" {_LIKE}")]
+        where.append(f"({' OR '.join(either)})")
+        values += [part for ref in refs for part in (ref, f"{_plain(ref)}@%")] * 2
+    if query:
+        where.append("(" + " OR ".join(f"{column} {_LIKE}" for column in ("name", "id", "model", "base")) + ")")
+        values += [f"%{_plain(query)}%"] * 4
+    return " AND ".join(where), values
 
 
 def _plain(text: str) -> str:

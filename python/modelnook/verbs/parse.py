@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from modelnook.data.files import looks_like_file
@@ -130,7 +130,7 @@ class _Reading:
                 if any(isinstance(w, Value | Quoted) or w.startswith("-") for w in part) or " " in word:
                     break
                 path = " ".join(part)
-                if looks_like_file(part[-1]) and Path(path).expanduser().is_file():
+                if looks_like_file(part[-1]) and os.path.isfile(os.path.expanduser(path)):
                     raise UsageError("verbs.unquoted", path=path)
 
     def _expanded(self, word: str) -> str:

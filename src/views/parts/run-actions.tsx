@@ -22,7 +22,14 @@ export function useRunDoing(run: Run, onDone: () => void): IRunDoing {
   const [doing, setDoing] = React.useState<Verb | null>(null);
   const [error, setError] = React.useState<RpcError>();
   const live = isLive(run);
+  const here = React.useRef<string | null>(null);
 
+  React.useEffect(() => {
+    here.current = run.id;
+    return () => {
+      here.current = null;
+    };
+  }, [run.id]);
   React.useEffect(() => {
     setDoing(now => (now === 'stop' && !live ? null : now));
   }, [live]);
@@ -32,6 +39,10 @@ export function useRunDoing(run: Run, onDone: () => void): IRunDoing {
     setError(undefined);
     try {
       const answer = await provider.call(verb, { run: run.id });
+      // Who has left this run for another page isn't taken away from there.
+      if (here.current !== run.id) {
+        return;
+      }
       setDoing(verb === 'stop' && isLive(answer ?? run) ? 'stop' : null);
       onDone();
     } catch (thrown) {
@@ -100,7 +111,14 @@ export function DeleteRun(props: {
       <button
         className={sure ? 'mn-button mn-stop' : 'mn-button'}
         disabled={doing === 'delete'}
-        onClick={() => (sure ? ask('delete') : setSure(true))}
+        onClick={event => {
+          if (!sure) {
+            setSure(true);
+          } else if (event.detail < 2) {
+            // The second half of a double click has read no question.
+            ask('delete');
+          }
+        }}
         onBlur={() => setSure(false)}
         data-testid="mn-delete"
       >

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import type { Candidate, Report } from '../../data/parts';
-import { marksOf } from '../compare';
+import { legendOf, marksOf } from '../compare';
 import { figure } from '../format';
 import { useHost } from '../host';
 import {
@@ -53,7 +53,7 @@ export function RunCandidates({
       {marks.length > 1 && (
         <Scatter marks={marks} quality={quality} first={0} />
       )}
-      <p className="mn-small">{t('ui.compare.legend')}</p>
+      <p className="mn-small">{t(legendOf(quality))}</p>
       {tried.some(one => taken(one, report)) && (
         <p className="mn-small">{t('ui.report.chosen')}</p>
       )}
