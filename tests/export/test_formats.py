@@ -186,6 +186,7 @@ def test_an_encoder_of_ours_is_written_for_sentence_transformers(written: Export
     assert pooling == {
         "word_embedding_dimension": 32,
         "pooling_mode_cls_token": True,
+        "pooling_mode_max_tokens": False,
         "pooling_mode_mean_tokens": False,
         "pooling_mode_lasttoken": False,
     }
