@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,19 @@ def test_what_torchao_quantized_is_copied_and_is_no_program(
         written(small, place / "onnx", "onnx", texts)
 
 
+def test_a_program_that_was_traced_with_single_texts_tells_the_texts_of_a_pair_apart(
+    trained: Path, texts: list[str], written: Export, place: Path
+) -> None:
+    source = shutil.copytree(trained, place / "source")
+    config = json.loads((source / "tokenizer_config.json").read_text(encoding="utf-8"))
+    names = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
+    (source / "tokenizer_config.json").write_text(json.dumps({**config, **names}), encoding="utf-8")
+    written(source, place / "out", "onnx", texts)
+    pairs = [{"text": text, "text_pair": other} for text, other in pairwise(texts)]
+    expected = runtime(source, device="cpu", threads=1).outputs(pairs)
+    assert np.abs(runtime(place / "out", device="cpu", threads=1).outputs(pairs) - expected).max() < 1e-4
+
+
 def test_an_adapter_is_merged(texts: list[str], written: Export, outside: Outside, place: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
@@ -186,6 +201,7 @@ def test_an_encoder_of_ours_is_written_for_sentence_transformers(written: Export
     assert pooling == {
         "word_embedding_dimension": 32,
         "pooling_mode_cls_token": True,
+        "pooling_mode_max_tokens": False,
         "pooling_mode_mean_tokens": False,
         "pooling_mode_lasttoken": False,
     }

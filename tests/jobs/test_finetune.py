@@ -354,7 +354,7 @@ def test_a_name_of_another_task_is_refused(tiny: str, rows: Rows) -> None:
 def sliced(rows: list[dict[str, Any]]) -> None:
     """Metrics chosen, and told by the values of a column."""
     rows = [{**row, "city": ("Ulm", "Köln")[i % 4 == 0], "price": i} for i, row in enumerate(rows)]
-    found = mn.evaluate("spam", rows, metrics=["f1_macro"], slices=["city", "price"])
+    found = mn.evaluate("spam", rows, metrics=" f1_macro, ", slices=["city", "price"])
     assert list(found.metrics) == ["f1_macro"]
     assert found.primary_metric == "f1_macro"
     assert found.slices is not None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modelnook.domain.errors import StoreError
@@ -15,6 +16,8 @@ from modelnook.jobs.process import DEFAULTS, call, environment
 from modelnook.measure import LATE, STOPPED
 from modelnook.store import Store
 from modelnook.training.device import native_bf16
+
+from .conftest import until
 
 GROWTH = """
 import torch
@@ -65,3 +68,18 @@ def test_a_child_that_takes_too_long_is_told_from_one_that_was_stopped(tmp_path:
     with pytest.raises(StoreError) as caught:
         call(sleeps, gone, log)
     assert caught.value.code == "jobs.no_process"
+
+
+def test_what_measures_ends_with_its_worker_however_that_ends(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    sleeps = ["timeit", "-n", "1", "-s", f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid()))"]
+    code = (
+        "from pathlib import Path; from modelnook.jobs.process import call; from modelnook.store import Store;"
+        f"call({[*sleeps, 'time.sleep(60)']!r}, Store(), Path({str(tmp_path / 'log')!r}))"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code])
+    until(lambda: told.is_file() and told.read_text())
+    child = psutil.Process(int(told.read_text()))
+    worker.kill()
+    worker.wait()
+    child.wait(20)

@@ -193,6 +193,36 @@ def test_distil_into_another_model(topics: Run, here: None, tmp_path: Path) -> N
     assert not any("made nothing smaller" in said for said in run.warnings)
 
 
+def test_a_student_with_its_labels_in_another_order_is_judged_in_the_first_models(
+    topics: Run, here: None, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    turned = shutil.copytree(Store().models.folder("topics"), tmp_path / "turned")
+    weights = load_file(turned / "model.safetensors")
+    weights |= {f"classifier.{part}": weights[f"classifier.{part}"].flip(0) for part in ("weight", "bias")}
+    save_file(weights, turned / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((turned / "config.json").read_text(encoding="utf-8"))
+    names = [config["id2label"][at] for at in sorted(config["id2label"], reverse=True)]
+    config |= {"id2label": dict(enumerate(names)), "label2id": {name: at for at, name in enumerate(names)}}
+    (turned / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    Store().models.add("turned", turned, describe(turned, ref="", id="turned", source="local"))
+    run = mn.shrink("topics", steps="distil:turned,trim,prune:3", max_drop=0.1, track="none")
+    assert mn.info("turned").labels == tuple(reversed(mn.info("topics").labels))
+    assert run.report["steps"][1]["unseen"]["drop"] <= 0.1
+    assert not run.report["steps"][2]["retrained"]
+
+
+def test_columns_are_called_as_the_training_had_them_and_a_list_of_texts_has_none(
+    tiny: str, store_home: Path, here: None
+) -> None:
+    odd = [{"was": row["text"], "now": "x", "kind": row["label"]} for row in table(96)]
+    mn.finetune(tiny, odd, text="was", label="kind", name="odd", epochs=1, track="none", on="kernel")
+    assert mn.trim("odd", data=odd, max_drop=1.0).state == "finished"
+    run = mn.trim("odd", data=odd, text="was", label="kind", unlabelled=texts(), max_drop=1.0, name="listed")
+    assert run.state == "finished"
+
+
 def test_a_student_that_is_no_smaller_is_told_so(topics: Run, here: None, tmp_path: Path) -> None:
     large = tiny_model(tmp_path / "large", hidden=64, layers=6)
     Store().models.add("large", large, describe(large, ref="", id="large", source="local"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from modelnook.domain.errors import DataError
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.probe import Probe
 from modelnook.tasks.text_classification import TextClassification
@@ -93,6 +94,13 @@ def test_a_metric_that_runs_the_other_way_or_has_no_scale_is_told_as_it_is() -> 
     # Better here, and perhaps not elsewhere.
     (better,) = judge.warnings(Verdict(0.2, -0.05, (-0.2, 0.15), True))
     assert better.message.startswith("rmse got no worse on these rows; with 95% certainty by no more than 15.0%")
+
+
+def test_a_metric_that_the_rows_cannot_tell_is_said_to_be_such() -> None:
+    columns = {"text": ["a"] * 9, "label": ["ham"] * 9}
+    with pytest.raises(DataError, match="auc can't be told from these 9 rows") as caught:
+        Judge(TextClassification(), columns, probe(0, 9), "auc", 0.01)
+    assert "data=" in caught.value.hint
 
 
 def test_gains_and_losses_that_cancel_out_leave_a_wide_interval() -> None:

@@ -21,6 +21,7 @@ from modelnook.quantize import QUANTIZERS, SCHEMES, candidates, needs_gpu, ways
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.compress import CompressResult, compress
 from modelnook.quantize.folder import staged
+from modelnook.quantize.once import Once
 from modelnook.registry import Entry, Registry
 from modelnook.runtime import runtime
 from modelnook.store.files import folder_bytes, temporary
@@ -410,6 +411,27 @@ def test_a_mistake_in_a_backend_is_told_and_the_others_go_on(
 
 
 @pytest.mark.slow
+def test_a_backend_that_cannot_be_imported_is_told_and_the_others_go_on(
+    source: Path, tmp_path: Path, backend_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unfit_library.py").write_text("import torch\ntorch.gone_since_long\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    unfit = Entry("unfit_library:Quantizer", "for a test", schemes=("int8",))
+    backend_rows(Copy, unfit=unfit)
+    runner = Runner(source, tmp_path / "out", {})
+    assert runner.run(scheme="int8").report["backend"] == "copy"
+    (said,) = runner.said("quantize.backend_failed")
+    assert "gone_since_long" in said
+    Once("text-classification", ROWS["text"], runner.events.append)(source, tmp_path / "once", "int8")
+    assert (tmp_path / "once" / "model.safetensors").is_file()
+    for rows in ((), (Unable,)):
+        backend_rows(*rows, unfit=unfit)
+        with pytest.raises(UnsupportedError, match="gone_since_long") as caught:
+            Runner(source, tmp_path / "none", {}).run(scheme="int8")
+        assert caught.value.code == ("quantize.none_can" if rows else "quantize.no_import")
+
+
+@pytest.mark.slow
 def test_auto_tries_every_scheme_and_takes_the_quickest(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad, Copy, Quick)
     runner = Runner(source, tmp_path / "out", {"quick": 300.0, "bad": 900.0, "copy-int4": 200.0})
@@ -555,7 +577,7 @@ def test_a_budget_is_told_first_kept_and_what_it_left_out_is_named(
 def test_a_backend_by_name_says_what_its_budget_left_untried(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     backend_rows(Bad)
     runner = Runner(source, tmp_path / "out", {})
-    late = r"no time for 1 further attempts: bad int8 careful\."
+    late = r"no time for 1 further attempt: bad int8 careful\."
     with pytest.raises(RefusedError, match=late) as caught:
         runner.run(backend="bad", scheme="int8", budget=15.0)
     assert runner.probed == ["source", "bad-int8-0"]
@@ -596,7 +618,7 @@ def test_a_backend_by_name_goes_on_with_its_next_scheme(source: Path, tmp_path: 
     with pytest.raises(UnsupportedError, match="half int8 finds no layer"):
         alone.run(scheme="int8", backend="half")
     assert not alone.said("quantize.backend_failed")
-    with pytest.raises(RefusedError, match=r"int4 was refused.*1 attempts \(half\)"):
+    with pytest.raises(RefusedError, match=r"int4 was refused.*1 attempt \(half\)"):
         Runner(source, tmp_path / "four", {}).run(backend="half")
 
 

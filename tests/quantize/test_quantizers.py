@@ -168,6 +168,33 @@ def test_what_a_library_fails_with_is_told_and_another_backend_named(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["bitsandbytes", "torchao"])
+def test_an_adapter_is_quantized_with_its_base(name: str, tmp_path: Path) -> None:
+    if QUANTIZERS[name].missing:
+        pytest.skip(f"needs {QUANTIZERS[name].missing}")
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from modelnook.runtime.transformers import load_trained
+    from modelnook.testing.trained import trained_model
+
+    task, texts = "text-classification", tiny_rows(32, seed=4)["text"]
+    base = trained_model(tmp_path / "base")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        config = LoraConfig(task_type="SEQ_CLS", target_modules=["query", "value"], init_lora_weights=False)
+        changed = get_peft_model(load_trained(base, task)[1], config)
+    changed.peft_config["default"].base_model_name_or_path = str(base)
+    changed.save_pretrained(tmp_path / "adapter")
+    out = tmp_path / "out"
+    QUANTIZERS.load(name)().quantize(
+        tmp_path / "adapter", out, "int8", task=task, calibration=texts, emit=lambda event: None
+    )
+    whole, small = (runtime(path, device="cpu", threads=1).outputs(texts) for path in (tmp_path / "adapter", out))
+    assert (whole.argmax(axis=1) == small.argmax(axis=1)).mean() >= 0.95
+    assert not list(tmp_path.glob(".out.*")), "what was merged is gone"
+
+
 @pytest.mark.parametrize("name", ["openvino", "quanto"])
 def test_four_bits_are_smaller_than_eight(name: str, tmp_path: Path) -> None:
     """On a model with layers that make up its size."""

@@ -17,7 +17,7 @@ from modelnook.measure.baselines import baselines
 from modelnook.measure.score import score
 from modelnook.tasks import TASKS
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
-from modelnook.testing.models import WORDS, tiny_model
+from modelnook.testing.models import WORDS, tiny_model, tiny_sentence_encoder
 from modelnook.testing.tasks import TaskSuite
 
 spec = SentenceSimilarity()
@@ -237,6 +237,39 @@ def test_a_folder_of_sentence_transformers_keeps_its_pooling(tmp_path: Path, sai
         hidden = model(**tokenizer("the dog", return_tensors="pt")).last_hidden_state[0].numpy()
         batch = task.collate(tokenizer, task.encode(tokenizer, {"text": ["the dog", "a cat in the sun"]}, 32))
         np.testing.assert_allclose(task.outputs(model, batch)[0, 0].numpy(), unit(hidden[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parts", "pooling", "named"),
+    [
+        (("Transformer", "Pooling", "Dense", "Normalize"), {"pooling_mode_cls_token": True}, "Dense"),
+        (("Transformer", "Pooling"), {"pooling_mode": "weightedmean"}, "weightedmean"),
+        (("Transformer", "Pooling"), {"pooling_mode": ["cls", "max"]}, r"cls \+ max"),
+    ],
+)
+def test_vectors_made_in_a_way_that_is_not_known_are_refused(
+    tmp_path: Path, parts: tuple[str, ...], pooling: dict[str, Any], named: str
+) -> None:
+    folder = tiny_sentence_encoder(tmp_path / "m")
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    said = [{"idx": i, "type": f"sentence_transformers.models.{part}"} for i, part in enumerate(parts)]
+    (folder / "modules.json").write_text(json.dumps(said))
+    with pytest.raises(UnsupportedError, match=named) as caught:
+        loaded(folder, matched(9))
+    assert caught.value.code == "task.odd_vectors"
+
+
+def test_the_greatest_values_are_those_of_the_text_alone(tmp_path: Path) -> None:
+    import torch
+
+    folder = tiny_sentence_encoder(tmp_path / "m")
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+    task, model, tokenizer = loaded(folder, matched(9))
+    model.eval()
+    with torch.inference_mode():
+        hidden = model(**tokenizer("the dog", return_tensors="pt")).last_hidden_state[0].numpy()
+        batch = task.collate(tokenizer, task.encode(tokenizer, {"text": ["the dog", "a cat in the sun"]}, 32))
+        np.testing.assert_allclose(task.outputs(model, batch)[0, 0].numpy(), unit(hidden.max(axis=0)), atol=1e-5)
 
 
 def test_what_says_the_same_is_no_wrong_answer(tmp_path: Path) -> None:

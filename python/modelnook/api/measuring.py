@@ -81,7 +81,7 @@ def evaluate(
 
 
 def _listed(words: Sequence[str] | str | None) -> list[str]:
-    return [w for w in words.split(",") if w] if isinstance(words, str) else list(words or ())
+    return [w.strip() for w in words.split(",") if w.strip()] if isinstance(words, str) else list(words or ())
 
 
 def evaluation(run: Run) -> Evaluation:

@@ -9,6 +9,7 @@ from typing import Any
 from modelnook.api.knobs import seconds
 from modelnook.api.measuring import BUDGET
 from modelnook.api.rows import (
+    columns_of,
     default_name,
     given_columns,
     needs_network,
@@ -337,6 +338,7 @@ def _on_rows(
     no step needs a person's, texts of the model's own card and vocabulary.
     """
     from modelnook.catalog.search import resolve
+    from modelnook.data.read import read
     from modelnook.data.split import split as divide
     from modelnook.jobs.lineage import training_run
 
@@ -352,10 +354,13 @@ def _on_rows(
     record, made = (trained.record(), trained.recipe()) if trained else (None, None)
     primary = (record.primary_metric if record else None) or spec.metrics[0]
     if unlabelled is not None:
-        inputs = {role: column for role, column in given.items() if role not in spec.targets}
-        texts = _as_table(unlabelled, spec)
+        texts = read(_as_table(unlabelled, spec))
+        named = given or (columns_of(trained, texts) if trained else {})
+        # A list of texts has none of the columns that the labelled rows have.
+        inputs = {role: column for role, column in named.items() if role not in spec.targets and column in texts}
         recipe = replace(recipe, unlabelled=read_table(store, texts, spec, inputs, asked=True).ref)
     if data is not None:
+        given = given or (columns_of(trained, data) if trained else {})
         table = read_table(store, data, spec, given, asked=not teaches)
         roles = table.columns.to_dict()
         if any(all(role in roles for role in form) for form in spec.shapes()):

@@ -41,7 +41,7 @@ class Traced:
         self.architecture = (self.model.config.architectures or [type(self.model).__name__])[0]
         _set_attention(self.model, attention)
         self.module = self.heavy.traced(self.model)
-        self.inputs = _sample(self.heavy, self.processor, rows)
+        self.inputs = _sample(self.heavy, self.model, self.processor, rows)
 
     def feeds(self, rows: Sequence[Any]) -> list[dict[str, torch.Tensor]]:
         """The program's inputs for each of some rows."""
@@ -59,13 +59,13 @@ def _set_attention(model: Any, wanted: str) -> None:
         change("eager")
 
 
-def _sample(task: Any, processor: Any, rows: Sequence[Any]) -> dict[str, Any]:
+def _sample(task: Any, model: Any, processor: Any, rows: Sequence[Any]) -> dict[str, Any]:
     """Inputs to trace a model with: two texts of unlike lengths, or what the task makes of two rows of another kind."""
     if hasattr(processor, "vocab_size"):
         pairs = any(isinstance(row, Mapping) for row in task.spec().worded(rows[:1], task.learnt))
         found = processor(TEXTS, TEXTS[::-1] if pairs else None, padding=True, return_tensors="pt")
-        # Single texts are all of one kind, which is what a model assumes where nothing is said.
-        wanted = ("input_ids", "attention_mask", *(("token_type_ids",) if pairs else ()))
+        kinds = pairs or _kinds(task, model, processor)
+        wanted = ("input_ids", "attention_mask", *(("token_type_ids",) if kinds else ()))
         return {name: found[name] for name in wanted if name in found}
     encoded = task.encode(processor, task.spec().as_columns(rows[:MOST_ROWS]), 0)
     batch = task.collate(processor, encoded)
@@ -90,6 +90,14 @@ def feeds(
         )
         found.append({name: inputs[name] for name in names})
     return found
+
+
+def _kinds(task: Any, model: Any, processor: Any) -> bool:
+    """Whether a pair that the program may be asked later has tokens of two kinds, also where these rows are single
+    texts, which are all of one kind: what a model assumes where nothing is said.
+    """
+    told = "token_type_ids" in getattr(processor, "model_input_names", ())
+    return bool(told and "text_pair" in task.spec.optional and getattr(model.config, "type_vocab_size", 0) > 1)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ _PROCESSORS = {
 # How sentence-transformers finds a model's parts, what they are, and where it keeps their settings.
 _PARTS = ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json")
 _KINDS = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
-_MODES = {"cls": "cls_token", "mean": "mean_tokens", "last": "lasttoken"}
+_MODES = {"cls": "cls_token", "max": "max_tokens", "mean": "mean_tokens", "last": "lasttoken"}
 
 
 class SafetensorsExporter(Exporter):

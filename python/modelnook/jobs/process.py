@@ -176,9 +176,13 @@ def start_server(log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _start_beside(store: Store, run: RunFolder, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return _spawn([sys.executable, "-P", "-m", module, run.id, *arguments, *_worker()], store, run.log)
+
+
+def _worker() -> tuple[str, str]:
+    """This process, for those that are to go with it: its pid and when it began."""
     worker = me()
-    command = [sys.executable, "-P", "-m", module, run.id, *arguments, str(worker.pid), str(worker.start)]
-    return _spawn(command, store, run.log)
+    return str(worker.pid), str(worker.start)
 
 
 def _spawn(command: list[str], store: Store, log: Path) -> subprocess.Popen[bytes]:
@@ -201,7 +205,8 @@ def call(
     stop: Callable[[], bool] = lambda: False,
     timeout: float = 60.0 * MINUTES,
 ) -> int:
-    """Run ``python -m ARGUMENTS`` to its end with output to ``log``.
+    """Run ``python -m ARGUMENTS`` to its end with output to ``log``; it ends with this process, also where that is
+    killed.
 
     Args:
         timeout: seconds that it may take.
@@ -212,7 +217,8 @@ def call(
     Raises:
         StoreError: it can't be started, or the disk is full.
     """
-    child = _spawn([sys.executable, "-P", "-m", *arguments], store, log)
+    followed = [sys.executable, "-P", "-m", "modelnook.jobs.followed", *_worker()]
+    child = _spawn([*followed, *arguments], store, log)
     deadline = time.monotonic() + timeout
     try:
         while child.poll() is None:

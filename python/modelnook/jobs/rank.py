@@ -6,26 +6,23 @@ The worker, named by its pid and when that began, is the first rank. This one wr
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
-import time
 import traceback
-from dataclasses import replace
 
 from modelnook.catalog.search import fetch
 from modelnook.domain.errors import ModelnookError
 from modelnook.domain.model import ModelRef
 from modelnook.finetune.engine import assist
 from modelnook.finetune.plan import Plan
+from modelnook.jobs.followed import follow
 from modelnook.jobs.steps.context import training_rows
 from modelnook.store import Store
 from modelnook.store.files import read_json, write_json
-from modelnook.store.lease import me
 from modelnook.training.base import Place
 
-__all__ = ["follow", "main"]
+__all__ = ["main"]
 
 
 def main(arguments: list[str]) -> int:
@@ -53,14 +50,6 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
-
-
-def follow(pid: str, start: str) -> None:
-    """End this process at once when the worker that started it is gone, or was before this was asked."""
-    worker = replace(me(), pid=int(pid), start=float(start))
-    while worker.alive(None):
-        time.sleep(0.5)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any, cast
 from modelnook.domain.errors import ModelnookError
 from modelnook.domain.event import Warned
 from modelnook.domain.run import RunRecord
-from modelnook.jobs.rank import follow
+from modelnook.jobs.followed import follow
 from modelnook.jobs.recorder import Recorder
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.tune import take_part

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from modelnook.domain.errors import RefusedError, unknown
+from modelnook.domain.errors import DataError, RefusedError, unknown
 from modelnook.domain.event import Warned
 from modelnook.domain.run import AGREEMENT, UNBOUNDED, amount
 from modelnook.measure.outputs import finite
@@ -38,7 +39,7 @@ class Judge:
         max_drop: how far it may fall, as a fraction, on the point estimate.
 
     Raises:
-        DataError: a label that the model doesn't know.
+        DataError: a label that the model doesn't know, or a metric that these rows can't tell.
         UsageError: a metric that the task doesn't have.
     """
 
@@ -60,6 +61,8 @@ class Judge:
         if self.known and self.metric not in spec.metrics:
             raise unknown("metric", self.metric, spec.metrics)
         self.value = self.scores(before)["metrics"][self.metric]
+        if math.isnan(self.value) and finite(before.outputs):
+            raise DataError("measure.untold", metric=self.metric, rows=self.rows)
 
     def __call__(self, after: Probe) -> Verdict:
         """Measure a changed model against the original. Outputs that aren't numbers never pass."""

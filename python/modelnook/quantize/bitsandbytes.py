@@ -15,7 +15,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save, whole
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
 
@@ -43,14 +43,15 @@ class BitsAndBytesQuantizer(Quantizer):
         """See :meth:`Quantizer.quantize`; ``keep`` is the share of linear layers that stays in floats."""
         refuse_quantized(source)
         emit(Progress("loading"))
-        heavy, model, processor = load_trained(source, task)
-        keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
-        emit(Progress("quantizing"))
-        odd = _odd(model) if scheme == "int4" else []
-        small = converted(type(model), source, _how(scheme, [*_heads(model), *keep, *odd]), OTHERS[scheme])
-        if not _changed(small):
-            raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
-        save(small, processor, source, target, emit)
+        with whole(source, target, task) as plain:
+            heavy, model, processor = load_trained(plain, task)
+            keep = kept(heavy, model, processor, plain, calibration, options.get("keep"))
+            emit(Progress("quantizing"))
+            odd = _odd(model) if scheme == "int4" else []
+            small = converted(type(model), plain, _how(scheme, [*_heads(model), *keep, *odd]), OTHERS[scheme])
+            if not _changed(small):
+                raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
+            save(small, processor, plain, target, emit, OTHERS[scheme])
 
 
 def _how(scheme: str, keep: list[str]) -> Any:

@@ -25,6 +25,7 @@ from modelnook.measure.speed import Speed
 from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS, absent
 from modelnook.quantize.base import Quantizer
+from modelnook.quantize.library import backend
 from modelnook.store.files import folder_bytes
 
 __all__ = ["Measure", "Race", "Search", "Trial", "called", "pace"]
@@ -174,9 +175,10 @@ class Search:
         Raises:
             UnsupportedError: none of them can do the model; each says why.
         """
+        self._alone = len(ways) == 1
         waiting = self._ordered(ways)
-        self._alone = len(waiting) == 1
-        self._say_how_long([way for way in waiting if every or way.known >= 1] or waiting)
+        if waiting:
+            self._say_how_long([way for way in waiting if every or way.known >= 1] or waiting)
         while waiting and not self.stop():
             again = []
             for way in waiting:
@@ -236,9 +238,13 @@ class Search:
         """The best known first. One instance a backend: its schemes may share what it traced."""
         backends: dict[str, Quantizer] = {}
         for name, _ in ways:
-            if name not in backends:
-                backends[name] = QUANTIZERS.load(name)()
-        found = [_Way(backends[name], scheme, backends[name].attempts(scheme)) for name, scheme in ways]
+            if name not in backends and name not in self.failed:
+                try:
+                    backends[name] = backend(name)()
+                except UnsupportedError as error:
+                    self._can_not(name, name, error)
+        can = [(backends[name], scheme) for name, scheme in ways if name in backends]
+        found = [_Way(quantizer, scheme, quantizer.attempts(scheme)) for quantizer, scheme in can]
         return sorted(found, key=lambda way: -way.known)
 
     def _say_how_long(self, waiting: list[_Way]) -> None:
@@ -276,13 +282,13 @@ class Search:
             trial = self._attempt(way)
         except UnsupportedError as error:
             if not self.stop():
-                self._can_not(way, error)
+                self._can_not(way.name, way.quantizer.name, error)
             return False
         except StoreError as error:
             if self.best() is None:
                 raise
             # What it wrote is gone again: there is room for the one that is taken.
-            self._can_not(way, error)
+            self._can_not(way.name, way.quantizer.name, error)
             return False
         if trial is None:
             return False
@@ -291,14 +297,14 @@ class Search:
             shutil.rmtree(trial.path, ignore_errors=True)
         return not trial.verdict.accepted
 
-    def _can_not(self, way: _Way, error: UnsupportedError | StoreError) -> None:
+    def _can_not(self, way: str, backend: str, error: UnsupportedError | StoreError) -> None:
         told = error.message in self.failed.values()
-        self.failed[way.name] = error.message
+        self.failed[way] = error.message
         if isinstance(error, UnsupportedError):
             self._error = self._error or error
         # Alone it is the run's own error, unless an earlier attempt of it was measured.
         if not told and (self.trials or not self._alone):
-            self._warn("quantize.backend_failed", backend=way.quantizer.name, error=error.message)
+            self._warn("quantize.backend_failed", backend=backend, error=error.message)
 
     def _none_can(self, schemes: Sequence[str]) -> UnsupportedError:
         """Several backends were asked, and each says why not; what is left is one that isn't installed, or a verb."""

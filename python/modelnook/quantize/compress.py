@@ -22,15 +22,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import DataError, RefusedError, StoreError
+from modelnook.domain.errors import DataError, RefusedError, StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.domain.table import jsonable
 from modelnook.measure.judge import Judge
 from modelnook.measure.probe import Probe
 from modelnook.messages import t
-from modelnook.quantize import AUTO, QUANTIZERS, ways
+from modelnook.quantize import AUTO, ways
 from modelnook.quantize.candidates import Measure, Race, Search, Trial, called
 from modelnook.quantize.folder import refuse_quantized
+from modelnook.quantize.library import backend as backend_of
 from modelnook.runtime.folder import quantized
 from modelnook.store.files import place, temporary
 from modelnook.tasks import TASKS
@@ -111,7 +112,7 @@ def compress(
     candidates = ways(backend, scheme, task_name, gpu=gpu)
     if quantized(source):
         # Those that quantize a GGUF file once more, if any.
-        candidates = [way for way in candidates if QUANTIZERS.load(way[0]).again]
+        candidates = [way for way in candidates if _again(way[0])]
         refuse_quantized(source, again=bool(candidates))
     spec = TASKS.load(task_name, light=True)()
     columns = _sample(rows)
@@ -161,6 +162,14 @@ def compress(
     report = _report(judge, before, best, search)
     report["seconds"] = clock() - began
     return CompressResult(target, best.backend, best.scheme, best.options, report, probe=best.probe)
+
+
+def _again(name: str) -> bool:
+    """Whether a backend quantizes what is quantized already; one that can't be imported doesn't."""
+    try:
+        return bool(backend_of(name).again)
+    except UnsupportedError:
+        return False
 
 
 def _sample(rows: Columns) -> dict[str, list[Any]]:

@@ -74,7 +74,7 @@ class GptqQuantizer(Quantizer):
             small = _quantized(
                 model.half().to(folder.CARD), processor, source, rows, bool(options.get("by_activation"))
             )
-        save(small, processor, source, target, emit)
+        save(small, processor, source, target, emit, OTHERS[scheme])
 
 
 def _card() -> bool:

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.domain.event import Stopped
 from modelnook.runtime.silence import first_line, silence
 
-__all__ = ["library"]
+if TYPE_CHECKING:
+    from modelnook.quantize.base import Quantizer
+
+__all__ = ["backend", "library"]
+
+
+def backend(name: str) -> type[Quantizer]:
+    """A backend's class.
+
+    Raises:
+        UnsupportedError: its packages are there and can't be imported, as versions that don't fit each other can't; the
+            other backends aren't to pay for it.
+    """
+    from modelnook.quantize import QUANTIZERS
+
+    try:
+        return QUANTIZERS.load(name)
+    except (ModelnookError, MemoryError):
+        raise
+    except Exception as error:
+        extra = QUANTIZERS[name].extra or name
+        raise UnsupportedError("quantize.no_import", backend=name, error=first_line(error), extra=extra) from error
 
 
 @contextmanager

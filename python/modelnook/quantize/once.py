@@ -8,8 +8,10 @@ from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit
-from modelnook.quantize import QUANTIZERS, ways
+from modelnook.quantize import ways
+from modelnook.quantize.base import Quantizer
 from modelnook.quantize.candidates import CALIBRATION
+from modelnook.quantize.library import backend as backend_of
 
 __all__ = ["Once", "parse"]
 
@@ -43,13 +45,16 @@ class Once:
             UnsupportedError: no backend of this machine can do the model; the best known one says why.
         """
         backend, scheme = parse(option)
-        found = sorted(
-            ways(backend, scheme, self.task), key=lambda way: -QUANTIZERS.load(way[0]).speed.get(scheme, 1.0)
-        )
-        names = [name for name, _ in found]
+        kinds: dict[str, type[Quantizer]] = {}
         errors: list[UnsupportedError] = []
+        for name, _ in ways(backend, scheme, self.task):
+            try:
+                kinds[name] = backend_of(name)
+            except UnsupportedError as error:
+                errors.append(error)
+        names = sorted(kinds, key=lambda name: -kinds[name].speed.get(scheme, 1.0))
         for name in sorted(names, key=lambda name: name != self.able.get(option)):
-            made = QUANTIZERS.load(name)()
+            made = kinds[name]()
             try:
                 made.quantize(
                     source,

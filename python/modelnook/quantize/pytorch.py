@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from modelnook.catalog.adapter import adapter_in
+from modelnook.convert.floats import as_floats
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.folder import staged, write_tokenizer
 from modelnook.quantize.library import library
 from modelnook.quantize.sensitivity import worst
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, silence
+from modelnook.runtime.silence import first_line
+from modelnook.store.files import temporary
 
-__all__ = ["CAREFUL", "OTHERS", "converted", "kept", "save"]
+__all__ = ["CAREFUL", "OTHERS", "converted", "kept", "save", "whole"]
 
 OTHERS = {"int8": "onnx", "int4": "openvino"}
 """Scheme -> the backend to try where a library of PyTorch fails."""
@@ -26,6 +31,21 @@ KEPT_SHARE = 0.25
 
 CAREFUL: tuple[dict[str, Any], ...] = ({}, {"keep": KEPT_SHARE})
 """All linear layers, then all but the most sensitive quarter."""
+
+
+@contextmanager
+def whole(source: Path, target: Path, task: str) -> Iterator[Path]:
+    """A folder as transformers can quantize it while it is read: itself, or an adapter merged with its base, which is
+    gone at the end.
+    """
+    if not adapter_in(source):
+        yield source
+        return
+    merged = temporary(target, "merged")
+    try:
+        yield as_floats(source, merged, task)
+    finally:
+        shutil.rmtree(merged, ignore_errors=True)
 
 
 def kept(task: Any, model: Any, processor: Any, source: Path, rows: Sequence[Any], share: float | None) -> list[str]:
@@ -86,11 +106,16 @@ def save(
     source: Path,
     target: Path,
     emit: Emit,
+    other: str,
     mend: Callable[[Path], None] = lambda folder: None,
 ) -> None:
-    """Write a model of transformers that knows its own quantization, and its processor; ``mend`` gets the folder."""
+    """Write a model of transformers that knows its own quantization, and its processor; ``mend`` gets the folder.
+
+    Raises:
+        UnsupportedError: transformers can't write it, see :func:`converted`.
+    """
     emit(Progress("saving"))
-    with silence(), staged(target) as folder:
+    with library(type(model).__name__, other), staged(target) as folder:
         model.config._name_or_path = ""
         model.save_pretrained(folder)
         mend(folder)

@@ -12,7 +12,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.folder import refuse_quantized
-from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save
+from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save, whole
 from modelnook.runtime import folder
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
@@ -60,18 +60,19 @@ class TorchAoQuantizer(Quantizer):
         if scheme == "int4":
             self._check_card(scheme)
         emit(Progress("loading"))
-        heavy, model, processor = load_trained(source, task)
-        keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
-        emit(Progress("quantizing"))
-        with silence():
-            from transformers import TorchAoConfig
+        with whole(source, target, task) as plain:
+            heavy, model, processor = load_trained(plain, task)
+            keep = kept(heavy, model, processor, plain, calibration, options.get("keep"))
+            emit(Progress("quantizing"))
+            with silence():
+                from transformers import TorchAoConfig
 
-            how = TorchAoConfig(_how(scheme, model, options), modules_to_not_convert=keep or None)
-        where: dict[str, Any] = {"dtype": torch.bfloat16, "device": folder.CARD} if scheme == "int4" else {}
-        small = converted(type(model), source, how, OTHERS[scheme], **where)
-        if not _changed(small):
-            raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
-        save(small, processor, source, target, emit, _named)
+                how = TorchAoConfig(_how(scheme, model, options), modules_to_not_convert=keep or None)
+            where: dict[str, Any] = {"dtype": torch.bfloat16, "device": folder.CARD} if scheme == "int4" else {}
+            small = converted(type(model), plain, how, OTHERS[scheme], **where)
+            if not _changed(small):
+                raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
+            save(small, processor, plain, target, emit, OTHERS[scheme], _named)
 
     def _check_card(self, scheme: str) -> None:
         if not torch.cuda.is_available():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-__all__ = ["pooling_of"]
+__all__ = ["parts_of", "pooling_of", "poolings_of"]
 
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -19,15 +20,33 @@ _FLAGS = {
 
 
 def pooling_of(folder: Path) -> str | None:
-    """``mean``, ``cls``, ``lasttoken`` …, as ``1_Pooling/config.json`` of sentence-transformers names it; None where it
-    isn't there or names several, whose vectors are then joined.
+    """The only one of :func:`poolings_of`; None where there is none or several."""
+    modes = poolings_of(folder)
+    return modes[0] if len(modes) == 1 else None
+
+
+def poolings_of(folder: Path) -> list[str]:
+    """``mean``, ``cls``, ``lasttoken`` …, as ``1_Pooling/config.json`` of sentence-transformers names them; the vectors
+    of several are joined.
     """
-    try:
-        said = json.loads((folder / "1_Pooling" / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    said = _json(folder / "1_Pooling" / "config.json")
     named = said.get("pooling_mode") if isinstance(said, dict) else []
     if named is None:
         named = [mode for flag, mode in _FLAGS.items() if said.get(flag)]
-    modes = [named] if isinstance(named, str) else list(named)
-    return str(modes[0]) if len(modes) == 1 else None
+    return [named] if isinstance(named, str) else [str(mode) for mode in named]
+
+
+def parts_of(folder: Path) -> list[str]:
+    """``Transformer``, ``Pooling``, ``Dense`` …: what a text goes through, as ``modules.json`` names it; empty where it
+    isn't there.
+    """
+    said = _json(folder / "modules.json")
+    parts = said if isinstance(said, list) else []
+    return [str(part.get("type")).rpartition(".")[2] for part in parts if isinstance(part, dict)]
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

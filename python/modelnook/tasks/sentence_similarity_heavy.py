@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.padding_heavy import padded
-from modelnook.tasks.pooling import pooling_of
+from modelnook.tasks.pooling import parts_of, poolings_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
 from modelnook.tasks.text import encode_texts
@@ -21,6 +21,12 @@ __all__ = ["SentenceSimilarityTask"]
 
 SIDES = ("", "pair_", "negative_")
 """What the encoded texts of a row are called, before ``input_ids``."""
+
+POOLINGS = {"cls": "cls", "lasttoken": "last", "max": "max", "mean": "mean", "mean_sqrt_len_tokens": "mean"}
+"""How sentence-transformers calls what :func:`pooled` does. A mean that is scaled by the text's length is the mean once
+its length is one.
+"""
+PARTS = ("Normalize", "Pooling", "Transformer")
 
 SCALE = 20.0
 """What cosines are multiplied by before the softmax, as sentence-transformers has it."""
@@ -35,9 +41,14 @@ class SentenceSimilarityTask(Task):
     bare = True
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
-        """See :meth:`Task.load`; how the folder pools is kept, the mean where it doesn't say."""
+        """See :meth:`Task.load`; how the folder pools is kept, the mean where it doesn't say.
+
+        Raises:
+            UnsupportedError: a model that isn't for texts, or whose vectors are made in a way that isn't known here.
+        """
         config = load_config(path)
-        self.learnt.setdefault("pooling", _pooling(Path(path)))
+        if "pooling" not in self.learnt:
+            self.learnt["pooling"] = _pooling(Path(path))
         model = load_model(path, config, "AutoModel", self.spec.name)
         if model.main_input_name != "input_ids" or getattr(config, "is_encoder_decoder", False):
             raise UnsupportedError("task.no_encoder", architecture=type(model).__name__, task=self.spec.name)
@@ -115,13 +126,17 @@ class Pooled(nn.Module):
 
 
 def pooled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, how: str) -> torch.Tensor:
-    """One vector of length one a text, float32 of shape (rows, width): the mean of its tokens', the first, the last."""
+    """One vector of length one a text, float32 of shape (rows, width): the mean of its tokens', their greatest
+    values, the first, the last.
+    """
     hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
     mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
     place = torch.arange(mask.shape[1], device=mask.device)
     if how == "mean":
         weight = mask.unsqueeze(-1).float()
         found = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
+    elif how == "max":
+        found = hidden.masked_fill(mask.unsqueeze(-1) == 0, torch.finfo(hidden.dtype).min).amax(dim=1)
     elif how == "cls":
         found = hidden[torch.arange(len(hidden), device=mask.device), mask.argmax(dim=1)]
     else:
@@ -154,5 +169,11 @@ def _same(rows: dict[str, list[Any]]) -> torch.Tensor:
 
 
 def _pooling(folder: Path) -> str:
-    """``mean``, ``cls`` or ``last``, as a folder of sentence-transformers says it."""
-    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")
+    """How :func:`pooled` makes the vectors of a folder of sentence-transformers."""
+    modes = poolings_of(folder) or ["mean"]
+    odd = [part for part in parts_of(folder) if part not in PARTS]
+    if not odd and (len(modes) > 1 or modes[0] not in POOLINGS):
+        odd = modes
+    if odd:
+        raise UnsupportedError("task.odd_vectors", path=folder, parts=" + ".join(odd))
+    return POOLINGS[modes[0]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def prune(work: Work, source: Path, target: Path, option: str) -> Made:
                 return {}
             raise UnsupportedError("shrink.placed_layers", architecture=type(pruner.model).__name__)
         left = len(pruner.kept)
-        plain[left] = work.judge(replace(work.before, outputs=pruner.outputs(left)))
+        plain[left] = work.judge(work.answered(pruner.outputs(left), pruner.heavy.labels))
     best: tuple[int, Verdict] | None = None
     recovers = context.recipe.knobs.get("recover") != "never" and work.train is not None and work.task in TAUGHT
     for layers, retrain in _attempts(plain, aim if asked else None, recovers):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +85,11 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
     trial = target.with_name(f"{target.name}.trial")
     cut(source, trial, task=work.task, rows=shown, emit=work.context.emit, **how)
     model = load(trial, task=work.task, device=work.context.recorder.record.device or "cpu")
-    outputs = model.outputs(work.rows)
+    answered = work.answered(model.outputs(work.rows), model.labels)
     model.close()
     shutil.rmtree(trial, ignore_errors=True)
-    changed = 1 - agreement(work.spec, work.before.outputs, outputs)[0]
-    return work.judge(replace(work.before, outputs=outputs)), changed
+    changed = 1 - agreement(work.spec, work.before.outputs, answered.outputs)[0]
+    return work.judge(answered), changed
 
 
 def _told(work: Work, unseen: Verdict | None) -> Made:

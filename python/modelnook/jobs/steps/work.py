@@ -98,6 +98,10 @@ class Work:
             self.probes[path] = _aligned(self.measure(path, self.rows), self.before.labels)
         return self.probes[path]
 
+    def answered(self, outputs: Any, labels: list[str]) -> Probe:
+        """The first model measured, with the outputs of another, in the order of the first one's labels."""
+        return _aligned(replace(self.before, outputs=outputs, labels=labels), self.before.labels)
+
     def judged(self, path: Path) -> Verdict:
         """Whether a folder stays within the drop."""
         return self.judge(self.probe(path))
