@@ -21,7 +21,6 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
-from modelnook.tasks import TASKS
 from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.testing.models import (
     WORDS,
@@ -193,61 +192,6 @@ def test_the_script_of_missing_words(tmp_path: Path) -> None:
     theirs = figures(text, tmp_path)
     assert set(theirs) == set(result.metrics)
     assert max(theirs["perplexity"], result.metrics["perplexity"]) < 60, "there are a hundred and more words"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("head", [False, True])
-def test_the_script_of_missing_words_trains_a_head_that_is_new(tmp_path: Path, head: bool) -> None:
-    rows = {"text": [" ".join(WORDS[(i + k) % 12] for k in range(10)) for i in range(160)]}
-    text, _ = ran(tmp_path, "lora", "fill-mask", rows, filling if head else tiny_model, epochs=1)
-    count = "trained = sum(p.requires_grad for n, p in model.named_parameters() if 'transform' in n)"
-    text = text.replace("\nset_seed(0)\nloss", f"\n{count}\nset_seed(0)\nloss")
-    found = figures(f"{text}\nprint(json.dumps({{'trained': trained}}))", tmp_path)
-    assert found["trained"] == (0 if head else 4), "a layer and its norm, as the run does"
-
-
-def filling(folder: Path) -> Path:
-    """A base that was trained to fill in words."""
-    for part in TASKS.load("fill-mask")().load(str(tiny_model(folder.with_name("bare")))):
-        part.save_pretrained(folder)
-    return folder
-
-
-def unpadded(folder: Path) -> Path:
-    """A decoder without a token to pad with, as GPT-2 and Llama are."""
-    tiny_writer(folder)
-    for name, key in (("tokenizer_config.json", "pad_token"), ("config.json", "pad_token_id")):
-        said = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps({**said, key: None}))
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "lora"])
-def test_the_script_pads_what_has_no_token_for_it(tmp_path: Path, method: str) -> None:
-    text, result = ran(tmp_path, method, make=unpadded)
-    assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
-
-
-@pytest.mark.slow
-def test_the_script_of_half_an_epoch_has_nothing_to_end_early_by(tmp_path: Path) -> None:
-    text, result = ran(tmp_path, "full", epochs=2.5, patience=2)
-    assert "EarlyStopping" not in text
-    assert figures(text, tmp_path)["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("pooling", ["cls", "lasttoken"])
-def test_the_script_of_similar_sentences_pools_as_the_folder_says(tmp_path: Path, pooling: str) -> None:
-    def make(folder: Path) -> Path:
-        tiny_sentence_encoder(folder)
-        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}))
-        return folder
-
-    text, result = ran(tmp_path, "full", "sentence-similarity", matched(160), make)
-    assert "weight" not in text.partition("def vectors")[2].partition("set_seed")[0]
-    for name, value in figures(text, tmp_path).items():
-        assert value == pytest.approx(result.metrics[name], abs=0.25)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelnook.catalog.papers import json_in
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import (
@@ -86,26 +85,6 @@ model = get_peft_model(
 )
 """
 
-NEW_HEAD = LORA.replace("target_modules=layers", "target_modules=layers, modules_to_save=heads").replace(
-    "model = get",
-    '''shared = {{id(p) for p in model.base_model.parameters()}}
-
-
-def own(name, module):
-    """Of a head that is new: what it doesn't share with the body is trained in full."""
-    known = [id(p) for p in module.parameters()]
-    if not shared.intersection(known):
-        return [name] if known else []
-    return [found for inner, child in module.named_children() for found in own(f"{{name}}.{{inner}}", child)]
-
-
-heads = []
-for name, child in model.named_children():
-    if name != model.base_model_prefix:
-        heads += own(name, child)
-model = get''',
-)
-
 TAIL = (
     """
 trainer = Trainer(
@@ -136,11 +115,4 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
         "take_rows": TWO if recipe.eval_data else SPLIT,
     }
-    adapters = "" if method not in ADAPTERS else LORA if _has_head(model_path) else NEW_HEAD
-    return (HEAD + adapters + TAIL).format(**values)
-
-
-def _has_head(folder: Path) -> bool:
-    """Whether a base was trained to fill in words; of others the head is made anew."""
-    classes = json_in(folder / "config.json").get("architectures") or ()
-    return any(str(name).endswith(("ForMaskedLM", "ForPreTraining")) for name in classes)
+    return (HEAD + (LORA if method in ADAPTERS else "") + TAIL).format(**values)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelnook.catalog.papers import json_in
 from modelnook.domain.knobs import own_knobs
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
@@ -145,13 +144,9 @@ body = model.base_model
 stack = max((m for m in body.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
 pooler = getattr(body, "pooler", None)
 body.requires_grad_(False)
-for part in [*stack[max(0, len(stack) - {layers}) :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:
+for part in [*stack[len(stack) - {layers} :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:
     part.requires_grad_(True)
 """
-
-
-PADDED = "tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token\n"
-"""For a base that has no token to pad with, as many decoders have none."""
 
 
 def method_of(recipe: Recipe, record: RunRecord) -> str:
@@ -204,15 +199,8 @@ def values_of(
         "lower": "        greater_is_better=False,\n" if metric in LOWER_IS_BETTER else "",
         "names": json.dumps(list(metrics)),
         "merge": MERGED.get(method, "model = model.merge_and_unload()\n") if method in ADAPTERS else "",
-        "padded": "" if _pads(model_path) else PADDED,
         "quantized": "quantization_config=four_bits" if method == "qlora" else "",
     }
-
-
-def _pads(folder: Path) -> bool:
-    """Whether a base's tokenizer has a token to pad with."""
-    files = ("tokenizer_config.json", "special_tokens_map.json")
-    return any(json_in(folder / name).get("pad_token") for name in files)
 
 
 def _adapter(method: str, params: dict[str, Any]) -> dict[str, str]:

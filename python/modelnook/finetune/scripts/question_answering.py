@@ -96,7 +96,7 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{padded}{take_rows}
+{take_rows}
 model = AutoModelForQuestionAnswering.from_pretrained(MODEL, num_labels=2, dtype=torch.float32)
 '''
 )

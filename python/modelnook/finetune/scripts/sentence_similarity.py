@@ -1,4 +1,4 @@
-"""Sentence similarity as a plain script: AutoModel, its folder's pooling, a loop over batches."""
+"""Sentence similarity as a plain script: AutoModel, mean pooling, a loop over batches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import ADAPTERS, PATHS, READ, SAVED, columns_of, method_of, values_of
-from modelnook.tasks.pooling import pooling_of
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 
 __all__ = ["code"]
@@ -40,24 +39,16 @@ def vectors(texts):
     texts = [text or "" for text in texts]
     batch = tokenizer(texts, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
     hidden = model(**{{name: batch[name] for name in ("input_ids", "attention_mask")}}).last_hidden_state
-{pooled}
+    weight = batch["attention_mask"].unsqueeze(-1).float()
+    return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
 
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{padded}{take_rows}
+{take_rows}
 model = AutoModel.from_pretrained(MODEL, dtype=torch.float32)
 """
 )
-
-POOLED = {
-    "cls": "    return F.normalize(hidden[:, 0], dim=-1)",
-    "lasttoken": """    last = batch["attention_mask"].cumsum(1).argmax(1)
-    return F.normalize(hidden[torch.arange(len(last)), last], dim=-1)""",
-    "mean": """    weight = batch["attention_mask"].unsqueeze(-1).float()
-    return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)""",
-}
-"""How a folder says that vectors of tokens become one of the text; the mean where it doesn't."""
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -173,7 +164,6 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),
         "sides": [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles],
-        "pooled": POOLED.get(pooling_of(model_path) or "", POOLED["mean"]),
         "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
     }
     return (HEAD + (LORA if adapts else "") + (SCORED if scored else LOOKUPS) + TAIL).format(**values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelnook.catalog.papers import json_in
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune import averaged
@@ -65,17 +64,14 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{padded}{take_rows}
+{take_rows}
 {prepare}{four_bits}model = AutoModelForSequenceClassification.from_pretrained(
     MODEL,
 {model_arguments}    ignore_mismatched_sizes=True,
     dtype=torch.float32,
 {quantized})
-{pads}"""
+"""
 )
-
-PADS = "model.config.pad_token_id = tokenizer.pad_token_id\n"
-"""Decoders find a row's last token by it."""
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -156,7 +152,6 @@ def write(form: Form, recipe: Recipe, record: RunRecord, model_path: Path, data:
         **settings,
         "averaged": averaged.code() if method in averaged.METHODS and averaged.reads_mean(model_path) else "",
         "quantized": f"    {settings['quantized']},\n" if settings["quantized"] else "",
-        "pads": "" if json_in(model_path / "config.json").get("pad_token_id") is not None else PADS,
         "metric_module": "sklearn.metrics",
         "metric_imports": ", ".join(sorted(form.metric_imports)),
         "constants": form.constants,

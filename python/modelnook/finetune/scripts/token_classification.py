@@ -67,7 +67,7 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL{spaced})
-{padded}{take_rows}
+{take_rows}
 model = AutoModelForTokenClassification.from_pretrained(
     MODEL,
     num_labels=len(LABELS),
