@@ -101,6 +101,13 @@ class Spec(ABC):
     def check(self, columns: Columns) -> list[Warned]:
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
 
+    def check_inputs(self, columns: Columns) -> None:
+        """Refuse rows whose inputs can't be read as such, whether they are trained on, validate or measure.
+
+        Raises:
+            DataError: the row is named.
+        """
+
     def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
         """Refuse a base that can't be trained on such rows, before it is loaded.
 
