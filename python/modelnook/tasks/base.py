@@ -102,11 +102,7 @@ class Spec(ABC):
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
 
     def check_inputs(self, columns: Columns) -> None:
-        """Refuse rows whose inputs can't be read as such, whether they are trained on, validate or measure.
-
-        Raises:
-            DataError: the row is named.
-        """
+        """Raise DataError for a row whose inputs can't be read whole: to train on, to validate or to measure."""
 
     def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
         """Refuse a base that can't be trained on such rows, before it is loaded.
@@ -173,10 +169,7 @@ class Spec(ABC):
         return rows
 
     def settled(self, outputs: Any, learnt: Mapping[str, Any], rows: Sequence[Any]) -> Any:
-        """What a model's plain numbers for :meth:`worded` rows mean as the task's outputs of the rows themselves.
-
-        For example a standard score in the person's own unit.
-        """
+        """What a model's numbers for :meth:`worded` rows mean as the task's outputs, e.g. in the labels' own unit."""
         return outputs
 
     def texts(self, columns: Columns) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-__all__ = ["pooling_of"]
+__all__ = ["pooling_of", "pools"]
 
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -31,3 +31,8 @@ def pooling_of(folder: Path) -> str | None:
         named = [mode for flag, mode in _FLAGS.items() if said.get(flag)]
     modes = [named] if isinstance(named, str) else list(named)
     return str(modes[0]) if len(modes) == 1 else None
+
+
+def pools(folder: Path) -> str:
+    """How a model of the folder is read here: ``mean``, ``cls`` or ``last``; the mean where it says nothing else."""
+    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")

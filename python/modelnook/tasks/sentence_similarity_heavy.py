@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.padding_heavy import padded
-from modelnook.tasks.pooling import pooling_of
+from modelnook.tasks.pooling import pools
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
 from modelnook.tasks.text import encode_texts
@@ -37,7 +37,7 @@ class SentenceSimilarityTask(Task):
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; how the folder pools is kept, the mean where it doesn't say."""
         config = load_config(path)
-        self.learnt.setdefault("pooling", _pooling(Path(path)))
+        self.learnt.setdefault("pooling", pools(Path(path)))
         model = load_model(path, config, "AutoModel", self.spec.name)
         if model.main_input_name != "input_ids" or getattr(config, "is_encoder_decoder", False):
             raise UnsupportedError("task.no_encoder", architecture=type(model).__name__, task=self.spec.name)
@@ -151,8 +151,3 @@ def _same(rows: dict[str, list[Any]]) -> torch.Tensor:
     index = torch.arange(len(first))
     found[index, index] = False
     return found
-
-
-def _pooling(folder: Path) -> str:
-    """``mean``, ``cls`` or ``last``, as a folder of sentence-transformers says it."""
-    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")
