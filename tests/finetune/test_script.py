@@ -274,3 +274,77 @@ def test_the_script_of_a_table(tmp_path: Path, late: float) -> None:
     assert set(theirs) == set(result.metrics)
     assert theirs["accuracy"] == pytest.approx(result.metrics["accuracy"], abs=0.15)
     assert theirs["auc_pr"] == pytest.approx(result.metrics["auc_pr"], abs=0.25)
+
+
+def pooled_by(how: str, folder: Path) -> Path:
+    tiny_sentence_encoder(folder)
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": how}))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["cls", "lasttoken"])
+def test_the_script_pools_as_the_folder_says(tmp_path: Path, how: str) -> None:
+    # Next to nothing is learnt: the vectors alone decide.
+    still = {"learning_rate": 1e-9, "precision": "fp32"}
+    text, result = ran(tmp_path, "full", "sentence-similarity", scored(160), partial(pooled_by, how), **still)
+    assert figures(text, tmp_path)["spearman"] == pytest.approx(result.metrics["spearman"], abs=0.01)
+
+
+def unpadded(folder: Path) -> Path:
+    """A decoder whose folder names no token for padding."""
+    tiny_writer(folder)
+    for name in ("config.json", "tokenizer_config.json"):
+        file = folder / name
+        said = json.loads(file.read_text())
+        file.write_text(json.dumps({n: value for n, value in said.items() if n not in ("pad_token", "pad_token_id")}))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [
+        ("text-classification", tiny_rows(160)),
+        ("token-classification", tiny_tagged(160)),
+        ("question-answering", tiny_asked(160)),
+        ("sentence-similarity", scored(160)),
+    ],
+)
+def test_the_script_of_a_decoder_without_padding(tmp_path: Path, task: str, rows: dict[str, list[Any]]) -> None:
+    text, result = ran(tmp_path, "full", task, rows, unpadded, epochs=1, max_length=32)
+    assert set(figures(text, tmp_path)) == set(result.metrics)
+
+
+@pytest.mark.slow
+def test_the_script_of_conversations_reads_what_the_run_reads(tmp_path: Path) -> None:
+    rows = tiny_prompts(160)
+    turns = [[{"from": "human", "value": p}, {"from": "助手", "value": c}] for p, c in zip(*rows.values(), strict=True)]
+    text, result = ran(
+        tmp_path,
+        "full",
+        "text-generation",
+        {"messages": [json.dumps(cell) for cell in turns]},
+        partial(tiny_writer, chat=True),
+        max_length=32,
+    )
+    assert figures(text, tmp_path)["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_script_of_missing_words_trains_a_head_that_is_new(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    rows = {"text": [" ".join(WORDS[(i + k) % 12] for k in range(10)) for i in range(160)]}
+    text, result = ran(tmp_path, "lora", "fill-mask", rows, epochs=8)
+    theirs = figures(text, tmp_path)
+    assert theirs["loss"] == pytest.approx(result.metrics["loss"], rel=0.15)
+    for folder in (tmp_path / "tiny", result.path):
+        assert load_file(folder / "model.safetensors")["cls.predictions.transform.dense.bias"].any(), "it began with 0"
+
+
+@pytest.mark.slow
+def test_the_script_ends_by_patience_where_it_is_evaluated_and_freezes_no_more_than_there_is(tmp_path: Path) -> None:
+    text, result = ran(tmp_path, "last-k", epochs=1.5, patience=2, layers=9)
+    assert "EarlyStopping" not in text
+    assert set(figures(text, tmp_path)) == set(result.metrics)

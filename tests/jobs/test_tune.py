@@ -235,6 +235,25 @@ def test_a_metric_that_the_rows_do_not_have_is_told(tiny: str, store_home: Path,
 
 
 @pytest.mark.slow
+def test_a_label_that_only_the_held_out_rows_have_is_one_of_the_models(tiny: str, store_home: Path, here: None) -> None:
+    rows = [{**row, "day": day} for day, row in enumerate(table(120))]
+    rows[-1]["label"] = "new"
+    run = mn.tune(tiny, rows, split="time:day", trials=1, space="quick", name="late", **QUICK)
+    assert set(mn.info("late").labels) == {"ham", "new", "spam"}
+    assert run.report["gain"]["rows"] == 12
+
+
+@pytest.mark.slow
+def test_a_metric_of_two_labels_is_refused_where_there_are_three(tiny: str, store_home: Path) -> None:
+    rows = table(120)
+    rows[0]["label"] = "new"
+    for train in (mn.finetune, mn.tune):
+        with pytest.raises(UsageError, match="no 'f1'") as caught:
+            train(tiny, rows, metric="f1")
+        assert "f1_macro" in caught.value.hint
+
+
+@pytest.mark.slow
 def test_one_trial_is_the_default_alone_and_that_is_said(tiny: str, store_home: Path, here: None) -> None:
     run = mn.tune(tiny, table(120), trials=1, space="quick", name="alone", **QUICK)
     assert run.trials["trial"].tolist() == ["default"]

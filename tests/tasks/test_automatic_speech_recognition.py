@@ -12,7 +12,7 @@ from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.sounds import write
-from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.measure.score import score
 from modelnook.tasks import TASKS
 from modelnook.tasks.automatic_speech_recognition import AutomaticSpeechRecognition
@@ -199,3 +199,15 @@ def test_spoken_digits_are_written(shared_data: Path, tmp_path: Path) -> None:
     run = mn.finetune(str(tiny_whisper(tmp_path / "base")), rows, epochs=60, learning_rate=3e-3)
     assert run.record.task == NAME
     assert run.metrics["wer"] < 0.6, "one word for all ten would be 0.9; 270 sounds, random weights"
+
+
+def test_validation_sounds_are_looked_at_as_those_to_train_on(tmp_path: Path) -> None:
+    rows = spoken(10)
+    long = write((np.zeros(31 * 8000, dtype=np.float32), 8000))
+    base = str(tiny_audio_model(tmp_path / "base"))
+    for odd, said in ((long, "31 seconds"), (None, "no audio")):
+        held = {**rows, "audio": [*rows["audio"][:9], odd]}
+        with pytest.raises(DataError, match=rf"eval_data.*Row 9 has .*{said}"):
+            mn.finetune(base, records(rows), eval_data=records(held), task=NAME)
+    with pytest.raises(UsageError, match="There is no metric 'loss'"):
+        mn.finetune(base, records(rows), task=NAME, metric="loss")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import modelnook as mn
 from modelnook.data.columns import find_form
 from modelnook.data.read import read
 from modelnook.domain.errors import DataError, UnsupportedError
@@ -19,6 +20,8 @@ from modelnook.tasks import TASKS
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 from modelnook.testing.models import WORDS, tiny_model, tiny_sentence_encoder
 from modelnook.testing.tasks import TaskSuite
+
+from .media import records
 
 spec = SentenceSimilarity()
 
@@ -302,3 +305,9 @@ def test_a_model_of_images_gives_no_vectors_of_texts(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="ViTModel") as caught:
         TASKS.load("sentence-similarity")().load(str(tmp_path / "vit"))
     assert caught.value.hint
+
+
+def test_validation_rows_of_another_form_are_refused_by_name(tmp_path: Path) -> None:
+    base = str(tiny_model(tmp_path / "base"))
+    with pytest.raises(DataError, match=r"eval_data.*spearman, pearson where those are by ndcg@10"):
+        mn.finetune(base, records(matched(20)), eval_data=records(scored(20)), task=spec.name)

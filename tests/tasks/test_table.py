@@ -121,6 +121,8 @@ def test_a_rare_positive_label_puts_its_metric_first_and_weighs_more() -> None:
     even, rare = loans(200), loans(200, late=0.08)
     assert spec.metrics_for(even)[0] == "accuracy"
     assert spec.metrics_for(rare)[0] == "auc_pr"
+    three = {"label": ["a", "b", "c"]}
+    assert set(spec.metrics) - set(spec.metrics_for(three)) == {"f1", "auc", "auc_pr"}
     assert sorted(spec.metrics_for(rare)) == sorted(spec.metrics)
     assert "weights" not in spec.learn(even)
     weights = spec.learn(rare)["weights"]

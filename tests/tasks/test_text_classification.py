@@ -227,3 +227,10 @@ def test_every_message_is_there_in_both_languages() -> None:
         first, second = (room(lang, name) for lang in LANGUAGES)
         assert set(first) == set(second)
         assert all(isinstance(first[k], list) == isinstance(second[k], list) for k in first)
+
+
+def test_a_list_is_not_one_label() -> None:
+    rows = {"text": ["a"] * 9, "label": ["x", ["a", "b"], *"xyxyxyx"]}
+    with pytest.raises(DataError, match=r"label of row 1 is a list") as caught:
+        TextClassification().check(rows)
+    assert "multi-label-classification" in caught.value.hint

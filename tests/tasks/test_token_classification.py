@@ -297,3 +297,8 @@ def test_baselines_know_the_words_of_training() -> None:
     assert found["lookup"]["f1"] == pytest.approx(2 / 3)
     assert found["majority"]["f1"] == 0
     assert set(baselines(spec, None, checks, ["O", "B-LOC", "B-PER"])) == {"majority"}
+
+
+def test_a_word_has_one_tag() -> None:
+    with pytest.raises(DataError, match=r"list as the tag of word 1 \('b'\)"):
+        TokenClassification().labels({"tokens": [["a", "b"]], "ner_tags": [["O", ["O", "B-X"]]]})

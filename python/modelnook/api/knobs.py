@@ -9,7 +9,7 @@ from typing import Any
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.knobs import OWNERS
 
-__all__ = ["PRECISIONS", "further", "knobs_of", "seconds"]
+__all__ = ["PRECISIONS", "check_metric", "further", "knobs_of", "seconds"]
 
 PRECISIONS = ("auto", "bf16", "fp32")
 
@@ -62,6 +62,23 @@ def knobs_of(
     if budget is not None:
         knobs["max_seconds"] = seconds(budget)
     return knobs
+
+
+def check_metric(metric: str, spec: Any, known: Sequence[str]) -> None:
+    """Refuse a metric that the rows don't have.
+
+    Args:
+        known: those that they have.
+
+    Raises:
+        UsageError: it is of two labels and there are more, or of rows of another form.
+    """
+    if metric in known:
+        return
+    if metric not in spec.metrics:
+        raise unknown("metric", metric, known)
+    near = next((name for name in known if name.startswith(f"{metric}_")), known[0])
+    raise UsageError("api.metric_of_rows", metric=metric, near=near, known=", ".join(known))
 
 
 def seconds(text: str | float) -> float:

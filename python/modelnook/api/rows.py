@@ -120,7 +120,12 @@ def read_validation(
     labels = spec.labels(train)
     try:
         held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
-        spec.truth(held.values(), labels)
+        found = held.values()
+        spec.check_inputs(found)
+        said, wanted = spec.metrics_for(found), spec.metrics_for(train)
+        if not set(said) & set(wanted):
+            raise DataError("api.other_form", found=", ".join(said), wanted=", ".join(wanted))
+        spec.truth(found, labels)
     except (DataError, NotFoundError) as error:
         raise type(error)("api.validation", said=error.message, next=error.hint) from error
     return held
@@ -289,6 +294,7 @@ def on_rows(
                 raise
             raise _unscored(error, verb, ref, entry, spec, read(data, part=part), given) from None
         columns = table.values()
+        spec.check_inputs(columns)
         primary = _primary(spec, columns, primary)
         if primary != AGREEMENT and entry.labels:
             # What the job would find after it has loaded the weights.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from modelnook.api.knobs import further, knobs_of
+from modelnook.api.knobs import check_metric, further, knobs_of
 from modelnook.api.rows import (
     Read,
     base_and_rows,
@@ -178,6 +178,8 @@ def finetune(
     table = read_table(store, data, spec, given)
     values = table.values()
     odd = spec.check(values)
+    if metric is not None:
+        check_metric(metric, spec, spec.metrics_for(values))
     extra = None if unlabelled is None else read_unlabelled(store, unlabelled, spec, table, method)
     found, why = (None, "") if alone(method) else _start(found, spec, values, packing=packing)
     made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from modelnook.api.knobs import knobs_of, seconds
+from modelnook.api.knobs import check_metric, knobs_of, seconds
 from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
 from modelnook.api.training import plan, task_of, trackers
 from modelnook.domain.dataset import Split
@@ -216,8 +216,8 @@ def _check_objectives(objectives: Sequence[str], spec: Any, values: Any) -> None
     from modelnook.tune import MEASURED
 
     for objective in objectives:
-        if objective not in (*spec.metrics_for(values), *MEASURED):
-            raise unknown("metric", objective, spec.metrics_for(values))
+        if objective not in MEASURED:
+            check_metric(objective, spec, spec.metrics_for(values))
 
 
 def _trials(asked: int | None, space: Any, budget: float | None) -> int | None:

@@ -66,10 +66,11 @@ def make_ready(
     from modelnook.training.device import pick_device
 
     spec = TASKS.load(recipe.task or "", light=True)()
+    told = train
     if labels is None:
-        whole = evaluation is None or recipe.eval_data is not None
-        labels = spec.labels(train if whole else joined(train, evaluation or {}))
-    config = _config(recipe, planned, spec.metrics_for(train))
+        told = train if evaluation is None or recipe.eval_data is not None else joined(train, evaluation)
+        labels = spec.labels(told)
+    config = _config(recipe, planned, spec.metrics_for(told))
     kind = pick_device(config.device).type
     if METHODS[planned.method].gpu and kind != "cuda":
         raise UnsupportedError("train.needs_gpu", method=planned.method)

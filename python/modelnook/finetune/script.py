@@ -68,8 +68,8 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path | None, data: Path,
 
 
 def _patient(text: str, patience: int) -> str:
-    """A script that ends early where its run may have; one that keeps no best weights has nothing to end by."""
-    if not patience or "load_best_model_at_end=True" not in text:
+    """A script that ends early where its run may have; one that isn't evaluated in between has nothing to end by."""
+    if not patience or 'eval_strategy="epoch"' not in text or "load_best_model_at_end=True" not in text:
         return text
     lines = (
         f"from transformers import EarlyStoppingCallback\n\ntrainer.add_callback(EarlyStoppingCallback({patience}))\n"

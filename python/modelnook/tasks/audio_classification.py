@@ -40,7 +40,7 @@ class AudioClassification(Classification):
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Classification.check`; fatal as well is a row without a sound."""
-        require(columns, "audio")
+        self.check_inputs(columns)
         warned = super().check(columns)
         known = durations(columns)
         long = sum(seconds > LONGEST for seconds in known)
@@ -48,6 +48,10 @@ class AudioClassification(Classification):
             percent = max(1, round(100 * long / len(known)))
             warned.append(Warned.of("task.long_audio", percent=percent, seconds=LONGEST))
         return warned
+
+    def check_inputs(self, columns: Columns) -> None:
+        """See :meth:`Spec.check_inputs`: a row without a sound."""
+        require(columns, "audio")
 
     def texts(self, columns: Columns) -> None:
         """None: a sound says nothing in letters."""

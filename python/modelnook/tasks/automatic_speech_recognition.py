@@ -35,7 +35,7 @@ class AutomaticSpeechRecognition(Spec):
     name = "automatic-speech-recognition"
     inputs = ("audio",)
     targets = ("text",)
-    metrics = ("wer", "cer", "loss")
+    metrics = ("wer", "cer")
     predicts = ("text",)
     methods = ("full", *ADAPTERS)
     autos = ("AutoModelForCTC", "AutoModelForSpeechSeq2Seq")
@@ -46,13 +46,18 @@ class AutomaticSpeechRecognition(Spec):
         the whole."""
         if len(columns["audio"]) < MIN_ROWS:
             raise DataError("task.too_few_rows", rows=len(columns["audio"]), least=MIN_ROWS)
-        require(columns, "audio")
         require({"text": [_plain(text) for text in columns["text"]]}, "text")
-        lengths = durations(columns, every=True)
+        self.check_inputs(columns)
+        return []
+
+    def check_inputs(self, columns: Columns) -> None:
+        """See :meth:`Spec.check_inputs`: a row without sound, or one with a text and over 30 seconds, of which only
+        the first are heard."""
+        require(columns, "audio")
+        lengths = durations(columns, every=True) if "text" in columns else []
         long = next((row for row, seconds in enumerate(lengths) if seconds > LONGEST), None)
         if long is not None:
             raise DataError("task.too_long_audio", row=long, seconds=round(lengths[long]), most=LONGEST)
-        return []
 
     def labels(self, columns: Columns) -> list[str]:
         """The characters of the texts, of which a model without a vocabulary is given one."""

@@ -101,6 +101,9 @@ class Spec(ABC):
     def check(self, columns: Columns) -> list[Warned]:
         """Problems of role -> values that make training impossible raise DataError; the rest are returned."""
 
+    def check_inputs(self, columns: Columns) -> None:
+        """Raise DataError for a row whose inputs can't be read whole: to train on, to validate or to measure."""
+
     def check_base(self, base: Base, columns: Columns, *, packing: bool = False) -> None:
         """Refuse a base that can't be trained on such rows, before it is loaded.
 
@@ -166,10 +169,7 @@ class Spec(ABC):
         return rows
 
     def settled(self, outputs: Any, learnt: Mapping[str, Any], rows: Sequence[Any]) -> Any:
-        """What a model's plain numbers for :meth:`worded` rows mean as the task's outputs of the rows themselves.
-
-        For example a standard score in the person's own unit.
-        """
+        """What a model's numbers for :meth:`worded` rows mean as the task's outputs, e.g. in the labels' own unit."""
         return outputs
 
     def texts(self, columns: Columns) -> list[str] | None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Classification", "confusion_counts", "softmax"]
 
 MIN_ROWS = 8
+OF_TWO = ("f1", "auc", "auc_pr")
+"""Metrics of the positive one of two labels."""
+
 MOST_CLASSES = 200
 """Beyond this many classes the full confusion matrix is too big to read, and a record should stay small."""
 
@@ -38,6 +41,12 @@ class Classification(Spec):
     predicts = ("label", "score", "scores")
     methods: ClassVar[tuple[str, ...]] = ("full", *ADAPTERS, "head", "last-k", "few-shot")
     baselines: ClassVar[tuple[str, ...]] = ("majority",)
+
+    def metrics_for(self, columns: Columns) -> tuple[str, ...]:
+        """Those of one positive label only where there are no more than two labels."""
+        if "label" not in columns or len(set(names(columns["label"]))) <= 2:
+            return self.metrics
+        return tuple(name for name in self.metrics if name not in OF_TWO)
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Spec.check`: fatal are missing labels, one class, fewer than 8 rows."""

@@ -32,8 +32,12 @@ class ImageClassification(Classification):
 
     def check(self, columns: Columns) -> list[Warned]:
         """See :meth:`Classification.check`; fatal as well is a row without an image."""
-        require(columns, "image")
+        self.check_inputs(columns)
         return super().check(columns)
+
+    def check_inputs(self, columns: Columns) -> None:
+        """See :meth:`Spec.check_inputs`: a row without an image."""
+        require(columns, "image")
 
     def texts(self, columns: Columns) -> None:
         """None: an image says nothing in words."""

@@ -70,14 +70,19 @@ def names(values: Sequence[Any]) -> list[str]:
     """Each label's name.
 
     Raises:
-        DataError: a missing one; its row is named.
+        DataError: a missing one, or several in one row; the row is named.
     """
     # Labels repeat: each distinct value is named once.
     known: dict[Any, str | None] = {}
     found: list[str] = []
     for value in values:
         key = (type(value), value)
-        name = known[key] if key in known else known.setdefault(key, label_name(value))
+        try:
+            name = known[key] if key in known else known.setdefault(key, label_name(value))
+        except TypeError:
+            # What holds several values has no hash.
+            kind, shown = type(value).__name__, str(value)[:40]
+            raise DataError("task.listed_label", row=len(found), kind=kind, value=shown) from None
         if name is None:
             raise missing_label(values)
         found.append(name)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["parts_of", "pooling_of", "poolings_of"]
+__all__ = ["parts_of", "pooling_of", "poolings_of", "pools"]
 
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -43,6 +43,11 @@ def parts_of(folder: Path) -> list[str]:
     said = _json(folder / "modules.json")
     parts = said if isinstance(said, list) else []
     return [str(part.get("type")).rpartition(".")[2] for part in parts if isinstance(part, dict)]
+
+
+def pools(folder: Path) -> str:
+    """How a model of the folder is read here: ``mean``, ``cls`` or ``last``; the mean where it says nothing else."""
+    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")
 
 
 def _json(file: Path) -> Any:

@@ -73,7 +73,7 @@ class TableClassification(Classification):
         counts = Counter(names(columns["label"]))
         labels = self.labels(columns)
         if len(labels) != 2 or counts[labels[positive(labels)]] >= RARE * sum(counts.values()):
-            return self.metrics
+            return super().metrics_for(columns)
         return ("auc_pr", *(name for name in self.metrics if name != "auc_pr"))
 
     def learn(self, columns: Columns) -> dict[str, Any]:

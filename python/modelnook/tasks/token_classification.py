@@ -189,7 +189,7 @@ def _tagged(columns: Columns) -> list[list[str]]:
     """Each row's tags as text.
 
     Raises:
-        DataError: a cell that is no list, lists of unlike lengths, a missing tag; the row is named.
+        DataError: a cell that is no list, unlike lengths, a word without a tag or with several; its row is named.
     """
     words = columns.get("tokens")
     known: dict[Any, str | None] = {}
@@ -202,7 +202,11 @@ def _tagged(columns: Columns) -> list[list[str]]:
         names = []
         for place, tag in enumerate(tags):
             key = (type(tag), tag)
-            name = known[key] if key in known else known.setdefault(key, label_name(tag))
+            try:
+                name = known[key] if key in known else known.setdefault(key, label_name(tag))
+            except TypeError:
+                word, shown = as_word(there[place]), str(tag)[:40]
+                raise DataError("task.listed_tag", row=row, place=place, word=word, tag=shown) from None
             if name is None:
                 raise DataError("task.missing_tag", row=row, place=place, word=as_word(there[place]))
             names.append(name)

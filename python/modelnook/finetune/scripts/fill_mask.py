@@ -15,6 +15,7 @@ from modelnook.finetune.scripts.parts import (
     method_of,
     values_of,
 )
+from modelnook.runtime import folder
 
 __all__ = ["code"]
 
@@ -71,6 +72,16 @@ train, validation = (encode([texts[i] for i in split[name]]) for name in ("train
 
 TWO = """train, validation = encode(read(DATA)), encode(read(EVAL_DATA))"""
 
+NEW_HEAD = """
+# The folder has no head: what of the new one isn't the table of the words is trained in full.
+known = {{id(p) for p in model.base_model.parameters()}}
+heads = [
+    name
+    for name, module in model.named_modules()
+    if not list(module.children()) and list(module.parameters()) and known.isdisjoint(map(id, module.parameters()))
+]
+"""
+
 LORA = """
 from peft import {peft}, get_peft_model
 
@@ -81,7 +92,7 @@ layers = [
 ]
 model = get_peft_model(
     model,
-    {peft}({adapter}, target_modules=layers),
+    {peft}({adapter}, target_modules=layers{saved}),
 )
 """
 
@@ -111,8 +122,12 @@ print(json.dumps({{"perplexity": math.exp(loss), "loss": loss}}))
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     method = method_of(recipe, record)
+    adapts = method in ADAPTERS
+    kinds = folder.config(model_path).get("architectures") or ()
+    new = adapts and not any(str(kind).endswith(("ForMaskedLM", "ForPreTraining")) for kind in kinds)
     values = {
         **values_of(recipe, record, model_path, data, run, ("perplexity", "loss")),
+        "saved": ", modules_to_save=heads" if new else "",
         "take_rows": TWO if recipe.eval_data else SPLIT,
     }
-    return (HEAD + (LORA if method in ADAPTERS else "") + TAIL).format(**values)
+    return (HEAD + (NEW_HEAD if new else "") + (LORA if adapts else "") + TAIL).format(**values)

@@ -20,6 +20,7 @@ __all__ = [
     "ARGUMENTS",
     "EVALUATED",
     "JUDGED",
+    "PADDED",
     "PATHS",
     "READ",
     "SAVED",
@@ -42,6 +43,10 @@ OUT = {out!r}
 READ = """def read(path):
     with pa.memory_map(path) as source:
         return pa.ipc.open_file(source).read_all().to_pydict()
+"""
+
+PADDED = """if tokenizer.pad_token is None:
+    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
 """
 
 ARGUMENTS = """        output_dir=f"{{OUT}}-checkpoints",
@@ -144,7 +149,7 @@ body = model.base_model
 stack = max((m for m in body.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
 pooler = getattr(body, "pooler", None)
 body.requires_grad_(False)
-for part in [*stack[len(stack) - {layers} :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:
+for part in [*stack[max(0, len(stack) - {layers}) :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:
     part.requires_grad_(True)
 """
 

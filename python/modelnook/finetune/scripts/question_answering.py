@@ -10,6 +10,7 @@ from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
     JUDGED,
+    PADDED,
     PATHS,
     READ,
     SAVED,
@@ -96,9 +97,12 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{take_rows}
-model = AutoModelForQuestionAnswering.from_pretrained(MODEL, num_labels=2, dtype=torch.float32)
 '''
+    + PADDED
+    + """{take_rows}
+model = AutoModelForQuestionAnswering.from_pretrained(MODEL, num_labels=2, dtype=torch.float32)
+model.config.pad_token_id = tokenizer.pad_token_id
+"""
 )
 
 SPLIT = """rows = checks = read(DATA)

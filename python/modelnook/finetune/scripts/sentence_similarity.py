@@ -1,4 +1,4 @@
-"""Sentence similarity as a plain script: AutoModel, mean pooling, a loop over batches."""
+"""Sentence similarity as a plain script: AutoModel, its pooling, a loop over batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.finetune.scripts.parts import ADAPTERS, PATHS, READ, SAVED, columns_of, method_of, values_of
+from modelnook.finetune.scripts.parts import ADAPTERS, PADDED, PATHS, READ, SAVED, columns_of, method_of, values_of
+from modelnook.tasks.pooling import pools
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 
 __all__ = ["code"]
@@ -39,16 +40,28 @@ def vectors(texts):
     texts = [text or "" for text in texts]
     batch = tokenizer(texts, truncation=True, max_length={max_length}, padding=True, return_tensors="pt")
     hidden = model(**{{name: batch[name] for name in ("input_ids", "attention_mask")}}).last_hidden_state
-    weight = batch["attention_mask"].unsqueeze(-1).float()
-    return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)
+{pooled}
 
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{take_rows}
+"""
+    + PADDED
+    + """{take_rows}
 model = AutoModel.from_pretrained(MODEL, dtype=torch.float32)
 """
 )
+
+POOLED = {
+    "cls": """    # The first token's vector; padding may stand on the left.
+    found = hidden[torch.arange(len(hidden)), batch["attention_mask"].argmax(1)]
+    return F.normalize(found, dim=-1)""",
+    "last": """    mask = batch["attention_mask"]
+    last = (mask * torch.arange(mask.shape[1])).argmax(1)
+    return F.normalize(hidden[torch.arange(len(hidden)), last], dim=-1)""",
+    "mean": """    weight = batch["attention_mask"].unsqueeze(-1).float()
+    return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)""",
+}
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -163,6 +176,7 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     values = {
         **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),
+        "pooled": POOLED[pools(model_path)],
         "sides": [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles],
         "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
     }

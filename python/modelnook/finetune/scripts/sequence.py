@@ -13,6 +13,7 @@ from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
     JUDGED,
+    PADDED,
     PATHS,
     READ,
     SAVED,
@@ -64,12 +65,15 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL)
-{take_rows}
+"""
+    + PADDED
+    + """{take_rows}
 {prepare}{four_bits}model = AutoModelForSequenceClassification.from_pretrained(
     MODEL,
 {model_arguments}    ignore_mismatched_sizes=True,
     dtype=torch.float32,
 {quantized})
+model.config.pad_token_id = tokenizer.pad_token_id
 """
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from modelnook.finetune.scripts.parts import (
     SAVED,
     UNJUDGED,
     adapted,
+    columns_of,
     four_bits,
     method_of,
     values_of,
+    wrapped,
 )
+from modelnook.tasks.chat import messages_of
 
 __all__ = ["code"]
 
@@ -113,6 +118,20 @@ CHATS = '''def parts(row):
 
 GIVEN = """    messages = [{name: m[name] for name in ("role", "content")} for m in row["messages"]]"""
 
+MESSAGES = """ROLES = {roles}
+
+
+def named(said):
+    content = said.get("content")
+    role = (said.get("role") or said.get("from")).strip().lower()
+    return {"role": ROLES[role], "content": said["value"] if content is None else content}
+
+
+"""
+
+NAMED = """    said = row["messages"]
+    messages = [named(one) for one in (json.loads(said) if isinstance(said, str) else said)]"""
+
 MADE = """    messages = [
         {"role": "user", "content": row["prompt"] or ""},
         {"role": "assistant", "content": row["completion"]},
@@ -157,7 +176,7 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
         **settings,
         "quantized": f", {settings['quantized']}" if settings["quantized"] else "",
         "four_bits": four_bits(method_of(recipe, record)),
-        **_reading(model_path, set(recipe.data.columns)),
+        **_reading(model_path, set(recipe.data.columns), _named(recipe, data)),
         # All rows of a batch in one sequence, their positions each its own.
         "collator": "DataCollatorWithFlattening" if settings["packing"] else "DataCollatorForSeq2Seq",
         "collates": "" if settings["packing"] else "tokenizer",
@@ -166,14 +185,20 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     return (HEAD + adapted(method_of(recipe, record), new_head=False) + TAIL).format(**values)
 
 
-def _reading(model_path: Path, roles: set[str]) -> dict[str, Any]:
-    """How the script reads rows and model: by the table's form and the folder's files."""
+def _reading(model_path: Path, roles: set[str], named: dict[str, str]) -> dict[str, Any]:
+    """How the script reads rows and model: by the table's form and the folder's files.
+
+    Args:
+        named: see :func:`_named`.
+    """
     gguf = sorted(f.name for f in model_path.glob("*.gguf")) if not (model_path / "config.json").is_file() else []
     # A GGUF file that answers has its template inside; that of a model which doesn't is rare and the exception here.
     chats = bool(gguf) or _has_template(model_path)
     parts = TEXTS if "text" in roles else PAIRS
     if "text" not in roles and ("messages" in roles or chats):
-        parts = CHATS.replace("{messages}", GIVEN if "messages" in roles else MADE)
+        given = NAMED if named else GIVEN
+        parts = CHATS.replace("{messages}", given if "messages" in roles else MADE)
+        parts = MESSAGES.replace("{roles}", wrapped(named)) + parts if named else parts
     return {
         "parts": parts,
         "templated": parts not in (TEXTS, PAIRS),
@@ -181,6 +206,22 @@ def _reading(model_path: Path, roles: set[str]) -> dict[str, Any]:
         "gguf_import": "GgufConfig,\n    " if gguf else "",
         "dequantize": ", quantization_config=GgufConfig(dequantize=True)" if gguf else "",
     }
+
+
+def _named(recipe: Recipe, data: Path) -> dict[str, str]:
+    """The names that the rows have for roles; empty where all messages have role and content as a template wants."""
+    found: dict[str, str] = {}
+    plain = True
+    for ref in filter(None, (recipe.data, recipe.eval_data)):
+        cells = columns_of(replace(recipe, data=ref), data, "messages").get("messages", ())
+        for row, cell in enumerate(cells):
+            known = messages_of(cell, row)
+            said = json.loads(cell) if isinstance(cell, str) else cell
+            for one, message in zip(said, known, strict=True):
+                name = one.get("role") or one.get("from")
+                found[name.strip().lower()] = message["role"]
+                plain &= said is cell and {"role": name, "content": one.get("content")} == message
+    return {} if plain else found
 
 
 def _has_template(model_path: Path) -> bool:

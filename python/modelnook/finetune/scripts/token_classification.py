@@ -11,6 +11,7 @@ from modelnook.finetune.scripts.parts import (
     ARGUMENTS,
     EVALUATED,
     JUDGED,
+    PADDED,
     PATHS,
     READ,
     SAVED,
@@ -67,7 +68,9 @@ def encode(rows, positions):
 
 set_seed({seed})
 {threads}tokenizer = AutoTokenizer.from_pretrained(MODEL{spaced})
-{take_rows}
+"""
+    + PADDED
+    + """{take_rows}
 model = AutoModelForTokenClassification.from_pretrained(
     MODEL,
     num_labels=len(LABELS),

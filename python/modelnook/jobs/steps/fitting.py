@@ -80,12 +80,16 @@ class Fitting:
     """
 
     def __init__(self, tuning: Recipe, parts: Parts, fetch: Callable[[str], Path], threads: int | None) -> None:
+        from modelnook.finetune.ready import joined
         from modelnook.finetune.shared import Shared
         from modelnook.tasks import TASKS
 
         self.tuning, self.parts, self.fetch, self.threads = tuning, parts, fetch, threads
         self.spec = TASKS.load(tuning.task or "", light=True)()
         self.shared = Shared(models=True)
+        whole = parts.train if tuning.eval_data else joined(parts.train, parts.evaluation)
+        # The rows that no trial sees are the table's as well: a label that only they have is one of the model's.
+        self.labels = self.spec.labels(joined(whole, parts.holdout))
 
     def __call__(
         self, name: str, knobs: Mapping[str, Any], out: Path, emit: Emit, stop: Callable[[], bool], keep: Keep
@@ -129,6 +133,7 @@ class Fitting:
             stop=stop,
             keep=keep,
             shared=self.shared,
+            labels=self.labels,
         )
         resolved = {n: recipe.knobs.get(n, v) for n, v in knobs.items()}
         said = {n: done.params[n] for n in SHOWN if n in done.params}
