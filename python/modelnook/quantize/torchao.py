@@ -108,7 +108,10 @@ def _named(folder: Path) -> None:
         names = json.loads(said.get("tensor_names", "[]"))
         dotted = [name for name in names if "." in name]
         if len(dotted) < len(names):
-            save_file(load_file(file), file, metadata={**said, "tensor_names": json.dumps(dotted)})
+            # What is loaded lies in the old file's pages: it is replaced, not written over.
+            fresh = file.with_suffix(".new")
+            save_file(load_file(file), fresh, metadata={**said, "tensor_names": json.dumps(dotted)})
+            fresh.replace(file)
 
 
 def _changed(model: Any) -> bool:
