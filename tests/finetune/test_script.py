@@ -283,7 +283,7 @@ def pooled_by(how: str, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["cls", "lasttoken"])
+@pytest.mark.parametrize("how", ["cls", "lasttoken", "max"])
 def test_the_script_pools_as_the_folder_says(tmp_path: Path, how: str) -> None:
     # Next to nothing is learnt: the vectors alone decide.
     still = {"learning_rate": 1e-9, "precision": "fp32"}

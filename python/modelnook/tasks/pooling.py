@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["parts_of", "pooling_of", "poolings_of", "pools"]
+__all__ = ["POOLINGS", "parts_of", "pooling_of", "poolings_of", "pools"]
 
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -17,6 +17,12 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
 }
 """What older versions of sentence-transformers wrote in place of ``pooling_mode``."""
+
+
+POOLINGS = {"cls": "cls", "lasttoken": "last", "max": "max", "mean": "mean", "mean_sqrt_len_tokens": "mean"}
+"""How sentence-transformers calls what is done here. A mean that is scaled by the text's length is the mean once its
+length is one.
+"""
 
 
 def pooling_of(folder: Path) -> str | None:
@@ -46,8 +52,8 @@ def parts_of(folder: Path) -> list[str]:
 
 
 def pools(folder: Path) -> str:
-    """How a model of the folder is read here: ``mean``, ``cls`` or ``last``; the mean where it says nothing else."""
-    return {"cls": "cls", "lasttoken": "last"}.get(pooling_of(folder) or "", "mean")
+    """How a model of the folder is read here, a value of :data:`POOLINGS`; the mean where it says nothing else."""
+    return POOLINGS.get(pooling_of(folder) or "", "mean")
 
 
 def _json(file: Path) -> Any:

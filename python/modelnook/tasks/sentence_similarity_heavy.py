@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.padding_heavy import padded
-from modelnook.tasks.pooling import parts_of, poolings_of
+from modelnook.tasks.pooling import POOLINGS, parts_of, poolings_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
 from modelnook.tasks.text import encode_texts
@@ -22,10 +22,6 @@ __all__ = ["SentenceSimilarityTask"]
 SIDES = ("", "pair_", "negative_")
 """What the encoded texts of a row are called, before ``input_ids``."""
 
-POOLINGS = {"cls": "cls", "lasttoken": "last", "max": "max", "mean": "mean", "mean_sqrt_len_tokens": "mean"}
-"""How sentence-transformers calls what :func:`pooled` does. A mean that is scaled by the text's length is the mean once
-its length is one.
-"""
 PARTS = ("Normalize", "Pooling", "Transformer")
 
 SCALE = 20.0

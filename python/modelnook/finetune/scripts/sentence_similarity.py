@@ -59,6 +59,8 @@ POOLED = {
     "last": """    mask = batch["attention_mask"]
     last = (mask * torch.arange(mask.shape[1])).argmax(1)
     return F.normalize(hidden[torch.arange(len(hidden)), last], dim=-1)""",
+    "max": """    there = batch["attention_mask"].unsqueeze(-1).bool()
+    return F.normalize(hidden.masked_fill(~there, -torch.inf).amax(1), dim=-1)""",
     "mean": """    weight = batch["attention_mask"].unsqueeze(-1).float()
     return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)""",
 }
