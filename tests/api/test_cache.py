@@ -17,7 +17,7 @@ from modelnook.domain.errors import NotFoundError, RefusedError, UsageError
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.settings import save
+from modelnook.settings import save_sources
 from modelnook.store import Store
 
 SIZES = {"tiny": 1_000, "large": 50_000}
@@ -155,7 +155,7 @@ def test_parts_of_a_download_are_told_and_go_with_the_model(hub: HubStandIn) -> 
 
 
 def test_endpoints_are_told_apart(hub: HubStandIn) -> None:
-    save(sources=[{"name": "mine", "url": hub.url, "kind": "hub"}])
+    save_sources(lambda _: [{"name": "mine", "url": hub.url, "kind": "hub"}])
     here, there = brought("tiny"), brought("tiny", "mine")
     used(there, "stopped")
     assert set(listed()) == {str(here), str(there)}

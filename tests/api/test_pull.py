@@ -19,7 +19,7 @@ from modelnook import cards
 from modelnook.cli import main
 from modelnook.domain.errors import ConflictError, NotFoundError, OfflineError, RefusedError
 from modelnook.run import Run
-from modelnook.settings import home, save
+from modelnook.settings import home, save_sources
 from modelnook.store import Store
 
 REF = "hub:alice/large"
@@ -178,7 +178,7 @@ def test_an_added_endpoints_token_reaches_the_download_and_no_file(
     monkeypatch.setenv("TEAM_TOKEN", "canary_token")
     parts = {"config.json": "{}", "model.safetensors": safetensors({"w": (3, 3)})}
     hub.add_repo("alice/secret", parts, private=True)
-    save(sources=[{"name": "team", "url": hub.url, "kind": "hub", "token_env": "TEAM_TOKEN"}])
+    save_sources(lambda _: [{"name": "team", "url": hub.url, "kind": "hub", "token_env": "TEAM_TOKEN"}])
     folder = mn.pull("team:alice/secret")
     assert isinstance(folder, Path)
     assert (folder / "model.safetensors").read_bytes() == parts["model.safetensors"]

@@ -19,7 +19,7 @@ from modelnook.domain.dataset import Columns, DatasetRef
 from modelnook.domain.errors import NotFoundError, UsageError
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
-from modelnook.settings import save
+from modelnook.settings import save_sources
 from modelnook.store import Store
 from modelnook.store.files import temporary
 from modelnook.store.runs import RunFolder
@@ -168,7 +168,7 @@ def test_what_nothing_uses_is_freed_and_nothing_else() -> None:
         made(store.home / "cache" / "git" / "gone.example-12345678"),
     ]
     part = store.home / "cache" / "hub" / "team" / "abc.modelnook.incomplete"
-    save(sources=[{"name": "team", "url": "https://team.example", "kind": "hub"}])
+    save_sources(lambda _: [{"name": "team", "url": "https://team.example", "kind": "hub"}])
     team = HubSource("team").cache
     kept.append(made(team))
     part = age(_file(team / "abc.modelnook.incomplete"))

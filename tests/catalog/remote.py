@@ -23,7 +23,7 @@ from modelnook.domain.errors import ConflictError, ModelnookError, OfflineError,
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
 from modelnook.run import Run
-from modelnook.settings import current, save
+from modelnook.settings import current, save_sources
 from modelnook.store.files import folder_bytes
 
 CARD = b"---\nlicense: mit\nlanguage:\n- zh\npipeline_tag: text-classification\nbase_model: b/base\n---\n# Tiny\n"
@@ -65,7 +65,7 @@ def files(folder: Path) -> set[str]:
 def added(name: str, url: str, kind: str, **more: Any) -> Source:
     """Add a source and give it."""
     held = [s for s in current().sources if s["name"] != name]
-    save(sources=[*held, {"name": name, "url": url, "kind": kind, **more}])
+    save_sources(lambda _: [*held, {"name": name, "url": url, "kind": kind, **more}])
     return source(name)
 
 

@@ -36,7 +36,7 @@ from modelnook.domain.errors import (
 )
 from modelnook.domain.event import Event, Progress
 from modelnook.domain.model import ModelRef
-from modelnook.settings import home, save
+from modelnook.settings import home, save_sources
 from modelnook.testing.sources import SourceSuite
 
 TINY = ModelRef("hub", "alice/tiny")
@@ -86,7 +86,7 @@ def hub(hub_server: HubStandIn, monkeypatch: pytest.MonkeyPatch) -> HubStandIn:
 
 
 def added(hub: HubStandIn, name: str = "mine", **more: Any) -> HubSource:
-    save(sources=[{"name": name, "url": hub.url, "kind": "hub", **more}])
+    save_sources(lambda _: [{"name": name, "url": hub.url, "kind": "hub", **more}])
     return HubSource(name)
 
 

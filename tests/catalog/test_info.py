@@ -17,7 +17,7 @@ from modelnook.catalog.hub import HubSource
 from modelnook.catalog.index import CatalogIndex
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.measure.memory import need
-from modelnook.settings import home, save
+from modelnook.settings import home, save_sources
 
 MIXED = safetensors({"enc.w": (10, 4)}, dtype="F16")
 
@@ -130,7 +130,7 @@ def test_types_all_bases_and_how_it_comes_from_them(hub: HubStandIn, monkeypatch
 
 def test_a_damaged_index_of_another_source_is_no_reason_to_say_nothing(hub: HubStandIn) -> None:
     hub.add_repo("alice/half", {"config.json": "{}", "model.safetensors": MIXED})
-    save(sources=[{"name": "mirror", "url": hub.url, "kind": "hub"}])
+    save_sources(lambda _: [{"name": "mirror", "url": hub.url, "kind": "hub"}])
     index = CatalogIndex(home())
     index.write("mirror", [ModelInfo("mirror:alice/half", "alice/half", "mirror", parameters=40)])
     assert mn.info("hub:alice/half").also == ("mirror:alice/half",)

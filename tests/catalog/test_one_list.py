@@ -25,7 +25,7 @@ from modelnook.catalog.folder import describe
 from modelnook.catalog.search import source
 from modelnook.domain.errors import ModelnookError
 from modelnook.domain.model import ModelRef
-from modelnook.settings import save
+from modelnook.settings import save_sources
 from modelnook.store import Store
 from modelnook.verbs import VERBS
 
@@ -60,7 +60,7 @@ def everywhere(tmp_path: Path, hub_server: HubStandIn, monkeypatch: pytest.Monke
         mirror = stack.enter_context(HubStandIn())
         monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, kaggle.url)
         servers = [scope, kaggle, forge, mirror]
-        save(sources=[{**place, "url": server.url} for place, server in zip(PLACES, servers, strict=True)])
+        save_sources(lambda _: [{**place, "url": server.url} for place, server in zip(PLACES, servers, strict=True)])
         for hub in (hub_server, mirror):
             hub.add_repo("alice/spam-hub", dict(FILES), downloads=50)
         scope.add_model("bob/spam-zh", FILES, downloads=900, license="mit", tasks=["text-classification"])
@@ -147,7 +147,7 @@ def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_offline_no_verb_opens_a_socket(tmp_path: Path, sockets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     places = [{**place, "url": NOWHERE} for place in PLACES]
     places.append({"name": "bucket", "kind": "folder", "url": "s3://nobody/models"})
-    save(sources=places)
+    save_sources(lambda _: places)
     monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
     monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
     monkeypatch.setenv("MODELNOOK_OFFLINE", "1")

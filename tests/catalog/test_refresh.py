@@ -26,7 +26,7 @@ from modelnook.catalog.index import CatalogIndex
 from modelnook.catalog.refresh import Pages, refresh
 from modelnook.domain.errors import ConflictError, OfflineError
 from modelnook.domain.model import ModelInfo
-from modelnook.settings import home, save
+from modelnook.settings import home, save_sources
 
 MODELS = 250
 LIST = r"GET /api/models\?"
@@ -92,7 +92,7 @@ class LongList(LoopbackServer):
 @pytest.mark.slow
 def test_the_fifty_thousand_most_used_in_fifty_calls(index: CatalogIndex) -> None:
     with LongList(60_000) as server:
-        save(sources=[{"name": "long", "url": server.url, "kind": "hub"}])
+        save_sources(lambda _: [{"name": "long", "url": server.url, "kind": "hub"}])
         [(_, models, note)] = api.refresh_sources("long", limit=50_000).rows
         assert (models, len(server.requests)) == (50_000, 50)
         assert "calls made: 50" in note

@@ -28,7 +28,7 @@ from modelnook.jobs import warm
 from modelnook.jobs.submit import submit
 from modelnook.live import bundle
 from modelnook.run import Run
-from modelnook.settings import save
+from modelnook.settings import save_sources
 from modelnook.store import Store
 
 from .conftest import table, until
@@ -301,7 +301,7 @@ def test_a_token_is_in_nothing_that_a_run_writes(
         monkeypatch.setenv(name, token)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MODELNOOK_WARM", "1")
-    save(sources=[{"name": "ours", "url": "http://127.0.0.1:9", "kind": "hub", "token_env": "MY_HUB_TOKEN"}])
+    save_sources(lambda _: [{"name": "ours", "url": "http://127.0.0.1:9", "kind": "hub", "token_env": "MY_HUB_TOKEN"}])
     run = mn.finetune(tiny, table(48), name="canary", epochs=1)
     assert run.state == "finished"
     assert warm.pid(store_home), "the next is forked from a process that has the token in its environment"
