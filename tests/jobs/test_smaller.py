@@ -227,7 +227,7 @@ def test_a_student_that_is_no_smaller_is_told_so(topics: Run, here: None, tmp_pa
     large = tiny_model(tmp_path / "large", hidden=64, layers=6)
     Store().models.add("large", large, describe(large, ref="", id="large", source="local"))
     run = mn.distil("topics", student="large", data=table(60, seed=2), max_drop=1.0, epochs=1, track="none")
-    assert any("distil:large made nothing smaller" in said for said in run.warnings)
+    assert any("large@1 made nothing smaller" in said for said in run.warnings)
 
 
 def test_a_stopped_student_goes_on(topics: Run, here: None) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.catalog.test_pip import gguf
 
 from modelnook.domain.errors import DataError
 from modelnook.measure.own_texts import own_columns, own_metric, own_texts
@@ -62,6 +63,18 @@ def test_the_card_first_then_the_vocabulary(tmp_path: Path) -> None:
 def test_words_are_known_by_their_marks(tmp_path: Path, vocabulary: object, expected: set[str]) -> None:
     texts = own_texts(made(tmp_path / "a", vocabulary), 20)
     assert {word for text in texts for word in text.split()} == expected
+
+
+def test_the_words_of_a_gguf_file_are_read_from_its_header(tmp_path: Path) -> None:
+    letters = "abcdefghij"
+    words = [f"word{one}{two}" for one in letters for two in letters]
+    tokens = ["<s>", *(f"▁{word}" for word in words), "ing"]
+    (tmp_path / "some.gguf").write_bytes(gguf({"tokenizer.ggml.tokens": tokens}, {}))
+    drawn = {word for text in own_texts(tmp_path, 100) for word in text.split()}
+    assert len(drawn) > 90
+    assert drawn <= set(words)
+    (tmp_path / "some.gguf").write_bytes(b"GGUF cut off")
+    assert own_texts(tmp_path, 100) == []
 
 
 def test_a_script_without_blanks_is_written_without(tmp_path: Path) -> None:
