@@ -146,7 +146,7 @@ def test_a_plan_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_process_beside_a_worker_leaves_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from modelnook.jobs import rank
+    from modelnook.jobs import followed
     from modelnook.store.lease import _start, me
 
     class Left(Exception):
@@ -155,7 +155,7 @@ def test_a_process_beside_a_worker_leaves_with_it(monkeypatch: pytest.MonkeyPatc
     def left(code: int) -> None:
         raise Left
 
-    monkeypatch.setattr("modelnook.jobs.rank.os._exit", left)
+    monkeypatch.setattr("modelnook.jobs.followed.os._exit", left)
     worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     began = str(_start(worker.pid))
     naps: list[float] = []
@@ -165,13 +165,13 @@ def test_a_process_beside_a_worker_leaves_with_it(monkeypatch: pytest.MonkeyPatc
         worker.kill()
         os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr("modelnook.jobs.rank.time.sleep", nap)
+    monkeypatch.setattr("modelnook.jobs.followed.time.sleep", nap)
     with pytest.raises(Left):
-        rank.follow(str(worker.pid), began)
+        followed.follow(str(worker.pid), began)
     assert len(naps) == 1, "it waited while the worker was there"
     worker.communicate()
     with pytest.raises(Left):
-        rank.follow(str(os.getpid()), str(me().start - 1))
+        followed.follow(str(os.getpid()), str(me().start - 1))
     assert len(naps) == 1, "the pid is another process's by now"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelnook.domain.errors import OfflineError
 from modelnook.domain.run import RunRecord
-from modelnook.jobs.process import call
+from modelnook.jobs import process
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.store.files import read_json, staging, write_json
@@ -51,7 +51,7 @@ def _fetch(store: Store, record: RunRecord, held: Path, mark: str) -> None:
     with staging(held) as temp:
         log = temp / "log"
         path = "/".join(filter(None, parts))
-        code = call(("modelnook.tracking.curves", path, str(temp)), store, log, timeout=_WITHIN)
+        code = process.call(("modelnook.tracking.curves", path, str(temp)), store, log, timeout=_WITHIN)
         if code:
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise OfflineError("tracking.curves_unread", run=record.id, url=url, why=said[-1][:200] if said else code)
