@@ -162,6 +162,7 @@ def test_offline_no_verb_opens_a_socket(tmp_path: Path, sockets: list[str], monk
         "runs": ("one", "other"),
         "url": NOWHERE,
         "query": "spam",
+        "prompt": "x",
     }
     asked = set()
     for verb in VERBS.values():
