@@ -13,7 +13,6 @@ from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, Un
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import AGREEMENT
-from modelnook.measure.own_texts import own_metric
 from modelnook.settings import current
 from modelnook.store import Store
 from modelnook.tasks.base import Spec
@@ -268,6 +267,7 @@ def on_rows(
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read
     from modelnook.jobs.lineage import training_run
+    from modelnook.measure.own_texts import own_metric
 
     found = resolve(ref)
     entry = found.source.info(found.ref)

@@ -24,7 +24,6 @@ from modelnook.domain.dataset import Split
 from modelnook.domain.errors import ConflictError, UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
-from modelnook.measure.own_texts import own_metric
 from modelnook.run import Run
 from modelnook.settings import current
 from modelnook.shrink import TAUGHT
@@ -341,6 +340,7 @@ def _on_rows(
     from modelnook.data.read import read
     from modelnook.data.split import split as divide
     from modelnook.jobs.lineage import training_run
+    from modelnook.measure.own_texts import own_metric
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
