@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,31 @@ def test_the_script_of_similar_sentences(tmp_path: Path, form: str, method: str)
 
 
 @pytest.mark.slow
+def test_the_script_of_similar_sentences_reads_rows_to_evaluate_of_another_form(tmp_path: Path) -> None:
+    """Trained on pairs that belong together, evaluated on pairs with a score, whose columns have other names."""
+    base, rows, checks = tiny_model(tmp_path / "base"), matched(80), scored(40)
+    snapshot(tmp_path / "data", rows)
+    other = replace(snapshot(tmp_path / "checks", checks), fingerprint="g")
+    (tmp_path / "checks" / "f").rename(tmp_path / "data" / "g")
+    recipe = Recipe(
+        "finetune",
+        "local:base",
+        data=DatasetRef("f", 80, {name: name for name in rows}),
+        eval_data=other,
+        task="sentence-similarity",
+        method="full",
+        knobs={"epochs": 1, "learning_rate": 5e-4, "batch_size": 8, "max_length": 16},
+        name="tiny",
+        threads=1,
+    )
+    result = fit(recipe, base, rows, checks, tmp_path / "out", tmp_path / "checkpoints", lambda event: None)
+    record = RunRecord("run1", "tiny", "finetune", "finished", params=result.params)
+    theirs = figures(code(recipe, record, base, tmp_path / "data", tmp_path / "run1"), tmp_path)
+    assert set(theirs) == set(result.metrics) == {"spearman", "pearson"}
+    assert theirs["pearson"] == pytest.approx(result.metrics["pearson"], abs=0.1)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [0.5, 0.15])
 def test_the_script_of_a_table(tmp_path: Path, late: float) -> None:
     text, result = ran(tmp_path, "full", "table", loans(160, late=late), max_length=48)
@@ -328,6 +354,28 @@ def test_the_script_of_conversations_reads_what_the_run_reads(tmp_path: Path) ->
         partial(tiny_writer, chat=True),
         max_length=32,
     )
+    assert figures(text, tmp_path)["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
+
+
+@pytest.mark.slow
+def test_the_script_of_a_template_that_rewrites_earlier_turns(tmp_path: Path) -> None:
+    pairs = [*zip(*tiny_prompts(160).values(), strict=True)]
+    rows = {
+        "messages": [
+            [chat("user", p), chat("assistant", c), chat("user", q), chat("assistant", d)]
+            for (p, c), (q, d) in zip(pairs, pairs[1:] + pairs[:1], strict=True)
+        ]
+    }
+
+    def rewriting(folder: Path) -> Path:
+        made = tiny_writer(folder, chat=True)
+        (made / "chat_template.jinja").write_text(
+            "{% for m in messages %}[CLS]{{ m['role'] }} {% if loop.last and m['role'] == 'assistant' %}we {% endif %}"
+            "{{ m['content'] }}[SEP]{% endfor %}{% if add_generation_prompt %}[CLS]assistant {% endif %}"
+        )
+        return made
+
+    text, result = ran(tmp_path, "full", "text-generation", rows, rewriting, max_length=32)
     assert figures(text, tmp_path)["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
 
 

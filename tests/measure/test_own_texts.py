@@ -115,3 +115,12 @@ def test_what_a_model_is_measured_by() -> None:
 def test_a_model_without_a_vocabulary_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="text-classification"):
         own_columns(TASKS.load("text-classification", light=True)(), tmp_path, 10)
+
+
+def test_a_writer_is_scored_by_tokens_of_which_fewer_texts_hold_enough(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", {"good": 0, "room": 1, "bed": 2})
+    counts = {
+        task: len(next(iter(own_columns(TASKS.load(task, light=True)(), folder).values())))
+        for task in ("text-classification", "text-generation", "fill-mask")
+    }
+    assert counts == {"text-classification": 400, "text-generation": 100, "fill-mask": 100}

@@ -21,6 +21,8 @@ from modelnook.tasks.base import Spec
 __all__ = ["own_columns", "own_metric", "own_texts"]
 
 COUNT = 400
+# A writer is scored by its tokens, of which each text has dozens, and takes as long for each.
+COUNT_BY_TOKENS = 100
 SEED = 11
 LENGTHS = (3, 40)
 # Roles whose cells are a text; the words of "tokens" are one that was split.
@@ -32,11 +34,12 @@ _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 
 
 def own_columns(
-    spec: Spec, folder: Path, count: int = COUNT, also: Sequence[str] | None = None
+    spec: Spec, folder: Path, count: int | None = None, also: Sequence[str] | None = None
 ) -> dict[str, list[Any]]:
     """Role -> ``count`` values for a model's task, without targets.
 
     Args:
+        count: 400 unless told, and 100 where the tokens of a text are scored.
         also: texts that stand before the model's own, to compare answers on alone: rows that a model can't be scored
             by will do then.
 
@@ -46,7 +49,7 @@ def own_columns(
     scored = [form for form in spec.shapes() if not set(form) & set(spec.targets)]
     forms = (*scored, *(spec.shapes(asked=True) if not scored or also is not None else ()))
     roles = next((form for form in forms if set(form) <= _TEXTS), None)
-    wanted = count * len(roles) if roles else 0
+    wanted = (count or (COUNT_BY_TOKENS if spec.scores_texts else COUNT)) * len(roles or ())
     given = list(also or ())
     texts = [*given, *own_texts(folder, max(0, wanted - len(given)))][:wanted]
     if not roles or not texts:

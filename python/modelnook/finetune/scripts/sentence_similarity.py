@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from modelnook.domain.recipe import Recipe
@@ -72,8 +73,13 @@ train, validation = take(rows, split["train"]), take(rows, split["validation"])
 """
 
 TWO = """rows, checks = read(DATA), read(EVAL_DATA)
-train = take(rows, range(len(rows[SIDES[0]])))
+{renamed}train = take(rows, range(len(rows[SIDES[0]])))
 validation = take(checks, range(len(checks[SIDES[0]])))
+"""
+
+RENAMED = """# Their sides have other names than those of the training rows.
+for mine, theirs in zip(SIDES, {sides}):
+    checks[mine] = checks[theirs]
 """
 
 LORA = """
@@ -99,7 +105,9 @@ def loss_of(batch):
     first, second = (vectors([row[side] for row in batch]) for side in SIDES)
     wanted = torch.tensor([(float(row["label"]) - low) / (high - low) for row in batch])
     return F.mse_loss((first * second).sum(-1), wanted)
+"""
 
+CORRELATIONS = """
 
 def metrics(first, second):
     cosines, wanted = (first * second).sum(1), np.array([float(row["label"]) for row in validation])
@@ -108,7 +116,7 @@ def metrics(first, second):
     return {{"spearman": np.corrcoef(*ranks)[0, 1], "pearson": np.corrcoef(wanted, cosines)[0, 1]}}
 """
 
-LOOKUPS = '''
+PAIRED = '''
 
 def loss_of(batch):
     """Each first text is to be nearer to its own second text than to all other texts of the batch."""
@@ -119,7 +127,9 @@ def loss_of(batch):
             if i != j and (one[SIDES[0]] == other[SIDES[0]] or one[SIDES[1]] == other[SIDES[1]]):
                 near[i, j] = -torch.inf
     return F.cross_entropy(near, torch.arange(len(batch)))
+'''
 
+LOOKUPS = '''
 
 def metrics(first, second):
     """Each first text looks its second one up among those of all validation rows."""
@@ -172,17 +182,26 @@ print(json.dumps(metrics(first, second)))
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
     assert recipe.data is not None
-    roles = recipe.data.columns
+    roles, checked = recipe.data.columns, (recipe.eval_data or recipe.data).columns
     spec = SentenceSimilarity()
-    scored, adapts = "label" in roles, method_of(recipe, record) in ADAPTERS
+    sides, theirs = _sides(roles), _sides(checked)
+    adapts = method_of(recipe, record) in ADAPTERS
+    renamed = RENAMED.format(sides=theirs[:2]) if theirs[:2] != sides[:2] else ""
     values = {
         **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),
         "pooled": POOLED[pools(model_path)],
-        "sides": [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles],
-        "take_rows": (TWO if recipe.eval_data else SPLIT).rstrip(),
+        "sides": sides,
+        "take_rows": (TWO.format(renamed=renamed) if recipe.eval_data else SPLIT).rstrip(),
     }
-    return (HEAD + (LORA if adapts else "") + (SCORED if scored else LOOKUPS) + TAIL).format(**values)
+    loss = SCORED if "label" in roles else PAIRED
+    metrics = CORRELATIONS if "label" in checked else LOOKUPS
+    return (HEAD + (LORA if adapts else "") + loss + metrics + TAIL).format(**values)
+
+
+def _sides(roles: Collection[str]) -> list[str]:
+    """A row's texts, in order."""
+    return [role for role in ("anchor", "text", "positive", "text_pair", "negative") if role in roles]
 
 
 def _scale(recipe: Recipe, data: Path) -> dict[str, float]:

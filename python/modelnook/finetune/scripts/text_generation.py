@@ -31,7 +31,7 @@ HEAD = (
 
 import json
 import math
-
+{chat_import}
 import pyarrow as pa
 import torch
 from transformers import (
@@ -108,11 +108,16 @@ CHATS = '''def parts(row):
     """Texts, and whether the assistant says them."""
 {messages}
     found, done = [], ""
-    for i, message in enumerate(messages):
-        if message["role"] == "assistant":
-            before, after = template(messages[:i], asks=True), template(messages[: i + 1])
-            found += [(before[len(done) :], False), (after[len(before) :], True)]
-            done = after
+    turns = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    for i in turns:
+        before, after = template(messages[:i], asks=True), template(messages[: i + 1])
+        if not (before.startswith(done) and after.startswith(before)):
+            # Earlier turns are written otherwise once there are later ones: the last answer alone is learnt.
+            before, after = template(messages[: turns[-1]], asks=True), template(messages[: turns[-1] + 1])
+            same = len(os.path.commonprefix([before, after]))
+            return [(after[:same], False), (after[same:], True)]
+        found += [(before[len(done) :], False), (after[len(before) :], True)]
+        done = after
     return found
 '''
 
@@ -202,6 +207,7 @@ def _reading(model_path: Path, roles: set[str], named: dict[str, str]) -> dict[s
     return {
         "parts": parts,
         "templated": parts not in (TEXTS, PAIRS),
+        "chat_import": "" if parts in (TEXTS, PAIRS) else "import os\n",
         "gguf": f", gguf_file={gguf[0]!r}" if gguf else "",
         "gguf_import": "GgufConfig,\n    " if gguf else "",
         "dequantize": ", quantization_config=GgufConfig(dequantize=True)" if gguf else "",
