@@ -22,6 +22,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
+from modelnook.tasks import TASKS
 from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.testing.models import (
     WORDS,
@@ -359,7 +360,7 @@ def test_the_script_of_conversations_reads_what_the_run_reads(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_script_of_a_template_that_rewrites_earlier_turns(tmp_path: Path) -> None:
-    pairs = [*zip(*tiny_prompts(160).values(), strict=True)]
+    pairs = [*zip(*tiny_prompts(20).values(), strict=True)]
     rows = {
         "messages": [
             [chat("user", p), chat("assistant", c), chat("user", q), chat("assistant", d)]
@@ -375,8 +376,20 @@ def test_the_script_of_a_template_that_rewrites_earlier_turns(tmp_path: Path) ->
         )
         return made
 
-    text, result = ran(tmp_path, "full", "text-generation", rows, rewriting, max_length=32)
-    assert figures(text, tmp_path)["loss"] == pytest.approx(result.metrics["loss"], rel=0.1)
+    base, data = rewriting(tmp_path / "base"), snapshot(tmp_path / "data", rows)
+    knobs = {"epochs": 1, "learning_rate": 5e-3, "batch_size": 8, "max_length": 32}
+    recipe = Recipe(
+        "finetune", "local:base", data=data, task="text-generation", method="full", knobs=knobs, name="a", threads=1
+    )
+    text = code(recipe, RunRecord("run1", "a", "finetune", "finished", params=knobs), base, tmp_path / "data", tmp_path)
+    reads = "tokenizer = AutoTokenizer.from_pretrained(MODEL)\nprint(json.dumps([encode(row) for row in read(DATA)]))\n"
+    theirs = json.loads(output_of(text[: text.index("set_seed(")] + reads, tmp_path).splitlines()[-1])
+    task = TASKS.load("text-generation")()
+    ours = task.encode(task.load(str(base))[1], rows, 32)
+    assert theirs == [
+        {"input_ids": list(ids), "labels": list(labels)}
+        for ids, labels in zip(ours["input_ids"], ours["labels"], strict=True)
+    ]
 
 
 @pytest.mark.slow
