@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelnook.domain.errors import StoreError
 
-__all__ = ["SAVED", "Settings", "current", "language", "save", "save_sources", "user"]
+__all__ = ["SAVED", "Settings", "current", "expanded", "language", "save", "save_sources", "user"]
 
 FILE = "settings.json"
 
@@ -92,7 +92,7 @@ class Settings:
     def mirror(self) -> Path | None:
         """Where finished checkpoints and records are copied as well."""
         said = self.environ.get("MODELNOOK_MIRROR")
-        return Path(said).expanduser() if said else None
+        return Path(os.path.expanduser(said)) if said else None
 
     @property
     def serve_token(self) -> str:
@@ -147,12 +147,27 @@ def _true(text: str | None) -> bool:
     return (text or "").strip().lower() in ("1", "true", "yes", "on")
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path whose ``~`` or ``~name`` is the folder that it stands for.
+
+    Raises:
+        UsageError: nobody here has that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        from modelnook.domain.errors import UsageError
+
+        raise UsageError("core.no_home", path=os.fspath(path)) from None
+
+
 def home(environ: Mapping[str, str] | None = None) -> Path:
     """``MODELNOOK_HOME`` or the platform's user data folder."""
     environ = os.environ if environ is None else environ
     said = environ.get("MODELNOOK_HOME")
     if said:
-        return Path(said).expanduser()
+        # As a shell does it: what stands for nobody's folder is a name like any other.
+        return Path(os.path.expanduser(said))
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "modelnook"
     if sys.platform == "win32":

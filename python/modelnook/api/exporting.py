@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelnook.api.rows import columns_of, done_by, given_columns, on_rows, read_table, spec_of
@@ -13,7 +12,7 @@ from modelnook.domain.export import Exported
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
 from modelnook.run import Run
-from modelnook.settings import current
+from modelnook.settings import current, expanded
 from modelnook.store import Store
 from modelnook.store.files import refuse_overlong
 
@@ -68,7 +67,7 @@ def export(
     EXPORTERS.check(to)
     from modelnook.export.place import refuse_taken, same
 
-    store, target = Store(), Path(path).expanduser().absolute()
+    store, target = Store(), expanded(path).absolute()
     refuse_overlong(target)
     recipe, split = _recipe(store, ref, data, given_columns(text, label, columns))
     knobs = {**recipe.knobs, "to": to, "path": str(target)}

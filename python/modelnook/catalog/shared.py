@@ -43,7 +43,7 @@ from modelnook.domain.event import Emit
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.table import Table
 from modelnook.messages import t
-from modelnook.settings import current
+from modelnook.settings import current, expanded
 
 __all__ = ["SharedSource"]
 
@@ -72,7 +72,7 @@ class SharedSource(Source):
             UnsupportedError: it overwrites what was to be put only if absent, so two publications could be one.
             NotFoundError, RefusedError, StoreError, OfflineError: it isn't there, or can't be read or written.
         """
-        url = url if "://" in url or not url.strip() else os.path.abspath(os.path.expanduser(url))
+        url = url if "://" in url or not url.strip() else os.path.abspath(expanded(url))
         place = cls(name, url).place
         place.names("models")
         path = f"cache/probe-{token_hex(8)}"

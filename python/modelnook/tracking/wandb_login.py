@@ -31,7 +31,7 @@ def key_of(host: str) -> str | None:
     """The API key that is stored for a host."""
     for path in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
         try:
-            found = netrc.netrc(Path(path).expanduser()).authenticators(host) if path else None
+            found = netrc.netrc(os.path.expanduser(path)).authenticators(host) if path else None
         except (OSError, netrc.NetrcParseError):
             continue
         if found:
@@ -48,7 +48,7 @@ def stored() -> str | None:
 
 def _token_of(url: str) -> bool:
     said = os.environ.get("WANDB_CREDENTIALS_FILE")
-    path = Path(said).expanduser() if said else Path("~/.config/wandb/credentials.json").expanduser()
+    path = Path(os.path.expanduser(said or "~/.config/wandb/credentials.json"))
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         return any(name.rstrip("/") == url for name in held.get("credentials", ()))
@@ -57,4 +57,4 @@ def _token_of(url: str) -> bool:
 
 
 def _configuration() -> Path:
-    return Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+    return Path(os.path.expanduser(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"))
