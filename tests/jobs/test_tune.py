@@ -35,6 +35,7 @@ from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.jobs.steps.budget import Budget
+from modelnook.jobs.steps.fitting import training_of
 from modelnook.jobs.steps.tune import Trials
 from modelnook.jobs.steps.winners import Winners
 from modelnook.run import Run
@@ -745,3 +746,12 @@ def test_a_cell_gives_a_knob_a_line() -> None:
         body="learning_rate=1e-5..1e-4:log\n# remark\n\nepochs=1..3\n",
     )
     assert call.kwargs["space"] == ["learning_rate=1e-5..1e-4:log", "epochs=1..3"]
+
+
+def test_a_trials_checkpoint_is_chosen_by_what_the_study_counts() -> None:
+    def asked(metric: str | None) -> Any:
+        knobs = {"metric": "auc_pr", "fixed": {"metric": metric, "epochs": 2}}
+        return training_of(Recipe("tune", "local:base", task="table", method="full", knobs=knobs), {"rank": 4}, 1)
+
+    assert asked(None).knobs == {"metric": "auc_pr", "epochs": 2, "rank": 4}
+    assert asked("f1").knobs["metric"] == "f1"

@@ -283,3 +283,10 @@ def test_real_sentences_teach_a_small_model(
     run = mn.finetune(base, rows, columns=given, task="translation", epochs=10, learning_rate=3e-3, name="first")
     assert run.metrics["loss"] < 0.7 * run.baselines["untrained"]["loss"]
     assert run.metrics["chrf"] > 0
+
+
+def test_rows_are_alike_in_both_sides_of_a_batch() -> None:
+    rows = {"input_ids": [[1] * 4, [1] * 4, [1] * 9], "labels": [[2] * 30, [2] * 3, [2] * 2]}
+    task = text2text_generation_heavy.Text2TextGenerationTask([])
+    assert task.lengths(rows) == [34, 7, 11]
+    assert task.lengths({"input_ids": rows["input_ids"]}) == [4, 4, 9]

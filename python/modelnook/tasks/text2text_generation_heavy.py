@@ -73,6 +73,11 @@ class Text2TextGenerationTask(Task):
         known = self.check(model, batch).tolist() if "labels" in batch else [(0.0, 0.0)] * len(texts)
         return [(text, *row) for text, row in zip(texts, known, strict=True)]
 
+    def lengths(self, rows: dict[str, list[Any]]) -> list[int]:
+        """Tokens of both sides, as both are filled up in a batch: a short source may have a long target."""
+        targets = rows.get("labels") or [[]] * len(rows["input_ids"])
+        return [len(ids) + len(target) for ids, target in zip(rows["input_ids"], targets, strict=True)]
+
     def weight(self, rows: dict[str, list[Any]]) -> float:
         """The targets' tokens."""
         return float(max(1, sum(map(len, rows["labels"]))))

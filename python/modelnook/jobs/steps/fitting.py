@@ -63,7 +63,8 @@ class Parts:
 def training_of(tuning: Recipe, knobs: Mapping[str, Any], threads: int | None) -> Recipe:
     """The recipe of the training that a trial's knobs mean; a rate in factors of the planned one stays such."""
     fixed = {n: v for n, v in tuning.knobs["fixed"].items() if v is not None}
-    own = {**fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
+    # What the study counts chooses a trial's checkpoint too: the trial's own rows may suggest another metric.
+    own = {"metric": tuning.knobs.get("metric"), **fixed, **{n: v for n, v in knobs.items() if n not in OF_RECIPE}}
     seconds = tuning.knobs.get("trial_seconds")
     own |= {"max_seconds": seconds} if seconds else {}
     model, method = str(knobs.get("model", tuning.model)), str(knobs.get("method", tuning.method or "auto"))
