@@ -19,6 +19,7 @@ from modelnook import cards
 from modelnook.catalog.folder import describe
 from modelnook.domain.errors import (
     ConflictError,
+    DataError,
     MissingPackage,
     ModelnookError,
     NotFoundError,
@@ -345,6 +346,11 @@ def test_mistakes_are_told_before_anything_starts(
         mn.distil("topics", student="tags")
     with pytest.raises(UnsupportedError, match="can't be taught 'token-classification'"):
         mn.distil("tags", max_drop=1.0)
+    strange = [*table(40), {"text": "a dog", "label": "mars"}]
+    for verb in (mn.distil, mn.trim, mn.prune):
+        with pytest.raises(DataError, match="mars"):
+            verb("topics", data=strange)
+    assert {run.kind for run in mn.runs()} == {"finetune"}
     assert {run.kind for run in mn.runs(state="finished")} == {"finetune"}
 
 

@@ -358,17 +358,23 @@ def _on_rows(
         named = given or (columns_of(trained, texts) if trained else {})
         # A list of texts has none of the columns that the labelled rows have.
         inputs = {role: column for role, column in named.items() if role not in spec.targets and column in texts}
-        recipe = replace(recipe, unlabelled=read_table(store, texts, spec, inputs, asked=True).ref)
+        extra = read_table(store, texts, spec, inputs, asked=True)
+        spec.check_inputs(extra.values())
+        recipe = replace(recipe, unlabelled=extra.ref)
     if data is not None:
         given = given or (columns_of(trained, data) if trained else {})
         table = read_table(store, data, spec, given, asked=not teaches)
-        roles = table.columns.to_dict()
+        roles, values = table.columns.to_dict(), table.values()
+        spec.check_inputs(values)
         if any(all(role in roles for role in form) for form in spec.shapes()):
-            told = spec.metrics_for(table.values())
+            told = spec.metrics_for(values)
             primary = primary if primary in told else told[0]
+            if entry.labels:
+                # What the job would find after it has loaded the weights.
+                spec.truth(values, entry.labels)
         parts = None
         if teaches:
-            spec.check(table.values())
+            spec.check(values)
             train, validation = divide(table.rows, table.columns, Split(), seed)
             parts = {"train": train, "validation": validation}
         knobs = {"measured_on": "validation" if teaches else "data"}
