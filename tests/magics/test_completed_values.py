@@ -73,6 +73,15 @@ def test_what_tab_writes_can_be_run(completer: Any) -> None:
         assert parse(split(line.removeprefix("%model ")), scope=scope).kwargs["text"] == column
 
 
+def test_what_would_be_refused_is_not_offered(completer: Any) -> None:
+    """A column whose comma would divide it in a list, and places that nobody publishes to."""
+    completer.namespace["train"] = pd.DataFrame({"body": ["c"], "be, sure": ["e"]})
+    assert completed(completer, "%model finetune x train --drop b") == {"%model finetune x train --drop body"}
+    places = {line.rsplit(" ", 1)[1] for line in completed(completer, "%model publish x ")}
+    assert "hub" in places
+    assert not places & {"local", "pip"}
+
+
 def test_a_task_narrows_its_metrics_and_roles_down(completer: Any) -> None:
     of_answers = completed(completer, "%model finetune x train --task question-answering --metric ")
     assert {line.rsplit(" ", 1)[1] for line in of_answers} == {"f1", "exact_match"}

@@ -139,7 +139,9 @@ class _Line:
             return _Offer(0, self._columns())
         if arg.kind in ("ref", "refs", "run", "runs", "target") or arg.name == "source":
             kind = "source" if arg.name == "source" or arg.kind == "target" else arg.kind.rstrip("s")
-            return _Offer(0, _known(kind, word))
+            known = _known(kind, word)
+            # Models are here already, and packages are nobody's to write to.
+            return _Offer(0, [one for one in known if arg.kind != "target" or one not in ("local", "pip")])
         if arg.kind == "assign":
             from modelnook.settings import SAVED
 
@@ -154,9 +156,9 @@ class _Line:
 
 
 def _listed(word: str, words: Iterable[str]) -> list[str]:
-    """A list with one more member: those before the last comma stay, and none is offered twice."""
+    """A list with one more member: those before the last comma stay, none is offered twice, nor one with a comma."""
     begun = word[: word.rfind(",") + 1]
-    return [begun + one for one in words if one not in begun.split(",")]
+    return [begun + one for one in words if one not in begun.split(",") and "," not in one]
 
 
 def _known(kind: str, prefix: str) -> list[str]:
