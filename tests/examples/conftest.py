@@ -12,6 +12,9 @@ import pytest
 from nbclient import NotebookClient
 from tests.conftest import needed
 
+from modelnook.jobs import warm
+from modelnook.settings import home
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Notebook = Callable[[str, Callable[[list[Any]], list[Any]]], Callable[[], dict[str, str]]]
 
@@ -23,7 +26,10 @@ def notebook(minilm: Path, bbc: list[dict[str, str]], tmp_path: Path, monkeypatc
     """
     needed("onnxruntime")
     monkeypatch.setenv("MODELNOOK_OFFLINE", "1")
+    # As a person's: the first job leaves a process from which the others are forked.
+    monkeypatch.setenv("MODELNOOK_WARM", "10")
     with ExitStack() as kernels:
+        kernels.callback(lambda: warm.end(home()))
 
         def start(name: str, changed: Callable[[list[Any]], list[Any]]) -> Callable[[], dict[str, str]]:
             book = nbformat.read(EXAMPLES / name, as_version=4)

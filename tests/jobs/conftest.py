@@ -33,11 +33,11 @@ def table(count: int, seed: int = 0) -> list[dict[str, Any]]:
     return [{"text": x, "label": y} for x, y in zip(columns["text"], columns["label"], strict=True)]
 
 
-def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0, look: float = 0.05) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(look)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_interrupting_the_wait_stops_and_gives_the_model(tiny: str) -> None:
 
 
 def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
-    run = started(tiny, epochs=60)
+    run = started(tiny, epochs=24)
     until(lambda: has_checkpoint(run) or not run.record.live)
     kill(run)
     with pytest.raises(ConflictError) as caught:
@@ -101,21 +101,22 @@ def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
 @pytest.mark.parametrize(
     # As many epochs as leave time to see a checkpoint: frozen layers run once, the steps on them take next to none.
     ("method", "epochs"),
-    [("full", 24), ("lora", 24), ("dora", 8), ("head", 60), ("last-k", 24), ("few-shot", 8)],
+    [("full", 8), ("lora", 8), ("dora", 5), ("head", 24), ("last-k", 8), ("few-shot", 3)],
 )
+@pytest.mark.usefixtures("untracked")
 def test_a_job_that_was_killed_ends_with_the_same_weights(tiny: str, method: str, epochs: int) -> None:
     """SIGKILL in mid-training, after a checkpoint; the same training without it is the measure."""
     first = mn.finetune(tiny, table(256), method=method, name=f"base-{method}", epochs=1)
     recipe = first.folder.recipe()
     assert recipe is not None
-    often = replace(recipe, knobs={**recipe.knobs, "epochs": epochs, "checkpoint_every_s": 0.01})
 
-    def begun(name: str) -> Run:
-        return submit(Store(), replace(often, name=name), split=first.folder.split(), again=True)
+    def begun(name: str, every: float) -> Run:
+        knobs = {**recipe.knobs, "epochs": epochs, "checkpoint_every_s": every}
+        return submit(Store(), replace(recipe, name=name, knobs=knobs), split=first.folder.split(), again=True)
 
-    whole = begun(f"whole-{method}").wait(timeout=300)
-    broken = begun(f"broken-{method}")
-    until(lambda: any(broken.folder.checkpoints.glob("step-*/manifest.json")) or not broken.record.live)
+    whole = begun(f"whole-{method}", 300.0).wait(timeout=300)
+    broken = begun(f"broken-{method}", 0.01)
+    until(lambda: any(broken.folder.checkpoints.glob("step-*/manifest.json")) or not broken.record.live, look=0.005)
     kill(broken)
     kept = max(int(path.parent.name.split("-")[1]) for path in broken.folder.checkpoints.glob("step-*/manifest.json"))
     again = mn.resume(broken.id)
@@ -149,7 +150,7 @@ def test_of_two_resumes_one_wins(tiny: str) -> None:
 
 
 def test_a_frozen_job_still_runs(tiny: str) -> None:
-    run = started(tiny, epochs=30)
+    run = started(tiny, epochs=15)
     pid = run.record.pid
     assert pid is not None
     files = (run.folder.path / "state.json", run.folder.path / "lease" / "heartbeat")
@@ -180,7 +181,7 @@ def test_the_job_outlives_the_kernel(tiny: str, tmp_path: Path) -> None:
     code = (
         "import modelnook as mn, os, signal, time\n"
         "from tests.jobs.conftest import table\n"
-        f"run = mn.finetune({tiny!r}, table(256), epochs=30, name='orphan', background=True)\n"
+        f"run = mn.finetune({tiny!r}, table(256), epochs=15, name='orphan', background=True)\n"
         "print(run.id, flush=True)\n"
         "while (run.record.progress or {}).get('phase') != 'training': time.sleep(0.05)\n"
         "os.killpg(os.getpgid(0), signal.SIGKILL)\n"
@@ -356,7 +357,7 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 def test_a_full_disk_fails_a_job_which_goes_on_when_there_is_room(small_disk: Path, tiny: str) -> None:
     shutil.copytree(tiny, copy := small_disk / "copy")
     Store().models.add("base", copy, describe(copy, ref="", id="base", source="local"))
-    run = started("base", epochs=60)
+    run = started("base", epochs=30)
     until(lambda: has_checkpoint(run))
     filler = small_disk / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:

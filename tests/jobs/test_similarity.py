@@ -16,7 +16,7 @@ from tests.tasks.test_sentence_similarity import matched, scored
 import modelnook as mn
 from modelnook.domain.errors import DataError, UsageError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 
 def test_pairs_that_belong_together(tiny: str) -> None:

@@ -12,7 +12,7 @@ from tests.tasks.test_table import loans
 import modelnook as mn
 from modelnook.domain.errors import DataError, NotFoundError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 Rows = list[dict[str, Any]]
 

@@ -14,7 +14,7 @@ from tests.tasks.test_text_regression import priced
 import modelnook as mn
 from modelnook.domain.errors import DataError, UsageError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 Rows = list[dict[str, Any]]
 

@@ -15,7 +15,7 @@ from tests.standins.guard.forked_workers import hub_folders
 from tests.standins.hub import HubStandIn
 from tests.standins.wandb import WandbStandIn
 
-__all__ = ["hub_server", "isolated_home", "no_network", "wandb_server"]
+__all__ = ["hub_server", "isolated_home", "no_network", "untracked", "wandb_server"]
 
 CLEARED = ("HF_", "WANDB_", "MODELNOOK_", "HUGGING_FACE_", "TRANSFORMERS_", "HUGGINGFACE_")
 
@@ -97,6 +97,14 @@ def wandb_server() -> Iterator[WandbStandIn]:
     """An empty W&B server on loopback."""
     with WandbStandIn() as server:
         yield server
+
+
+@pytest.fixture
+def untracked(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs aren't logged: W&B's client, which starts anew for each at the lowest priority, takes longer than a small
+    training. Tests of jobs and of tracking, and the examples, are logged as a person's runs are.
+    """
+    monkeypatch.setenv("WANDB_MODE", "disabled")
 
 
 @pytest.fixture

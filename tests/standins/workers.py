@@ -26,8 +26,8 @@ __all__ = ["forked_workers", "forks"]
 LATE = ("MODELNOOK_", "WANDB_")
 """Variables that are read when they are needed; wandb isn't imported by the process that forks."""
 
-SAME = frozenset((*DEFAULTS, "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "RAYON_NUM_THREADS"))
-"""What every child gets, and what pytest changes as it goes."""
+SAME = frozenset((*DEFAULTS, "PYTEST_CURRENT_TEST", "PYTHONUNBUFFERED", "RAYON_NUM_THREADS", "TORCHINDUCTOR_CACHE_DIR"))
+"""What every child gets, what pytest changes as it goes, and what an import of PyTorch sets, here as in a child."""
 
 START_S = 120.0
 

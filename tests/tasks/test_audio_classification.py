@@ -26,6 +26,8 @@ from modelnook.testing.tasks import TaskSuite
 
 from .media import digits, records, scripted
 
+pytestmark = pytest.mark.usefixtures("untracked")
+
 soundfile = needed("soundfile")
 AUDIO = Columns.of(audio="audio")
 

@@ -26,6 +26,8 @@ from modelnook.testing.tasks import TaskSuite
 
 from .media import records, scripted
 
+pytestmark = pytest.mark.usefixtures("untracked")
+
 Image = needed("PIL.Image")
 IMAGE = Columns.of(image="image")
 

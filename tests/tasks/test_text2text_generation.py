@@ -24,6 +24,8 @@ from modelnook.tasks.translated import tokenizer_for, words
 from modelnook.testing.models import tiny_model, tiny_pairs, tiny_translator, tiny_writer
 from modelnook.testing.tasks import TaskSuite
 
+pytestmark = pytest.mark.usefixtures("untracked")
+
 spec = Text2TextGeneration()
 
 
@@ -273,10 +275,7 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: 
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_real_sentences_teach_a_small_model(
-    tatoeba: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MODELNOOK_THREADS", "2")
+def test_real_sentences_teach_a_small_model(tatoeba: list[tuple[str, str]], tmp_path: Path) -> None:
     rows = [{"英文": english, "中文": english.split()[0].lower().strip(".,!?'")} for english, _ in tatoeba]
     base = str(tiny_translator(tmp_path / "base", hidden=64))
     given = {"source": "英文", "target": "中文"}

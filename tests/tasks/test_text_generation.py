@@ -25,6 +25,8 @@ from modelnook.tasks.text_generation import TextGeneration
 from modelnook.testing.models import tiny_model, tiny_prompts, tiny_writer
 from modelnook.testing.tasks import TaskSuite
 
+pytestmark = pytest.mark.usefixtures("untracked")
+
 spec = TextGeneration()
 Columns = dict[str, list[Any]]
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 def main(path: Path) -> int:
     """Wait at a socket; in a forked copy: do the run that was asked for."""
-    from modelnook.jobs import warm, worker
+    import forked_measures
+
+    from modelnook.jobs import process, warm, worker
     from modelnook.store import Store
 
     warm.bring_in(warm.FIRST)
+    measures = path.with_name("measures")
+    forked_measures.begin(measures)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with warm._short(path) as address:
         listener.bind(address)
@@ -21,6 +25,7 @@ def main(path: Path) -> int:
     if not asked:
         return 0
     worker.uncut(asked)
+    process.call = forked_measures.caller(measures, process.call)
     for name, folder in hub_folders(Path(os.environ["HF_HOME"])).items():
         setattr(importlib.import_module("huggingface_hub.constants"), name, str(folder))
     run, seen, holder = worker._take(asked)
