@@ -20,6 +20,7 @@ from modelnook.finetune.plan import Plan, plan_for
 from modelnook.finetune.ready import Columns, Ready, make_ready
 from modelnook.finetune.shared import Shared
 from modelnook.tasks import TASKS
+from modelnook.tasks.pooling import kept
 from modelnook.training.base import Place, TrainResult
 
 __all__ = ["Columns", "FitResult", "assist", "fit"]
@@ -143,7 +144,7 @@ def fit(
     outputs, metrics = _scored(ready, done, task, eval_rows, emit)
     if keep(metrics):
         emit(Progress("saving", step=done.steps, total=planned.steps))
-        _save(ready, task, out)
+        _save(ready, task, model_path, None if lengths.whole else lengths.limit, out)
     # Those of a run of its own stay until it is scored and stored: what is killed before goes on from there.
     if checkpoints is not None and not done.stopped and estimate is None:
         checkpoints.clear()
@@ -208,11 +209,18 @@ def _scored(
     return outputs, {**done.metrics, **ready.spec.score(ready.truth, outputs, task.labels)}
 
 
-def _save(ready: Ready, task: Any, out: Path) -> None:
+def _save(ready: Ready, task: Any, base: Path, limit: int | None, out: Path) -> None:
     task.set_length(ready.processor, ready.planned.max_length)
-    ready.model.config.modelnook_task = ready.spec.name
-    if task.learnt:
-        ready.model.config.modelnook_learnt = task.learnt
+    config = ready.model.config
+    config.modelnook_task = ready.spec.name
+    if limit is not None:
+        config.modelnook_limit = limit
+    learnt = kept(ready.spec.name, base) | task.learnt
+    if learnt:
+        config.modelnook_learnt = learnt
+    elif hasattr(config, "modelnook_learnt"):
+        # The base's, of another table.
+        del config.modelnook_learnt
     with staged(out, "train.not_saved") as folder:
         ready.method.save(ready.model, ready.processor, folder)
 
