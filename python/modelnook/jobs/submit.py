@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from dataclasses import replace
@@ -47,7 +49,9 @@ def submit(
     """
     place = executor(on or recipe.on)
     # What a thread of this kernel began, a process goes on with.
-    recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
+    recipe = replace(
+        completed(store, recipe), on="process" if place.on == "kernel" else place.on, parts=_parts(recipe, split)
+    )
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -85,6 +89,12 @@ def completed(store: Store, recipe: Recipe) -> Recipe:
         notebook=recipe.notebook or notebook(),
         contents=_contents(store, recipe),
     )
+
+
+def _parts(recipe: Recipe, split: dict[str, list[int]] | None) -> str:
+    """What :attr:`Recipe.parts` is; empty where the rows, the seed and the split's name say it already."""
+    by_column = ":" in str(recipe.knobs.get("split") or "")
+    return hashlib.sha256(json.dumps(split, sort_keys=True).encode()).hexdigest() if split and by_column else ""
 
 
 def _same(store: Store, identity: str) -> Run | None:
