@@ -161,12 +161,15 @@ def resume(store: Store, run: RunFolder) -> None:
     """Start another worker for a run that stopped, failed or crashed, where it was; returns at once.
 
     Raises:
-        ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now.
+        ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now; a model of
+            another task took its name.
     """
     record, recipe = run.seen(), run.recipe()
     if record is None or recipe is None or not record.resumable:
         state = t(f"state.{record.state}") if record else "?"
         raise ConflictError("jobs.not_resumable", run=run.id, state=state)
+    if record.makes and record.name:
+        _check_name(store, record)
     # Packages are the worker's to check: it has the recipe's interpreter, this process may be the sidebar's server.
     place = executor(recipe.on, without=True)
     place.check()
@@ -176,6 +179,14 @@ def resume(store: Store, run: RunFolder) -> None:
     seen = run.claim_resume()
     _start(store, run, recipe, place, seen=seen)
     store.index.touch("runs", run.id)
+
+
+def _check_name(store: Store, record: RunRecord) -> None:
+    try:
+        store.models.check(record.name, record.task)
+    except ConflictError as error:
+        said = {**error.values, "run": record.id}
+        raise ConflictError("jobs.name_gone", **said) from None
 
 
 def script(store: Store, run: RunFolder) -> str:
