@@ -240,6 +240,17 @@ def test_how_an_encoder_pools_goes_with_its_body(tmp_path: Path) -> None:
         assert (said["num_hidden_layers"], "modelnook_learnt" in said) == (deep, False)
 
 
+@pytest.mark.parametrize("method", ["full", "lora", "head"])
+def test_what_a_base_with_the_same_labels_reached_before_is_a_baseline(tmp_path: Path, method: str) -> None:
+    first = Job(tmp_path / "a").fit()
+    assert first.baselines == {}, "its head is new"
+    again = Job(tmp_path / "b", first.path).fit(method=method)
+    assert again.baselines["untrained"] == pytest.approx(first.metrics, rel=1e-3)
+    others = Job(tmp_path / "c", first.path)
+    others.rows, others.checks = (tiny_rows(40, ("one", "two"), seed=seed) for seed in (0, 5))
+    assert others.fit().baselines == {}, "as many labels, and others"
+
+
 def test_truncation_is_said(tmp_path: Path) -> None:
     job = Job(tmp_path)
     job.fit(knobs={"max_length": 4, "epochs": 1})
