@@ -386,6 +386,7 @@ def test_a_training_that_has_a_pace_tells_it_in_place_of_the_guess() -> None:
     plan = VALUES["plan_told"].to_dict()
     live = replace(RUNS["running"], plan=plan, kind="finetune", progress={"phase": "training", "step": 0, "total": 9})
     assert "30 s to 1 min 20 s" in cards.text(live)
+    assert "216 rows train, 24 validate" in cards.text(replace(live, state="finished"))
     paced = cards.text(replace(live, progress={**(live.progress or {}), "eta_s": 300.0}))
     assert "in all, as measured so far" in paced
     assert "30 s to" not in paced

@@ -259,6 +259,33 @@ def test_what_the_column_says() -> None:
         split(_rows([0, 1], part=["test", "dev"]), BOTH, Split.parse("predefined:part"))
 
 
+@pytest.mark.parametrize("name", ["is_train", "isTrain", "是否训练", "for_training", "dev"])
+@pytest.mark.parametrize("flags", [(True, False), (1, 0), (1.0, 0.0), ("Yes", "no")])
+def test_flags_mark_what_their_column_is_named_for(name: str, flags: tuple[Any, Any]) -> None:
+    marked, other = flags
+    rows = _rows([0, 1] * 2, **{name: [marked, marked, other, marked]})
+    sides = split(rows, BOTH, Split.parse(f"predefined:{name}"))
+    assert sides == (([2], [0, 1, 3]) if name == "dev" else ([0, 1, 3], [2]))
+
+
+def test_rows_that_a_flag_marks_as_test_are_not_used() -> None:
+    rows = _rows([0, 1] * 10, is_test=[1] * 5 + [0] * 15)
+    train, held_out = split(rows, BOTH, Split.parse("predefined:is_test"))
+    assert sorted(train + held_out) == list(range(5, 20))
+
+
+@pytest.mark.parametrize("name", ["part", "train_or_test", "not_train", "constraint", "device"])
+def test_flags_without_a_meaning_are_refused(name: str) -> None:
+    rows = _rows([0, 1], **{name: [True, False]})
+    with pytest.raises(DataError, match=r"holds flags such as 'false'.*name it is_train"):
+        split(rows, BOTH, Split.parse(f"predefined:{name}"))
+
+
+def test_numbers_of_three_sides_are_no_flags() -> None:
+    rows = _rows([0, 1] * 2, part=[0, 1, 0, 2])
+    assert split(rows, BOTH, Split.parse("predefined:part")) == ([0, 2], [1])
+
+
 def test_test_rows_are_never_used_to_validate() -> None:
     rows = _rows([0, 1] * 50, part=["train"] * 60 + ["测试"] * 40)
     train, held_out = split(rows, BOTH, Split.parse("predefined:part"))

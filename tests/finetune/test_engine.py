@@ -17,8 +17,10 @@ from modelnook.domain.errors import DataError, StoreError, UsageError
 from modelnook.domain.event import Event, MetricLogged, Progress, Started, Warned
 from modelnook.domain.recipe import Recipe
 from modelnook.finetune.engine import FitResult, fit
+from modelnook.runtime.folder import limit, max_length
 from modelnook.tasks import TASKS
-from modelnook.testing.models import tiny_model, tiny_rows
+from modelnook.tasks.pooling import pooling_of
+from modelnook.testing.models import tiny_model, tiny_rows, tiny_sentence_encoder
 
 KNOBS = {"epochs": 3, "learning_rate": 3e-3, "batch_size": 8, "max_length": 16, "precision": "fp32"}
 
@@ -195,6 +197,58 @@ def test_a_disk_that_is_full_of_weights_is_said(tmp_path: Path, small_disk: Path
     with pytest.raises(StoreError, match="could not be written"):
         Job(tmp_path).fit(f"{small_disk.name}/out", knobs={"epochs": 1})
     assert not list(small_disk.iterdir())
+
+
+def trained(base: Path, out: Path, task: str, rows: dict[str, list[Any]], method: str = "full", **knobs: Any) -> Any:
+    """The resolved parameters of one epoch on rows of any task; the model is in ``out``."""
+    recipe = Recipe("finetune", "local:base", task=task, method=method, threads=1, knobs={"epochs": 1, **knobs})
+    return fit(recipe, base, rows, None, out, None, lambda event: None).params
+
+
+def test_a_model_made_of_short_texts_can_be_trained_on_long_ones(tmp_path: Path) -> None:
+    short = {"text": ["free money", "the report"] * 20}
+    long = {"text": ["free money " * 15, "the report " * 15] * 20, "label": ["spam", "ham"] * 20}
+    base = tiny_model(tmp_path / "base")
+    assert trained(base, tmp_path / "words", "fill-mask", short)["max_length"] == 16
+    assert max_length(tmp_path / "words") == 16, "what it predicts with"
+    assert trained(tmp_path / "words", tmp_path / "made", "text-classification", long)["max_length"] == 32
+    # Models of earlier versions don't say what their base takes.
+    said = json.loads((tmp_path / "words" / "config.json").read_text())
+    assert said.pop("modelnook_limit") == 64
+    (tmp_path / "words" / "config.json").write_text(json.dumps(said))
+    assert limit(tmp_path / "words") == 64
+
+
+def test_how_an_encoder_pools_goes_with_its_body(tmp_path: Path) -> None:
+    texts = ["free money", "the report", "a dog", "the sun"] * 4
+    pairs, rows = {"anchor": texts, "positive": texts[::-1]}, {"text": texts, "label": ["ham", "spam"] * 8}
+    base = tiny_sentence_encoder(tmp_path / "base")
+    (base / "1_Pooling" / "config.json").write_text('{"pooling_mode": "cls"}')
+    for source, name, task, given in (
+        ("base", "words", "fill-mask", {"text": texts}),
+        ("words", "pairs", "sentence-similarity", pairs),
+        ("pairs", "again", "sentence-similarity", pairs),
+    ):
+        trained(tmp_path / source, tmp_path / name, task, given)
+        assert pooling_of(tmp_path / name) == "cls"
+    (base / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
+    trained(base, tmp_path / "mean", "fill-mask", {"text": texts})
+    # A classifier's head has learnt to read its body; it isn't one whose mean another should read.
+    for source, name, deep in (("mean", "head", 3), ("head", "second", 3)):
+        trained(tmp_path / source, tmp_path / name, "text-classification", rows, "head")
+        said = json.loads((tmp_path / name / "config.json").read_text())
+        assert (said["num_hidden_layers"], "modelnook_learnt" in said) == (deep, False)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "head"])
+def test_what_a_base_with_the_same_labels_reached_before_is_a_baseline(tmp_path: Path, method: str) -> None:
+    first = Job(tmp_path / "a").fit()
+    assert first.baselines == {}, "its head is new"
+    again = Job(tmp_path / "b", first.path).fit(method=method)
+    assert again.baselines["untrained"] == pytest.approx(first.metrics, rel=1e-3)
+    others = Job(tmp_path / "c", first.path)
+    others.rows, others.checks = (tiny_rows(40, ("one", "two"), seed=seed) for seed in (0, 5))
+    assert others.fit().baselines == {}, "as many labels, and others"
 
 
 def test_truncation_is_said(tmp_path: Path) -> None:

@@ -164,3 +164,37 @@ def test_frozen_layers_read_as_many_rows_at_a_time_as_memory_holds(tmp_path: Pat
     framed = method.frame(model, task, tokenizer, rows, None, torch.device("cpu"), lambda event: None)
     assert len(framed.train["hidden"]) == 40
     assert max(seen) <= 48
+
+
+@pytest.mark.parametrize("kind", ["one layer", "one layer, passed twice", "no stack"])
+def test_a_head_on_a_body_without_a_stack_reads_what_the_body_gives(tmp_path: Path, kind: str) -> None:
+    import torch
+    from transformers import AlbertConfig, AlbertModel
+
+    from modelnook.finetune.frozen import Head
+    from modelnook.tasks.text_classification_heavy import TextClassificationTask
+
+    folder = tiny_model(tmp_path / "m", layers=1)
+    if "twice" in kind:
+        sizes = {"hidden_size": 32, "embedding_size": 16, "num_attention_heads": 4, "intermediate_size": 64}
+        AlbertModel(AlbertConfig(vocab_size=200, num_hidden_layers=2, pad_token_id=0, **sizes)).save_pretrained(folder)
+    task = TextClassificationTask(("ham", "spam"))
+    model, tokenizer = task.load(str(folder))
+    if kind == "no stack":
+        model.base_model.encoder.layer = torch.nn.Sequential(*model.base_model.encoder.layer)
+    rows = task.encode(tokenizer, tiny_rows(8), 16)
+    model.eval()
+
+    def outputs(task: Any, rows: dict[str, list[Any]]) -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = task.outputs(model, task.collate(tokenizer, rows))
+        return found
+
+    expected = outputs(task, rows)
+    method = Head()
+    method.prepare(model, task)
+    trained = {name.rpartition(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"classifier", "albert.pooler" if "twice" in kind else "bert.pooler.dense"}
+    framed = method.frame(model, task, tokenizer, rows, None, torch.device("cpu"), lambda event: None)
+    assert ("hidden" in framed.train) is (kind != "no stack")
+    torch.testing.assert_close(outputs(framed.task, framed.train), expected, rtol=1e-3, atol=1e-4)

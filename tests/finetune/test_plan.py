@@ -15,9 +15,10 @@ import modelnook
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.finetune.choice import choose_method
 from modelnook.finetune.lengths import Lengths, measure_lengths
-from modelnook.finetune.plan import plan
+from modelnook.finetune.plan import plan, plan_for
 from modelnook.measure.effort import EVALUATION, Shape
 from modelnook.measure.memory import need
+from modelnook.tasks import TASKS
 from modelnook.testing.models import tiny_model
 
 SHORT = Lengths(tuple(range(6, 26)), 0.0, 512)
@@ -118,6 +119,14 @@ def test_quick_trains_the_last_layers_where_the_task_allows_it() -> None:
     assert made(size="quick", methods=("full", "lora")).method == "full"
     assert made().method == "full"
     assert made(size="quick", method="full").method == "full"
+
+
+@pytest.mark.parametrize(("layers", "method"), [(1, "full"), (3, "last-k")])
+def test_quick_trains_all_of_a_model_of_one_layer(tmp_path: Path, layers: int, method: str) -> None:
+    rows = {"text": ["the dog", "free money"] * 40, "label": ["ham", "spam"] * 40}
+    base = tiny_model(tmp_path / "m", layers=layers)
+    planned = plan_for(TASKS.load("text-classification", light=True)(), base, rows, knobs={"size": "quick"})
+    assert (planned.method, "quick was asked for" in planned.reason) == (method, True)
 
 
 def test_few_rows_a_class_are_paired() -> None:

@@ -76,6 +76,19 @@ def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
     assert {r.kind for r in mn.runs()} == {"finetune", "evaluate"}
 
 
+def test_a_column_that_divides_the_rows_otherwise_is_another_run(rows: Rows) -> None:
+    def validation(parts: list[int]) -> tuple[str, list[int]]:
+        given = [{**row, "part": part} for row, part in zip(rows, parts, strict=True)]
+        run = mn.finetune(data=given, method="tfidf", split="group:part", name="spam", on="kernel", track="none")
+        return run.id, run.folder.split()["validation"]
+
+    first, second = ([(i + moved) // 12 for i in range(96)] for moved in (0, 6))
+    (run, held), (other, theirs) = validation(first), validation(second)
+    assert run != other
+    assert held != theirs
+    assert validation(second) == (other, theirs), "Run All twice is free"
+
+
 def test_lora_makes_a_model_that_stands_alone(tiny: str, rows: Rows) -> None:
     planned = mn.finetune(tiny, rows, rank=4, dry_run=True)
     assert (planned.method, planned.reason) == ("lora", "lora: rank is a setting of it")

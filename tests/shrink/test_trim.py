@@ -13,13 +13,15 @@ import pytest
 from modelnook.domain.errors import StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Event
 from modelnook.runtime import runtime
+from modelnook.runtime.folder import limit
 from modelnook.runtime.transformers import load_trained
 from modelnook.shrink.trim import Trimmed, trim
 from modelnook.store.files import folder_bytes
 from modelnook.tasks.fill_mask_heavy import FillMaskTask
 from modelnook.tasks.near import NEAR, near_in, plain
+from modelnook.tasks.pooling import pooling_of
 from modelnook.testing.media import tiny_image_model
-from modelnook.testing.models import WORDS, tiny_model, tiny_rows, tiny_translator, tiny_writer
+from modelnook.testing.models import WORDS, tiny_model, tiny_rows, tiny_sentence_encoder, tiny_translator, tiny_writer
 
 MANY = (
     *WORDS,
@@ -50,6 +52,15 @@ def test_answers_are_the_same_to_the_last_bit(source: Path, tmp_path: Path) -> N
     assert said["vocab_size"] == result.after
     new = after.outputs(["a riverside zebra"])
     assert np.isfinite(new).all(), "new texts are read"
+
+
+def test_what_a_next_training_needs_to_know_stays(tmp_path: Path) -> None:
+    base = tiny_sentence_encoder(tmp_path / "base")
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    (base / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 48}))
+    done(base, tmp_path / "small", "sentence-similarity", rows=[{"anchor": ["the dog"], "positive": ["a cat"]}])
+    assert limit(tmp_path / "small") == 48, "not the 64 that there are places for"
+    assert pooling_of(tmp_path / "small") == "mean"
 
 
 def test_a_full_disk_is_said(source: Path, small_disk: Path) -> None:

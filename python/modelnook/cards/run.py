@@ -96,11 +96,13 @@ def _way(record: RunRecord) -> Facts:
 
 
 def _rows(record: RunRecord) -> tuple[str, str]:
-    """How many rows were used; for a measured report, which."""
-    report = record.report or {}
+    """How many rows were used; for a measured report, which; of a training, how many validate."""
+    report, plan = record.report or {}, record.plan or {}
     if report.get("rows"):
         keys = {"validation": "cards.on_validation", "own": "cards.on_own"}
         return "", t(keys.get(str(report.get("data")), "cards.on_rows"), n=count(report["rows"]))
+    if record.kind == "finetune" and plan.get("held_out"):
+        return "", t("cards.rows_split", n=count(plan.get("rows")), out=count(plan["held_out"]))
     return t("cards.rows"), count((record.data or {}).get("rows"))
 
 

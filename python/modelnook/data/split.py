@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,13 @@ __all__ = ["MOST", "split"]
 MOST = 5_000
 """Validation rows at most: more make the interval narrower than anybody looks, and every epoch slower."""
 
-_TRAIN = frozenset("train training tr trn 0 false no 训练 训练集".split())
-_EVAL = frozenset("validation valid val dev eval evaluation development 1 true yes 验证 验证集 开发集".split())
-_TEST = frozenset("test testing tst holdout 2 测试 测试集".split())
+_WORDS = {
+    "train": "train training tr trn 训练 训练集",
+    "eval": "validation valid val dev eval evaluation development 验证 验证集 开发 开发集",
+    "test": "test testing tst holdout 2 测试 测试集",
+}
+_SIDES = {word: side for side, words in _WORDS.items() for word in words.split()}
+_FLAGS = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 def split(rows: Rows, columns: Columns, spec: Split, seed: int = 0) -> tuple[list[int], list[int]]:
@@ -31,7 +36,8 @@ def split(rows: Rows, columns: Columns, spec: Split, seed: int = 0) -> tuple[lis
 
     ``random`` puts texts, conversations and rows of a table that are the same on the same side (a copy in the
     validation rows would be a leak) and takes of each label its share, at least one where it has two. ``time`` takes
-    the newest rows, ``group`` whole groups, ``predefined`` what a column says.
+    the newest rows, ``group`` whole groups, ``predefined`` what a column says: by words, or by flags
+    where its name tells what they mark.
 
     Raises:
         NotFoundError: the split's column isn't there.
@@ -268,14 +274,13 @@ def _hashable(value: Any) -> Any:
 def _predefined(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[list[int], list[int]]:
     sides: dict[str, list[int]] = {"train": [], "eval": [], "test": []}
     odd: Counter[str] = Counter()
-    for i, value in enumerate(rows.column(spec.column or "")):
-        word = str(value).strip().casefold() if value is not None else ""
-        word = word.removesuffix(".0")
-        side = "train" if word in _TRAIN else "eval" if word in _EVAL else "test" if word in _TEST else None
-        if side is None:
-            odd[word] += 1
+    words = [_word(value) for value in rows.column(spec.column or "")]
+    marks = _SIDES | _marks(spec.column or "", set(words))
+    for i, word in enumerate(words):
+        if word in marks:
+            sides[marks[word]].append(i)
         else:
-            sides[side].append(i)
+            odd[word] += 1
     if odd:
         value, count = odd.most_common(1)[0]
         raise DataError("data.bad_split", column=spec.column, value=value, count=count)
@@ -290,3 +295,31 @@ def _predefined(rows: Rows, columns: Columns, spec: Split, seed: int) -> tuple[l
         raise DataError("data.too_few", rows=len(train))
     kept, held_out = _random(train, columns, Split(fraction=spec.fraction), seed)
     return [sides["train"][i] for i in kept], [sides["train"][i] for i in held_out]
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value).strip().casefold().removesuffix(".0")
+
+
+def _marks(column: str, words: set[str]) -> dict[str, str]:
+    """The side on which each flag among a column's words puts a row: the column's name says which one it marks.
+
+    Raises:
+        DataError: there are flags, and the name says no side, or several.
+    """
+    flags = words & _FLAGS.keys()
+    if not flags:
+        return {}
+    parts = [part.casefold() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column)]
+    named = {_SIDES[bare] for part in parts if (bare := part.removeprefix("is")) in _SIDES}
+    named |= {side for word, side in _SIDES.items() if not word.isascii() and word in column}
+    negated = {"no", "non", "not"} & set(parts) or "非" in column
+    if len(named) == 1 and not negated:
+        (side,) = named
+        other = "eval" if side == "train" else "train"
+    elif "2" in words and not named:
+        # Numbers of the three sides, no flags.
+        side, other = "eval", "train"
+    else:
+        raise DataError("data.unclear_flags", column=column, value=min(flags))
+    return {word: side if _FLAGS[word] else other for word in flags}

@@ -42,6 +42,8 @@ class Recipe:
     models: tuple[str, ...] = ()
     contents: tuple[str, ...] = ()
     """What tells the models that are here from others under the same reference, as after a rename."""
+    parts: str = ""
+    """What tells rows to train from rows to validate, where a column says it: the data's fingerprint leaves it out."""
     on: str = "process"
     """Where a worker carries it out, so that a resume goes there again."""
 
@@ -50,7 +52,7 @@ class Recipe:
         data = self.to_dict()
         for ignored in ("track", "python", "notebook", "threads", "on"):
             data.pop(ignored)
-        for optional in ("contents", "unlabelled"):
+        for optional in ("contents", "parts", "unlabelled"):
             if not data[optional]:
                 data.pop(optional)
         for part in _TABLES:

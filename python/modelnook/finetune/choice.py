@@ -32,6 +32,7 @@ def choose_method(
     own: Iterable[str] = (),
     budget: float | None = None,
     took: Callable[[str], float] | None = None,
+    stacked: bool = True,
 ) -> tuple[str, str]:
     """``(method, the reason in one sentence)``.
 
@@ -44,7 +45,9 @@ def choose_method(
         own: settings that were given and that only some methods have.
         budget: seconds that there are at most, where that was said.
         took: about how many seconds a method takes.
+        stacked: whether the model has layers of which ``last-k`` could leave some as they are.
     """
+    quicker = [method for method in QUICKER if method in methods and (stacked or method != "last-k")]
     if wanted != "auto":
         return wanted, t("train.reason_asked", method=wanted)
     values = {"need": _gigabytes(need.full), "free": _gigabytes(memory_free or 0)}
@@ -61,12 +64,12 @@ def choose_method(
     if rows_a_class <= FEW and "few-shot" in methods:
         chosen = "few-shot", t("train.reason_few", rows=round(rows_a_class))
     elif size == "quick" and "last-k" in methods:
-        chosen = "last-k", t("train.reason_quick")
+        chosen = ("last-k", t("train.reason_quick")) if stacked else ("full", t("train.reason_no_stack"))
     else:
         chosen = "full", t("train.reason_full", **values)
     if budget is None or took is None or took(chosen[0]) <= budget:
         return chosen
-    quicker = [method for method in QUICKER if method in methods and took(method) < took(chosen[0])]
+    quicker = [method for method in quicker if took(method) < took(chosen[0])]
     if not quicker:
         return chosen
     fitting = next((method for method in quicker if took(method) <= budget), quicker[-1])

@@ -19,7 +19,9 @@ from modelnook.finetune.lengths import lengths_for
 from modelnook.finetune.plan import Plan, plan_for
 from modelnook.finetune.ready import Columns, Ready, make_ready
 from modelnook.finetune.shared import Shared
+from modelnook.runtime import folder
 from modelnook.tasks import TASKS
+from modelnook.tasks.pooling import kept
 from modelnook.training.base import Place, TrainResult
 
 __all__ = ["Columns", "FitResult", "assist", "fit"]
@@ -135,15 +137,14 @@ def fit(
     params = _resolved(ready, place)
     emit(Started(recipe.verb, params, estimate(planned).to_dict() if estimate else None))
     checkpoints = None if checkpoints_dir is None else Checkpoints(checkpoints_dir, emit=emit, on_saved=on_checkpoint)
-    untrained = shared.once(
-        ("untrained", model_path, planned.max_length),
-        lambda: _untrained(ready, emit),
-    )
+    untrained = {}
+    if not ready.task.new_head or (method is None and _comes_trained(ready, model_path)):
+        untrained = shared.once(("untrained", model_path, planned.max_length), lambda: _untrained(ready, emit))
     done, task, eval_rows = _trained(ready, emit, stop, checkpoints, place)
     outputs, metrics = _scored(ready, done, task, eval_rows, emit)
     if keep(metrics):
         emit(Progress("saving", step=done.steps, total=planned.steps))
-        _save(ready, task, out)
+        _save(ready, task, model_path, None if lengths.whole else lengths.limit, out)
     # Those of a run of its own stay until it is scored and stored: what is killed before goes on from there.
     if checkpoints is not None and not done.stopped and estimate is None:
         checkpoints.clear()
@@ -208,13 +209,20 @@ def _scored(
     return outputs, {**done.metrics, **ready.spec.score(ready.truth, outputs, task.labels)}
 
 
-def _save(ready: Ready, task: Any, out: Path) -> None:
+def _save(ready: Ready, task: Any, base: Path, limit: int | None, out: Path) -> None:
     task.set_length(ready.processor, ready.planned.max_length)
-    ready.model.config.modelnook_task = ready.spec.name
-    if task.learnt:
-        ready.model.config.modelnook_learnt = task.learnt
-    with staged(out, "train.not_saved") as folder:
-        ready.method.save(ready.model, ready.processor, folder)
+    config = ready.model.config
+    config.modelnook_task = ready.spec.name
+    if limit is not None:
+        config.modelnook_limit = limit
+    learnt = kept(ready.spec.name, base) | task.learnt
+    if learnt:
+        config.modelnook_learnt = learnt
+    elif hasattr(config, "modelnook_learnt"):
+        # The base's, of another table.
+        del config.modelnook_learnt
+    with staged(out, "train.not_saved") as made:
+        ready.method.save(ready.model, ready.processor, made)
 
 
 def _resolved(ready: Ready, place: Place | None) -> dict[str, Any]:
@@ -287,12 +295,20 @@ def _processes(recipe: Recipe, planned: Plan) -> int:
     return min(int(asked) if asked is not None else several, planned.batch_size)
 
 
+def _comes_trained(ready: Ready, base: Path) -> bool:
+    """Whether the base was trained for the task and these labels already, and its head is kept as it is."""
+    task, said = ready.task, folder.config(base)
+    same = not task.labels or sorted(folder.labels(said)) == sorted(task.labels)
+    trained = folder.task_of(said) == ready.spec.name and folder.learnt(said) == task.learnt
+    return same and trained and not getattr(ready.model, "made_anew", True)
+
+
 def _untrained(ready: Ready, emit: Emit) -> dict[str, dict[str, float]]:
     """The baseline that a base model with a head of its own is: all metrics, or those by loss where it writes long."""
     from modelnook.training.evaluation import outputs_of
 
     task, rows, device = ready.task, ready.evaluation, ready.device
-    if rows is None or task.new_head:
+    if rows is None:
         return {}
     emit(Progress("baselines"))
     by_loss, tokens = task.checks_by_loss, ready.planned.checks

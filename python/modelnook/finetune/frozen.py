@@ -107,14 +107,15 @@ class LastK(Method):
         of the tokens is read, see :mod:`modelnook.finetune.averaged`: that layer is one of them, or is frozen.
 
         Raises:
-            UnsupportedError: no stack of layers; a head that isn't made for the labels, so that nothing would be new.
+            UnsupportedError: no stack of layers of which some are to be trained; a head that isn't made for the labels,
+                so that nothing would be new.
         """
         if not task.new_head:
             raise UnsupportedError("train.no_head_method", method=self.name, task=task.spec.name)
         stack = layer_stack(averaged(model))
-        if stack is None:
+        if stack is None and int(own_knobs(self.name, self.knobs)["layers"]):
             raise UnsupportedError("train.no_layers", architecture=type(model).__name__)
-        self.stack = stack
+        self.stack = nn.ModuleList() if stack is None else stack
         count = len(self.stack)
         self.first = count - min(int(own_knobs(self.name, self.knobs)["layers"]), count)
         self.originals = list(self.stack)
@@ -179,8 +180,9 @@ class LastK(Method):
             outputs = task.outputs(model, {name: value for name, value in batch.items() if name != "labels"})
         finally:
             handle.remove()
-        self.as_tuple = isinstance(seen[0], tuple)
-        return (seen[0][0] if self.as_tuple else seen[0]), outputs
+        self.as_tuple = isinstance(seen[-1], tuple)
+        # A layer that is passed many times ends with its last pass.
+        return (seen[-1][0] if self.as_tuple else seen[-1]), outputs
 
     def _cut_to_first(self, model: Any, task: Task, processor: Any, rows: Rows, device: Any) -> bool:
         """Whether the head reads the first token alone: outputs from that token's vector are those of the whole row."""

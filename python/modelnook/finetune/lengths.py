@@ -88,7 +88,7 @@ def measure_lengths(model_path: Path, texts: Sequence[Any]) -> Lengths:
     """
     taken = min(len(texts), SAMPLE)
     sample = [as_text(texts[at * len(texts) // taken])[:CHARS] for at in range(taken)]
-    limit = folder.max_length(model_path)
+    limit = folder.limit(model_path)
     file = model_path / "tokenizer.json"
     if not file.is_file():
         return _guess(sample, limit)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def plan_for(
         own={name: (knobs or {})[name] for name in OWNERS if (knobs or {}).get(name) is not None},
         shape=shape_of(tensors, said),
         averaged=reads_mean(model_path),
+        stacked=_stacked(name for name, _, _ in tensors),
         held_out=held_out,
         output_share=spec.output_share,
         pace=effort.pace() if timed else None,
@@ -207,6 +209,7 @@ def plan(
     own: Mapping[str, Any] | None = None,
     shape: Shape | None = None,
     averaged: bool = False,
+    stacked: bool = True,
     held_out: int = 0,
     output_share: float = 0.0,
     pace: float | None = None,
@@ -219,7 +222,7 @@ def plan(
     Args:
         windows: whether what is longer than ``max_length`` is read in several parts (:attr:`Spec.windows`).
         keeps_end: see :attr:`Spec.keeps_end`.
-        methods, gpu, budget: see :func:`choose_method`.
+        methods, gpu, budget, stacked: see :func:`choose_method`.
         own: the settings of methods that were given.
         shape: of the model; without it the memory is a rough one, and the time isn't told.
         averaged: see :class:`Costs`.
@@ -265,6 +268,7 @@ def plan(
         own=own,
         budget=budget,
         took=costs.seconds if costs.timed else None,
+        stacked=stacked,
     )
     passes = passes_of(chosen)
     rate = _given("learning_rate", learning_rate, 0) or _learning_rate(parameters, chosen, classes)
@@ -300,6 +304,13 @@ def plan(
         packing=packing,
         checks=at_once.checks,
     )
+
+
+def _stacked(names: Iterable[str]) -> bool:
+    """Whether weights of these names are those of several layers, one on the other; True where nothing tells."""
+    names = list(names)
+    numbers = [int(found[1]) for name in names if (found := re.search(r"\.(\d+)\.", name))]
+    return not names or max(numbers, default=0) > 0
 
 
 def _through(lengths: Lengths, rows: int, held_out: int, size: int, longest: int, *, windows: bool) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
 from dataclasses import replace
@@ -47,7 +49,9 @@ def submit(
     """
     place = executor(on or recipe.on)
     # What a thread of this kernel began, a process goes on with.
-    recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
+    recipe = replace(
+        completed(store, recipe), on="process" if place.on == "kernel" else place.on, parts=_parts(recipe, split)
+    )
     identity = recipe.identity()
     held = None if again else _same(store, identity)
     if held:
@@ -85,6 +89,12 @@ def completed(store: Store, recipe: Recipe) -> Recipe:
         notebook=recipe.notebook or notebook(),
         contents=_contents(store, recipe),
     )
+
+
+def _parts(recipe: Recipe, split: dict[str, list[int]] | None) -> str:
+    """What :attr:`Recipe.parts` is; empty where the rows, the seed and the split's name say it already."""
+    by_column = ":" in str(recipe.knobs.get("split") or "")
+    return hashlib.sha256(json.dumps(split, sort_keys=True).encode()).hexdigest() if split and by_column else ""
 
 
 def _same(store: Store, identity: str) -> Run | None:
@@ -151,12 +161,15 @@ def resume(store: Store, run: RunFolder) -> None:
     """Start another worker for a run that stopped, failed or crashed, where it was; returns at once.
 
     Raises:
-        ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now.
+        ConflictError: it is alive, finished, of a kind without checkpoints, or resumed by another just now; a model of
+            another task took its name.
     """
     record, recipe = run.seen(), run.recipe()
     if record is None or recipe is None or not record.resumable:
         state = t(f"state.{record.state}") if record else "?"
         raise ConflictError("jobs.not_resumable", run=run.id, state=state)
+    if record.makes and record.name:
+        _check_name(store, record)
     # Packages are the worker's to check: it has the recipe's interpreter, this process may be the sidebar's server.
     place = executor(recipe.on, without=True)
     place.check()
@@ -166,6 +179,14 @@ def resume(store: Store, run: RunFolder) -> None:
     seen = run.claim_resume()
     _start(store, run, recipe, place, seen=seen)
     store.index.touch("runs", run.id)
+
+
+def _check_name(store: Store, record: RunRecord) -> None:
+    try:
+        store.models.check(record.name, record.task)
+    except ConflictError as error:
+        said = {**error.values, "run": record.id}
+        raise ConflictError("jobs.name_gone", **said) from None
 
 
 def script(store: Store, run: RunFolder) -> str:

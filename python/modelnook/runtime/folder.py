@@ -18,6 +18,7 @@ __all__ = [
     "formats",
     "labels",
     "learnt",
+    "limit",
     "max_length",
     "needs_card",
     "pad_id",
@@ -182,16 +183,32 @@ def learnt(said: dict[str, Any]) -> dict[str, Any]:
 
 def max_length(path: Path) -> int:
     """The longest text in tokens: the least of what config and tokenizer say, 512 where neither does."""
-    said = config(path)
-    limits = []
-    positions = said.get("max_position_embeddings") or said.get("n_positions") or said.get("max_seq_len")
-    if isinstance(positions, int) and positions > 0:
-        offset = int(said.get("pad_token_id") or 0) + 1 if said.get("model_type") in _OFFSET_POSITIONS else 0
-        limits.append(positions - offset)
+    limits = [] if (positions := _positions(config(path))) is None else [positions]
     length = json_in(path / "tokenizer_config.json").get("model_max_length")
     if isinstance(length, int | float) and 0 < length < _NO_LIMIT:
         limits.append(int(length))
     return min(limits) if limits else FALLBACK_LENGTH
+
+
+def limit(path: Path) -> int:
+    """The longest text in tokens that a model may be trained on: its base's :func:`max_length`.
+
+    The tokenizer of a model made here says the length that it was trained with, ``modelnook_limit`` of its config
+    this; without that, of models made by earlier versions, the positions are the best that is known.
+    """
+    said, found = json_in(path / "config.json"), max_length(path)
+    kept = said.get("modelnook_limit")
+    if isinstance(kept, int) and kept > 0:
+        return kept
+    return max(found, _positions(said) or FALLBACK_LENGTH) if said.get("modelnook_task") else found
+
+
+def _positions(said: dict[str, Any]) -> int | None:
+    """The tokens for which a config has places; None where it doesn't count them."""
+    positions = said.get("max_position_embeddings") or said.get("n_positions") or said.get("max_seq_len")
+    if not isinstance(positions, int) or positions <= 0:
+        return None
+    return positions - (int(said.get("pad_token_id") or 0) + 1 if said.get("model_type") in _OFFSET_POSITIONS else 0)
 
 
 def pad_id(path: Path) -> int:

@@ -11,8 +11,9 @@ import torch
 from modelnook.catalog.folder import tensors_of
 from modelnook.convert import folder as convert
 from modelnook.domain.errors import UnsupportedError
-from modelnook.runtime.folder import formats, quantized
+from modelnook.runtime.folder import formats, limit, quantized
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.pooling import kept
 from modelnook.tasks.pretrained_heavy import save_pretrained
 
 __all__ = ["read", "refuse", "staged", "write"]
@@ -45,8 +46,11 @@ def write(source: Path, folder: Path, task: Any, model: Any, processor: Any) -> 
     if len(kinds) == 1 and kinds <= _STORED.keys():
         model.to(_STORED[kinds.pop()])
     model.config.modelnook_task = task.spec.name
-    if task.learnt:
-        model.config.modelnook_learnt = task.learnt
+    learnt = kept(task.spec.name, source) | task.learnt
+    if learnt:
+        model.config.modelnook_learnt = learnt
+    if hasattr(processor, "model_max_length"):
+        model.config.modelnook_limit = limit(source)
     save_pretrained(model, processor, folder)
 
 

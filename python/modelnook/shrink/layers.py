@@ -34,7 +34,8 @@ class Stack:
     def __init__(self, model: Any) -> None:
         layers = layer_stack(model)
         config = model.config
-        counted = [n for n in _COUNTS if layers is not None and getattr(config, n, None) == len(layers)]
+        several = 0 if layers is None or len(layers) < 2 else len(layers)
+        counted = [n for n in _COUNTS if several and getattr(config, n, None) == several]
         if layers is None or not counted or getattr(config, "is_encoder_decoder", False):
             raise UnsupportedError("shrink.no_layers", architecture=type(model).__name__)
         self.model, self.layers, self.counted = model, layers, counted

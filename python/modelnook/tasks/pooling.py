@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["POOLINGS", "parts_of", "pooling_of", "poolings_of", "pools"]
+__all__ = ["POOLINGS", "kept", "parts_of", "pooling_of", "poolings_of", "pools"]
 
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -24,6 +24,9 @@ POOLINGS = {"cls": "cls", "lasttoken": "last", "max": "max", "mean": "mean", "me
 length is one.
 """
 
+KEEPERS = ("fill-mask", "sentence-similarity", "text-generation")
+"""Tasks that leave a body's vectors what they were: no head is trained to read them in another way."""
+
 
 def pooling_of(folder: Path) -> str | None:
     """The only one of :func:`poolings_of`; None where there is none or several."""
@@ -33,13 +36,23 @@ def pooling_of(folder: Path) -> str | None:
 
 def poolings_of(folder: Path) -> list[str]:
     """``mean``, ``cls``, ``lasttoken`` …, as ``1_Pooling/config.json`` of sentence-transformers names them; the vectors
-    of several are joined.
+    of several are joined. A model made here has no such file: its config says it.
     """
     said = _json(folder / "1_Pooling" / "config.json")
-    named = said.get("pooling_mode") if isinstance(said, dict) else []
+    if not isinstance(said, dict):
+        return _learnt(_json(folder / "config.json"))
+    named = said.get("pooling_mode")
     if named is None:
         named = [mode for flag, mode in _FLAGS.items() if said.get(flag)]
     return [named] if isinstance(named, str) else [str(mode) for mode in named]
+
+
+def kept(task: str, base: Path) -> dict[str, str]:
+    """``pooling`` of a base, for ``modelnook_learnt`` of what a task makes of it; empty where it says none, or the body
+    learns to be read in another way.
+    """
+    how = POOLINGS.get(pooling_of(base) or "")
+    return {"pooling": how} if how and task in KEEPERS else {}
 
 
 def parts_of(folder: Path) -> list[str]:
@@ -54,6 +67,14 @@ def parts_of(folder: Path) -> list[str]:
 def pools(folder: Path) -> str:
     """How a model of the folder is read here, a value of :data:`POOLINGS`; the mean where it says nothing else."""
     return POOLINGS.get(pooling_of(folder) or "", "mean")
+
+
+def _learnt(said: Any) -> list[str]:
+    if not isinstance(said, dict) or said.get("modelnook_task") not in KEEPERS:
+        return []
+    learnt = said.get("modelnook_learnt")
+    how = learnt.get("pooling") if isinstance(learnt, dict) else None
+    return [theirs for theirs, ours in POOLINGS.items() if ours == how][:1]
 
 
 def _json(file: Path) -> Any:

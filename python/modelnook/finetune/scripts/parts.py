@@ -146,7 +146,7 @@ model = get_peft_model(
 FROZEN = """
 # Only the last {layers} layers, a pooler and the head are trained.
 body = model.base_model
-stack = max((m for m in body.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
+stack = max((m for m in body.modules() if isinstance(m, torch.nn.ModuleList)), key=len, default=[])
 pooler = getattr(body, "pooler", None)
 body.requires_grad_(False)
 for part in [*stack[max(0, len(stack) - {layers}) :], *([pooler] if isinstance(pooler, torch.nn.Module) else [])]:

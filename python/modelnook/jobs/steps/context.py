@@ -12,7 +12,7 @@ from modelnook.catalog.search import fetch, info
 from modelnook.data.snapshot import load_snapshot
 from modelnook.domain.dataset import DatasetRef
 from modelnook.domain.errors import ConflictError, NotFoundError
-from modelnook.domain.event import Progress
+from modelnook.domain.event import Progress, Warned
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.jobs.recorder import Recorder
@@ -75,8 +75,13 @@ class Context:
         return take(rows, split["validation"]) if "validation" in split else rows
 
     def add(self, folder: Path, name: str, info: ModelInfo) -> ModelRef:
-        """Make a finished folder a local model."""
-        ref = self.store.models.add(name, folder, info)
+        """Make a finished folder a local model; where another task's took the name meanwhile, under a free one."""
+        try:
+            ref = self.store.models.add(name, folder, info)
+        except ConflictError:
+            free = self.store.free_name(name, info.task)
+            ref = self.store.models.add(free, folder, info)
+            self.emit(Warned.of("jobs.other_name", name=name, made=free))
         made = self.store.models.info(ref.id, ref.revision)
         self.store.index.put_models("local", self.store.models.all(), replace=True)
         self.recorder.mirror.model(ref.id, Path(made.path or ""))
