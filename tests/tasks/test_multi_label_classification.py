@@ -92,6 +92,8 @@ def test_rows_of_a_file_without_a_label_are_examples(tmp_path: Path) -> None:
         ([["a"], ["a", "b"]] * 5 + [math.nan], "task.missing_labels", 10),
         ([["a"], ["a", "b"]] * 5 + [["a", None]], "task.missing_labels", 10),
         ([[f"name {i}"] for i in range(50)], "task.too_many_classes", None),
+        ([[1, 0, 0], [0, 1, 1]] * 5, "task.label_indicators", None),
+        ([(True, False), (False, True)] * 5, "task.label_indicators", None),
     ],
 )
 def test_what_makes_training_impossible_is_an_error(labels: list[Any], code: str, row: int | None) -> None:
