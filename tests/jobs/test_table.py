@@ -65,6 +65,33 @@ def test_a_rare_label_is_judged_by_its_precision(tiny: str) -> None:
     assert (Path(mn.info("rare").path or "") / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("drop", [None, "id,cust"])
+def test_a_column_that_divides_the_rows_is_no_feature(drop: str | None) -> None:
+    rows = [{**row, "cust": f"c{i // 4}"} for i, row in enumerate(table(120))]
+    plain = {"task": "table", "method": "trees", "label": "label", "track": "none", "on": "kernel"}
+    run = mn.finetune(data=rows, split="group:cust", drop=drop or "id", name="groups", **plain)
+    assert run.record.data is not None
+    assert set(run.record.data["columns"]) == {"label", "feature:income", "feature:home", "feature:kids"}
+    parts = {name: {rows[i]["cust"] for i in ids} for name, ids in run.folder.split().items()}
+    assert parts["validation"]
+    assert not parts["validation"] & parts["train"]
+    assert len(mn.predict("groups", [{"income": 12.0, "home": "own", "kids": 1}])) == 1
+    others = [{**row, "cust": f"d{i % 30}"} for i, row in enumerate(rows)]
+    other = mn.finetune(data=others, split="group:cust", drop=drop or "id", name="groups", **plain)
+    assert other.id != run.id, "the same rows, divided otherwise, were taken for the same training"
+
+
+def test_times_that_divide_a_table_are_told_to_be_no_feature() -> None:
+    rows = [{**row, "day": f"2024-01-{1 + i // 4:02}"} for i, row in enumerate(table(120))]
+    plain = {"task": "table", "method": "trees", "label": "label", "drop": "id", "dry_run": True}
+    plan = mn.finetune(data=rows, split="time:day", **plain)
+    assert "feature:day" not in plan.columns
+    assert [w for w in plan.warnings if w.code == "data.time_left_out" and "'day'" in w.message]
+    given = mn.finetune(data=rows[:90], eval_data=rows[90:], split="time:day", **plain)
+    assert "feature:day" in given.columns
+    assert "data.split_unused" in [w.code for w in given.warnings]
+
+
 def test_one_column_of_texts_is_a_text_whatever_it_is_called(tiny: str) -> None:
     rows = [{"phrase": f"good {i}" if i % 2 else f"bad {i}", "label": i % 2} for i in range(40)]
     mn.finetune(tiny, rows, epochs=0.2, name="plain", on="kernel")

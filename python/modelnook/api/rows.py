@@ -61,12 +61,20 @@ class Read:
 
 
 def read_table(
-    store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train", asked: bool = False
+    store: Store,
+    data: Any,
+    spec: Spec,
+    given: dict[str, str],
+    *,
+    part: str = "train",
+    asked: bool = False,
+    divides: str | None = None,
 ) -> Read:
     """A person's data with its columns found, kept as a snapshot.
 
     Args:
         asked: whether rows without targets will do, where none is named.
+        divides: the column that tells which rows validate: nothing that a model reads of a table.
 
     Raises:
         UsageError: a column is given for a role that the task doesn't have.
@@ -83,7 +91,7 @@ def read_table(
     rows = read(data, part=part)
     columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:
-        columns = with_features(rows, columns, spec.roles)
+        columns = with_features(rows, columns, spec.roles, divides)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
 

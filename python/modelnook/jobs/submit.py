@@ -49,7 +49,7 @@ def submit(
     # What a thread of this kernel began, a process goes on with.
     recipe = replace(completed(store, recipe), on="process" if place.on == "kernel" else place.on)
     identity = recipe.identity()
-    held = None if again else _same(store, identity)
+    held = None if again else _same(store, identity, split)
     if held:
         return held
     place.check()
@@ -87,10 +87,12 @@ def completed(store: Store, recipe: Recipe) -> Recipe:
     )
 
 
-def _same(store: Store, identity: str) -> Run | None:
+def _same(store: Store, identity: str, split: dict[str, list[int]] | None) -> Run | None:
     for record in store.index.runs(identity=identity, limit=5):
-        seen = store.run(record.id).seen()
-        if seen is None:
+        run = store.run(record.id)
+        seen = run.seen()
+        # A column that divides the rows is no part of their fingerprint.
+        if seen is None or (split and run.split() != split):
             continue
         if seen.live:
             return Run(store, seen.id, t("jobs.attached", run=seen.id))
