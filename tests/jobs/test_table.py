@@ -92,6 +92,16 @@ def test_times_that_divide_a_table_are_told_to_be_no_feature() -> None:
     assert "data.split_unused" in [w.code for w in given.warnings]
 
 
+@pytest.mark.parametrize(
+    ("held", "says"), [({"income": "much"}, "Row 0 has 'much'"), ({"kids": None, "home": None, "income": None}, "lack")]
+)
+def test_validation_rows_that_lack_columns_are_refused_before_a_job(held: dict[str, Any], says: str) -> None:
+    rows = table(60)
+    changed = [{name: cell for name, cell in {**row, **held}.items() if cell is not None} for row in rows[:20]]
+    with pytest.raises(DataError, match=rf"eval_data.*{says}"):
+        mn.finetune(data=rows, eval_data=changed, drop="id", task="table", method="trees", dry_run=True)
+
+
 def test_one_column_of_texts_is_a_text_whatever_it_is_called(tiny: str) -> None:
     rows = [{"phrase": f"good {i}" if i % 2 else f"bad {i}", "label": i % 2} for i in range(40)]
     mn.finetune(tiny, rows, epochs=0.2, name="plain", on="kernel")
