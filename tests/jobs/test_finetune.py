@@ -249,6 +249,7 @@ def test_how_a_file_was_read_is_a_warning_of_the_run(tiny: str, rows: Rows, tmp_
         ({"eval_data": [{"premise": "a", "hypothesis": "b", "label": "x"}] * 8}, DataError, "text, text_pair"),
         ({"eval_data": [{"text": "a", "label": "x"}] * 8, "split": "nonsense"}, UsageError, "predefined"),
         ({"data": [{"text": "a", "label": "x"}, {"text": ["b"], "label": "y"}] * 4}, DataError, "row 1"),
+        ({"data": [{"text": "a", "label": {"id": n % 2}} for n in range(8)]}, DataError, "row 0 is a dict"),
         ({"data": [{"text": "a", "label": float("nan")}, {"text": "b", "label": 1.0}] * 4}, DataError, "row"),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,22 @@ def test_times_that_divide_a_table_are_told_to_be_no_feature() -> None:
     given = mn.finetune(data=rows[:90], eval_data=rows[90:], split="time:day", **plain)
     assert "feature:day" in given.columns
     assert "data.split_unused" in [w.code for w in given.warnings]
+
+
+def test_bytes_in_a_table_are_texts() -> None:
+    rows = table(80)
+    raw = [{**row, "home": row["home"].encode(), "label": row["label"].encode()} for row in rows]
+    mn.finetune(data=raw, drop="id", task="table", method="trees", name="raw", track="none", on="kernel")
+    assert set(mn.info("raw").labels) == {"good", "bad"}
+    asked = [{"income": 40.0, "home": home, "kids": 1} for home in ("own", b"own")]
+    assert mn.predict("raw", asked[:1])["score"][0] == mn.predict("raw", asked[1:])["score"][0]
+    assert {column["name"]: column["words"] for column in _words("raw")}["home"]
+    assert not any("b'" in word for column in _words("raw") for word in column["words"] or ())
+
+
+def _words(name: str) -> list[dict[str, Any]]:
+    texts = [file.read_text() for file in Path(mn.info(name).path or "").glob("*.json")]
+    return next(json.loads(text)["columns"] for text in texts if '"words"' in text)
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,9 @@ def label_kind(rows: Rows, given: Mapping[str, str | None] | None = None) -> str
     array = rows.arrow(name).slice(0, _SAMPLE)
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return "lists"
+    if pa.types.is_nested(array.type):
+        # Objects can't be counted; the task says that they are no labels.
+        return "classes"
     if pa.types.is_floating(array.type):
         values = array.drop_null()
         whole = pc.all(pc.equal(pc.floor(values), values)).as_py()
