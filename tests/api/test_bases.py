@@ -74,3 +74,11 @@ def test_a_base_is_chosen_that_can_do_what_was_asked(tmp_path: Path, monkeypatch
     assert bases.choose_base(spec, rows, packing=True)[0] == "pip:llama"
     monkeypatch.setattr(bases, "_here", lambda: [entries["bloom"]])
     assert bases.choose_base(spec, rows, packing=True)[0] == "pip:bloom", "whose refusal says why"
+
+
+def test_what_a_method_without_a_base_leaves_out_is_called_as_it_was_given() -> None:
+    from modelnook.api.bases import by_itself
+
+    kept, said = by_itself("tfidf", {"max_seconds": 60.0, "processes": 2, "metric": "accuracy"})
+    assert kept == {"metric": "accuracy"}
+    assert said.endswith("budget, processes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,59 @@ def test_a_rare_label_is_judged_by_its_precision(tiny: str) -> None:
     assert run.record.primary_metric == "auc_pr"
     assert "auc_pr" in run.metrics
     assert (Path(mn.info("rare").path or "") / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("drop", [None, "id,cust"])
+def test_a_column_that_divides_the_rows_is_no_feature(drop: str | None) -> None:
+    rows = [{**row, "cust": f"c{i // 4}"} for i, row in enumerate(table(120))]
+    plain = {"task": "table", "method": "trees", "label": "label", "track": "none", "on": "kernel"}
+    run = mn.finetune(data=rows, split="group:cust", drop=drop or "id", name="groups", **plain)
+    assert run.record.data is not None
+    assert set(run.record.data["columns"]) == {"label", "feature:income", "feature:home", "feature:kids"}
+    parts = {name: {rows[i]["cust"] for i in ids} for name, ids in run.folder.split().items()}
+    assert parts["validation"]
+    assert not parts["validation"] & parts["train"]
+    assert len(mn.predict("groups", [{"income": 12.0, "home": "own", "kids": 1}])) == 1
+    others = [{**row, "cust": f"d{i % 30}"} for i, row in enumerate(rows)]
+    other = mn.finetune(data=others, split="group:cust", drop=drop or "id", name="groups", **plain)
+    assert other.id != run.id, "the same rows, divided otherwise, were taken for the same training"
+
+
+def test_times_that_divide_a_table_are_told_to_be_no_feature() -> None:
+    rows = [{**row, "day": f"2024-01-{1 + i // 4:02}"} for i, row in enumerate(table(120))]
+    plain = {"task": "table", "method": "trees", "label": "label", "drop": "id", "dry_run": True}
+    plan = mn.finetune(data=rows, split="time:day", **plain)
+    assert "feature:day" not in plan.columns
+    assert [w for w in plan.warnings if w.code == "data.time_left_out" and "'day'" in w.message]
+    given = mn.finetune(data=rows[:90], eval_data=rows[90:], split="time:day", **plain)
+    assert "feature:day" in given.columns
+    assert "data.split_unused" in [w.code for w in given.warnings]
+
+
+def test_bytes_in_a_table_are_texts() -> None:
+    rows = table(80)
+    raw = [{**row, "home": row["home"].encode(), "label": row["label"].encode()} for row in rows]
+    mn.finetune(data=raw, drop="id", task="table", method="trees", name="raw", track="none", on="kernel")
+    assert set(mn.info("raw").labels) == {"good", "bad"}
+    asked = [{"income": 40.0, "home": home, "kids": 1} for home in ("own", b"own")]
+    assert mn.predict("raw", asked[:1])["score"][0] == mn.predict("raw", asked[1:])["score"][0]
+    assert {column["name"]: column["words"] for column in _words("raw")}["home"]
+    assert not any("b'" in word for column in _words("raw") for word in column["words"] or ())
+
+
+def _words(name: str) -> list[dict[str, Any]]:
+    texts = [file.read_text() for file in Path(mn.info(name).path or "").glob("*.json")]
+    return next(json.loads(text)["columns"] for text in texts if '"words"' in text)
+
+
+@pytest.mark.parametrize(
+    ("held", "says"), [({"income": "much"}, "Row 0 has 'much'"), ({"kids": None, "home": None, "income": None}, "lack")]
+)
+def test_validation_rows_that_lack_columns_are_refused_before_a_job(held: dict[str, Any], says: str) -> None:
+    rows = table(60)
+    changed = [{name: cell for name, cell in {**row, **held}.items() if cell is not None} for row in rows[:20]]
+    with pytest.raises(DataError, match=rf"eval_data.*{says}"):
+        mn.finetune(data=rows, eval_data=changed, drop="id", task="table", method="trees", dry_run=True)
 
 
 def test_one_column_of_texts_is_a_text_whatever_it_is_called(tiny: str) -> None:

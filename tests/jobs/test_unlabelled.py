@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,6 +79,15 @@ def test_rows_that_are_all_known_gain_nothing(tiny: str) -> None:
     assert told["with_them"] is None
     assert "Not one of 48 unlabelled rows" in " ".join(cards.text(run).split())
     assert mn.info("more").run == run.id
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_script_has_the_settings_of_the_training_without_them(tiny: str, known: bool) -> None:
+    run = trained(tiny, [{"text": row["text"].upper()} for row in table(48)], epochs=1)
+    told = run.report["unlabelled"] | {"kept": True, "params": {**run.params, "epochs": 5} if known else None}
+    run.folder.write(replace(run.record, report={**run.report, "unlabelled": told}), epoch=run.record.epoch)
+    assert f"num_train_epochs={5 if known else 1}" in run.code()
+    assert ("settings" in run.code().partition("import")[0]) is not known
 
 
 def test_a_worker_killed_in_the_second_round_goes_on_there(tiny: str) -> None:

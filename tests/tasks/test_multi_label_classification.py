@@ -92,6 +92,8 @@ def test_rows_of_a_file_without_a_label_are_examples(tmp_path: Path) -> None:
         ([["a"], ["a", "b"]] * 5 + [math.nan], "task.missing_labels", 10),
         ([["a"], ["a", "b"]] * 5 + [["a", None]], "task.missing_labels", 10),
         ([[f"name {i}"] for i in range(50)], "task.too_many_classes", None),
+        ([[1, 0, 0], [0, 1, 1]] * 5, "task.label_indicators", None),
+        ([(True, False), (False, True)] * 5, "task.label_indicators", None),
     ],
 )
 def test_what_makes_training_impossible_is_an_error(labels: list[Any], code: str, row: int | None) -> None:
@@ -156,3 +158,12 @@ def test_baselines_learn_each_label_by_itself() -> None:
     found = baselines(spec, train, held, sorted(NAMES))
     assert found["tfidf"]["f1_macro"] > 0.9
     assert found["majority"]["f1_micro"] < 0.5 < found["majority"]["loss"]
+
+
+def test_scripts_know_labels_that_are_whole_numbers_among_floats() -> None:
+    from modelnook.finetune.scripts import classic, multi_label_classification
+
+    for target in (multi_label_classification.TARGET, classic.SET_TARGET):
+        scope: dict[str, Any] = {"LABELS": ["1", "2", "sun"]}
+        exec(target, scope)
+        assert [scope["target"](value) for value in ([1.0, 2.0], [2], "sun | 1")] == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]

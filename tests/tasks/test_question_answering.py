@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.measure.baselines import baselines
 from modelnook.measure.score import score
 from modelnook.tasks import TASKS
@@ -293,3 +293,11 @@ def test_real_chinese_answers_are_placed_and_found_again(shared_data: Path, tmp_
     metrics = spec.score(spec.truth(columns, []), found, [])
     assert metrics["exact_match"] > 0.97, "answers longer than a window aside"
     assert baselines(spec, columns, columns, [])["lexical"]["f1"] > 0.3
+
+
+def test_a_length_without_room_is_refused_with_the_least(tmp_path: Path) -> None:
+    task, _, tokenizer = loaded(tiny_model(tmp_path / "m"))
+    rows = {"question": ["who left"], "context": ["dog cat sun"]}
+    with pytest.raises(UsageError, match="at least 5"):
+        task.encode(tokenizer, rows, 4)
+    assert task.encode(tokenizer, rows, 5)["input_ids"]

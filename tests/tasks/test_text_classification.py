@@ -79,6 +79,8 @@ def test_labels_are_text_in_natural_order() -> None:
     assert spec.labels({"label": [1.0, 0.0]}) == ["0", "1"]
     assert spec.labels({"label": ["class 10", "class 9"] * 2 + ["x"]}) == ["class 9", "class 10", "x"]
     assert label_name(np.int64(3)) == "3"
+    assert [label_name(kind(2**53 + 1)) for kind in (int, np.int64)] == ["9007199254740993"] * 2
+    assert label_name(b"spam") == label_name(b" spam") == "spam"
     assert label_name(np.True_) == "True"
 
 

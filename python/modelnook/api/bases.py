@@ -107,7 +107,8 @@ def by_itself(method: str, knobs: dict[str, Any], ref: str = "auto") -> tuple[di
     from modelnook.finetune.classic import IGNORED
 
     given = [ref] if ref != "auto" else []
-    given += [name for name in IGNORED if knobs.get(name) not in (None, "auto", "balanced")]
+    said = {"max_seconds": "budget"}
+    given += [said.get(name, name) for name in IGNORED if knobs.get(name) not in (None, "auto", "balanced")]
     kept = {name: value for name, value in knobs.items() if name not in IGNORED}
     return kept, t("train.unused", method=method, names=", ".join(given)) if given else ""
 

@@ -61,12 +61,20 @@ class Read:
 
 
 def read_table(
-    store: Store, data: Any, spec: Spec, given: dict[str, str], *, part: str = "train", asked: bool = False
+    store: Store,
+    data: Any,
+    spec: Spec,
+    given: dict[str, str],
+    *,
+    part: str = "train",
+    asked: bool = False,
+    divides: str | None = None,
 ) -> Read:
     """A person's data with its columns found, kept as a snapshot.
 
     Args:
         asked: whether rows without targets will do, where none is named.
+        divides: the column that tells which rows validate: nothing that a model reads of a table.
 
     Raises:
         UsageError: a column is given for a role that the task doesn't have.
@@ -83,7 +91,7 @@ def read_table(
     rows = read(data, part=part)
     columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:
-        columns = with_features(rows, columns, spec.roles)
+        columns = with_features(rows, columns, spec.roles, divides)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
 
@@ -121,6 +129,7 @@ def read_validation(
         held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
         found = held.values()
         spec.check_inputs(found)
+        _check_alike(spec, found, train)
         said, wanted = spec.metrics_for(found), spec.metrics_for(train)
         if not set(said) & set(wanted):
             raise DataError("api.other_form", found=", ".join(said), wanted=", ".join(wanted))
@@ -128,6 +137,17 @@ def read_validation(
     except (DataError, NotFoundError) as error:
         raise type(error)("api.validation", said=error.message, next=error.hint) from error
     return held
+
+
+def _check_alike(spec: Spec, held: dict[str, Any], train: dict[str, Any]) -> None:
+    """Refuse validation rows whose inputs aren't those of the rows to train on."""
+    for role in spec.optional:
+        if (role in held) != (role in train):
+            found, wanted = (", ".join(r for r in spec.read if r in part) for part in (held, train))
+            raise DataError("api.other_inputs", found=found, wanted=wanted, role=role)
+    if spec.features:
+        # A column that is missing, or holds texts in place of numbers.
+        spec.worded(spec.as_rows(held) or [{}], spec.learn(train))
 
 
 def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:

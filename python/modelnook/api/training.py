@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from modelnook.api.knobs import check_metric, further, knobs_of
+from modelnook.api.parts import divided, of_split
 from modelnook.api.rows import (
     Read,
     base_and_rows,
@@ -83,7 +84,7 @@ def finetune(
         data: the rows: DataFrame, Dataset, list of dicts, path or URL.
         eval_data: validation rows; without them a tenth of ``data`` is split off as ``split`` says.
         split: ``random`` (stratified where it can be), ``time:COLUMN`` (the latest), ``group:COLUMN`` (whole groups) or
-            ``predefined:COLUMN`` (as that column says).
+            ``predefined:COLUMN`` (as that column says); of a table such a column is no feature.
         task: what the model is to do; without it the columns tell.
         text, label: the columns of the input and of the target, where their names don't tell.
         columns: role -> column, for the other roles of a task: ``{"question": "q", "context": "passage"}``.
@@ -157,7 +158,8 @@ def finetune(
         raise UsageError("jobs.unlabelled_elsewhere", on=place.on)
     store, given = Store(), given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
-    data = without(read(data), drop)
+    whole, by = read(data), Split.parse(split)
+    data = without(whole, drop)
     found = None if ref == "auto" or alone(method) else resolve(ref)
     spec = spec_of(task or task_of(data, given, found))
     check_method(method, spec, on)
@@ -175,9 +177,9 @@ def finetune(
     more |= {"dropout": dropout, "layers": layers, "mix": mix, "temperature": temperature}
     knobs |= further(method, spec, precision, packing, **more) | _together(processes, place)
     knobs, unused = by_itself(method, knobs, ref) if alone(method) else (knobs, "")
-    table = read_table(store, data, spec, given)
+    table = read_table(store, data, spec, given, divides=by.column if eval_data is None else None)
     values = table.values()
-    odd = spec.check(values)
+    odd = (*spec.check(values), *of_split(spec, by, used=eval_data is None))
     if metric is not None:
         check_metric(metric, spec, spec.metrics_for(values))
     extra = None if unlabelled is None else read_unlabelled(store, unlabelled, spec, table, method)
@@ -185,7 +187,7 @@ def finetune(
     made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)
     store.check_name(made, spec.name)
     held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, values)
-    rows = _Rows(table, values, held, extra, odd, None if held else _divided(table, split, seed))
+    rows = _Rows(table, values, held, extra, odd, None if held else divided(table, whole, by, seed))
     knobs |= {} if held else {"split": split}
     if dry_run:
         return _dry(store, spec, found, rows, knobs, method=method, track=track)
@@ -249,14 +251,6 @@ def _start(found: Found | None, spec: Any, values: dict[str, Any], *, packing: b
         found = resolve(ref)
     can_start(found, spec, values, packing=packing)
     return found, why
-
-
-def _divided(table: Read, split: str, seed: int) -> dict[str, list[int]]:
-    """Positions of the rows to train and to validate on."""
-    from modelnook.data.split import split as divide
-
-    train, validation = divide(table.rows, table.columns, Split.parse(split), seed)
-    return {"train": train, "validation": validation}
 
 
 def _dry(

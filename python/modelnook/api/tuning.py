@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from modelnook.api.knobs import check_metric, knobs_of, seconds
+from modelnook.api.parts import of_split, three_parts
 from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
 from modelnook.api.training import plan, task_of, trackers
 from modelnook.domain.dataset import Split
@@ -115,7 +116,6 @@ def tune(
     from modelnook.api.bases import can_start, check_method, choose_base
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read, validation_part
-    from modelnook.data.split import split as divide
     from modelnook.jobs import executor
     from modelnook.jobs.submit import submit
 
@@ -125,7 +125,8 @@ def tune(
     store = Store()
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
-    data = without(read(data), drop)
+    whole, by = read(data), Split.parse(split)
+    data = without(whole, drop)
     found = None if ref == "auto" else resolve(ref)
     task = task or task_of(data, given, found)
     spec = spec_of(task)
@@ -147,7 +148,7 @@ def tune(
     for knob in searched:
         if fixed.get(knob) not in (None, "auto"):
             raise UsageError("tune.both", name=knob)
-    table = read_table(store, data, spec, given)
+    table = read_table(store, data, spec, given, divides=by.column)
     if len(table.rows) < FEWEST:
         raise DataError("tune.few_rows", rows=len(table.rows), least=FEWEST)
     values = table.values()
@@ -162,13 +163,13 @@ def tune(
     made = name or store.free_name(default_name(found.ref, "tuned"), task)
     _check_names(store, made, task, len(objectives) > 1)
     held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
-    parts = _parts(divide, table, Split.parse(split), seed, held is not None)
-    whole, most = (None if time is None else seconds(time) for time in (budget, trial_budget))
-    if whole:
-        _check_budget(store, found, spec, values, parts, fixed, method, whole, most)
+    parts = three_parts(table, whole, by, seed, validated=held is not None)
+    limit, most = (None if time is None else seconds(time) for time in (budget, trial_budget))
+    if limit:
+        _check_budget(store, found, spec, values, parts, fixed, method, limit, most)
     knobs = {
-        "trials": _trials(trials, space, whole),
-        "budget_seconds": whole,
+        "trials": _trials(trials, space, limit),
+        "budget_seconds": limit,
         "trial_seconds": most,
         "space": searched.to_dict(),
         "pruner": pruner,
@@ -193,7 +194,7 @@ def tune(
         models=models,
     )
     doubts = {"tune.not_pruned": len(objectives) > 1, "tune.alone": trials == 1}
-    said = tuple(Warned.of(code) for code, there in doubts.items() if there)
+    said = (*(Warned.of(code) for code, there in doubts.items() if there), *of_split(spec, by))
     run = submit(store, recipe, split=parts, primary_metric=primary, again=again, on=on, warnings=said, note=found.note)
     return run if background else run.wait()
 
@@ -345,13 +346,3 @@ def _options(methods: Any, name: str) -> tuple[str, ...]:
     from modelnook.tune.space import OF_METHOD
 
     return tuple(knob for knob, owners in OF_METHOD.items() if name in owners)
-
-
-def _parts(divide: Any, table: Any, split: Split, seed: int, validated: bool) -> dict[str, list[int]]:
-    """Training, validation and held-out rows, by position; the held-out ones come as the split says."""
-    train, holdout = divide(table.rows, table.columns, split, seed)
-    if validated:
-        return {"train": train, "holdout": holdout}
-    rest = table.rows.take(train)
-    inner, validation = divide(rest, table.columns, split, seed + 1)
-    return {"train": inner, "validation": validation, "holdout": holdout}

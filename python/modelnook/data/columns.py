@@ -144,15 +144,18 @@ def find_form(
     raise DataError("data.no_form", forms=named, known=_listed(rows.names), say=say)
 
 
-def with_features(rows: Rows, columns: Columns, roles: Sequence[str]) -> Columns:
+def with_features(rows: Rows, columns: Columns, roles: Sequence[str], divides: str | None = None) -> Columns:
     """``columns``, and every other column of the table as a feature; ``roles`` are those whose columns aren't one.
+
+    Args:
+        divides: the column that tells which rows validate, which is no feature either.
 
     >>> from modelnook.data.read import read
     >>> with_features(read([{"age": 30, "label": "a"}]), Columns.of(label="label"), ("label",)).to_dict()
     {'feature:age': 'age', 'label': 'label'}
     """
     known = columns.to_dict()
-    used = {known[role] for role in roles if role in known}
+    used = {divides, *(known[role] for role in roles if role in known)}
     known |= {FEATURE + name: name for name in rows.names if name not in used}
     return Columns(tuple(sorted(known.items())))
 
@@ -218,6 +221,9 @@ def label_kind(rows: Rows, given: Mapping[str, str | None] | None = None) -> str
     array = rows.arrow(name).slice(0, _SAMPLE)
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return "lists"
+    if pa.types.is_nested(array.type):
+        # Objects can't be counted; the task says that they are no labels.
+        return "classes"
     if pa.types.is_floating(array.type):
         values = array.drop_null()
         whole = pc.all(pc.equal(pc.floor(values), values)).as_py()

@@ -111,6 +111,16 @@ class Rows:
         made._arrays = {n: array for n, array in self._arrays.items() if n != name}
         return made
 
+    def decoded(self, names: Iterable[str]) -> Rows:
+        """The same rows with the bytes in these columns as the texts that they are, as scipy reads ARFF files."""
+        made = self
+        for name in names:
+            kind = self.arrow(name).type
+            inner = kind.value_type if pa.types.is_list(kind) else kind
+            if pa.types.is_binary(inner) or pa.types.is_large_binary(inner):
+                made = made.with_column(name, _decoded(self._arrays[name].to_pylist()))
+        return made
+
     def select(self, names: Sequence[str]) -> Rows:
         """The same rows with these columns only."""
         for name in names:
@@ -306,6 +316,12 @@ def _mended(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
 def _text(value: Any) -> str:

@@ -72,6 +72,7 @@ def _whole(data: Any) -> tuple[list[dict[str, Any]], Any]:
     if isinstance(data, Mapping) and not any(hasattr(v, "__len__") and not isinstance(v, str) for v in data.values()):
         data = [data]
     rows = read(data, part="test")
+    rows = rows.decoded(rows.names)
     values = {name: rows.column(name) for name in rows.names}
     return [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)], rows.index
 

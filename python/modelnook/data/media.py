@@ -43,7 +43,7 @@ _FIELDS = frozenset(("bytes", "path", "array", "sampling_rate"))
 
 
 def encoded(rows: Rows, columns: Columns) -> Rows:
-    """The rows with their columns of images and sounds as bytes; other columns, and rows without such, stay.
+    """The rows with their columns of images and sounds as bytes, and bytes in other columns as texts.
 
     Raises:
         DataError: a cell that is none, a file that isn't there or can't be read; the row is named.
@@ -51,6 +51,7 @@ def encoded(rows: Rows, columns: Columns) -> Rows:
     """
     import pyarrow as pa
 
+    rows = rows.decoded(name for role, name in columns.roles if role not in MEDIA_ROLES)
     for role, name in columns.roles:
         if role in MEDIA_ROLES:
             found = blobs(_cells(rows.raw(name)), role, name)

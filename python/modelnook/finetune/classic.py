@@ -22,7 +22,7 @@ from modelnook.tasks import TASKS
 
 __all__ = ["IGNORED", "fit_classic", "plan_classic"]
 
-IGNORED = (*KNOBS, *OWNERS, "max_seconds", "precision")
+IGNORED = (*KNOBS, *OWNERS, "max_seconds", "precision", "processes")
 """Knobs of the loop, which these methods don't have."""
 
 

@@ -6,6 +6,7 @@ nothing of modelnook, and is the peer that the benchmarks measure against.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,12 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path | None, data: Path,
     name = (recipe.method if alone(recipe.method) else recipe.task) or ""
     if name not in SCRIPTS or recipe.data is None:
         raise UnsupportedError("train.no_script", task=recipe.task)
+    found = (record.report or {}).get("unlabelled") or {}
+    record = replace(record, params=found.get("params") or record.params)
     text: str = SCRIPTS.load(name)(recipe, record, model_path, data, run)
     text = _patient(text, int(record.params.get("patience") or 0))
+    if found.get("kept") and not found.get("params"):
+        text = f"# {t('train.script_settings')}\n{text}"
     if recipe.unlabelled is not None:
         text = f"# {t('train.script_unlabelled')}\n{text}"
     return text

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from modelnook.domain.errors import DataError
@@ -29,13 +30,18 @@ _NO = frozenset(
 def label_name(value: Any) -> str | None:
     """A label as text, None where it is missing: ``3.0`` is "3", as integers with a gap come from pandas.
 
-    >>> label_name(3.0), label_name(" spam "), label_name(float("nan"))
-    ('3', 'spam', None)
+    >>> label_name(3.0), label_name(" spam "), label_name(b"spam"), label_name(float("nan"))
+    ('3', 'spam', 'spam', None)
     """
     if value is None:
         return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
     if isinstance(value, str):
         return value.strip() or None
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        # Numbers beyond 2**53 are no floats of their own.
+        return str(int(value))
     try:
         number = float(value)
     except (TypeError, ValueError):

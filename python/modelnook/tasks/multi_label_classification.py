@@ -47,10 +47,11 @@ class MultiLabelClassification(Spec):
     autos = ("AutoModelForSequenceClassification",)
 
     def check(self, columns: Columns) -> list[Warned]:
-        """See :meth:`Spec.check`: fatal are missing labels, one label for all rows, fewer than 8 rows."""
+        """See :meth:`Spec.check`: fatal are missing labels, 0 and 1 in their place, one label, few rows."""
         values = columns["label"]
         if len(values) < MIN_ROWS:
             raise DataError("task.too_few_rows", rows=len(values), least=MIN_ROWS)
+        _refuse_indicators(values)
         sets = label_sets(values)
         counts = Counter(name for row in sets for name in row)
         if not counts:
@@ -186,6 +187,18 @@ def label_sets(values: Sequence[Any]) -> list[list[str]]:
 
 def _is_list(value: Any) -> bool:
     return hasattr(value, "__iter__") and not isinstance(value, str)
+
+
+def _refuse_indicators(values: Sequence[Any]) -> None:
+    """Raise DataError for lists that say by 0 and 1 which labels are set: read as names, every row would have both."""
+    if not all(map(_is_list, values)):
+        return
+    lists = [list(value) for value in values]
+    width = len(lists[0])
+    if width < 2 or any(len(row) != width for row in lists):
+        return
+    if all(label_name(part) in ("0", "1", "True", "False") for row in lists for part in row):
+        raise DataError("task.label_indicators", value=str(lists[0])[:40], width=width)
 
 
 def _check_sets(values: Sequence[Any], sets: Sequence[Sequence[str]], counts: Counter[str]) -> list[Warned]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from modelnook.domain.errors import UsageError
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
@@ -57,6 +58,9 @@ class QuestionAnsweringTask(Task):
         none of it. ``labels`` are the first and the last token of the answer.
         """
         contexts = [as_text(text) for text in columns["context"]]
+        least = processor.num_special_tokens_to_add(pair=True) + 2
+        if max_length < least:
+            raise UsageError("task.no_room", max_length=max_length, least=least)
         questions = _short(processor, [as_text(text) for text in columns["question"]], max_length)
         known = self.spec().places(columns) if "answers" in columns else None
         kinds = "token_type_ids" in processor.model_input_names

@@ -94,7 +94,9 @@ SETS = """    guess = outputs > 0
 SET_TARGET = """def target(value):
     if isinstance(value, str):
         value = value.replace(";", "|").replace("；", "|").split("|")
-    names = {str(name).strip() for name in (value if isinstance(value, list) else [value])}
+    value = value if isinstance(value, list) else [value]
+    value = [int(name) if isinstance(name, float) and name.is_integer() else name for name in value]
+    names = {str(name).strip() for name in value}
     return [int(name in names) for name in LABELS]
 """
 

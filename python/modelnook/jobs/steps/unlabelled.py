@@ -35,7 +35,8 @@ class Found:
             None where none was. ``precision_interval`` at 95%, ``precision_rows`` how many there were.
         plain, with_them: ``metric`` of the validation rows without and with the unlabelled rows; None where none was
             sure enough. ``gain_interval`` is of their difference (positive: better), at 95%.
-        kept: whether the model that was trained with them is the one kept.
+        kept: whether the model that was trained with them is the one kept; ``params`` are then those of the training
+            without them, which a script can do again.
     """
 
     offered: int
@@ -52,6 +53,7 @@ class Found:
     kept: bool = False
     teacher: str | None = None
     agree: bool = False
+    params: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def fit_with_unlabelled(
     now = spec.score(result.truth, student.outputs, result.labels)[found.metric]
     kept = spec.better(found.metric, now, found.plain)
     gain = _gained(spec, found.metric, plain, student)
-    found = replace(found, with_them=now, gain_interval=gain, kept=kept)
+    params = plain.result.params if kept else None
+    found = replace(found, with_them=now, gain_interval=gain, kept=kept, params=params)
     return _place(context, student if kept else plain, stopped=result.stopped), found
 
 
