@@ -13,11 +13,11 @@ from modelnook.api.rows import (
     default_name,
     given_columns,
     read_table,
-    read_unlabelled,
     read_validation,
     spec_of,
     without,
 )
+from modelnook.api.unlabelled import read_unlabelled
 from modelnook.domain.dataset import DatasetRef, Split
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Warned
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from modelnook.finetune.plan import Plan
     from modelnook.jobs.base import Executor
 
-__all__ = ["finetune", "plan", "task_of", "trackers"]
+__all__ = ["divided", "finetune", "plan", "task_of", "trackers"]
 
 
 def finetune(
@@ -185,7 +185,7 @@ def finetune(
     made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)
     store.check_name(made, spec.name)
     held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, values)
-    rows = _Rows(table, values, held, extra, odd, None if held else _divided(table, split, seed))
+    rows = _Rows(table, values, held, extra, odd, None if held else divided(table, split, seed))
     knobs |= {} if held else {"split": split}
     if dry_run:
         return _dry(store, spec, found, rows, knobs, method=method, track=track)
@@ -251,7 +251,7 @@ def _start(found: Found | None, spec: Any, values: dict[str, Any], *, packing: b
     return found, why
 
 
-def _divided(table: Read, split: str, seed: int) -> dict[str, list[int]]:
+def divided(table: Read, split: str, seed: int) -> dict[str, list[int]]:
     """Positions of the rows to train and to validate on."""
     from modelnook.data.split import split as divide
 
