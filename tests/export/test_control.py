@@ -71,8 +71,8 @@ def test_what_is_there_stays_unless_it_is_said(trained: Path, texts: list[str], 
     (target / "mine.txt").write_text("mine")
     (place / "outside.txt").write_text("mine")
     path = f"path:{trained}"
-    info = ModelInfo(path, path, "path", name="spam", task="text-classification", base_model=path)
-    written(trained, target, "safetensors", texts, overwrite=True, info=info, lineage=[path, path])
+    info = ModelInfo(path, path, "path", name="spam", task="text-classification", base_model=str(trained))
+    written(trained, target, "safetensors", texts, overwrite=True, info=info, lineage=[path, str(trained)])
     assert not stale.parent.exists()
     assert (target / "mine.txt").read_text() == (place / "outside.txt").read_text() == "mine"
     assert not [f.name for f in target.iterdir() if str(trained) in f.read_text(errors="ignore")]

@@ -18,6 +18,7 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.export import EXPORTERS
 from modelnook.runtime import runtime
 from modelnook.runtime.silence import silence
+from modelnook.tasks.table import TableClassification
 from modelnook.testing.models import tiny_model, tiny_translator, tiny_writer
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,55 @@ def test_its_card_says_licence_lineage_and_how_like_the_original_it_is(
     for file in (place / "out").glob("*.json"):
         assert str(place) not in file.read_text(encoding="utf-8")
         assert str(trained.parent) not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
+@pytest.mark.parametrize(
+    ("task", "learnt"),
+    [
+        ("text-regression", {"mean": 30.0, "std": 7.0}),
+        ("table", {"features": {"age": [20.0, 40.0], "home": None, "名": None}}),
+    ],
+)
+def test_its_card_shows_code_that_answers_as_the_model_does(
+    to: str, task: str, learnt: dict[str, Any], trained: Path, texts: list[str], written: Export, place: Path
+) -> None:
+    if EXPORTERS[to].missing:
+        pytest.skip(f"needs what {to} is written with")
+    table = task == "table"
+    source = shutil.copytree(trained, place / "source")
+    said = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    if not table:
+        from safetensors.torch import load_file, save_file
+
+        said |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}, "problem_type": "regression"}
+        weights = load_file(source / "model.safetensors")
+        weights |= {name: weights[name][:1].clone() for name in ("classifier.weight", "classifier.bias")}
+        save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    (source / "config.json").write_text(
+        json.dumps({**said, "modelnook_task": task, "modelnook_learnt": learnt}), encoding="utf-8"
+    )
+    row: Any = {"age": 40.0, "home": None, "名": None} if table else "a text"
+    written(source, place / "out", to, [row] if table else texts, task)
+    card = (place / "out" / "README.md").read_text(encoding="utf-8")
+    code = card.split("```python\n")[1].split("```")[0].replace("FOLDER", str(place / "out"))
+    found: dict[str, Any] = {}
+    with silence():
+        exec(code, found)
+    model = runtime(source, task=task, device="cpu", threads=1)
+    if table:
+        assert np.abs(np.ravel(found["outputs"]) - np.ravel(model.outputs([row]))).max() <= 0.05
+        assert [found["row"]] == TableClassification().worded([row], learnt)
+    else:
+        assert found["value"] == pytest.approx(model.predict([row])[0]["value"], abs=0.05 * learnt["std"])
+        assert abs(found["value"] / learnt["mean"]) > 0.1, "no standard score"
+
+
+def test_its_card_names_the_class_that_hears_speech() -> None:
+    exporter = EXPORTERS.load("safetensors")()
+    task = "automatic-speech-recognition"
+    assert "AutoModelForCTC" in exporter.example(task, {"architectures": ["Wav2Vec2ForCTC"]})
+    assert "AutoModelForSpeechSeq2Seq" in exporter.example(task, {"architectures": ["WhisperForConditionalGeneration"]})
 
 
 def test_a_model_that_writes_is_no_program(written: Export, place: Path) -> None:

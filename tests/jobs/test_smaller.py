@@ -224,6 +224,56 @@ def test_columns_are_called_as_the_training_had_them_and_a_list_of_texts_has_non
     assert run.state == "finished"
 
 
+def test_a_bare_encoder_is_made_smaller_by_its_vectors(base: str, store_home: Path, here: None) -> None:
+    rows = [{"text": text} for text in texts(12)]
+    small = mn.trim(base, data=rows, name="bare")
+    assert (small.report["metric"], small.report["drop"]) == ("agreement", 0)
+    assert mn.info("bare").task == "sentence-similarity"
+    shallow = mn.prune(base, layers=3, max_drop=1.0, name="shallow")
+    assert (shallow.report["after"]["layers"], shallow.report["data"]) == (3, "own")
+    with pytest.raises(UnsupportedError, match="can't be taught"):
+        mn.distil(base, data=rows)
+
+
+def test_a_student_of_a_table_learns_the_columns_that_its_teacher_reads(
+    tiny: str, store_home: Path, here: None
+) -> None:
+    rows = [{"id": f"r{at}", "age": at % 7, "paid": "no", "label": "xy"[at % 7 > 3]} for at in range(80)]
+    mn.finetune(tiny, rows, task="table", drop="id", name="ages", epochs=1, track="none", on="kernel")
+    more = [{"age": row["age"], "id": row["id"]} for row in rows]
+    varied = [{**row, "paid": "yes" if at % 2 else "no"} for at, row in enumerate(rows)]
+    given = {"student": "layers:1", "max_drop": 1.0, "epochs": 1, "track": "none"}
+    for name, data in (("data", varied), ("again", None)):
+        mn.distil("ages", data=data, unlabelled=more, name=name, **given)
+        assert len(mn.predict(name, [{"age": 3}])) == 1
+    with pytest.raises(DataError, match=r"lack columns .*: age"):
+        mn.distil("ages", unlabelled=[{"id": "r1"}], name="lacking", **given)
+    with pytest.raises(DataError, match=r"lack columns .*: age"):
+        mn.trim("ages", unlabelled=["a text"], max_drop=1.0)
+
+
+def test_unlabelled_rows_have_every_input_of_the_labelled_ones(tiny: str, store_home: Path, here: None) -> None:
+    pairs = [{**row, "text_pair": "a dog"} for row in table(48)]
+    mn.finetune(tiny, pairs, name="pairs", epochs=1, track="none", on="kernel")
+    given = {"student": "layers:1", "max_drop": 1.0, "epochs": 1, "track": "none"}
+    with pytest.raises(DataError, match="read by text, text_pair"):
+        mn.distil("pairs", unlabelled=texts(), **given)
+    assert mn.distil("pairs", unlabelled=pairs[:9], **given).report["taught_rows"] == 43 + 9
+    assert mn.trim("pairs", unlabelled=texts(), max_drop=1.0).state == "finished", "nothing is learnt from these"
+
+
+def test_unlabelled_texts_come_in_any_list(topics: Run, here: None) -> None:
+    import datasets
+
+    words = texts(9)
+    column = datasets.Dataset.from_dict({"body": words})["body"]
+    for at, more in enumerate((column, [*words, None], pd.Series([*words, float("nan")]), tuple(words))):
+        run = mn.trim("topics", unlabelled=more, name=f"listed{at}", max_drop=1.0)
+        assert run.state == "finished"
+    with pytest.raises(DataError, match="Item 0"):
+        mn.trim("topics", unlabelled=[3, "a"], max_drop=1.0)
+
+
 def test_a_student_that_is_no_smaller_is_told_so(topics: Run, here: None, tmp_path: Path) -> None:
     large = tiny_model(tmp_path / "large", hidden=64, layers=6)
     Store().models.add("large", large, describe(large, ref="", id="large", source="local"))

@@ -144,5 +144,6 @@ def test_what_cannot_be_is_said(tiny: str) -> None:
         mn.finetune(tiny, loans(100), label="label", drop="id", unlabelled=loans(20))
     with pytest.raises(DataError, match="said"):
         mn.finetune(tiny, table(48), unlabelled=[{"said": 1.5, "other": 2}], **KNOBS)
-    plan = mn.finetune(tiny, table(48), unlabelled=bare(20), dry_run=True, **KNOBS)
-    assert "20 rows without a label" in plan.reason
+    for more in (bare(20), [row["text"] for row in bare(20)]):
+        plan = mn.finetune(tiny, table(48), unlabelled=more, dry_run=True, **KNOBS)
+        assert "20 rows without a label" in plan.reason

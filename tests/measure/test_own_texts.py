@@ -58,6 +58,9 @@ def test_the_card_first_then_the_vocabulary(tmp_path: Path) -> None:
     [
         ({"Ġgood": 0, "Ġday": 1, "ing": 2, "Ġ1": 3}, {"good", "day"}),
         ([["▁good", -1.0], ["▁day", -2.0], ["ly", -3.0]], {"good", "day"}),
+        ([["▁good", -1.0], ["▁day", -2.0], ["天气", -3.0], ["ly", -4.0]], {"good", "day", "天气"}),
+        # "café", "天气", a dash and a part of a character, byte by byte.
+        ({"ĠcafÃ©": 0, "å¤©æ°Ķ": 1, "ĠâĢĶ": 2, "å¤": 3, "Ã©e": 4}, {"café", "天气"}),
     ],
 )
 def test_words_are_known_by_their_marks(tmp_path: Path, vocabulary: object, expected: set[str]) -> None:

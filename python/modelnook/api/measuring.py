@@ -154,7 +154,8 @@ def quantize(
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured.
         text, label: the columns of the input and of the target, where their names don't tell.
         columns: role -> column, for the other roles of a task.
-        max_drop: how far the primary metric may fall; 0.01 is one point of accuracy.
+        max_drop: how far the primary metric may fall; 0.01 is one point of accuracy, or a hundredth of a perplexity,
+            ``rmse`` or ``mae``. Where the 95% interval of the drop reaches further, ``.warnings`` says so.
         budget: the time after which nothing further is tried, ``"10m"``; two minutes where none is given.
         name: default ``NAME-int8``.
         again: do it anew where the same has been done.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.dataset import SLICE, Columns, DatasetRef
+from modelnook.domain.dataset import FEATURE, SLICE, Columns, DatasetRef
 from modelnook.domain.errors import DataError, ModelnookError, NotFoundError, UnsupportedError, UsageError, unknown
 from modelnook.domain.model import ModelInfo, ModelRef
 from modelnook.domain.recipe import Recipe
@@ -20,9 +20,11 @@ from modelnook.tasks.base import Spec
 __all__ = [
     "Read",
     "base_and_rows",
+    "check_features",
     "columns_of",
     "default_name",
     "done_by",
+    "features_of",
     "given_columns",
     "needs_network",
     "no_rows",
@@ -30,7 +32,6 @@ __all__ = [
     "on_rows",
     "quantized_as",
     "read_table",
-    "read_unlabelled",
     "read_validation",
     "refuse_quantized",
     "spec_of",
@@ -69,15 +70,18 @@ def read_table(
     part: str = "train",
     asked: bool = False,
     divides: str | None = None,
+    features: Collection[str] = (),
 ) -> Read:
     """A person's data with its columns found, kept as a snapshot.
 
     Args:
         asked: whether rows without targets will do, where none is named.
         divides: the column that tells which rows validate: nothing that a model reads of a table.
+        features: the columns that a model of a table reads, see :func:`features_of`; without any all are features.
 
     Raises:
         UsageError: a column is given for a role that the task doesn't have.
+        DataError: one of ``features`` is missing, or no column is plainly the one for a role.
     """
     from modelnook.data.columns import with_features
     from modelnook.data.media import encoded
@@ -89,11 +93,36 @@ def read_table(
         if role not in roles and not role.startswith(SLICE):
             raise UsageError("api.no_role", task=spec.name, role=role, column=given[role], known=", ".join(roles))
     rows = read(data, part=part)
-    columns = _columns(rows, spec, given, asked and not set(given) & set(spec.targets))
+    # A column that training had, the same in all of its rows, is no feature of the model; a feature is no label.
+    given = {role: column for role, column in given.items() if not (features and role.startswith(FEATURE))}
+    others = rows.select([name for name in rows.names if name not in features])
+    columns = _columns(others, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:
-        columns = with_features(rows, columns, spec.roles, divides)
+        check_features(features, rows)
+        kept = rows.select(list(features)) if features else rows
+        columns = with_features(kept, columns, spec.roles, divides)
     rows = encoded(rows, columns)
     return Read(rows, columns, snapshot(rows, columns, store.home))
+
+
+def features_of(spec: Spec, entry: ModelInfo) -> tuple[str, ...]:
+    """The columns that a model of a table reads; none for one that isn't here, or that reads other things."""
+    from modelnook.runtime.folder import config, learnt
+
+    if not spec.features or not entry.path:
+        return ()
+    return tuple(learnt(config(Path(entry.path))).get("features") or ())
+
+
+def check_features(features: Collection[str], rows: Any) -> None:
+    """Refuse a table that lacks a column which a model reads.
+
+    Raises:
+        DataError: see above.
+    """
+    gone = [name for name in features if name not in rows]
+    if gone:
+        raise DataError("task.missing_columns", columns=", ".join(gone[:10]), known=", ".join(rows.names[:10]))
 
 
 def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> Columns:
@@ -148,34 +177,6 @@ def _check_alike(spec: Spec, held: dict[str, Any], train: dict[str, Any]) -> Non
     if spec.features:
         # A column that is missing, or holds texts in place of numbers.
         spec.worded(spec.as_rows(held) or [{}], spec.learn(train))
-
-
-def read_unlabelled(store: Store, data: Any, spec: Spec, table: Read, method: str) -> DatasetRef:
-    """A snapshot of rows without labels; their columns are called as those of the labelled rows, or found anew.
-
-    Raises:
-        UsageError: a task whose rows can't be labelled so, a method that is the second opinion itself.
-        DataError: no column is plainly the input.
-    """
-    from modelnook.classic.tfidf import Tfidf, kind_of
-    from modelnook.data.columns import find_form
-    from modelnook.data.read import read
-    from modelnook.data.snapshot import snapshot
-    from modelnook.finetune import METHODS, alone
-
-    if kind_of(spec) != "one" or Tfidf.name not in spec.methods:
-        raise UsageError("api.unlabelled_task", task=spec.name)
-    if alone(method):
-        raise UsageError("api.unlabelled_method", method=method)
-    METHODS.check(Tfidf.name)
-    rows = read(data)
-    names = {role: name for role, name in table.columns.to_dict().items() if role in spec.read and name in rows}
-    wanted = {role for role in table.columns.to_dict() if role in spec.read}
-    optional = [role for role in spec.optional if role in wanted]
-    columns = find_form(rows, spec.shapes(asked=True), names, optional=optional)
-    if set(columns.to_dict()) != wanted:
-        raise DataError("api.unlabelled_columns", known=", ".join(rows.names), wanted=", ".join(sorted(wanted)))
-    return snapshot(rows, columns, store.home)
 
 
 def base_and_rows(verb: str, ref: Any, data: Any) -> tuple[str, Any]:

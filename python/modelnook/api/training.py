@@ -14,11 +14,11 @@ from modelnook.api.rows import (
     default_name,
     given_columns,
     read_table,
-    read_unlabelled,
     read_validation,
     spec_of,
     without,
 )
+from modelnook.api.unlabelled import read_unlabelled
 from modelnook.domain.dataset import DatasetRef, Split
 from modelnook.domain.errors import UsageError
 from modelnook.domain.event import Warned
@@ -89,8 +89,9 @@ def finetune(
         text, label: the columns of the input and of the target, where their names don't tell.
         columns: role -> column, for the other roles of a task: ``{"question": "q", "context": "passage"}``.
         drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
-        unlabelled: further rows without a label, in any form of ``data``; the model or TF-IDF, whichever is better,
-            labels them, those that are sure enough are trained on as well, and the better model is kept.
+        unlabelled: further rows without a label, in any form of ``data`` or a list of texts; the model or TF-IDF,
+            whichever is better, labels them, those that are sure enough are trained on as well, and the better model is
+            kept.
         metric: the primary one, by which the best checkpoint is chosen; the task's first one without it.
         method: ``auto``, ``full``, ``lora``, ``head`` …
         size: ``quick``, ``balanced`` or ``best``: how much time it may take. What follows is decided by it where it is

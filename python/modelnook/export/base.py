@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from modelnook.domain.event import Emit
+from modelnook.domain.model import is_path
+from modelnook.runtime.folder import learnt
 
-__all__ = ["Exporter", "shown"]
+__all__ = ["TEXT", "Exporter", "shown"]
+
+TEXT = '"a text"'
+"""What a snippet reads."""
 
 
 def shown(ref: str) -> str:
     """A reference as others may read it: of a folder here its name, not the way to it.
 
-    >>> shown("path:/home/ann/models/spam"), shown("pip:tiny@1")
-    ('spam', 'pip:tiny@1')
+    >>> shown("path:/home/ann/models/spam"), shown("/home/ann/spam"), shown("pip:tiny@1")
+    ('spam', 'spam', 'pip:tiny@1')
     """
-    return re.split(r"[\\/]", ref.rstrip("\\/"))[-1] if ref.startswith("path:") else ref
+    here = ref.startswith("path:") or is_path(ref)
+    return re.split(r"[\\/]", ref.rstrip("\\/"))[-1] if here else ref
 
 
 class Exporter(ABC):
@@ -49,3 +56,29 @@ class Exporter(ABC):
     @abstractmethod
     def snippet(self, task: str) -> str:
         """Python that loads the folder without modelnook, for its card."""
+
+    def example(self, task: str, said: Mapping[str, Any]) -> str:
+        """The snippet with what a model's config tells: how a table's row is worded, the unit of a number."""
+        code, told = self.snippet(task).rstrip("\n"), learnt(dict(said))
+        if task == "table" and told.get("features"):
+            code = _row(told["features"]) + code.replace(TEXT, "row")
+        if task == "text-regression" and told:
+            # What the program gives are standard scores.
+            mean, std = float(told.get("mean", 0.0)), float(told.get("std", 1.0))
+            code += f"\nvalue = float(outputs[0].ravel()[0]) * {std!r} + {mean!r}  # in the unit of the label"
+        return code + "\n"
+
+
+def _row(features: Mapping[str, Sequence[float] | None]) -> str:
+    """A row of a table as the text that is read, and how others are worded; no value of a person's stands in it."""
+    from modelnook.tasks.table import TENTHS, TableClassification
+
+    middle = {name: limits[len(limits) // 2] if limits else None for name, limits in features.items()}
+    [text] = TableClassification().worded([middle], {"features": features})
+    return (
+        "# A row is its columns and values in this order. Where config.json has limits of a column in\n"
+        f"# modelnook_learnt, its number is words[round(bisect.bisect_right(limits, number) * {len(TENTHS) - 1} "
+        "/ len(limits))]\n"
+        f"# with words = {json.dumps(TENTHS)}\n"
+        f"row = {json.dumps(text, ensure_ascii=False)}\n\n"
+    )

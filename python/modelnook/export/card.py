@@ -12,10 +12,11 @@ from modelnook.messages import t
 __all__ = ["card"]
 
 
-def card(exporter: Exporter, task: str, info: ModelInfo, report: dict[str, Any]) -> str:
+def card(exporter: Exporter, task: str, info: ModelInfo, report: dict[str, Any], config: dict[str, Any]) -> str:
     """The card as Markdown, its head in the form that hubs read.
 
     Args:
+        config: that of the folder that was written.
         report: what was measured, see :mod:`modelnook.export.engine`.
     """
     name = info.name or info.id
@@ -30,7 +31,7 @@ def card(exporter: Exporter, task: str, info: ModelInfo, report: dict[str, Any])
         said = ", ".join(f"{metric} {value:.4g}" for metric, value in info.metrics.items())
         lines += [t("export.card.metrics", metrics=said), ""]
     lines += [f"## {t('export.card.same')}", "", _same(report), ""]
-    lines += [f"## {t('export.card.load')}", "", "```python", exporter.snippet(task).rstrip(), "```", ""]
+    lines += [f"## {t('export.card.load')}", "", "```python", exporter.example(task, config).rstrip(), "```", ""]
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from modelnook.export.base import Exporter, shown
 from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
 from modelnook.export.place import put, refuse_taken, signed
+from modelnook.runtime.folder import config
 from modelnook.store.files import staging
 from modelnook.tasks import TASKS
 
@@ -69,7 +70,7 @@ def export(
             report = {**_report(exporter, found, info, lineage), **more}
             _tell(exporter, found, emit)
             emit(Progress("saving"))
-            (folder / "README.md").write_text(card(exporter, task, info, report), encoding="utf-8")
+            (folder / "README.md").write_text(card(exporter, task, info, report, config(folder)), encoding="utf-8")
             report = signed(folder, report, identity)
             put(folder, target, overwrite=overwrite)
     except Stopped:

@@ -7,6 +7,7 @@ from typing import Any
 
 from modelnook.convert.onnx import FILE, program, save
 from modelnook.convert.trace import Traced
+from modelnook.export.base import TEXT
 from modelnook.export.program import ProgramExporter
 
 __all__ = ["OnnxExporter"]
@@ -41,8 +42,8 @@ class OnnxExporter(ProgramExporter):
             "import numpy, onnxruntime\nfrom tokenizers import Tokenizer\n\n"
             'tokenizer = Tokenizer.from_file("FOLDER/tokenizer.json")\n'
             'session = onnxruntime.InferenceSession("FOLDER/model.onnx")\n'
-            'row = tokenizer.encode("a text")\n'
-            'feed = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_ids": row.type_ids}\n'
+            f"read = tokenizer.encode({TEXT})\n"
+            'feed = {"input_ids": read.ids, "attention_mask": read.attention_mask, "token_type_ids": read.type_ids}\n'
             "names = [i.name for i in session.get_inputs()]\n"
             "outputs = session.run(None, {n: numpy.array([feed[n]], dtype=numpy.int64) for n in names})\n"
         )

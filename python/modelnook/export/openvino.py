@@ -11,6 +11,7 @@ from typing import Any
 
 from modelnook.convert.openvino import ATTENTION, FILE, program, save
 from modelnook.convert.trace import Traced
+from modelnook.export.base import TEXT
 from modelnook.export.program import ProgramExporter
 
 __all__ = ["OpenVinoExporter"]
@@ -46,8 +47,8 @@ class OpenVinoExporter(ProgramExporter):
             "import numpy, openvino\nfrom tokenizers import Tokenizer\n\n"
             'tokenizer = Tokenizer.from_file("FOLDER/tokenizer.json")\n'
             'model = openvino.Core().compile_model("FOLDER/openvino_model.xml", "CPU")\n'
-            'row = tokenizer.encode("a text")\n'
-            'feed = {"input_ids": row.ids, "attention_mask": row.attention_mask, "token_type_ids": row.type_ids}\n'
+            f"read = tokenizer.encode({TEXT})\n"
+            'feed = {"input_ids": read.ids, "attention_mask": read.attention_mask, "token_type_ids": read.type_ids}\n'
             "names = [port.any_name for port in model.inputs]\n"
             "outputs = model({n: numpy.array([feed[n]], dtype=numpy.int64) for n in names})[0]\n"
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelnook.convert.floats import as_floats, requantizes
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
-from modelnook.export.base import Exporter
+from modelnook.export.base import TEXT, Exporter
 from modelnook.runtime.folder import config, learnt, max_length, quantized
 from modelnook.store.models import CARD
 from modelnook.tasks.near import fold
@@ -19,8 +19,10 @@ from modelnook.tasks.near import fold
 __all__ = ["SafetensorsExporter"]
 
 # The classes of transformers that load a model with its head, by task.
+_OF_TEXTS = "AutoModelForSequenceClassification"
 AUTO = {
     "audio-classification": "AutoModelForAudioClassification",
+    "automatic-speech-recognition": "AutoModelForCTC",
     "fill-mask": "AutoModelForMaskedLM",
     "image-classification": "AutoModelForImageClassification",
     "question-answering": "AutoModelForQuestionAnswering",
@@ -78,13 +80,21 @@ class SafetensorsExporter(Exporter):
 
     def snippet(self, task: str) -> str:
         """See :meth:`Exporter.snippet`."""
-        auto = AUTO.get(task, "AutoModelForSequenceClassification")
+        auto = AUTO.get(task, _OF_TEXTS)
         processor = _PROCESSORS.get(task, "AutoTokenizer")
+        asked = f'outputs = model(**processor({TEXT}, return_tensors="pt")).logits.detach().numpy()\n'
         return (
             f"from transformers import {auto}, {processor}\n\n"
             f'model = {auto}.from_pretrained("FOLDER")\n'
-            f'processor = {processor}.from_pretrained("FOLDER")\n'
+            f'processor = {processor}.from_pretrained("FOLDER")\n' + (asked if auto == _OF_TEXTS else "")
         )
+
+    def example(self, task: str, said: Mapping[str, Any]) -> str:
+        """See :meth:`Exporter.example`. Speech is heard by models of two classes."""
+        code = super().example(task, said)
+        writes = any(name.endswith("ForConditionalGeneration") for name in said.get("architectures") or ())
+        ctc = AUTO["automatic-speech-recognition"]
+        return code.replace(ctc, "AutoModelForSpeechSeq2Seq") if writes else code
 
 
 def _for_sentence_transformers(source: Path, folder: Path) -> None:

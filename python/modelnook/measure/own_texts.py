@@ -28,9 +28,11 @@ LENGTHS = (3, 40)
 # Roles whose cells are a text; the words of "tokens" are one that was split.
 _TEXTS = frozenset(("context", "prompt", "question", "source", "text", "text_pair", "tokens"))
 # How tokenizers mark a piece that begins a word (byte-level BPE, SentencePiece); WordPiece marks the others.
-_BEGINS = ("Ġ", "▁")
+_BYTES = "Ġ"
+_BEGINS = ("▁", " ")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
+_IDEOGRAPHS = re.compile(r"[\u3400-\u9fff]+")
 
 
 def own_columns(
@@ -98,7 +100,34 @@ def _words(folder: Path) -> list[str]:
     vocabulary = said.get("vocab") or {}
     pieces = list(vocabulary) if isinstance(vocabulary, dict) else [str(entry[0]) for entry in vocabulary]
     pieces = pieces or [piece for file in sorted(folder.glob("*.gguf"))[:1] for piece in tokens_of(file)]
-    marked = [piece for piece in pieces if piece.startswith(_BEGINS)]
-    if marked:
-        pieces = [piece[1:] for piece in marked]
-    return [piece for piece in dict.fromkeys(pieces) if _WORD.fullmatch(piece) or _IDEOGRAPH.fullmatch(piece)]
+    # Byte-level pieces have a letter for each byte, and most begin with a blank's; elsewhere that is Maltese.
+    if 100 * sum(piece.startswith(_BYTES) for piece in pieces) > len(pieces):
+        pieces = [_decoded(piece) for piece in pieces]
+    if any(piece.startswith(_BEGINS) for piece in pieces):
+        # A script without blanks has words that nothing marks.
+        pieces = [piece.lstrip("".join(_BEGINS)) for piece in pieces if piece.startswith(_BEGINS) or _joint(piece)]
+    return [piece for piece in dict.fromkeys(pieces) if _WORD.fullmatch(piece) or _joint(piece)]
+
+
+def _joint(piece: str) -> bool:
+    return bool(_IDEOGRAPHS.fullmatch(piece))
+
+
+def _letters() -> dict[str, int]:
+    """Letter -> byte of byte-level BPE: bytes that can be seen stand for themselves, the others for letters from 256 on
+    (``bytes_to_unicode`` of GPT-2).
+    """
+    seen = (*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1))
+    others = (byte for byte in range(256) if byte not in seen)
+    return {**{chr(byte): byte for byte in seen}, **{chr(256 + at): byte for at, byte in enumerate(others)}}
+
+
+def _decoded(piece: str) -> str:
+    """A byte-level piece as its text; "" where its bytes are a part of a character, or it is none such."""
+    try:
+        return bytes(_LETTERS[letter] for letter in piece).decode()
+    except (KeyError, UnicodeDecodeError):
+        return ""
+
+
+_LETTERS = _letters()

@@ -40,10 +40,12 @@ def teach(work: Work, teacher: Path, start: Path, target: Path, knobs: Mapping[s
     assert work.train is not None
     context.phase("teaching")
     runtime = load(teacher, task=spec.name, device=context.recorder.record.device or "cpu")
-    inputs = [role for role in work.train if role not in spec.targets]
+    # Of a table's columns the unlabelled rows have those that the teacher reads.
+    inputs = [role for role in work.train if role not in spec.targets and role in (work.unlabelled or work.train)]
     labelled = len(next(iter(work.train.values())))
     said = runtime.outputs(spec.as_rows({role: work.train[role] for role in inputs}))
-    rows, known = dict(work.train), [True] * labelled
+    rows = {role: values for role, values in work.train.items() if role in (*inputs, *spec.targets)}
+    known = [True] * labelled
     if work.unlabelled:
         more, answers = _answered(runtime, spec, work.unlabelled, inputs)
         rows = {role: [*values, *more[role]] for role, values in rows.items()}
@@ -75,8 +77,7 @@ def _answered(runtime: Any, spec: Any, unlabelled: Rows, inputs: list[str]) -> t
 
     The answers stand there for the plan and the encoding alone: the loss knows which labels are real.
     """
-    count = len(next(iter(unlabelled.values())))
-    columns = {role: list(unlabelled.get(role) or [None] * count) for role in inputs}
+    columns = {role: list(unlabelled[role]) for role in inputs}
     rows = spec.as_rows(columns)
     outputs = runtime.outputs(rows)
     answers = spec.answers(outputs, runtime.labels, rows)
