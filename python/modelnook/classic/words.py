@@ -101,8 +101,9 @@ class Words:
     def places(self, text: str) -> dict[int, list[list[int]]]:
         """Feature -> its occurrences in a text, each the places of its words' starts, or of its characters."""
         cut = text[:MOST_CHARS]
-        # A small letter may take two characters where the capital takes one.
-        small = [(letter, at) for at, char in enumerate(cut) for letter in char.lower()]
+        # A small letter may take two characters where the capital takes one; a sigma's is another at a word's end.
+        places = [at for at, char in enumerate(cut) for _ in char.lower()]
+        small = list(zip(cut.lower(), places, strict=True))
         known, found = self._vectorizer.vocabulary_, dict[int, list[list[int]]]()
         terms = self._chars(small) if self.by == "char" else self._words(small)
         for size in range(1, SHAPES[self.by]["ngram_range"][1] + 1):
