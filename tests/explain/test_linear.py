@@ -115,7 +115,7 @@ def test_terms_stand_where_scikit_learn_counts_them(texts: list[str]) -> None:
         for feature, occurrences in places.items():
             first = found.terms[feature].split()[0][0] if found.by == "word" else found.terms[feature][0]
             for starts in occurrences:
-                assert first in text[starts[0]].lower() or first in " ς"
+                assert first in text[starts[0]].lower() or first == " "
     long = "x" * 5_000
     assert all(at < 4_000 for occurrences in found.places(long).values() for starts in occurrences for at in starts)
 
