@@ -65,7 +65,7 @@ def _marked(item: Explained, unit: str, at: int | None = None) -> Marked:
     strong, row = _strong(item), _is_row(item)
     marks: list[Mark] = []
     shown = 0
-    for part, follows in zip(item.parts, [*item.parts[1:], None], strict=True):
+    for part, follows in zip(item.parts, [*item.parts, None][1:], strict=True):
         if shown > CHARS:
             marks.append(Mark("…"))
             break
