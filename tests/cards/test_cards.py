@@ -577,6 +577,14 @@ def test_an_explanation_reads_without_colours(lang: str) -> None:
     assert "income: 20.5+4.5" in Reader(cards.html(VALUES["explanation_cells"])).text
 
 
+def test_no_word_stands_out_where_hardly_any_counts() -> None:
+    parts = (Part("one", 0.004, start=0, end=3), Part("two", -0.002, start=4, end=7))
+    little = replace(EXPLANATION, items=(replace(EXPLAINED, given={"text": "one two"}, parts=parts),))
+    assert cards.text(little).splitlines()[1] == "one two"
+    assert "<sup>" not in cards.html(little)
+    assert "background:rgba(" not in cards.html(little)
+
+
 def test_a_text_of_any_length_has_a_small_card() -> None:
     parts = tuple(Part(f"w{i}", float(i), start=8 * i, end=8 * i + 5) for i in range(20_000))
     long = replace(EXPLANATION, items=(replace(EXPLAINED, given={"text": "12345678" * 20_000}, parts=parts),))

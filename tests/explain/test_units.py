@@ -83,3 +83,13 @@ def test_short_sentences_stay_whole() -> None:
     for span in grouped(units, 30):
         first, last = units[span.start].sentence, units[span.stop - 1].sentence
         assert len(span) == sizes[first : last + 1].sum()
+
+
+def test_words_that_a_model_has_no_room_for_are_none() -> None:
+    text = "one two. three four five"
+    row = divided(text, spec(), room=3)
+    assert ([unit.token for unit in row.units], row.unread) == (["one", "two.", "three"], 2)
+    assert row.keep([True] * 3) == text
+    assert row.keep([True, False, True]) == "one three", "none comes up from behind"
+    pair = divided({"text": "one two", "text_pair": "one two three"}, spec(), room=2)
+    assert ([unit.token for unit in pair.units], pair.unread) == (["one", "two"] * 2, 1)

@@ -13,6 +13,8 @@ INPUTS = 7
 """Inputs that a card of several shows."""
 STRONG, MOST_STRONG = 1 / 3, 8
 """Words that come so near the strongest, and no more of them, have their number beside them."""
+LITTLE = 0.1
+"""Log-odds that have the full tone where no word has more: they change a probability by 2.5 points at most."""
 CHARS = 3_000
 """Of a text that is shown."""
 ROWS = 60
@@ -36,7 +38,9 @@ def explanation(value: Explanation) -> Card:
             (t("cards.explained.predictions"), count(item.predictions)),
         )
     )
-    pieces: tuple[Piece, ...] = (*note, _marked(item, value.unit), _strongest(item, value.unit), facts, why)
+    unread = [Line(t("cards.explained.unread", n=count(item.unread)), "warn")] if item.unread else []
+    marked, strongest = _marked(item, value.unit), _strongest(item, value.unit)
+    pieces: tuple[Piece, ...] = (*note, marked, *unread, strongest, facts, why)
     return Card(value.model, _answer(item), pieces=pieces)
 
 
@@ -49,20 +53,26 @@ def _signed(score: float, unit: str) -> str:
     return said.replace("-", "−") if float(said) else "0"
 
 
-def _strong(item: Explained) -> list[Part]:
+def _most(item: Explained, unit: str) -> float:
+    """The score that has the full tone; where hardly anything counts no word stands out."""
+    least = LITTLE if unit == LOG_ODDS else 0.0
+    return max([least, *(abs(part.score) for part in item.parts)]) or 1.0
+
+
+def _strong(item: Explained, most: float) -> list[Part]:
     """The parts that count, the strongest first."""
     parts = sorted(item.parts, key=lambda part: -abs(part.score))[:MOST_STRONG]
-    return [part for part in parts if part.score and abs(part.score) >= STRONG * abs(parts[0].score)]
+    return [part for part in parts if abs(part.score) >= STRONG * most]
 
 
 def _is_row(item: Explained) -> bool:
     """Whether each column is one part: the row of a table."""
-    return len({part.column for part in item.parts}) == len(item.parts) > 0 and set(item.given) != {"text"}
+    return "text" not in item.given and len({part.column for part in item.parts}) == len(item.parts)
 
 
 def _marked(item: Explained, unit: str, at: int | None = None) -> Marked:
-    most = max((abs(part.score) for part in item.parts), default=0.0) or 1.0
-    strong, row = _strong(item), _is_row(item)
+    most = _most(item, unit)
+    strong, row = _strong(item, most), _is_row(item)
     marks: list[Mark] = []
     shown = 0
     for part, follows in zip(item.parts, [*item.parts, None][1:], strict=True):
@@ -75,15 +85,17 @@ def _marked(item: Explained, unit: str, at: int | None = None) -> Marked:
         shown += len(text)
     if at is None:
         brief = "".join(f"{m.text}[{m.said}]{m.after}" if m.strong else m.text + m.after for m in marks)
-        return Marked("", tuple(marks), " ".join(brief.split()), _legend(item.label))
+        return Marked("", tuple(marks), " ".join(brief.split()), _legend(unit, item.label))
     head = f"{at}  {_answer(item)}"
     told = ", ".join(
         f"{' '.join(m.text.split())} {m.said}" for m in sorted(marks, key=lambda m: -abs(m.weight)) if m.strong
     )
-    return Marked(head, tuple(marks), f"{head}: {told}" if told else head, "" if at else _legend(None))
+    return Marked(head, tuple(marks), f"{head}: {told}" if told else head, "" if at else _legend(unit))
 
 
-def _legend(label: str | None) -> str:
+def _legend(unit: str, label: str | None = None) -> str:
+    if unit != LOG_ODDS:
+        return t("cards.explained.legend_number")
     return t("cards.explained.legend", label=label) if label else t("cards.explained.legend_each")
 
 

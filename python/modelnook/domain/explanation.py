@@ -47,6 +47,8 @@ class Explained:
     parts: tuple[Part, ...]
     predictions: int
     """How many were made for it."""
+    unread: int = 0
+    """Words at the end that the model has no room for, and which are no parts."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

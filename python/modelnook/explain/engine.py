@@ -84,7 +84,9 @@ def explained(
         for row, answer in zip(part, runtime.predict(part), strict=True):
             asked = _label(spec, answer, label)
             value = _value(spec, answer, asked)
-            questions.append(Question(runtime, spec, divided(row, spec, known), asked, value, most, seed))
+            questions.append(
+                Question(runtime, spec, divided(row, spec, known, runtime.max_length), asked, value, most, seed)
+            )
             scores.append(answer["scores"][asked] if asked is not None else None)
         played = _play([kind().play(question) for question in questions], questions)
         found += map(_told, questions, scores, *zip(*played, strict=True))
@@ -157,7 +159,7 @@ def _told(question: Question, score: float | None, shares: Shares, predictions: 
         _part(row, span, float(score), None if errors is None or math.isnan(errors[at]) else float(errors[at]))
         for at, (span, score) in enumerate(zip(shares.spans, shares.scores, strict=True))
     )
-    return Explained(row.given, question.label, score, shares.value, shares.base, parts, predictions)
+    return Explained(row.given, question.label, score, shares.value, shares.base, parts, predictions, row.unread)
 
 
 def _part(row: Divided, span: range, score: float, error: float | None) -> Part:

@@ -41,6 +41,8 @@ class Divided(ABC):
     """Column -> value, as it was given."""
     joins: bool
     """Whether consecutive units of a column make a span, as words do."""
+    unread: int = 0
+    """Words behind those that the model has room for."""
 
     @abstractmethod
     def keep(self, stays: Sequence[Any]) -> Any:
@@ -52,7 +54,7 @@ class Words(Divided):
 
     joins = True
 
-    def __init__(self, row: Any, given: Mapping[str, Any]) -> None:
+    def __init__(self, row: Any, given: Mapping[str, Any], room: int = 0) -> None:
         self._row = row
         self.given = {column: as_text(value) for column, value in given.items()}
         units: list[Unit] = []
@@ -61,9 +63,13 @@ class Words(Divided):
             starts = [start for start, _ in sentences(text)]
             # Sentences of one text aren't those of another.
             first = units[-1].sentence + 1 if units else 0
-            places = words(text)
+            every = words(text)
+            places = every[:room] if room else every
+            self.unread += len(every) - len(places)
             units += [Unit(column, text[a:b], a, b, first + bisect_right(starts, a)) for a, b in places]
-            edges = [0, *(a for a, _ in places[1:]), len(text)]
+            # What nobody reads is gone with the first word: in its place it would be read.
+            end = every[len(places)][0] if len(places) < len(every) else len(text)
+            edges = [0, *(a for a, _ in places[1:]), end]
             self._pieces[column] = [text[a:b] for a, b in pairwise(edges)] if places else []
         self.units = tuple(units)
 
@@ -100,16 +106,17 @@ class Cells(Divided):
         return {**self._row, **{unit.column: None for unit, stay in zip(self.units, stays, strict=True) if not stay}}
 
 
-def divided(row: Any, spec: Spec, known: Collection[str] | None = None) -> Divided:
+def divided(row: Any, spec: Spec, known: Collection[str] | None = None, room: int = 0) -> Divided:
     """An input as a runtime takes it, divided.
 
     Args:
+        room: tokens that a model reads of a text at most, of which a word takes one or more; 0 where there is no end.
         known: the columns that a model of tables reads, where that can be told.
     """
     if spec.features:
         return Cells(row, known)
     given = {role: values[0] for role, values in spec.as_columns([row]).items()}
-    return Words(row, {role: given[role] for role in spec.read if role in given})
+    return Words(row, {role: given[role] for role in spec.read if role in given}, room)
 
 
 def words(text: str) -> list[tuple[int, int]]:
