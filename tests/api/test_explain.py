@@ -213,3 +213,30 @@ def test_what_counts_is_missed_more_than_what_does_not(
             falls.append(item.score - mn.predict(path, left)["scores"][0][item.label])
     assert all(item.predictions <= most for item in found.items)
     assert np.mean(told) > np.mean(others) + 0.02
+
+
+@pytest.mark.parametrize("method", ["linear", "occlusion", "shapley"])
+def test_a_chinese_text_is_explained_by_its_characters(method: str, tmp_path: Path) -> None:
+    texts = [f"{room}{word}，早餐一般" for room in ("房间", "大堂", "前台", "位置") * 6 for word in ("干净", "很脏")]
+    learnt(tmp_path / "hotel", "text-classification", {"text": texts, "label": ["好评", "差评"] * 24}).close()
+    found = mn.explain(str(tmp_path / "hotel"), "游泳池很脏。也有停车场", method=method)
+    assert found.items[0].label == "差评"
+    assert found.tokens == ("游", "泳", "池", "很", "脏。", "也", "有", "停", "车", "场")
+    best = sorted(zip(found.scores, found.tokens, strict=True))[-2:]
+    assert {token for _, token in best} == {"很", "脏。"}
+
+
+def test_all_inputs_are_asked_at_once(spam: str) -> None:
+    """A runtime makes batches of what it is given together."""
+    with mn.load(spam) as model:
+        asked: list[int] = []
+        plain = model.runtime.predict
+
+        def counted(rows: Any, **options: Any) -> Any:
+            asked.append(len(rows))
+            return plain(rows, **options)
+
+        model.runtime.predict = counted
+        found = model.explain([f"win {word} today" for word in "abcdefgh"], method="occlusion")
+        assert asked == [8, 8 * 4]
+        assert sum(item.predictions for item in found.items) == sum(asked)

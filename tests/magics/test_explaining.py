@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from tests.magics.test_completion import completed
 
 from modelnook.domain.explanation import Explanation
 from modelnook.testing.explainers import learnt, planted
@@ -30,5 +32,9 @@ def test_a_cell_of_texts_is_explained(shell: Any, tmp_path: Path, capsys: pytest
 
 
 def test_options_are_completed(shell: Any) -> None:
-    _, found = shell.complete("%model explain topics --method ", "%model explain topics --method ")[:2]
-    assert {"auto", "linear", "occlusion", "shapley"} <= {word.strip() for word in found}
+    shell.user_ns["rows"] = pd.DataFrame({"body": ["a"]})
+    typed = "%model explain topics --data rows"
+    assert completed(shell.Completer, f"{typed} --method ") >= {
+        f"{typed} --method {name}" for name in ("auto", "linear", "occlusion", "shapley")
+    }
+    assert f"{typed} --text body" in completed(shell.Completer, f"{typed} --text b")
