@@ -33,7 +33,7 @@ def explain(
         method: ``occlusion`` leaves each word out in turn; ``shapley`` shares the answer out over words that depend on
             each other, with standard errors; ``linear`` reads a TF-IDF model's own weights; ``auto`` chooses, and the
             result's ``why`` says why.
-        label: explain this label; without it the one that the model gives each input.
+        label: explain this label; without it the likeliest one of each input.
         text: the column of the texts, where its name doesn't tell.
         columns: role -> column, where a model has other or more inputs than ``text``.
         predictions: how many may be made for an input; where a text has more words, some of them are taken together.
