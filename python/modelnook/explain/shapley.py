@@ -21,7 +21,7 @@ from modelnook.explain.spans import grouped, singles
 
 __all__ = ["LEAST_PAIRS", "Shapley", "exact", "sampled"]
 
-LEAST_PAIRS = 8
+LEAST_PAIRS = 4
 """Pairs of orders from which a mean and its error are told; where predictions don't suffice for so many, words are
 taken together."""
 
