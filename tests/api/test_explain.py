@@ -37,6 +37,7 @@ def spam(tmp_path: Path) -> str:
 
 def test_a_text_has_tokens_and_scores(spam: str) -> None:
     found = mn.explain(spam, TEXTS[0])
+    assert found.items[0].likeliest is None
     assert (found.method, found.unit, found.task) == ("linear", "log-odds", "text-classification")
     assert found.tokens == ("The", "garden,", "win", "coffee")
     assert max(zip(found.scores, found.tokens, strict=True))[1] == "win"
@@ -76,7 +77,8 @@ def test_a_model_in_hand_is_asked(spam: str) -> None:
     with mn.load(spam) as model:
         found = model.explain(TEXTS[0], label="ham", method="occlusion")
         assert len(mn.ps()) == 1
-    assert found.items[0].label == "ham"
+    assert (found.items[0].label, found.items[0].likeliest) == ("ham", "spam")
+    assert "the model says spam" in cards.text(found)
     assert min(zip(found.scores, found.tokens, strict=True))[1] == "win"
     assert found == mn.explain(spam, TEXTS[0], label="ham", method="occlusion")
 

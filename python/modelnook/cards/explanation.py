@@ -45,7 +45,10 @@ def explanation(value: Explanation) -> Card:
 
 
 def _answer(item: Explained) -> str:
-    return metric(item.value) if item.label is None else f"{item.label} {metric(item.score)}"
+    if item.label is None:
+        return metric(item.value)
+    own = f" ({t('cards.explained.likeliest', label=item.likeliest)})" if item.likeliest else ""
+    return f"{item.label} {metric(item.score)}{own}"
 
 
 def _signed(score: float, unit: str) -> str:

@@ -49,6 +49,8 @@ class Explained:
     """How many were made for it."""
     unread: int = 0
     """Words at the end that the model has no room for, and which are no parts."""
+    likeliest: str | None = None
+    """The model's own label, where another one was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

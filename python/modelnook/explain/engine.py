@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def explained(
     found: list[Explained] = []
     for start in range(0, len(rows), TOGETHER):
         part = rows[start : start + TOGETHER]
-        questions, scores = [], []
+        questions, scores, others = [], [], []
         for row, answer in zip(part, runtime.predict(part), strict=True):
             asked = _label(spec, answer, label)
             value = _value(spec, answer, asked)
@@ -88,8 +89,11 @@ def explained(
                 Question(runtime, spec, divided(row, spec, known, runtime.max_length), asked, value, most, seed)
             )
             scores.append(answer["scores"][asked] if asked is not None else None)
+            own = _label(spec, answer, None)
+            others.append(own if own != asked else None)
         played = _play([kind().play(question) for question in questions], questions)
-        found += map(_told, questions, scores, *zip(*played, strict=True))
+        told = map(_told, questions, scores, *zip(*played, strict=True))
+        found += (replace(one, likeliest=other) for one, other in zip(told, others, strict=True))
     return tuple(found)
 
 
