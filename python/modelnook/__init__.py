@@ -29,11 +29,10 @@ _HANDLES = {
     "Server": "modelnook.serving",
 }
 _VERBS = frozenset(
-    "alias cache compare distil evaluate export finetune info list load offline predict prune ps publish pull push "
-    "quantize rename resume rm run runs search serve settings shrink sources stop trim tune unload withdraw".split()
+    "alias cache compare distil evaluate explain export finetune info list load offline predict prune ps publish pull "
+    "push quantize rename resume rm run runs search serve settings shrink sources stop trim tune unload "
+    "withdraw".split()
 )
-# A verb that is to come shares a name with its room too, which must not take the place either.
-_ROOMS = _VERBS | {"explain"}
 
 __all__ = sorted({*_HANDLES, *_VERBS})
 
@@ -46,7 +45,7 @@ class _Root(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _ROOMS and isinstance(value, ModuleType)):
+        if not (name in _VERBS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 

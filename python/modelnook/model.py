@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.explanation import Explanation
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.shown import Shown
 
@@ -74,6 +75,25 @@ class Model(Shown):
         return opened(predict)(self, inputs, **options)
 
     __call__ = predict
+
+    def explain(self, inputs: Any, **options: Any) -> Explanation:
+        """What speaks for its answers and what against them, word by word; see :func:`modelnook.explain`.
+
+        Args:
+            inputs: the texts, or the rows.
+            options: those of :func:`modelnook.explain`.
+
+        Raises:
+            UsageError, UnsupportedError, DataError: as for :func:`modelnook.explain`.
+
+        >>> mn.load("spam").explain("win free money", label="ham").items[0].label
+        'ham'
+        """
+        from modelnook.api import explain
+        from modelnook.api.door import opened
+
+        found: Explanation = opened(explain)(self, inputs, **options)
+        return found
 
     def stream(self, prompt: Any, **options: Any) -> Generator[str, None, str]:
         """The pieces of what a model writes, as they come; together they are :func:`modelnook.run`'s text.

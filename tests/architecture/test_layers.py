@@ -29,6 +29,7 @@ FLOORS = {
     "training": 2,
     "convert": 2,
     "finetune": 3,
+    "explain": 3,
     "export": 3,
     "quantize": 3,
     "evaluate": 3,
@@ -167,6 +168,7 @@ def test_a_verb_is_not_hidden_by_its_room() -> None:
 
 def test_rows_are_alphabetical() -> None:
     from modelnook.catalog import SOURCES
+    from modelnook.explain import EXPLAINERS
     from modelnook.export import EXPORTERS
     from modelnook.finetune import METHODS
     from modelnook.quantize import QUANTIZERS
@@ -174,6 +176,6 @@ def test_rows_are_alphabetical() -> None:
     from modelnook.tasks import TASKS
     from modelnook.tracking import TRACKERS
 
-    for registry in (SOURCES, EXPORTERS, METHODS, QUANTIZERS, RUNTIMES, TASKS, TRACKERS):
+    for registry in (SOURCES, EXPLAINERS, EXPORTERS, METHODS, QUANTIZERS, RUNTIMES, TASKS, TRACKERS):
         rows = list(registry._rows)
         assert rows == sorted(rows)

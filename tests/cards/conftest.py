@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from modelnook.domain.errors import unknown
+from modelnook.domain.explanation import NUMBER, Explained, Explanation, Part
 from modelnook.domain.model import ModelInfo, Risk, SearchResult
 from modelnook.domain.publication import Publication
 from modelnook.domain.run import Comparison, Evaluation, RunRecord
@@ -221,7 +222,40 @@ PUBLISHED = Publication(
 PER_CLASS = Table(
     ("label", "precision", "recall", "f1", "rows"), (("tech", 0.9, 0.9, 0.91, 40), ("sport", 1, 1, 0.99, 5))
 )
+TEXT = "win <b> money, and lunch " * 40
+EXPLAINED = Explained(
+    {"text": TEXT},
+    "spam",
+    0.973,
+    3.6,
+    -0.2,
+    tuple(
+        Part(word, (2.1, 0.04, -1.3, 0.0, -0.3)[at % 5] / (1 + at // 5), 0.02, start=start, end=start + len(word))
+        for at, (word, start) in enumerate(
+            (word, 25 * turn + begin)
+            for turn in range(40)
+            for word, begin in (("win", 0), ("<b>", 4), ("money,", 8), ("and", 15), ("lunch", 19))
+        )
+    ),
+    201,
+)
+CELLS = Explained(
+    {"income": 20.5, "home": "rent"},
+    None,
+    None,
+    12.5,
+    8.25,
+    (Part("20.5", 4.5, column="income"), Part("rent", -0.25, column="home")),
+    4,
+)
+EXPLANATION = Explanation(
+    "local:spam@1", "text-classification", "occlusion", (EXPLAINED,), why="occlusion: the quickest"
+)
 VALUES: dict[str, Any] = {
+    "explanation": EXPLANATION,
+    "explanation_many": replace(EXPLANATION, items=(EXPLAINED, replace(EXPLAINED, parts=())) * 20),
+    "explanation_none": replace(EXPLANATION, items=()),
+    "explanation_cells": Explanation("local:loans@1", "table", "shapley", (CELLS,), NUMBER),
     "info": INFO,
     "info_bare": ModelInfo("local:x", "x", "local"),
     "published": PUBLISHED,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.cards.conftest import ATTEMPTS, FINISHED, INFO, REPORT, RUNS, VALUES
+from tests.cards.conftest import ATTEMPTS, EXPLAINED, EXPLANATION, FINISHED, INFO, REPORT, RUNS, VALUES
 
 from modelnook import cards
 from modelnook.cards.card import MAX_LINES, Dot, Dots, Grid
@@ -20,6 +20,7 @@ from modelnook.cards.figures import width
 from modelnook.cards.plain import WIDTH
 from modelnook.cards.run import run as card
 from modelnook.domain.event import Warned
+from modelnook.domain.explanation import Part
 from modelnook.domain.model import SearchResult, Terms
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
@@ -561,3 +562,32 @@ def test_what_a_person_made_here_of_nobodys_model_is_theirs() -> None:
         assert other.license_kind == "unknown"
         assert "ask the author" in cards.text(other)
     assert replace(made, license="mit").license_kind == "permissive"
+
+
+def test_an_explanation_reads_without_colours(lang: str) -> None:
+    """GitHub strips styles, and not everybody sees red: numbers stand beside the strongest words, titles on all."""
+    read = Reader(cards.html(EXPLANATION))
+    assert "win+2.10" in read.text
+    assert "money,−1.30" in read.text
+    spans = [attributes for tag, attributes in read.tags if tag == "span" and attributes.get("title")]
+    assert {"+2.10", "−1.30", "−0.30"} <= {attributes["title"] for attributes in spans}
+    for attributes in spans:
+        line = "solid" if str(attributes["title"]).startswith("+") else "dotted"
+        assert line in str(attributes["style"])
+    assert "win[+2.10] <b> money,[−1.30] and lunch" in cards.text(EXPLANATION)
+    assert "income: 20.5+4.5" in Reader(cards.html(VALUES["explanation_cells"])).text
+
+
+def test_no_word_stands_out_where_hardly_any_counts() -> None:
+    parts = (Part("one", 0.004, start=0, end=3), Part("two", -0.002, start=4, end=7))
+    little = replace(EXPLANATION, items=(replace(EXPLAINED, given={"text": "one two"}, parts=parts),))
+    assert cards.text(little).splitlines()[1] == "one two"
+    assert "<sup>" not in cards.html(little)
+    assert "background:rgba(" not in cards.html(little)
+
+
+def test_a_text_of_any_length_has_a_small_card() -> None:
+    parts = tuple(Part(f"w{i}", float(i), start=8 * i, end=8 * i + 5) for i in range(20_000))
+    long = replace(EXPLANATION, items=(replace(EXPLAINED, given={"text": "12345678" * 20_000}, parts=parts),))
+    assert len(cards.html(long)) < 400_000
+    assert "w19999" in cards.text(long)

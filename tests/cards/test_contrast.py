@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelnook.cards.page import _TONES
+from modelnook.cards.page import _TONES, AGAINST, DEEPEST, FOR
 
 STYLE = Path(__file__).parents[2] / "labextension" / "style"
 ENOUGH = 4.5
@@ -68,3 +68,13 @@ def test_tones_and_the_first_button_can_be_read(theme: str) -> None:
         assert contrast(mixed(colour(tone), int(share) / 100, text), colour(page)) >= ENOUGH, tone
     for share in re.findall(r"\.mn-primary.*?var\(--mn-brand\) (\d+)%, #000", controls, re.DOTALL):
         assert contrast(colour("#ffffff"), mixed(colour(brand), int(share) / 100, colour("#000000"))) >= ENOUGH, share
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("ground", [FOR, AGAINST])
+def test_a_tinted_word_can_be_read(theme: str, ground: str) -> None:
+    page, text, *_ = THEMES[theme]
+    red, green, blue = map(float, ground.split(","))
+    tinted = mixed((red, green, blue, 1.0), DEEPEST, colour(page))
+    assert contrast(text, tinted) >= ENOUGH
+    assert contrast((red, green, blue, 1.0), colour(page)) >= 3, "the line below it, as a graphic"

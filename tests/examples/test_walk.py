@@ -63,6 +63,7 @@ def test_the_walk_runs_twice(notebook: Notebook) -> None:
     assert "local:topics@1" in compared
     assert "local:topics-int8@1" in compared
     assert "central bank" in said["%model predict topics-int8 --data some_rows"]
+    assert "local:topics-int8@1 · on 3 rows" in said["%model explain topics-int8 --data some_rows"]
     for run in runs.values():
         assert run.id in said["%model runs"]
     assert "RUN/tracking/wandb" in said["%model runs"], "the offline folder of its W&B run"

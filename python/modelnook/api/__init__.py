@@ -6,6 +6,7 @@ Nothing heavy is imported here; each function imports its engine when it is call
 from __future__ import annotations
 
 from modelnook.api.cache import cache, rm_cached
+from modelnook.api.explaining import explain
 from modelnook.api.exporting import export, exported
 from modelnook.api.finding import info, search
 from modelnook.api.measuring import compare, comparison, evaluate, evaluation, quantize
@@ -34,6 +35,7 @@ __all__ = [
     "distil",
     "evaluate",
     "evaluation",
+    "explain",
     "export",
     "exported",
     "finetune",

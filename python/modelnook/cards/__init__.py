@@ -18,6 +18,7 @@ __all__ = ["MAKERS", "card_of", "html", "knows", "printed", "text", "whole"]
 MAKERS: dict[str, str] = {
     "builtins.dict": "modelnook.cards.table:settings",
     "modelnook.domain.errors.ModelnookError": "modelnook.cards.error:error",
+    "modelnook.domain.explanation.Explanation": "modelnook.cards.explanation:explanation",
     "modelnook.domain.export.Exported": "modelnook.cards.exported:exported",
     "modelnook.domain.model.ModelInfo": "modelnook.cards.model:model",
     "modelnook.domain.model.SearchResult": "modelnook.cards.model:found",

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["MAX_LINES", "Bar", "Card", "Chart", "Dot", "Dots", "Facts", "Fold", "Grid", "Line", "Piece", "Shares"]
+__all__ = [
+    "MAX_LINES",
+    "Bar",
+    "Card",
+    "Chart",
+    "Dot",
+    "Dots",
+    "Facts",
+    "Fold",
+    "Grid",
+    "Line",
+    "Mark",
+    "Marked",
+    "Piece",
+    "Shares",
+]
 
 MAX_LINES = 12
 """No card is longer than this, warnings and all (promise 3 of the contract)."""
@@ -120,7 +135,29 @@ class Fold:
     text: str
 
 
-Piece = Line | Facts | Grid | Bar | Chart | Dots | Shares | Fold
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word: ``weight`` between -1 and 1 is its tone, ``said`` its number, which stands beside it if ``strong``;
+    ``after`` is what follows it."""
+
+    text: str
+    weight: float = 0.0
+    said: str = ""
+    strong: bool = False
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A text with its words tinted, under a heading; ``brief`` is all that a text card says of it."""
+
+    head: str
+    marks: tuple[Mark, ...]
+    brief: str
+    legend: str = ""
+
+
+Piece = Line | Facts | Grid | Bar | Chart | Dots | Shares | Fold | Marked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Mark, Marked, Piece, Shares
 from modelnook.cards.chart import bars, scatter, svg
 from modelnook.cards.figures import count
 from modelnook.domain.errors import as_written
@@ -29,6 +29,9 @@ _TONES = {
     "warn": _TOWARDS.format("--jp-warn-color0,#b26a00"),
     "bad": _TOWARDS.format("--jp-error-color0,#c62828"),
 }
+FOR, AGAINST = "211,47,47", "25,118,210"
+"""Grounds of words, as SHAP has them: red for an answer, blue against it; the deepest leaves the text its contrast."""
+DEEPEST, FAINT = 0.45, 0.1
 _CELL = "padding:1px 12px 1px 0;border:0;background:none;max-width:none;vertical-align:baseline"
 
 
@@ -75,7 +78,28 @@ def _piece(piece: Piece) -> str:
     if isinstance(piece, Dots):
         drawn = scatter(piece)
         return drawn and f"<div>{drawn}</div>"
+    if isinstance(piece, Marked):
+        return _marked(piece)
     return _shares(piece) if isinstance(piece, Shares) else _fold(piece)
+
+
+def _marked(piece: Marked) -> str:
+    head = f'<span style="{_QUIET}">{escape(piece.head)}</span> ' if piece.head else ""
+    text = "".join(f"{_mark(mark)}{escape(mark.after)}" for mark in piece.marks)
+    legend = f'<div style="{_QUIET}">{escape(piece.legend)}</div>' if piece.legend else ""
+    return f'<div style="margin:4px 0;line-height:1.9;white-space:pre-wrap">{head}{text}</div>{legend}'
+
+
+def _mark(mark: Mark) -> str:
+    """A word on its ground. Who sees no colours, and GitHub, which strips styles, has the line and the number."""
+    text = escape(mark.text)
+    if abs(mark.weight) < FAINT:
+        return text
+    colour, line = (FOR, "solid") if mark.weight > 0 else (AGAINST, "dotted")
+    ground = min(abs(mark.weight), 1.0) * DEEPEST
+    number = f"<sup>{escape(mark.said)}</sup>" if mark.strong else ""
+    style = f"background:rgba({colour},{ground:.2f});border-bottom:2px {line} rgba({colour},.9);border-radius:2px"
+    return f'<span title="{escape(mark.said)}" style="{style}">{text}</span>{number}'
 
 
 def _shares(piece: Shares) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Piece, Shares
+from modelnook.cards.card import MAX_LINES, Bar, Card, Chart, Dots, Facts, Fold, Grid, Line, Marked, Piece, Shares
 from modelnook.cards.figures import count, width
 from modelnook.domain.errors import as_written
 from modelnook.messages import t
@@ -124,6 +124,8 @@ def _drawn(piece: Piece, room: int) -> list[str]:
         return ["  " + " ".join(filter(None, (_bar(piece.part), piece.label)))]
     if isinstance(piece, Shares):
         return [f"  {piece.title} " + ", ".join(f"{name} {share:.0%}" for name, share in piece.shares[:_SHARES])]
+    if isinstance(piece, Marked):
+        return _wrapped(piece.brief, 1 if piece.head else 2)
     if isinstance(piece, Grid):
         return _grid(piece, room)
     if isinstance(piece, Fold):

@@ -98,6 +98,39 @@ class Words:
         """A sparse matrix of shape (texts, features), float32, rows of length one."""
         return self._vectorizer.transform([as_text(x)[:MOST_CHARS] for x in texts])
 
+    def places(self, text: str) -> dict[int, list[list[int]]]:
+        """Feature -> its occurrences in a text, each the places of its words' starts, or of its characters."""
+        cut = text[:MOST_CHARS]
+        # A small letter may take two characters where the capital takes one; a sigma's is another at a word's end.
+        places = [at for at, char in enumerate(cut) for _ in char.lower()]
+        small = list(zip(cut.lower(), places, strict=True))
+        known, found = self._vectorizer.vocabulary_, dict[int, list[list[int]]]()
+        terms = self._chars(small) if self.by == "char" else self._words(small)
+        for size in range(1, SHAPES[self.by]["ngram_range"][1] + 1):
+            for first in range(len(terms) - size + 1):
+                term = terms[first : first + size]
+                feature = known.get(("" if self.by == "char" else " ").join(part for part, _ in term))
+                if feature is not None:
+                    found.setdefault(int(feature), []).append([at for _, at in term])
+        return found
+
+    @staticmethod
+    def _words(small: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        text = "".join(letter for letter, _ in small)
+        matches = re.finditer(SHAPES["word"]["token_pattern"], text)
+        return [(match[0], small[match.start()][1]) for match in matches]
+
+    @staticmethod
+    def _chars(small: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Letters, several blanks as one, as scikit-learn counts them."""
+        text = "".join(letter for letter, _ in small)
+        blanks = {at: match for match in re.finditer(r"\s\s+", text) for at in range(match.start(), match.end())}
+        return [
+            (" " if at in blanks else letter, place)
+            for at, (letter, place) in enumerate(small)
+            if at not in blanks or blanks[at].start() == at
+        ]
+
 
 def weighed(seen: Sequence[Any], *asked: Sequence[Any], features: int = MOST_FEATURES) -> tuple[Any, ...] | None:
     """Sparse matrices of shape (texts, features), rows of length one: of ``seen``, then of each ``asked``.

@@ -40,7 +40,7 @@ class SklearnRuntime(Runtime):
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`; float32 of shape (rows, labels), or float64 numbers of shape (rows,)."""
-        spec, model = self.spec(), self._loaded
+        spec, model = self.spec(), self.model
         if not len(rows):
             return np.empty((0, len(self.labels)), dtype=np.float32)
         parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
@@ -48,14 +48,19 @@ class SklearnRuntime(Runtime):
 
     def layers(self) -> str:
         """What it is made of."""
-        return self._loaded.layers()
+        return self.model.layers()
 
     def close(self) -> None:
         """See :meth:`Runtime.close`."""
         self._model = None
 
     @property
-    def _loaded(self) -> Classic:
+    def model(self) -> Classic:
+        """What was learnt.
+
+        Raises:
+            UnsupportedError: the runtime is closed.
+        """
         if self._model is None:
             raise UnsupportedError("runtime.closed", path=self.path.name)
         return self._model

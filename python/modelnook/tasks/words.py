@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["OUTSIDE", "Scheme", "Spans", "as_word", "scheme", "spans", "words_of"]
+__all__ = ["OUTSIDE", "Scheme", "Spans", "as_word", "scheme", "spans", "starts_wide", "words_of"]
 
 OUTSIDE = "O"
 
@@ -29,6 +29,11 @@ def as_word(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None or value != value else str(value)
 
 
+def starts_wide(text: str) -> bool:
+    """Whether a text begins with a character of a script that has no blanks between words, or with a mark of one."""
+    return bool(_STARTS_WIDE.search(text))
+
+
 def words_of(cell: Any) -> tuple[str, list[tuple[int, int]]]:
     """``(text, where each word stands in it)``.
 
@@ -45,7 +50,7 @@ def words_of(cell: Any) -> tuple[str, list[tuple[int, int]]]:
         return text, [match.span() for match in _WORD.finditer(text)]
     text, places = "", []
     for word in map(as_word, cell):
-        wide = _ENDS_WIDE.search(text) and _STARTS_WIDE.search(word)
+        wide = _ENDS_WIDE.search(text) and starts_wide(word)
         text += "" if wide or not text else " "
         places.append((len(text), len(text) + len(word)))
         text += word

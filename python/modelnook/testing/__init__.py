@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
+    "ExplainerSuite": "explainers",
     "ExporterSuite": "exporters",
     "MethodSuite": "methods",
     "QuantizerSuite": "quantizers",

@@ -183,6 +183,25 @@ _ROWS = (
         example="%model predict topics --data some_rows",
     ),
     Verb(
+        "explain",
+        "modelnook.api:explain",
+        (
+            replace(REF, name="ref_or_model", option="ref"),
+            Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
+            Arg("method", default="auto", choices=("auto", "modelnook.explain:EXPLAINERS"), example="shapley"),
+            Arg("label", example="sport"),
+            Arg("text", example="body"),
+            Arg("columns", "pairs", example="text=premise,text_pair=claim"),
+            Arg("predictions", "int", 1000, low=50, example="4000"),
+            Arg("seed", "int", 0, low=0, example="7"),
+        ),
+        group="use",
+        action="execute",
+        doors=HANDS,
+        body="inputs",
+        example="%model explain topics --data some_rows",
+    ),
+    Verb(
         "run",
         "modelnook.api:run",
         (

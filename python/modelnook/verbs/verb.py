@@ -209,6 +209,7 @@ _CALLED = {
     "delete": "rm remove del",
     "distil": "distill teach",
     "evaluate": "test score eval measure benchmark validate metrics",
+    "explain": "why interpret attribute shap lime",
     "export": "convert save",
     "finetune": "train fit fine-tune fine_tune retrain",
     "info": "show describe inspect card view",
