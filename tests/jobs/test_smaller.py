@@ -29,7 +29,7 @@ from modelnook.domain.errors import (
 from modelnook.run import Run
 from modelnook.store import Store
 from modelnook.tasks.near import near_in
-from modelnook.testing.models import WORDS, tiny_model
+from modelnook.testing.models import WORDS, tiny_model, tiny_prompts, tiny_writer
 
 from .conftest import table
 from .test_faults import until
@@ -329,6 +329,41 @@ def test_trim_says_what_new_texts_lose(topics: Run, here: None) -> None:
     assert report["unseen"]["value"] < 1
     with pytest.raises(ModelnookError, match="trim was refused: agreement goes from 1"):
         mn.trim("topics", data=new, max_drop=0.0)
+
+
+def test_a_writer_gains_nothing_by_fewer_tokens_to_choose_from(tmp_path: Path, store_home: Path, here: None) -> None:
+    base = tiny_writer(tmp_path / "writer")
+    tiny = {"epochs": 4, "learning_rate": 5e-3, "method": "full", "track": "none", "on": "kernel"}
+    mn.finetune(str(base), tiny_prompts(60), task="text-generation", name="writes", **tiny)
+    report = mn.shrink("writes", steps="trim,int8:quanto", max_drop=1.0, track="none").report
+    trimmed, packed = report["steps"]
+    assert trimmed["drop"] == pytest.approx(0, abs=1e-3), "every token of the rows stayed"
+    assert trimmed["unseen"]["drop"] > -1e-3
+    assert packed["drop"] > -0.05, "nor is there slack for the steps after it"
+    assert report["before"]["metrics"]["perplexity"] == pytest.approx(trimmed["after"]["metrics"]["perplexity"], 1e-3)
+    run = mn.trim("writes", max_drop=1.0)
+    (said,) = (one for one in run.warnings if "had always had" in one)
+    assert f"{run.report['before']['metrics']['perplexity']:.3f}; " in said
+
+
+def test_without_training_rows_each_half_of_the_rows_is_new_to_the_other(topics: Run, here: None) -> None:
+    """Every word of these rows is in one of them alone."""
+    rows = [{"text": " ".join(MANY[at::48])} for at in range(24)]
+    path = str(Store().models.folder("topics"))
+    report = mn.trim(path, data=rows, max_drop=1.0, name="new").report
+    assert report["after"]["metrics"]["agreement"] == 1
+    assert report["unseen"]["drop"] > 0
+
+
+def test_a_trim_that_wins_nothing_ends_no_chain(topics: Run, here: None) -> None:
+    everything = list(MANY)
+    run = mn.shrink("topics", steps="prune:2,trim", unlabelled=everything, max_drop=1.0, track="none")
+    assert [step["step"] for step in run.report["steps"]] == ["prune:2"]
+    assert any("'trim' was left out" in said for said in run.warnings)
+    assert run.state == "finished"
+    for steps in ("trim", "trim,trim"):
+        with pytest.raises(ModelnookError, match="Nothing is won by 'trim'"):
+            mn.shrink("topics", steps=steps, unlabelled=everything, max_drop=1.0, track="none", name="none")
 
 
 def unclear() -> list[dict[str, str]]:

@@ -143,6 +143,27 @@ def test_what_is_said_of_each_layer_goes_with_it(tmp_path: Path) -> None:
     assert len(config(tmp_path / "small")["layer_types"]) == 3
 
 
+@pytest.mark.parametrize("task", [TASK, "text-generation"])
+def test_a_decoders_layers_find_their_new_places_in_its_cache(task: str, tmp_path: Path) -> None:
+    from modelnook.testing.models import tiny_writer
+
+    source = tiny_writer(tmp_path / "source", layers=4)
+    columns: Any = {"text": ROWS["text"]}
+    if task == TASK:
+        from transformers import LlamaForSequenceClassification
+
+        names = {"id2label": {0: "ham", 1: "spam"}, "label2id": {"ham": 0, "spam": 1}}
+        LlamaForSequenceClassification.from_pretrained(source, **names).save_pretrained(source)
+        columns = ROWS
+    found = pruner(source, columns, task)
+    assert [found.drop() is not None for _ in range(2)] == [True, True]
+    found.write(2, tmp_path / "small")
+    rows = runtime(source, task=task).spec().as_rows({"text": ROWS["text"]})
+    again = runtime(tmp_path / "small", task=task, threads=1).outputs(rows)
+    np.testing.assert_allclose(again, found.outputs(2), rtol=1e-4, atol=1e-5)
+    assert student(source, tmp_path / "half", task=task, layers=2, step="distil") == (4, 2)
+
+
 def test_two_stacks_are_none(tmp_path: Path) -> None:
     from transformers import AlbertConfig, AlbertForSequenceClassification, AutoModelForSeq2SeqLM
 

@@ -274,6 +274,39 @@ def test_heads_over_the_vocabulary_are_cut_with_it(kind: str, tmp_path: Path) ->
     torch.testing.assert_close(logits[1], logits[0][..., order], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["mask", "llama"])
+def test_fewer_tokens_to_choose_from_are_no_gain(kind: str, tmp_path: Path) -> None:
+    """Beside the first model with the same tokens to choose from only what a text in pieces costs is left."""
+    from modelnook.shrink.limited import limited
+
+    source, target = tmp_path / "source", tmp_path / "small"
+    masked(source) if kind == "mask" else tiny_writer(source)
+    task = "fill-mask" if kind == "mask" else "text-generation"
+    shown, new = ({"text": [" ".join(WORDS[at:end])] * 9} for at, end in ((0, 20), (-20, None)))
+    done(source, target, task, rows=[shown])
+    first, small = (runtime(path, task=task, device="cpu", threads=1) for path in (source, target))
+    for columns in (shown, new):
+        rows = first.spec().as_rows(columns)
+        beside = np.asarray(limited(source, target, task=task, columns=columns))
+        outputs = first.spec().beside(beside, small.outputs(rows))
+        np.testing.assert_array_equal(outputs[:, 1], first.outputs(rows)[:, 1])
+        if columns is shown:
+            np.testing.assert_allclose(outputs, beside, rtol=1e-4)
+            assert (first.outputs(rows)[:, 0] > beside[:, 0]).all()
+        else:
+            assert (outputs[:, 0] > 1.2 * beside[:, 0]).all()
+
+
+def test_of_a_text_that_is_too_long_in_pieces_the_part_counts_that_is_still_read(tmp_path: Path) -> None:
+    from modelnook.shrink.limited import limited
+
+    source, target = tiny_writer(tmp_path / "source"), tmp_path / "small"
+    done(source, target, "text-generation", rows=[{"text": [" ".join(WORDS[:20])]}])
+    columns = {"text": [" ".join([word] * 50) for word in WORDS[-7:]]}
+    told = np.asarray(limited(source, target, task="text-generation", columns=columns))[:, 1]
+    assert (told < 40).all(), "of 50 words that are three pieces each, 64 tokens hold less"
+
+
 def test_a_padding_token_that_positions_are_counted_from_stays_where_it_is(tmp_path: Path) -> None:
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers

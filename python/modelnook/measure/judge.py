@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,13 +69,14 @@ class Judge:
         """Measure a changed model against the original. Outputs that aren't numbers never pass."""
         if not finite(after.outputs):
             return Verdict(0.0, 1.0, (1.0, 1.0), False)
+        outputs = self.spec.beside(self.before.outputs, after.outputs)
         if not self.known:
-            value, (low, high) = agreement(self.spec, self.before.outputs, after.outputs)
+            value, (low, high) = agreement(self.spec, self.before.outputs, outputs)
             drop, interval = 1 - value, (1 - high, 1 - low)
         else:
-            value = self.spec.score(self.truth, after.outputs, self.before.labels)[self.metric]
+            value = self.spec.score(self.truth, outputs, self.before.labels)[self.metric]
             drop, interval = paired_drop(
-                self.spec, self.metric, self.truth, self.before.outputs, after.outputs, self.before.labels
+                self.spec, self.metric, self.truth, self.before.outputs, outputs, self.before.labels
             )
         # Rounding must not refuse a drop that is just what was allowed.
         return Verdict(value, drop, interval, bool(drop <= self.max_drop + 1e-9))
@@ -84,8 +86,16 @@ class Judge:
         if not self.known:
             value, interval = agreement(self.spec, self.before.outputs, model.outputs)
             return {"metrics": {AGREEMENT: value}, "intervals": {AGREEMENT: interval}}
-        metrics, intervals = score(self.spec, self.truth, model.outputs, self.before.labels)
+        outputs = self.spec.beside(self.before.outputs, model.outputs)
+        metrics, intervals = score(self.spec, self.truth, outputs, self.before.labels)
         return {"metrics": metrics, "intervals": intervals}
+
+    def against(self, before: Probe) -> Judge:
+        """The same with other outputs of the original's."""
+        other = copy(self)
+        other.before = before
+        other.value = other.scores(before)["metrics"][other.metric]
+        return other
 
     def warnings(self, verdict: Verdict) -> list[Warned]:
         """What a person should know of a verdict that passed: too few rows to tell, an interval over the limit."""

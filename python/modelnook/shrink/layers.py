@@ -61,6 +61,12 @@ class Stack:
         # Emptied in place: parts of the model may hold the list itself.
         self.layers._modules.clear()
         self.layers.extend(nn.ModuleList([self.whole[at] for at in kept]))
+        # By it a layer finds its place in a cache, which has as many as the configuration counts.
+        module: Any
+        for place, at in enumerate(kept):
+            for module in self.whole[at].modules():
+                if hasattr(module, "layer_idx"):
+                    module.layer_idx = place
         for name in self.counted:
             setattr(self.model.config, name, len(kept))
         for name, values in self.lists.items():

@@ -109,7 +109,7 @@ def trim(
     kept = choose(said, counts, fixed, most, FEW if several else SHARE, coverage)
     before = table.num_embeddings
     if len(kept) > WORTH_IT * before:
-        raise UnsupportedError("shrink.nothing_to_trim", path=source, kept=len(kept), tokens=before)
+        raise UnsupportedError("shrink.nothing_to_trim", kept=len(kept), tokens=before)
     with torch.no_grad():
         stand_ins = _stand_ins(table.weight, words(said), kept) if several else {}
         _cut(model, table, kept)

@@ -218,6 +218,10 @@ class Spec(ABC):
 
         return np.array([a == b for a, b in zip(before, after, strict=True)], dtype=bool)
 
+    def beside(self, first: Any, outputs: Any) -> Any:
+        """A changed model's outputs as they can be compared with those of the ``first``: in its unit."""
+        return outputs
+
     def tables(self, truth: Any, outputs: Any, labels: Sequence[str]) -> dict[str, Table]:
         """What an evaluation shows beside the metrics, e.g. ``per_class`` and ``confusion``."""
         return {}

@@ -46,6 +46,8 @@ class FillMaskTask(Task):
         self.head = Head(model)
         self.mask = int(tokenizer.mask_token_id)
         self.special = torch.tensor(sorted(tokenizer.all_special_ids))
+        names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        self.codes = np.array([zlib.crc32((name or "").encode()) for name in names], dtype="<u4")
         return model, tokenizer
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
@@ -78,14 +80,18 @@ class FillMaskTask(Task):
         return mean_loss(self.head, model, *self._hidden(batch, free, chosen, kind, other))
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        """See :class:`~modelnook.tasks.text_generation.LanguageModelling`; a row's tokens decide what is hidden."""
+        """See :class:`~modelnook.tasks.text_generation.LanguageModelling`; a row's tokens decide what is hidden.
+
+        By their names, and another token is one of the row: a model whose tokens have other numbers is asked the same.
+        """
         ids, free = batch["input_ids"].cpu(), batch["free"].cpu()
-        drawn = np.zeros((3, *ids.shape))
+        drawn, others = np.zeros((2, *ids.shape)), ids.numpy().copy()
         for row, (tokens, there) in enumerate(zip(ids.numpy(), free.numpy(), strict=True)):
-            random = np.random.default_rng(zlib.crc32(tokens[there].astype("<i8").tobytes()))
-            drawn[:, row, there] = random.random((3, int(there.sum())))
-        chosen, kind, other = (torch.from_numpy(values).to(batch["input_ids"].device) for values in drawn)
-        other = (other * model.config.vocab_size).long()
+            own = tokens[there]
+            random = np.random.default_rng(zlib.crc32(self.codes[own].tobytes()))
+            drawn[:, row, there] = random.random((2, len(own)))
+            others[row, there] = random.permutation(own)
+        chosen, kind, other = (torch.from_numpy(values).to(batch["input_ids"].device) for values in (*drawn, others))
         return likelihoods(self.head, model, *self._hidden(batch, batch["free"], chosen, kind, other))
 
     def _hidden(

@@ -36,6 +36,8 @@ class Head:
 
     def __init__(self, model: Any) -> None:
         self.apart = _comes_apart(model)
+        self.among: torch.Tensor | None = None
+        """Bool of shape (vocabulary,): :func:`likelihoods` has each of these tokens chosen among these alone."""
 
     def logits(
         self, model: Any, inputs: dict[str, Any], wanted: torch.Tensor, *, filled: bool = False
@@ -138,13 +140,22 @@ def likelihoods(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Te
     logits, values = head.logits(model, inputs, wanted, filled=True)
     size = _size(model)
     pieces = zip(values.split(size), _targets(labels[wanted], values).split(size), strict=True)
-    losses = [F.cross_entropy(logits(some).float(), target, reduction="none") for some, target in pieces]
+    losses = [_losses(logits(some).float(), target, head.among) for some, target in pieces]
     found = torch.zeros(len(labels), 2, device=labels.device)
     rows = wanted.nonzero()[:, 0]
     if losses:
         found[:, 0].index_add_(0, rows, torch.cat(losses)[: len(rows)])
     found[:, 1] = wanted.sum(dim=1)
     return found
+
+
+def _losses(logits: torch.Tensor, targets: torch.Tensor, among: torch.Tensor | None) -> torch.Tensor:
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    if among is None:
+        return losses
+    among = among.to(logits.device)
+    won = logits.logsumexp(dim=1) - logits.masked_fill(~among, -torch.inf).logsumexp(dim=1)
+    return torch.where(among[targets.clamp(min=0)], losses - won, losses)
 
 
 def _filled(values: torch.Tensor, wanted: bool) -> torch.Tensor:

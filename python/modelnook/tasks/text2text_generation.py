@@ -125,6 +125,10 @@ class Text2TextGeneration(Spec):
         """``text``."""
         return [{"text": row[0]} for row in outputs]
 
+    def beside(self, first: Any, outputs: Any) -> list[tuple[str, float, float]]:
+        """See :meth:`Spec.beside`: a target counts as many tokens as it had for the first model."""
+        return [(text, loss, was[2]) for (text, loss, _), was in zip(outputs, first, strict=True)]
+
     def agree(self, before: Any, after: Any) -> NDArray[np.bool_]:
         """Where both write the same."""
         import numpy as np

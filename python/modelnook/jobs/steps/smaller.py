@@ -70,13 +70,24 @@ def smaller(context: Context) -> Finished:
 def _carried_out(context: Context, source: Path) -> Finished:
     _check_first(context, source)
     work = Work.of(context, source)
-    paths, told = [source], []
+    paths = [source]
+    told: list[dict[str, Any]] = []
     count = parameters_of(tensors_of(source)) or None
-    for at, word in enumerate(context.recipe.knobs["steps"]):
+    steps = context.recipe.knobs["steps"]
+    for at, word in enumerate(steps):
         path = paths[-1]
-        made, said = _made(work, path, at, word)
+        try:
+            made, said = _made(work, path, at, word)
+        except UnsupportedError as error:
+            if error.code != "shrink.nothing_to_trim" or (at == len(steps) - 1 and not told):
+                raise
+            # What other steps make is no worse for it.
+            context.emit(Warned.of("shrink.nothing_trimmed", step=word, **error.values))
+            continue
         if made is None:
             return Finished(stopped=True)
+        if limited := said.pop("limited", None):
+            work = work.limited(limited)
         verdict = work.judged(made)
         if not verdict.accepted:
             raise work.refusal(word, verdict)
@@ -163,7 +174,7 @@ def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
     last = told[-1]
     report = {
         **(last if len(told) == 1 else _fall(work.judged(path))),
-        "before": {**_counts(reversed(told), "before"), **told[0]["before"]},
+        "before": {**_counts(reversed(told), "before"), **told[0]["before"], **work.judge.scores(work.before)},
         "after": {**last["after"], **_counts(told, "after")},
         "steps": told,
         **_measured(work),

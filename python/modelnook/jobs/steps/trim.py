@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Warned
+from modelnook.domain.run import AGREEMENT, amount
+from modelnook.jobs.steps.context import Rows, take
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.measure.judge import Verdict
+from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement
+from modelnook.tasks.base import in_order
 
 __all__ = ["trim"]
 
@@ -19,6 +24,9 @@ MUCH = 0.01
 
 FELT = 0.001
 """A drop on texts of tomorrow that is worth a word."""
+
+BY_TOKENS = ("loss", "perplexity")
+"""Metrics of tasks in ``WRITES`` that fall by themselves where there are fewer tokens to choose from."""
 
 COVERAGES = (0.98, 0.96, 0.94, 0.92, 0.9)
 """What ``fewest`` tries: the part of all occurrences that the tokens make up which stay."""
@@ -43,19 +51,46 @@ def trim(work: Work, source: Path, target: Path, option: str) -> Made:
         if share > MUCH:
             work.context.emit(Warned.of(code, percent=f"{100 * share:.1f}", tokens=done.after))
     counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}}
+    told |= _limited(work, target, done.after)
     return {**counts, "used_tokens": done.used, "near_tokens": done.near, **told}
 
 
-def _as_asked(work: Work, source: Path, target: Path, option: str) -> tuple[dict[str, Any], Verdict | None]:
+def _limited(work: Work, target: Path, tokens: int) -> Made:
+    """What the first model is beside whose answers this and later steps are judged, where it isn't as it was."""
+    outputs = _outputs_limited(work, target, work.columns)
+    if outputs is None:
+        return {}
+    was, now = work.judge.value, work.judge.against(replace(work.before, outputs=outputs)).value
+    if work.judge.metric in BY_TOKENS:
+        values = {"metric": work.judge.metric, "was": f"{was:.3f}", "now": f"{now:.3f}"}
+        work.context.emit(Warned.of("shrink.limited", tokens=tokens, **values))
+    return {"limited": outputs.tolist() if hasattr(outputs, "tolist") else outputs}
+
+
+def _outputs_limited(work: Work, trimmed: Path, columns: Rows) -> Any:
+    """See :func:`modelnook.shrink.limited.limited`; None where the metric doesn't depend on the number of tokens."""
+    from modelnook.shrink.limited import limited
+
+    if work.judge.metric not in (*BY_TOKENS, AGREEMENT):
+        return None
+    device = _device(work)
+    return limited(work.first, trimmed, task=work.task, columns=columns, device=device)
+
+
+def _device(work: Work) -> str:
+    return work.context.recorder.record.device or "cpu"
+
+
+def _as_asked(work: Work, source: Path, target: Path, option: str) -> tuple[dict[str, Any], Verdict]:
     """How to cut, and how the rows that are measured on fare as those of tomorrow's texts."""
     how = {"most": int(option)} if option.isdigit() else {}
-    return how, _on_new_texts(work, source, target, how)[0] if work.train else None
+    return how, _on_new_texts(work, source, target, how)[0]
 
 
 def _fewest(work: Work, source: Path, target: Path) -> tuple[dict[str, Any], Verdict | None]:
     """The same with as few tokens as the measured rows bear: rarer ones go while next to nothing is lost."""
     taken: tuple[dict[str, Any], Verdict | None] = ({}, None)
-    for coverage in (1.0, *COVERAGES) if work.train else COVERAGES:
+    for coverage in (1.0, *COVERAGES):
         if work.context.stop():
             break
         try:
@@ -76,20 +111,50 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
     and the share of them that is answered otherwise than by the first model.
 
     With their tokens among those that stay they can't fall at all, which says nothing of new texts. Where there are no
-    others it is the rare ones that go.
+    training rows each half of them is measured with the tokens of the other.
     """
+    parts = [work.columns] if work.train else _halves(work.columns)
+    found, limited = [], []
+    for at, part in enumerate(parts):
+        shown = [work.train] if work.train else [other for place, other in enumerate(parts) if place != at]
+        shown += [work.unlabelled] if work.unlabelled else []
+        answered, outputs = _trial(work, source, target, part, [rows for rows in shown if rows], how)
+        found.append(answered)
+        limited.append(outputs)
+    answered = replace(found[0], outputs=_together([one.outputs for one in found]))
+    if limited[0] is not None:
+        work = work.limited(_together(limited))
+    changed = 1 - agreement(work.spec, work.before.outputs, work.spec.beside(work.before.outputs, answered.outputs))[0]
+    return work.judge(answered), changed
+
+
+def _halves(rows: Rows) -> list[Rows]:
+    """Every second row, and the others; one part where there is one row."""
+    count = len(next(iter(rows.values())))
+    return [take(rows, list(range(start, count, 2))) for start in range(min(2, count))]
+
+
+def _together(halves: list[Any]) -> Any:
+    """Outputs of :func:`_halves` in the order of the rows."""
+    count = sum(map(len, halves))
+    return in_order([(range(at, count, len(halves)), outputs) for at, outputs in enumerate(halves)], count)
+
+
+def _trial(
+    work: Work, source: Path, target: Path, columns: Rows, shown: list[Rows], how: dict[str, Any]
+) -> tuple[Probe, Any]:
+    """What a model with the tokens of ``shown`` says of rows, and what the first one does with these tokens."""
     from modelnook.runtime import runtime as load
     from modelnook.shrink.trim import trim as cut
 
-    shown = [part for part in (work.train, work.unlabelled) if part] if work.train else work.whole
     trial = target.with_name(f"{target.name}.trial")
     cut(source, trial, task=work.task, rows=shown, emit=work.context.emit, **how)
-    model = load(trial, task=work.task, device=work.context.recorder.record.device or "cpu")
-    answered = work.answered(model.outputs(work.rows), model.labels)
+    model = load(trial, task=work.task, device=_device(work))
+    answered = work.answered(model.outputs(work.spec.as_rows(columns)), model.labels)
     model.close()
+    limited = _outputs_limited(work, trial, columns)
     shutil.rmtree(trial, ignore_errors=True)
-    changed = 1 - agreement(work.spec, work.before.outputs, answered.outputs)[0]
-    return work.judge(answered), changed
+    return answered, limited
 
 
 def _told(work: Work, unseen: Verdict | None) -> Made:
@@ -103,6 +168,6 @@ def _told(work: Work, unseen: Verdict | None) -> Made:
     if not unseen.accepted:
         raise work.refusal("trim", unseen)
     if unseen.drop >= FELT:
-        points = f"{100 * unseen.drop:.1f}"
+        points = amount(work.judge.metric, unseen.drop)
         work.context.emit(Warned.of("shrink.new_texts", metric=work.judge.metric, points=points, rows=work.judge.rows))
     return {"unseen": {"value": unseen.value, "drop": unseen.drop, "drop_interval": unseen.interval}}

@@ -39,7 +39,8 @@ class Work:
         train: the rows that the model was trained on, or is to be taught on; None where they are gone.
         unlabelled: further rows without targets, or None.
         whole: every table of the person's, for what must know all their texts.
-        before: the first model, measured; ``judge`` compares with it.
+        first: the folder of the model that the chain begins with.
+        before: it, measured; ``judge`` compares with it.
         probes: what was measured so far; ``measure`` measures more.
     """
 
@@ -49,6 +50,7 @@ class Work:
     train: Rows | None
     unlabelled: Rows | None
     whole: tuple[Rows, ...]
+    first: Path
     before: Probe
     judge: Judge
     probes: dict[Path, Probe]
@@ -74,7 +76,7 @@ class Work:
         before = probe(source, spec.as_rows(columns))
         judge = Judge(spec, columns, before, context.recorder.record.primary_metric, recipe.knobs["max_drop"])
         whole = tuple(part for part in (train, measured, unlabelled) if part)
-        return cls(context, spec, columns, train, unlabelled, whole, before, judge, {source: before}, probe)
+        return cls(context, spec, columns, train, unlabelled, whole, source, before, judge, {source: before}, probe)
 
     @property
     def task(self) -> str:
@@ -101,6 +103,12 @@ class Work:
     def answered(self, outputs: Any, labels: list[str]) -> Probe:
         """The first model measured, with the outputs of another, in the order of the first one's labels."""
         return _aligned(replace(self.before, outputs=outputs, labels=labels), self.before.labels)
+
+    def limited(self, outputs: Any) -> Work:
+        """The same beside the first model with other outputs: had it only the tokens that a step has left."""
+        before = replace(self.before, outputs=outputs)
+        probes = {path: before if one is self.before else one for path, one in self.probes.items()}
+        return replace(self, before=before, judge=self.judge.against(before), probes=probes)
 
     def judged(self, path: Path) -> Verdict:
         """Whether a folder stays within the drop."""
