@@ -181,6 +181,20 @@ def test_distil_teaches_with_and_without_labels(topics: Run, here: None) -> None
     assert mn.info("topics-distil").base_model == "local:topics@1"
 
 
+def test_a_student_is_measured_on_rows_that_it_was_not_taught(topics: Run, here: None) -> None:
+    rows = table(100, seed=4)
+    made = mn.distil("topics", student="layers:1", data=rows, max_drop=1.0, epochs=1, name="student", track="none")
+    held = made.folder.split()["validation"]
+    mn.evaluate("student")
+    measured = mn.runs(kind="evaluate")[0]
+    assert measured.record.data == made.record.data
+    assert measured.folder.split()["validation"] == held
+    seen = [rows[at] for at in made.folder.split()["train"]]
+    for verb in (mn.trim, mn.quantize):
+        run = verb("student", data=seen, max_drop=1.0, name=f"student-{verb.__name__}")
+        assert any("was trained on" in said for said in run.warnings), verb.__name__
+
+
 def test_distil_into_another_model(topics: Run, here: None, tmp_path: Path) -> None:
     other = tiny_model(tmp_path / "other", hidden=16, layers=1)
     known = describe(other, ref="", id="other", source="local", license="cc-by-nc-4.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelnook.catalog.search import info
 from modelnook.domain.errors import ModelnookError
 from modelnook.domain.model import ModelInfo
+from modelnook.domain.recipe import Recipe
 from modelnook.store import Store
 from modelnook.store.runs import RunFolder
 
@@ -12,7 +13,7 @@ __all__ = ["quantized_base", "training_run"]
 
 
 def training_run(store: Store, ref: str) -> RunFolder | None:
-    """The run that trained ``ref`` or the model that it was made from; None where that record is gone."""
+    """The run that trained or taught ``ref``, or the model that it was made from; None where that record is gone."""
     wanted: str | None = ref
     for _ in range(10):
         if wanted is None:
@@ -23,10 +24,16 @@ def training_run(store: Store, ref: str) -> RunFolder | None:
             return None
         run = store.run(entry.run) if entry.run else None
         recipe = run.recipe() if run else None
-        if run and recipe and recipe.verb in ("finetune", "tune"):
+        if run and recipe and (recipe.verb in ("finetune", "tune") or _taught(run, recipe)):
             return run
         wanted = entry.base_model if entry.source == "local" else None
     return None
+
+
+def _taught(run: RunFolder, recipe: Recipe) -> bool:
+    """Whether rows were divided into those that a smaller model learnt from and those that it was chosen by."""
+    divided = "train" in run.split() or recipe.eval_data is not None
+    return recipe.verb in ("distil", "prune", "shrink") and recipe.data is not None and divided
 
 
 def quantized_base(entry: ModelInfo) -> ModelInfo | None:

@@ -11,6 +11,7 @@ from modelnook.domain.event import Finished, Warned
 from modelnook.jobs.lineage import quantized_base, training_run
 from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober, racer
+from modelnook.jobs.steps.seen import trained_on, warn_of_seen
 from modelnook.jobs.steps.work import SECONDS, Made, Work
 from modelnook.store.runs import seconds
 
@@ -119,12 +120,16 @@ def _trained(context: Context) -> float | None:
 
 def _rows(context: Context, source: Path) -> Rows:
     """The rows to measure on; without any the model's own texts."""
-    if context.recipe.data is not None:
-        return context.measured_on()
     from modelnook.measure.own_texts import own_columns
     from modelnook.tasks import TASKS
 
-    return dict(own_columns(TASKS.load(context.recipe.task or "", light=True)(), source))
+    spec = TASKS.load(context.recipe.task or "", light=True)()
+    if context.recipe.data is None:
+        return dict(own_columns(spec, source))
+    rows = context.measured_on()
+    if context.recipe.knobs.get("measured_on") == "data":
+        warn_of_seen(context, spec, rows, [trained_on(context, context.recipe.model)])
+    return rows
 
 
 def say_of_labels(context: Context, metric: str, rows: int, used: bool) -> None:

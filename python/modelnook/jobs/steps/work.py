@@ -11,7 +11,7 @@ from typing import Any
 from modelnook.domain.errors import DataError, RefusedError
 from modelnook.jobs.steps.context import Context, Rows, parts, take
 from modelnook.jobs.steps.probing import prober
-from modelnook.jobs.steps.seen import trained_on
+from modelnook.jobs.steps.seen import trained_on, warn_of_seen
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.own_texts import own_columns
 from modelnook.measure.probe import Probe
@@ -130,7 +130,10 @@ def _rows(context: Context, spec: Spec, source: Path) -> tuple[Rows | None, Rows
         return None, dict(own_columns(spec, source))
     if recipe.eval_data is not None or "train" in context.run.split():
         return parts(context)
-    return trained_on(context, recipe.model), context.measured_on()
+    trained, measured = trained_on(context, recipe.model), context.measured_on()
+    if recipe.knobs.get("measured_on") == "data":
+        warn_of_seen(context, spec, measured, [trained])
+    return trained, measured
 
 
 def _sample(rows: Rows) -> Rows:
