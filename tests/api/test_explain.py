@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from modelnook import cards
 from modelnook.classic.base import write
 from modelnook.classic.trees import Trees
 from modelnook.cli import main
-from modelnook.domain.errors import UnsupportedError, UsageError
+from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.tasks import TASKS
 from modelnook.testing.explainers import learnt, planted
 from modelnook.testing.models import tiny_rows, tiny_writer
@@ -57,6 +58,8 @@ def test_several_inputs_have_each_their_own(spam: str) -> None:
     assert found[-1].tokens == ()
     assert found.to_frame()["row"].tolist() == [0] * 4 + [1] * 4
     assert mn.explain(spam, []).to_frame().empty
+    assert found[1:].tokens == found[1].tokens, "a part of them is an explanation as well"
+    assert mn.explain(ref=spam, inputs=TEXTS[0]).tokens == found[0].tokens, "called as the contract has it"
 
 
 @pytest.mark.parametrize("kind", ["series", "frame", "named", "file"])
@@ -112,6 +115,7 @@ def test_another_task_is_refused_by_name(tmp_path: Path) -> None:
     assert "text-classification" in caught.value.hint
     assert "token-classification" not in caught.value.hint
     assert "image" not in caught.value.hint
+    assert "fill-mask" not in caught.value.hint
 
 
 @pytest.mark.parametrize("task", ["text-regression", "multi-label-classification"])
@@ -131,7 +135,9 @@ def test_numbers_and_labels_by_themselves(task: str, tmp_path: Path) -> None:
     else:
         assert item.label == max(answer["scores"][0], key=answer["scores"][0].get)
         other = min(answer["scores"][0], key=answer["scores"][0].get)
-        assert mn.explain(path, text, label=other).items[0].value < 0
+        found = mn.explain(path, text, label=other).items[0]
+        assert found.value < 0
+        assert found.likeliest == (", ".join(answer["label"][0]) or None), "all that the model says, or nothing"
 
 
 def test_columns_of_a_table(tmp_path: Path) -> None:
@@ -150,6 +156,24 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
     for item in found.items:
         assert sum(part.score for part in item.parts) == pytest.approx(item.value - item.base, abs=1e-9)
     assert "income: " in cards.html(found[0])
+    odd = frame.astype({"income": object})
+    odd.loc[40, "income"] = "n/a?"
+    with pytest.raises(DataError, match="Row 40"):
+        mn.explain(str(folder), odd.head(50))
+
+
+def test_labels_are_named_as_the_rows_had_them(tmp_path: Path) -> None:
+    rows = planted()
+    learnt(
+        tmp_path / "flags", "text-classification", {**rows, "label": [label == "spam" for label in rows["label"]]}
+    ).close()
+    found = mn.explain(str(tmp_path / "flags"), "win", label=False)
+    assert (found.items[0].label, found.items[0].likeliest) == ("False", "True")
+
+
+def test_a_card_of_several_long_texts_has_an_end(spam: str) -> None:
+    found = mn.explain(spam, ["garden coffee letter " * 200] * 7, method="occlusion", predictions=60)
+    assert len(re.sub(r"<[^>]*>", "", cards.html(found))) < 6_000
 
 
 def test_a_terminal_says_it(spam: str, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

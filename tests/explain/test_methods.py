@@ -62,6 +62,13 @@ def words(count: int, sentence: int = 9) -> str:
     return " ".join(f"w{i}{'.' if i % sentence == sentence - 1 else ''}" for i in range(count))
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 48, 49, 50, 51])
+@pytest.mark.parametrize("name", ["occlusion", "shapley"])
+def test_the_bound_counts_the_whole_input_too(name: str, count: int) -> None:
+    _, asked = shares(name, words(count), lambda stays: stays.sum(axis=1).astype(float), most=50)
+    assert asked + 1 <= 50
+
+
 @pytest.mark.parametrize("count", [1, 2, 6, 40, 400, 5_000])
 @pytest.mark.parametrize("name", ["occlusion", "shapley"])
 def test_terms_that_add_up_are_found_as_they_are(name: str, count: int) -> None:

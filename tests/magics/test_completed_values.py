@@ -93,6 +93,7 @@ def test_a_task_narrows_its_metrics_and_roles_down(completer: Any) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
+        "explain topics --data train --label ",
         "finetune --data nowhere --text ",
         "finetune --data train --name ",
         "evaluate topics --slices pri",

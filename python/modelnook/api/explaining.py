@@ -12,11 +12,11 @@ __all__ = ["explain"]
 
 
 def explain(
-    ref_or_model: str | Model,
+    ref: str | Model,
     inputs: Any,
     *,
     method: str = "auto",
-    label: str | None = None,
+    label: Any = None,
     text: str | None = None,
     columns: dict[str, str] | None = None,
     predictions: int = 1000,
@@ -28,12 +28,12 @@ def explain(
     is scored is the model, right or wrong: not what words mean, and not what would be so if they were others.
 
     Args:
-        ref_or_model: a reference, or a loaded model: of texts or pairs of them with labels or a number, or of a table.
+        ref: a reference, or a loaded model: of texts or pairs of them with labels or a number, or of a table.
         inputs: the texts, or the rows, as :func:`modelnook.predict` takes them.
         method: ``occlusion`` leaves each word out in turn; ``shapley`` shares the answer out over words that depend on
             each other, with standard errors; ``linear`` reads a TF-IDF model's own weights; ``auto`` chooses, and the
             result's ``why`` says why.
-        label: explain this label; without it the likeliest one of each input.
+        label: explain this label, as the rows to train on had it; without it the likeliest one of each input.
         text: the column of the texts, where its name doesn't tell.
         columns: role -> column, where a model has other or more inputs than ``text``.
         predictions: how many may be made for an input; where a text has more words, some of them are taken together.
@@ -62,10 +62,11 @@ def explain(
     from modelnook.data.inputs import inputs as read_inputs
     from modelnook.explain import EXPLAINERS
     from modelnook.explain.engine import check, choose, explained, unit
+    from modelnook.tasks.labels import label_name
 
     if method != "auto":
         EXPLAINERS.check(method)
-    model = ref_or_model if isinstance(ref_or_model, Model) else answering(ref_or_model)
+    model = ref if isinstance(ref, Model) else answering(ref)
     spec = spec_of(model.task)
     check(spec, model.ref)
     given = {**(columns or {}), **({"text": text} if text else {})}
@@ -73,6 +74,7 @@ def explain(
         inputs, spec.inputs, given, optional=spec.optional, forms=spec.shapes(asked=True), features=spec.features
     )
     method, why = choose(model.runtime, spec) if method == "auto" else (method, "")
-    items = explained(model.runtime, spec, rows, method=method, label=label, most=predictions, seed=seed)
-    note = "" if ref_or_model is model else model.note
+    wanted = None if label is None else label_name(label)
+    items = explained(model.runtime, spec, rows, method=method, label=wanted, most=predictions, seed=seed)
+    note = "" if ref is model else model.note
     return Explanation(model.ref, spec.name, method, items, unit(spec), why, note)

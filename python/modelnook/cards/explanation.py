@@ -16,7 +16,7 @@ STRONG, MOST_STRONG = 1 / 3, 8
 LITTLE = 0.1
 """Log-odds that have the full tone where no word has more: they change a probability by 2.5 points at most."""
 CHARS = 3_000
-"""Of a text that is shown."""
+"""Of a text that is shown; several share them."""
 ROWS = 60
 
 
@@ -25,7 +25,7 @@ def explanation(value: Explanation) -> Card:
     why = Line(value.why or t("cards.explained.method", method=value.method), "quiet")
     note = [Line(value.note, "quiet")] if value.note else []
     if len(value) != 1:
-        shown = [_marked(item, value.unit, at) for at, item in enumerate(value.items[:INPUTS])]
+        shown = [_marked(item, value, at) for at, item in enumerate(value.items[:INPUTS])]
         left = len(value) - len(shown)
         more = [Line(t("cards.explained.more", n=count(left), at=len(shown)), "quiet")] if left else []
         badge = t("cards.on_rows", n=count(len(value)))
@@ -39,7 +39,7 @@ def explanation(value: Explanation) -> Card:
         )
     )
     unread = [Line(t("cards.explained.unread", n=count(item.unread)), "warn")] if item.unread else []
-    marked, strongest = _marked(item, value.unit), _strongest(item, value.unit)
+    marked, strongest = _marked(item, value), _strongest(item, value)
     pieces: tuple[Piece, ...] = (*note, marked, *unread, strongest, facts, why)
     return Card(value.model, _answer(item), pieces=pieces)
 
@@ -68,18 +68,19 @@ def _strong(item: Explained, most: float) -> list[Part]:
     return [part for part in parts if abs(part.score) >= STRONG * most]
 
 
-def _is_row(item: Explained) -> bool:
+def _is_row(value: Explanation) -> bool:
     """Whether each column is one part: the row of a table."""
-    return "text" not in item.given and len({part.column for part in item.parts}) == len(item.parts)
+    return value.task == "table"
 
 
-def _marked(item: Explained, unit: str, at: int | None = None) -> Marked:
+def _marked(item: Explained, value: Explanation, at: int | None = None) -> Marked:
+    unit, room = value.unit, CHARS if at is None else CHARS // INPUTS
     most = _most(item, unit)
-    strong, row = _strong(item, most), _is_row(item)
+    strong, row = _strong(item, most), _is_row(value)
     marks: list[Mark] = []
     shown = 0
     for part, follows in zip(item.parts, [*item.parts, None][1:], strict=True):
-        if shown > CHARS:
+        if shown > room:
             marks.append(Mark("…"))
             break
         text = f"{part.column}: {part.token}" if row else part.token
@@ -111,18 +112,18 @@ def _between(item: Explained, part: Part, follows: Part | None, row: bool) -> st
     return str(item.given[part.column])[part.end : follows.start]
 
 
-def _strongest(item: Explained, unit: str) -> Grid:
+def _strongest(item: Explained, value: Explanation) -> Grid:
     """The words by what they do, with the error where it was measured."""
     parts = sorted(item.parts, key=lambda part: -abs(part.score))
     errors = any(part.error for part in parts)
     several = len({part.column for part in parts}) > 1
     columns = [t("cards.explained.column")] if several else []
-    columns += [t(f"cards.explained.{'cell' if _is_row(item) else 'word'}"), t("cards.explained.score")]
+    columns += [t(f"cards.explained.{'cell' if _is_row(value) else 'word'}"), t("cards.explained.score")]
     columns += [t("cards.explained.error")] if errors else []
     rows = []
     for part in parts[:ROWS]:
         cells = [part.column] if several else []
-        cells += [" ".join(part.token.split()), _signed(part.score, unit)]
+        cells += [" ".join(part.token.split()), _signed(part.score, value.unit)]
         cells += ["" if part.error is None else f"{part.error:.2g}"] if errors else []
         rows.append(tuple(cells))
     first = int(several) + 1

@@ -50,7 +50,7 @@ class Explained:
     unread: int = 0
     """Words at the end that the model has no room for, and which are no parts."""
     likeliest: str | None = None
-    """The model's own label, where another one was asked for."""
+    """The model's own label (labels, where it gives several), where another one was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -85,8 +85,9 @@ class Explanation(Shown):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, at: int) -> Explanation:
-        return replace(self, items=(self.items[at],))
+    def __getitem__(self, at: int | slice) -> Explanation:
+        found = self.items[at]
+        return replace(self, items=found if isinstance(found, tuple) else (found,))
 
     def __iter__(self) -> Iterator[Explanation]:
         return (self[at] for at in range(len(self)))

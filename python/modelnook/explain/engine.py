@@ -45,7 +45,7 @@ def check(spec: Spec, ref: str) -> None:
 
 
 def _can(spec: Spec) -> bool:
-    return bool({"scores", "value"} & set(spec.predicts)) and not {"audio", "image"} & set(spec.inputs)
+    return bool(spec.targets and {"scores", "value"} & set(spec.predicts)) and not {"audio", "image"} & set(spec.inputs)
 
 
 def choose(runtime: Runtime, spec: Spec) -> tuple[str, str]:
@@ -79,18 +79,18 @@ def explained(
     kind.check(runtime, spec)
     known = _columns(runtime) if spec.features else None
     found: list[Explained] = []
+    answers = runtime.predict(rows)
     for start in range(0, len(rows), TOGETHER):
-        part = rows[start : start + TOGETHER]
+        part = slice(start, start + TOGETHER)
         questions, scores, others = [], [], []
-        for row, answer in zip(part, runtime.predict(part), strict=True):
+        for row, answer in zip(rows[part], answers[part], strict=True):
             asked = _label(spec, answer, label)
             value = _value(spec, answer, asked)
             questions.append(
                 Question(runtime, spec, divided(row, spec, known, runtime.max_length), asked, value, most, seed)
             )
             scores.append(answer["scores"][asked] if asked is not None else None)
-            own = _label(spec, answer, None)
-            others.append(own if own != asked else None)
+            others.append(_other(answer, asked))
         played = _play([kind().play(question) for question in questions], questions)
         told = map(_told, questions, scores, *zip(*played, strict=True))
         found += (replace(one, likeliest=other) for one, other in zip(told, others, strict=True))
@@ -107,6 +107,13 @@ def _label(spec: Spec, answer: dict[str, Any], asked: str | None) -> str | None:
         raise unknown("label", asked, answer["scores"])
     scores: dict[str, float] = answer["scores"]
     return asked if asked is not None else max(scores, key=scores.__getitem__)
+
+
+def _other(answer: dict[str, Any], asked: str | None) -> str | None:
+    """What the model itself says where that isn't the explained label: one, several, or None where it says nothing."""
+    own = answer.get("label") or []
+    said = [own] if isinstance(own, str) else own
+    return ", ".join(said) if said and asked not in said else None
 
 
 def _value(spec: Spec, answer: dict[str, Any], label: str | None) -> float:

@@ -21,12 +21,13 @@ class Occlusion(Explainer):
 
     def play(self, asked: Question) -> Game:
         """See :meth:`Explainer.play`."""
-        units, left = asked.row.units, asked.most - 1
+        # Beside the whole input and the empty one.
+        units, left = asked.row.units, asked.most - 2
         count = len(units)
         spans = singles(count)
         if count > left:
             if not asked.row.joins:
-                raise asked.too_few(count + 1)
+                raise asked.too_few(count + 2)
             # The other half is for the words of the spans that count.
             spans = grouped(units, max(1, left // 2))
         base, *without = yield np.concatenate([np.zeros((1, count), dtype=bool), _without(spans, count)])

@@ -39,7 +39,7 @@ class Shapley(Explainer):
         count, draw = len(asked.row.units), np.random.default_rng(asked.seed)
         spans = singles(count)
         (base,) = (yield np.zeros((1, count), dtype=bool)).tolist()
-        left = asked.most - 1
+        left = asked.most - 2
         if 2**count - 2 <= left:
             scores = yield from exact(count, asked.value, base)
             return Shares(spans, scores, asked.value, base, np.zeros(count))

@@ -135,7 +135,8 @@ class _Line:
             return _Offer(0, (), files=True)
         if arg.kind == "pairs":
             return _Offer(*offered.pairs(word, task, self._columns()))
-        if arg.name in ("text", "label"):
+        # explain's label is one of the model's.
+        if arg.name == "text" or (arg.name == "label" and self.verb.name != "explain"):
             return _Offer(0, self._columns())
         if arg.kind in ("ref", "refs", "run", "runs", "target") or arg.name == "source":
             kind = "source" if arg.name == "source" or arg.kind == "target" else arg.kind.rstrip("s")

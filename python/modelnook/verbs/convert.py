@@ -67,7 +67,7 @@ def reference(arg: Arg, value: Any) -> Any:
     if isinstance(value, os.PathLike):
         path = os.fspath(value)
         return path if is_path(path) else os.path.join(os.curdir, path)
-    if arg.name == "ref_or_model" and hasattr(value, "runtime"):
+    if arg.loaded and hasattr(value, "runtime"):
         return value
     named = (getattr(value, name, None) for name in ("ref", "model"))
     return next((ref for ref in named if isinstance(ref, str)), None)

@@ -167,7 +167,7 @@ _ROWS = (
         "predict",
         "modelnook.api:predict",
         (
-            replace(REF, name="ref_or_model", option="ref"),
+            replace(REF, name="ref_or_model", option="ref", loaded=True),
             Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
             Arg("batch_size", "int", "auto", ("auto",), low=1, example="32"),
             Arg("text", example="body"),
@@ -186,7 +186,7 @@ _ROWS = (
         "explain",
         "modelnook.api:explain",
         (
-            replace(REF, name="ref_or_model", option="ref"),
+            replace(REF, loaded=True),
             Arg("inputs", "inputs", positional=True, required=True, option="data", example="some_rows"),
             Arg("method", default="auto", choices=("auto", "modelnook.explain:EXPLAINERS"), example="shapley"),
             Arg("label", example="sport"),
@@ -205,7 +205,7 @@ _ROWS = (
         "run",
         "modelnook.api:run",
         (
-            replace(REF, name="ref_or_model", option="ref", example="smollm"),
+            replace(REF, name="ref_or_model", option="ref", loaded=True, example="smollm"),
             Arg("prompt", positional=True, required=True, rest=True, example='"Write a haiku about rain."'),
             Arg("max_new_tokens", "int", low=1, example="256"),
             Arg("temperature", "float", above=0, example="0.8"),

@@ -28,6 +28,7 @@ class Arg:
     ``starts`` are beginnings of further words that pass beside the choices.
     ``needed`` ones have a default in Python alone (the argument before them has one); a line must give them.
     ``above`` and ``low`` bound a number, ``option`` is its spelling where that isn't the name's.
+    ``loaded``: a loaded model may stand for its reference.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Arg:
     low: float | None = None
     example: str = ""
     what: str = ""
+    loaded: bool = False
     doors: tuple[str, ...] = DOORS
 
     @property
