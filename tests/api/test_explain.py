@@ -16,8 +16,9 @@ from tests.tasks.test_text_regression import priced
 import modelnook as mn
 from modelnook import cards
 from modelnook.classic.base import write
-from modelnook.classic.trees import Trees
+from modelnook.classic.trees import LEFT_OUT, Trees
 from modelnook.cli import main
+from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError, UnsupportedError, UsageError
 from modelnook.tasks import TASKS
 from modelnook.testing.explainers import learnt, planted
@@ -160,6 +161,32 @@ def test_columns_of_a_table(tmp_path: Path) -> None:
     odd.loc[40, "income"] = "n/a?"
     with pytest.raises(DataError, match="Row 40"):
         mn.explain(str(folder), odd.head(50))
+
+
+def test_a_column_without_gaps_is_left_out_as_the_mean_of_both_ways(tmp_path: Path) -> None:
+    """A cell that is missing takes the way of most rows: of those there would be nothing to explain."""
+    rng, spec = np.random.default_rng(5), TASKS.load("table", light=True)()
+    income = rng.uniform(0, 900, 300).round().tolist()
+    rows = {
+        "feature:home": rng.choice(["own", "rent"], 300).tolist(),
+        "feature:income": income,
+        "label": ["yes" if value > 500 else "no" for value in income],
+    }
+    trees = Trees.learn(spec, rows, spec.labels(rows))
+    assert trees is not None
+    (folder := tmp_path / "trees").mkdir()
+    write(trees, folder, task="table", labels=spec.labels(rows))
+    found = mn.explain(str(folder), pd.DataFrame({"home": ["own", "rent"], "income": [100.0, 800.0]}))
+    assert [item.label for item in found.items] == ["no", "yes"]
+    for item in found.items:
+        home, paid = (part.score for part in item.parts)
+        assert paid > 1
+        assert abs(home) < 0.2 * paid
+    absent = [{"home": LEFT_OUT, "income": LEFT_OUT}]
+    means = trees.outputs(spec, {FEATURE + name: [row[name] for row in absent] for name in absent[0]})
+    shares = np.exp(trees.outputs(spec, rows))
+    # The mean of the trees' sums, not of the shares: near it in order alone.
+    assert np.exp(means)[0].argmax() == shares.mean(axis=0).argmax()
 
 
 def test_labels_are_named_as_the_rows_had_them(tmp_path: Path) -> None:

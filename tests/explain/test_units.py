@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from modelnook.explain.room import Reads, reads_of
 from modelnook.explain.spans import grouped
 from modelnook.explain.units import Unit, divided, words
 from modelnook.tasks import TASKS
@@ -87,9 +92,46 @@ def test_short_sentences_stay_whole() -> None:
 
 def test_words_that_a_model_has_no_room_for_are_none() -> None:
     text = "one two. three four five"
-    row = divided(text, spec(), room=3)
+    row = divided(text, spec(), reads=lambda texts: [14])
     assert ([unit.token for unit in row.units], row.unread) == (["one", "two.", "three"], 2)
     assert row.keep([True] * 3) == text
     assert row.keep([True, False, True]) == "one three", "none comes up from behind"
-    pair = divided({"text": "one two", "text_pair": "one two three"}, spec(), room=2)
+    pair = divided({"text": "one two", "text_pair": "one two three"}, spec(), reads=lambda texts: [7, 7])
     assert ([unit.token for unit in pair.units], pair.unread) == (["one", "two"] * 2, 1)
+
+
+def reading(folder: Path, model: Any, room: int) -> Reads:
+    """Of a model with such a tokenizer and so many tokens."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    runtime: Any = SimpleNamespace(path=folder, max_length=room)
+    return reads_of(runtime)
+
+
+def test_what_is_read_ends_with_a_token_not_with_a_word(tmp_path: Path) -> None:
+    pieces = {"[UNK]": 0, "sound": 1, "##proof": 2, "##ing": 3, "of": 4, "rooms": 5}
+    reads = reading(tmp_path, models.WordPiece(pieces, unk_token="[UNK]"), 4)
+    assert reads(["soundproofing of rooms"]) == [len("soundproofing of")]
+    assert reads(["rooms of rooms"]) == [14]
+    assert reads(["soundproofing", "of rooms of of"]) == [len("soundproof"), len("of rooms")], "half of the room each"
+    assert reads(["of", "of rooms of rooms of"]) == [2, len("of rooms of")], "what a short one leaves is the other's"
+    row = divided("soundproofing of rooms", spec(), reads=reads)
+    assert ([unit.token for unit in row.units], row.unread) == (["soundproofing", "of"], 1)
+
+
+def test_a_token_of_several_characters_leaves_room_for_more(tmp_path: Path) -> None:
+    reads = reading(tmp_path, models.Unigram([("<unk>", -9.0), ("房间", -1.0), ("很好", -1.0)], unk_id=0), 2)
+    row = divided("房间很好", spec(), reads=reads)
+    assert ([unit.token for unit in row.units], row.unread) == (["房", "间", "很", "好"], 0)
+    assert row.keep([True, True, False, True]) == "房间好"
+
+
+def test_tfidf_reads_so_many_characters() -> None:
+    from modelnook.testing.explainers import learnt, planted
+
+    with TemporaryDirectory() as folder:
+        runtime = learnt(Path(folder) / "m", "text-classification", planted())
+        row = divided("garden " * 571 + "xxx win", spec(), reads=reads_of(runtime))
+        runtime.close()
+    assert (row.units[-1].token, row.unread) == ("xxx", 1)

@@ -15,7 +15,7 @@ from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks.base import Columns, Spec
 
-__all__ = ["Column", "Trees"]
+__all__ = ["LEFT_OUT", "Column", "Trees"]
 
 MOST_WORDS = 250
 """Words of a column that are told apart, the commonest; scikit-learn's trees take 255 at most."""
@@ -26,6 +26,21 @@ AT_ONCE = 2_000_000
 """Rows x trees that are walked through at a time."""
 
 Nodes = dict[str, NDArray[Any]]
+
+
+class _LeftOut:
+    """See :data:`LEFT_OUT`."""
+
+    def __repr__(self) -> str:
+        return "LEFT_OUT"
+
+
+LEFT_OUT = _LeftOut()
+"""Stands for a cell that is to have no say: trees then give the mean of both ways, by the training rows that went each.
+
+That is how path-dependent TreeSHAP leaves a column out (Lundberg et al. 2020, "From local explanations to global
+understanding with explainable AI for trees"). A missing value is another thing: it has a way of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ class Column:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value != value
+    return value is None or value is LEFT_OUT or value != value
 
 
 class Trees(Classic):
@@ -137,31 +152,64 @@ class Trees(Classic):
             known = [role.removeprefix(FEATURE) for role in columns if role.startswith(FEATURE)]
             raise DataError("task.missing_columns", columns=", ".join(gone[:10]), known=", ".join(known[:10]))
         asked = np.stack([c.numbers(columns[FEATURE + c.name], strict=strict) for c in self.columns], axis=1)
-        return log_shares(self.margins(asked), self.classes, self.width)
+        cells = [[v is LEFT_OUT for v in columns[FEATURE + c.name]] for c in self.columns]
+        out = np.array(cells, dtype=bool).T
+        margins = self.means(asked, out) if out.any() else self.margins(asked)
+        return log_shares(margins, self.classes, self.width)
+
+    @property
+    def averages(self) -> bool:
+        """Whether it knows how many training rows went each way: models of before don't."""
+        return "share" in self.nodes
 
     def margins(self, asked: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sums of the leaves' values, shape (rows, classes), of two classes (rows, 1)."""
         part = max(1, AT_ONCE // max(1, len(self.nodes["root"])))
         return np.concatenate([self._walk(asked[i : i + part]) for i in range(0, len(asked), part)])
 
+    def means(self, asked: NDArray[np.float64], gone: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """:meth:`margins` where some columns of a row are left out, see :data:`LEFT_OUT`."""
+        part = max(1, AT_ONCE // max(1, len(self.nodes["value"])))
+        return np.concatenate([self._mean(asked[i : i + part], gone[i : i + part]) for i in range(0, len(asked), part)])
+
+    def _mean(self, asked: NDArray[np.float64], gone: NDArray[np.bool_]) -> NDArray[np.float64]:
+        nodes = self.nodes
+        inner = np.flatnonzero(nodes["left"] != np.arange(len(nodes["left"])))
+        feature, left, right = (nodes[name][inner] for name in ("feature", "left", "right"))
+        goes = self._left(asked[:, feature], np.broadcast_to(inner, (len(asked), len(inner))))
+        share = np.where(gone[:, feature], nodes["share"][inner], goes)
+        found = np.repeat(nodes["value"][None], len(asked), axis=0)
+        # Each round a level higher is right, up to the roots.
+        for _ in range(self.depth):
+            found[:, inner] = share * found[:, left] + (1 - share) * found[:, right]
+        return self._sums(found[:, nodes["root"]])
+
     def _walk(self, asked: NDArray[np.float64]) -> NDArray[np.float64]:
         nodes = self.nodes
         rows = np.arange(len(asked))[:, None]
         at = np.broadcast_to(nodes["root"], (len(asked), len(nodes["root"])))
         for _ in range(self.depth):
-            value = asked[rows, nodes["feature"][at]]
-            missing = np.isnan(value)
-            left = value <= nodes["threshold"][at]
-            if len(nodes["words"]):
-                # A word's bit says left; numbers of words are whole and stand in eight of 32 bits each.
-                code = np.where(np.isfinite(value), value, 0).astype(np.int64).clip(0, 255)
-                bits = nodes["words"][nodes["bits"][at].clip(0), code // 32].view(np.uint32)
-                left = np.where(nodes["bits"][at] >= 0, (bits >> (code % 32).astype(np.uint32)) & 1 == 1, left)
-            left = np.where(missing, nodes["missing_left"][at], left)
+            left = self._left(asked[rows, nodes["feature"][at]], at)
             at = np.where(left, nodes["left"][at], nodes["right"][at])
-        leaves = nodes["value"][at].reshape(len(asked), -1, len(self.start))
+        return self._sums(nodes["value"][at])
+
+    def _left(self, value: NDArray[np.float64], at: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether values go to the left at their nodes."""
+        nodes = self.nodes
+        left = value <= nodes["threshold"][at]
+        if len(nodes["words"]):
+            # A word's bit says left; numbers of words are whole and stand in eight of 32 bits each.
+            code = np.where(np.isfinite(value), value, 0).astype(np.int64).clip(0, 255)
+            bits = nodes["words"][nodes["bits"][at].clip(0), code // 32].view(np.uint32)
+            left = np.where(nodes["bits"][at] >= 0, (bits >> (code % 32).astype(np.uint32)) & 1 == 1, left)
+        found: NDArray[np.bool_] = np.where(np.isnan(value), nodes["missing_left"][at], left)
+        return found
+
+    def _sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Margins from the values of each row's trees."""
+        leaves = values.reshape(len(values), -1, len(self.start))
         # One after another: a sum in pairs would depend on how many rows stand beside one.
-        first = np.broadcast_to(self.start, (len(asked), 1, len(self.start)))
+        first = np.broadcast_to(self.start, (len(values), 1, len(self.start)))
         found: NDArray[np.float64] = np.add.accumulate(np.concatenate([first, leaves], axis=1), axis=1)[:, -1]
         return found
 
@@ -201,14 +249,17 @@ def _nodes(model: Any) -> tuple[Nodes, int]:
     here = np.arange(len(all_nodes))
     words = [tree.raw_left_cat_bitsets for tree in trees]
     bits_root = np.repeat(np.concatenate([[0], np.cumsum([len(w) for w in words])[:-1]]), sizes)
+    left, right = (np.where(leaf, here, all_nodes[side] + shift) for side in ("left", "right"))
+    count = all_nodes["count"].astype(np.float64)
     split = all_nodes["is_categorical"].astype(bool) & ~leaf
     found: Nodes = {
         "root": root.astype(np.int32),
         "feature": np.where(leaf, 0, all_nodes["feature_idx"]).astype(np.int32),
         "threshold": all_nodes["num_threshold"].astype(np.float64),
         "value": all_nodes["value"].astype(np.float64),
-        "left": np.where(leaf, here, all_nodes["left"] + shift).astype(np.int32),
-        "right": np.where(leaf, here, all_nodes["right"] + shift).astype(np.int32),
+        "left": left.astype(np.int32),
+        "right": right.astype(np.int32),
+        "share": count[left] / np.maximum(1, count[left] + np.where(leaf, 0, count[right])),
         "missing_left": all_nodes["missing_go_to_left"].astype(bool),
         "bits": np.where(split, all_nodes["bitset_idx"] + bits_root, -1).astype(np.int32),
         "words": np.concatenate([*words, np.empty((0, 8), dtype=np.uint32)]).astype(np.uint32).view(np.int32),

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelnook.classic.trees import Trees
+from modelnook.classic.trees import LEFT_OUT, Trees
 from modelnook.domain.errors import ModelnookError, UnsupportedError, UsageError, unknown
 from modelnook.domain.explanation import LOG_ODDS, NUMBER, Explained, Part
 from modelnook.explain import EXPLAINERS
 from modelnook.explain.base import Game, Question, Shares
+from modelnook.explain.room import reads_of
 from modelnook.explain.units import Divided, divided
 from modelnook.messages import t
 from modelnook.runtime import folder
@@ -78,6 +79,8 @@ def explained(
     kind = EXPLAINERS.load(method)
     kind.check(runtime, spec)
     known = _columns(runtime) if spec.features else None
+    gone = LEFT_OUT if _averages(runtime) else None
+    reads = None if spec.features else reads_of(runtime)
     found: list[Explained] = []
     answers = runtime.predict(rows)
     for start in range(0, len(rows), TOGETHER):
@@ -86,9 +89,7 @@ def explained(
         for row, answer in zip(rows[part], answers[part], strict=True):
             asked = _label(spec, answer, label)
             value = _value(spec, answer, asked)
-            questions.append(
-                Question(runtime, spec, divided(row, spec, known, runtime.max_length), asked, value, most, seed)
-            )
+            questions.append(Question(runtime, spec, divided(row, spec, known, reads, gone), asked, value, most, seed))
             scores.append(answer["scores"][asked] if asked is not None else None)
             others.append(_other(answer, asked))
         played = _play([kind().play(question) for question in questions], questions)
@@ -178,6 +179,12 @@ def _part(row: Divided, span: range, score: float, error: float | None) -> Part:
     first, last = row.units[span.start], row.units[span.stop - 1]
     token = first.token if len(span) == 1 else row.given[first.column][first.start : last.end]
     return Part(token, score, error, first.column, first.start, last.end)
+
+
+def _averages(runtime: Runtime) -> bool:
+    """Whether a model of tables can answer without a cell, as the mean of what it answered with any."""
+    model = getattr(runtime, "model", None)
+    return isinstance(model, Trees) and model.averages
 
 
 def _columns(runtime: Runtime) -> Collection[str] | None:

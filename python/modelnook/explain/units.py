@@ -15,6 +15,7 @@ from modelnook.tasks.text import as_text
 from modelnook.tasks.words import starts_wide, words_of
 
 if TYPE_CHECKING:
+    from modelnook.explain.room import Reads
     from modelnook.tasks.base import Spec
 
 __all__ = ["Cells", "Divided", "Unit", "Words", "divided", "words"]
@@ -42,7 +43,7 @@ class Divided(ABC):
     joins: bool
     """Whether consecutive units of a column make a span, as words do."""
     unread: int = 0
-    """Words behind those that the model has room for."""
+    """Words behind the part that the model reads."""
 
     @abstractmethod
     def keep(self, stays: Sequence[Any]) -> Any:
@@ -54,21 +55,23 @@ class Words(Divided):
 
     joins = True
 
-    def __init__(self, row: Any, given: Mapping[str, Any], room: int = 0) -> None:
+    def __init__(self, row: Any, given: Mapping[str, Any], reads: Reads | None = None) -> None:
         self._row = row
         self.given = {column: as_text(value) for column, value in given.items()}
+        texts = list(self.given.values())
+        read = reads(texts) if reads else [len(text) for text in texts]
         units: list[Unit] = []
         self._pieces: dict[str, list[str]] = {}
-        for column, text in self.given.items():
+        for (column, text), most in zip(self.given.items(), read, strict=True):
             starts = [start for start, _ in sentences(text)]
             # Sentences of one text aren't those of another.
             first = units[-1].sentence + 1 if units else 0
             every = words(text)
-            places = every[:room] if room else every
+            places = [place for place in every if place[0] < most]
             self.unread += len(every) - len(places)
             units += [Unit(column, text[a:b], a, b, first + bisect_right(starts, a)) for a, b in places]
             # What nobody reads is gone with the first word: in its place it would be read.
-            end = every[len(places)][0] if len(places) < len(every) else len(text)
+            end = most if len(places) < len(every) else len(text)
             edges = [0, *(a for a, _ in places[1:]), end]
             self._pieces[column] = [text[a:b] for a, b in pairwise(edges)] if places else []
         self.units = tuple(units)
@@ -91,32 +94,36 @@ class Words(Divided):
 
 
 class Cells(Divided):
-    """A row of a table; a cell that is left out counts as missing, which models of tables know."""
+    """A row of a table; ``gone`` stands for a cell that is left out: missing, where the model knows no better."""
 
     joins = False
 
-    def __init__(self, row: Mapping[str, Any], known: Collection[str] | None) -> None:
-        self._row = dict(row)
+    def __init__(self, row: Mapping[str, Any], known: Collection[str] | None, gone: Any = None) -> None:
+        self._row, self._gone = dict(row), gone
         self.given = {name: value for name, value in row.items() if known is None or name in known}
         said = {name: as_text(value) for name, value in self.given.items()}
         self.units = tuple(Unit(name, text, 0, len(text)) for name, text in said.items())
 
     def keep(self, stays: Sequence[Any]) -> Any:
         """See :meth:`Divided.keep`."""
-        return {**self._row, **{unit.column: None for unit, stay in zip(self.units, stays, strict=True) if not stay}}
+        gone = {unit.column: self._gone for unit, stay in zip(self.units, stays, strict=True) if not stay}
+        return {**self._row, **gone}
 
 
-def divided(row: Any, spec: Spec, known: Collection[str] | None = None, room: int = 0) -> Divided:
+def divided(
+    row: Any, spec: Spec, known: Collection[str] | None = None, reads: Reads | None = None, gone: Any = None
+) -> Divided:
     """An input as a runtime takes it, divided.
 
     Args:
-        room: tokens that a model reads of a text at most, of which a word takes one or more; 0 where there is no end.
         known: the columns that a model of tables reads, where that can be told.
+        reads: how much of its texts the model reads; all without it.
+        gone: see :class:`Cells`.
     """
     if spec.features:
-        return Cells(row, known)
+        return Cells(row, known, gone)
     given = {role: values[0] for role, values in spec.as_columns([row]).items()}
-    return Words(row, {role: given[role] for role in spec.read if role in given}, room)
+    return Words(row, {role: given[role] for role in spec.read if role in given}, reads)
 
 
 def words(text: str) -> list[tuple[int, int]]:
