@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -259,13 +260,15 @@ def test_what_the_column_says() -> None:
         split(_rows([0, 1], part=["test", "dev"]), BOTH, Split.parse("predefined:part"))
 
 
-@pytest.mark.parametrize("name", ["is_train", "isTrain", "是否训练", "for_training", "dev"])
+@pytest.mark.parametrize(
+    "name", ["is_train", "isTrain", "是否训练", "for_training", "trainset", "dev", "validate", "held_out"]
+)
 @pytest.mark.parametrize("flags", [(True, False), (1, 0), (1.0, 0.0), ("Yes", "no")])
 def test_flags_mark_what_their_column_is_named_for(name: str, flags: tuple[Any, Any]) -> None:
     marked, other = flags
     rows = _rows([0, 1] * 2, **{name: [marked, marked, other, marked]})
     sides = split(rows, BOTH, Split.parse(f"predefined:{name}"))
-    assert sides == (([2], [0, 1, 3]) if name == "dev" else ([0, 1, 3], [2]))
+    assert sides == (([2], [0, 1, 3]) if name in ("dev", "validate", "held_out") else ([0, 1, 3], [2]))
 
 
 def test_rows_that_a_flag_marks_as_test_are_not_used() -> None:
@@ -284,6 +287,18 @@ def test_flags_without_a_meaning_are_refused(name: str) -> None:
 def test_numbers_of_three_sides_are_no_flags() -> None:
     rows = _rows([0, 1] * 2, part=[0, 1, 0, 2])
     assert split(rows, BOTH, Split.parse("predefined:part")) == ([0, 2], [1])
+
+
+def test_a_tuning_divides_the_training_rows_of_three_sides_once_more() -> None:
+    from modelnook.api.parts import three_parts
+    from modelnook.api.rows import Read
+
+    rows = _rows([0, 1] * 50, part=[0] * 60 + [1] * 20 + [2] * 20)
+    table = Read(rows, BOTH, SimpleNamespace())  # type: ignore[arg-type]
+    parts = three_parts(table, rows, Split.parse("predefined:part"), 0, validated=False)
+    assert parts["holdout"] == list(range(60, 80))
+    assert sorted(parts["train"] + parts["validation"]) == list(range(60))
+    assert parts["validation"]
 
 
 def test_test_rows_are_never_used_to_validate() -> None:

@@ -53,3 +53,9 @@ def test_new_rows_are_no_reason_to_warn(tiny: str, rows: list[dict[str, Any]], h
     mn.finetune(tiny, rows, name="spam", epochs=1, track="none")
     fresh = [{**row, "text": f"{row['text']} {at}"} for at, row in enumerate(table(24, seed=9))]
     assert mn.evaluate("spam", fresh).warnings == ()
+
+
+def test_rows_of_a_table_are_known_again_without_the_column_that_divided_them(here: None) -> None:
+    rows = [{"age": at, "day": f"2026-01-{1 + at % 28:02}", "label": "ab"[at % 2]} for at in range(60)]
+    mn.finetune("auto", rows, task="table", method="trees", split="time:day", label="label", name="ages", track="none")
+    assert any("was trained on" in said for said in mn.evaluate("ages", rows).warnings)

@@ -168,3 +168,12 @@ def test_the_loss_weighs_rare_labels(tmp_path: Path) -> None:
         weighed = [(task.loss(model, task.collate(tokenizer, part)).item(), task.weight(part)) for part in parts]
     assert sum(w * loss for loss, w in weighed) / task.weight(encoded) == pytest.approx(whole, rel=1e-4)
     assert task.weight(encoded) != pytest.approx(60)
+
+
+def test_a_blank_among_numbers_is_a_missing_one() -> None:
+    spec = TableClassification()
+    learnt = spec.learn({"feature:n": [float(at) for at in range(40)], "label": ["a", "b"] * 20})
+    empty, blank, gone = spec.worded([{"n": ""}, {"n": " "}, {"n": None}], learnt)
+    assert empty == blank == gone
+    with pytest.raises(DataError, match="'many'"):
+        spec.worded([{"n": "many"}], learnt)

@@ -37,7 +37,9 @@ def three_parts(table: Read, whole: Any, split: Split, seed: int, *, validated: 
     train, holdout = divide(rows, columns, split, seed)
     if validated:
         return {"train": train, "holdout": holdout}
-    inner, validation = divide(rows.take(train), columns, split, seed + 1)
+    # The column has said its part: which of its training rows validate is left to chance.
+    again = Split(fraction=split.fraction) if split.kind == "predefined" else split
+    inner, validation = divide(rows.take(train), columns, again, seed + 1)
     return {"train": inner, "validation": validation, "holdout": holdout}
 
 

@@ -72,7 +72,7 @@ class Column:
         found = np.full(len(values), np.nan)
         for row, value in enumerate(values):
             try:
-                found[row] = np.nan if _missing(value) or value == "" else float(value)
+                found[row] = np.nan if _missing(value) or not str(value).strip() else float(value)
             except (TypeError, ValueError):
                 if strict:
                     raise DataError("task.not_a_number", row=row, column=self.name, value=str(value)[:40]) from None

@@ -23,9 +23,10 @@ MOST = 5_000
 """Validation rows at most: more make the interval narrower than anybody looks, and every epoch slower."""
 
 _WORDS = {
-    "train": "train training tr trn 训练 训练集",
-    "eval": "validation valid val dev eval evaluation development 验证 验证集 开发 开发集",
-    "test": "test testing tst holdout 2 测试 测试集",
+    "train": "train training trainset tr trn 训练 训练集",
+    "eval": "validation validate valid val valset dev devset eval evaluation development heldout "
+    "验证 验证集 开发 开发集",
+    "test": "test testing testset tst holdout 2 测试 测试集",
 }
 _SIDES = {word: side for side, words in _WORDS.items() for word in words.split()}
 _FLAGS = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -311,6 +312,7 @@ def _marks(column: str, words: set[str]) -> dict[str, str]:
     if not flags:
         return {}
     parts = [part.casefold() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column)]
+    parts.append("".join(parts))
     named = {_SIDES[bare] for part in parts if (bare := part.removeprefix("is")) in _SIDES}
     named |= {side for word, side in _SIDES.items() if not word.isascii() and word in column}
     negated = {"no", "non", "not"} & set(parts) or "非" in column

@@ -179,6 +179,8 @@ def _said(row: Mapping[str, Any], features: Mapping[str, Any], at: int) -> str:
     parts = []
     for name, limits in features.items():
         value = row[name]
+        if limits is not None and isinstance(value, str) and not value.strip():
+            value = None
         if limits is not None and not _missing(value):
             value = _tenth(value, limits, name, at)
         parts.append(f"{_plain(name)}: {_value(value)}")

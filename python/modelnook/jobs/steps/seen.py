@@ -18,8 +18,12 @@ def warn_of_seen(context: Context, spec: Any, rows: Rows, trained: Sequence[Rows
 
     if "validation" in context.run.split():
         return
-    texts = spec.texts(rows) or ()
-    found = [w for one in trained if one for w in leaks(spec.texts(one) or (), texts, code="data.seen")]
+    found: list[Any] = []
+    for one in filter(None, trained):
+        # A table's training rows lack the columns that were dropped, or that divided them.
+        both = rows.keys() & one.keys() if spec.features else None
+        theirs, mine = ({r: part[r] for r in part if both is None or r in both} for part in (one, rows))
+        found += leaks(spec.texts(theirs) or (), spec.texts(mine) or (), code="data.seen")
     for warning in dict.fromkeys(found):
         context.emit(warning)
 
