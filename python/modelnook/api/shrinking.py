@@ -59,7 +59,8 @@ def trim(
     Where a tokenizer can't do that, and where the model writes, it is read in pieces, and 15% stay. For rows whose
     tokens all stay the answers are the same to the last bit (as in Abdaoui et al. 2020, arXiv:2010.05609). What new
     texts lose is measured on the validation rows as if their tokens hadn't been looked at (``.report["unseen"]``), and
-    decides; of a model that wasn't trained here each half of ``data`` is measured with the tokens of the other.
+    decides; of a model that wasn't trained here each half of ``data`` is measured
+    with the tokens of the other, which is told, and decides for writers.
 
     Fewer tokens to choose from are no gain: where perplexity or a loss of tokens is the metric, it is told as if the
     model had always had those that stay, and for each text as many as it had before.
