@@ -152,8 +152,10 @@ class Trees(Classic):
             known = [role.removeprefix(FEATURE) for role in columns if role.startswith(FEATURE)]
             raise DataError("task.missing_columns", columns=", ".join(gone[:10]), known=", ".join(known[:10]))
         asked = np.stack([c.numbers(columns[FEATURE + c.name], strict=strict) for c in self.columns], axis=1)
-        cells = [[v is LEFT_OUT for v in columns[FEATURE + c.name]] for c in self.columns]
-        out = np.array(cells, dtype=bool).T
+        out = np.isnan(asked)
+        if out.any():
+            # Of these cells alone it is to be known whether they are missing or left out.
+            out = np.array([[v is LEFT_OUT for v in columns[FEATURE + c.name]] for c in self.columns], dtype=bool).T
         margins = self.means(asked, out) if out.any() else self.margins(asked)
         return log_shares(margins, self.classes, self.width)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,14 @@ class FillMaskTask(Task):
         self.head = Head(model)
         self.mask = int(tokenizer.mask_token_id)
         self.special = torch.tensor(sorted(tokenizer.all_special_ids))
-        names = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
-        self.codes = np.array([zlib.crc32((name or "").encode()) for name in names], dtype="<u4")
+        self.tokenizer = tokenizer
         return model, tokenizer
+
+    @cached_property
+    def codes(self) -> Any:
+        """A number for each token, by its name: uint32 of shape (vocabulary,)."""
+        names = self.tokenizer.convert_ids_to_tokens(range(len(self.tokenizer)))
+        return np.array([zlib.crc32((name or "").encode()) for name in names], dtype="<u4")
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
         """``input_ids`` of at most ``max_length``, with special tokens; ``owner``, the row that each is a part of."""
