@@ -52,6 +52,12 @@ def test_a_screen_follows_a_run_to_its_result(screen: type[Screen]) -> None:
     assert screen.told == [("open", "queued"), ("update", "running"), ("update", "finished"), ("close", run)]
 
 
+def test_a_value_that_is_its_callers_to_show_leaves_nothing(screen: type[Screen]) -> None:
+    run = FakeRun("queued", "finished")
+    assert live.watch(run, lambda r: r, keep=False) == (run, False)
+    assert screen.told[-1] == ("close", None)
+
+
 def test_a_run_that_has_ended_needs_no_screen(screen: type[Screen]) -> None:
     assert live.watch(FakeRun("finished"), lambda r: "result") == ("result", False)
     assert screen.told == []

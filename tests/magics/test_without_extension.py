@@ -1,4 +1,4 @@
-"""A notebook that only imports modelnook: a person's mistake is a sentence and a next step there too."""
+"""A notebook that only imports modelnook: who waits sees how far it is, values are cards, a mistake is a sentence."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     manager.shutdown_kernel(now=True)
 
 
-def ran(client: Any, code: str) -> list[str]:
+def ran(client: Any, code: str, sent: list[dict[str, Any]] | None = None) -> list[str]:
     """The lines of the error that a cell ends with, as its output keeps them; none where it is well."""
     found: list[str] = []
 
     def hook(message: dict[str, Any]) -> None:
+        if sent is not None:
+            sent.append({"kind": message["msg_type"], **message["content"]})
         if message["msg_type"] == "error":
             found.extend(message["content"]["traceback"])
 
@@ -79,3 +81,43 @@ def test_plain_python_has_its_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert "UsageError: 'query' of 'search' takes text" in done.stderr
+
+
+ROWS = "from modelnook.testing.models import tiny_rows; rows = tiny_rows(40)"
+
+
+def test_a_run_is_seen_while_it_is_waited_for_and_its_value_is_a_card(kernel: Any) -> None:
+    sent: list[dict[str, Any]] = []
+    assert not ran(kernel, f"{ROWS}\nmn.finetune(data=rows, method='tfidf', name='words', track='none')", sent)
+    shown = [m["data"]["text/plain"] for m in sent if m["kind"] in ("display_data", "update_display_data")]
+    assert "words" in shown[0]
+    assert "queued" in shown[0]
+    # The value is the cell's own to show; assigned to a name, it would be in the way.
+    assert shown[-1] == ""
+    (value,) = (m["data"] for m in sent if m["kind"] == "execute_result")
+    assert "local:words@1" in value["text/plain"]
+    assert value["text/html"].startswith("<div")
+
+
+SLOW = """
+from modelnook.runtime.sklearn import SklearnRuntime as Runtime
+from modelnook.tasks.answered import answered
+import time
+def slow(self, rows, **options):
+    for _ in rows:
+        time.sleep(0.1)
+        answered(1)
+    return [{"label": "ham", "score": 1.0, "scores": {"ham": 1.0}}] * len(rows)
+Runtime.predict = slow
+"""
+
+
+def test_many_answers_have_a_bar_and_few_have_none(kernel: Any) -> None:
+    ran(kernel, SLOW)
+    for count, bars in ((3, 0), (40, 1)):
+        sent: list[dict[str, Any]] = []
+        ran(kernel, f"answers = mn.predict('words', rows['text'][:{count}])", sent)
+        shown = [m["data"]["text/plain"] for m in sent if m["kind"] == "display_data"]
+        assert len(shown) == bars
+        assert all("/40" in text for text in shown)
+        assert not [m for m in sent if m["kind"] == "error"]

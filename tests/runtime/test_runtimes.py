@@ -158,7 +158,7 @@ def test_batches_that_run_one_a_core_share_what_memory_holds(tmp_path: Path, mon
 
         def _run(self, feeds: Any) -> Any:
             self.sizes = [feed["input_ids"].size for feed in feeds]
-            return [[np.zeros((len(feed["input_ids"]), 2), np.float32)] for feed in feeds]
+            yield from ([np.zeros((len(feed["input_ids"]), 2), np.float32)] for feed in feeds)
 
         def close(self) -> None:
             """Nothing is held."""

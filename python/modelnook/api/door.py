@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
@@ -35,24 +35,50 @@ def opened(function: Callable[..., Any]) -> Callable[..., Any]:
         for name in kwargs:
             if name not in known:
                 raise unknown("argument", name, known)
-        args, kwargs = _read(function.__name__, known, args, kwargs)
-        return function(*args, **kwargs)
+        verb = _verb(function.__name__)
+        if verb is None:
+            return function(*args, **kwargs)
+        args, kwargs = _read(verb, known, args, kwargs)
+        return _shown(verb, partial(function, *args, **kwargs), waits=not kwargs.get("background"))
 
     # Where it is found again, as pickle does.
     called.__module__ = "modelnook"
     return called
 
 
+def _verb(name: str) -> Verb | None:
+    """The verb of a function of the interface."""
+    from modelnook.verbs.table import VERBS
+
+    return next((verb for verb in VERBS.values() if verb.function == f"modelnook.api:{name}"), None)
+
+
+def _shown(verb: Verb, call: Callable[..., Any], *, waits: bool) -> Any:
+    """Call it; who looks sees how far it is. The value is the caller's to show, so that nothing of it stays."""
+    from modelnook.live import carried, looked_at, shell
+
+    if (ipython := shell()) is not None:
+        _cards(ipython)
+    if not looked_at():
+        return call()
+    return carried(call, verb.finish, waits=waits and verb.runs == "job", keep=False)[0]
+
+
+@cache
+def _cards(ipython: Any) -> None:
+    """Values are displayed as cards, without ``%load_ext`` too."""
+    from modelnook.live.formatters import install
+
+    install(ipython)
+
+
 def _read(
-    name: str, known: Mapping[str, Parameter], args: tuple[Any, ...], kwargs: dict[str, Any]
+    verb: Verb, known: Mapping[str, Parameter], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: handles as references, a table behind the models as ``data``, None as left out."""
     from modelnook.verbs.given import given
-    from modelnook.verbs.table import VERBS
 
-    verb = next((verb for verb in VERBS.values() if verb.function == f"modelnook.api:{name}"), None)
-    if verb is None:
-        return args, kwargs
+    name = verb.function.rpartition(":")[2]
     many = next((arg for arg in verb.args if arg.kind == "refs"), None)
     if many is not None and many.name in kwargs:
         if args:

@@ -93,6 +93,7 @@ def predict(
     from modelnook.api.answers import Answers
     from modelnook.api.answers_file import check, write
     from modelnook.data.inputs import inputs as read_inputs
+    from modelnook.tasks.answered import expected
 
     if output:
         check(output, overwrite=overwrite)
@@ -103,6 +104,7 @@ def predict(
         inputs, spec.inputs, given, optional=spec.optional, forms=spec.shapes(asked=True), features=spec.features
     )
     options = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    expected(len(rows))
     answers = model.runtime.predict(rows, batch_size=batch_size, **options)
     names = None if answers else builtins.list(spec.predicts)
     # Of a model that a person holds it was said when they loaded it.

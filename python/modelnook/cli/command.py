@@ -88,15 +88,10 @@ def _piped() -> str:
 
 def _result(call: Call) -> tuple[Any, bool]:
     """What the verb gives, and whether an interrupt ended the run that it waited for."""
-    if not call.waits:
-        return call(), False
-    handle = call(background=True)
-    if not hasattr(handle, "wait"):
-        return handle, False
-    from modelnook.live import watch
+    from modelnook.live import carried
 
-    result, _ = watch(handle, call.verb.finish)
-    return result, handle.record.state in ("queued", "running", "stopped")
+    result, _, run = carried(call, call.verb.finish, waits=call.waits)
+    return result, run is not None and run.record.state in ("queued", "running", "stopped")
 
 
 def _hold(server: Any) -> None:

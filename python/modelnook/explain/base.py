@@ -73,6 +73,11 @@ class Explainer(ABC):
             UnsupportedError: of another kind than it needs; the hint says which method can.
         """
 
+    @classmethod
+    def asks(cls, units: int, most: int) -> int:
+        """Predictions at most for an input of so many units, itself and the empty one among them."""
+        return most if units >= most.bit_length() else min(most, 2**units)
+
     @abstractmethod
     def play(self, asked: Question) -> Game:
         """Ask about parts of the input, as often as it takes, and share its answer out. The same seed, the same shares.

@@ -21,6 +21,7 @@ from modelnook.messages import t
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
 from modelnook.tasks import TASKS
+from modelnook.tasks.answered import expected
 from modelnook.tasks.base import Spec
 from modelnook.tasks.classification import Classification
 
@@ -82,14 +83,16 @@ def explained(
     gone = LEFT_OUT if _averages(runtime) else None
     reads = None if spec.features else reads_of(runtime)
     found: list[Explained] = []
+    parts = [divided(row, spec, known, reads, gone) for row in rows]
+    expected(sum(kind.asks(len(row.units), most) for row in parts))
     answers = runtime.predict(rows)
     for start in range(0, len(rows), TOGETHER):
         part = slice(start, start + TOGETHER)
         questions, scores, others = [], [], []
-        for row, answer in zip(rows[part], answers[part], strict=True):
+        for row, answer in zip(parts[part], answers[part], strict=True):
             asked = _label(spec, answer, label)
             value = _value(spec, answer, asked)
-            questions.append(Question(runtime, spec, divided(row, spec, known, reads, gone), asked, value, most, seed))
+            questions.append(Question(runtime, spec, row, asked, value, most, seed))
             scores.append(answer["scores"][asked] if asked is not None else None)
             others.append(_other(answer, asked))
         played = _play([kind().play(question) for question in questions], questions)

@@ -40,6 +40,11 @@ class Linear(Explainer):
         if not isinstance(getattr(runtime, "model", None), Tfidf):
             raise UnsupportedError("explain.not_linear", method=cls.name, runtime=runtime.name)
 
+    @classmethod
+    def asks(cls, units: int, most: int) -> int:
+        """See :meth:`Explainer.asks`."""
+        return 1
+
     def play(self, asked: Question) -> Game:
         """See :meth:`Explainer.play`; nothing is asked for."""
         yield from ()

@@ -19,6 +19,11 @@ class Occlusion(Explainer):
 
     name = "occlusion"
 
+    @classmethod
+    def asks(cls, units: int, most: int) -> int:
+        """See :meth:`Explainer.asks`."""
+        return min(most, units + 2)
+
     def play(self, asked: Question) -> Game:
         """See :meth:`Explainer.play`."""
         # Beside the whole input and the empty one.

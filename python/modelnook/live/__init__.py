@@ -6,6 +6,7 @@ The faces share this room; which screen fits is decided here, and a screen is lo
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -16,7 +17,7 @@ from uuid import uuid4
 
 from modelnook import cards
 
-__all__ = ["SCREENS", "Screen", "bundle", "in_kernel", "watch"]
+__all__ = ["SCREENS", "Screen", "bundle", "carried", "in_kernel", "looked_at", "watch"]
 
 SCREENS = {
     "bar": "modelnook.live.terminal:Bar",
@@ -38,7 +39,7 @@ class Screen(Protocol):
         """Something changed; called about four times a second at most."""
 
     def close(self, result: Any) -> None:
-        """Leave the result where the run stood, readable without us; None leaves nothing to add."""
+        """Leave the result where the run stood, readable without us; None leaves nothing there."""
 
 
 def shell() -> Any:
@@ -60,8 +61,45 @@ def choose() -> str:
     return "bar" if sys.stderr.isatty() else "lines"
 
 
-def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
+def looked_at() -> bool:
+    """Whether what is shown while somebody waits is seen: in a cell, or at a terminal.
+
+    What another thread shows would land in whichever cell runs then.
+    """
+    seen = in_kernel() or bool(sys.stderr and sys.stderr.isatty())
+    return seen and threading.current_thread() is threading.main_thread()
+
+
+def carried(
+    call: Callable[..., Any], finish: Callable[[Any], Any], *, waits: bool, keep: bool = True
+) -> tuple[Any, bool, Any]:
+    """Call a verb, showing how far it is.
+
+    Args:
+        call: the verb's function with its arguments; takes ``background`` besides where it ``waits``.
+        finish: what makes the result of a run.
+        waits: whether a run is started that is to be waited for.
+        keep: see :func:`watch`.
+
+    Returns:
+        The result; whether it is shown already; the run that was waited for, or None.
+    """
+    if not waits:
+        from modelnook.live.answers import counted
+
+        with counted():
+            return call(), False, None
+    run = call(background=True)
+    if not hasattr(run, "wait"):
+        return run, False, None
+    return *watch(run, finish, keep=keep), run
+
+
+def watch(run: Any, finish: Callable[[Any], Any], *, keep: bool = True) -> tuple[Any, bool]:
     """Wait for a run; ``finish`` makes the result of it.
+
+    Args:
+        keep: leave the result's card where the run stood; else nothing stays.
 
     Returns:
         The result, and whether the screen shows it already. A run that has ended is only looked up.
@@ -76,8 +114,11 @@ def watch(run: Any, finish: Callable[[Any], Any]) -> tuple[Any, bool]:
         run.wait(on_update=partial(_quietly, screen.update), every=EVERY_S)
         result = run if run.record.live else finish(run)
     except BaseException:
-        _quietly(screen.close, run)
+        _quietly(screen.close, run if keep else None)
         raise
+    if not keep:
+        _quietly(screen.close, None)
+        return result, False
     # A result without a card, such as a path, is the caller's to show; the screen keeps the run's own.
     whole = cards.knows(result)
     shown = _quietly(screen.close, result if whole else run)
@@ -113,7 +154,9 @@ def _quietly(show: Callable[[Any], None], value: Any) -> bool:
 
 
 def bundle(value: Any) -> dict[str, str]:
-    """A value's card as a mime bundle of text and static HTML, with the curves of a run that has some."""
+    """A value's card as text and static HTML, with the curves of a run that has some; of None nothing, by mime type."""
+    if value is None:
+        return {"text/plain": "", "text/html": ""}
     more = {"series": curves(value)} if hasattr(value, "folder") and hasattr(value, "record") else {}
     return {"text/plain": cards.text(value, **more), "text/html": cards.html(value, **more)}
 

@@ -34,7 +34,7 @@ class LiveCard:
             self._draw(run)
 
     def close(self, result: Any) -> None:
-        """Leave the result's card."""
+        """Leave the result's card, or nothing."""
         self._draw(result)
 
     def _draw(self, value: Any) -> None:

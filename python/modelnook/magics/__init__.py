@@ -10,8 +10,9 @@ __all__ = ["register"]
 def register(ipython: Any) -> None:
     """What ``%load_ext modelnook`` does: the magic, its completion, the cards."""
     # Light ones only (promise 5): the table of verbs and the parser are imported by the first line or Tab.
-    from modelnook.magics import magic, show, tab
+    from modelnook.live import formatters
+    from modelnook.magics import magic, tab
 
     magic.install(ipython)
     tab.install(ipython)
-    show.install(ipython)
+    formatters.install(ipython)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import InternalError, ModelnookError
 from modelnook.magics.show import Said, shown_already
+from modelnook.messages import t
 
 if TYPE_CHECKING:
     from modelnook.verbs import Call
@@ -52,6 +53,11 @@ def run(ipython: Any, line: str, cell: str | None = None) -> Any:
 def _guarded(call: Call, work: Callable[[], Any]) -> Any:
     try:
         return work()
+    except KeyboardInterrupt as stop:
+        if not call.debug:
+            # Where it was is of no interest to who pressed the button.
+            stop._render_traceback_ = lambda: [t("faces.interrupted")]  # type: ignore[attr-defined]
+        raise
     except ModelnookError as error:
         from modelnook.verbs.options import as_options
 
@@ -67,14 +73,9 @@ def _guarded(call: Call, work: Callable[[], Any]) -> Any:
 def _do(ipython: Any, call: Call) -> Any:
     if call.verb.pieces:
         return _written(ipython, call)
-    if not call.waits:
-        return call()
-    handle = call(background=True)
-    if not hasattr(handle, "wait"):
-        return handle
-    from modelnook.live import watch
+    from modelnook.live import carried
 
-    result, shown = watch(handle, call.verb.finish)
+    result, shown, _ = carried(call, call.verb.finish, waits=call.waits)
     if shown:
         shown_already(ipython, result)
     return result

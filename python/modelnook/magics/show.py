@@ -1,38 +1,12 @@
-"""How IPython displays our values: cards, registered by the names of types, so that nothing is imported for it."""
+"""How IPython shows what a magic gives, where that is no value with a card."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from modelnook.cards import MAKERS
+from modelnook.live.formatters import html, text
 
-__all__ = ["Said", "install", "shown_already"]
-
-
-def install(ipython: Any) -> None:
-    """Text and HTML for every value that has a card."""
-    formatters = ipython.display_formatter.formatters
-    for target in MAKERS:
-        module, _, name = target.rpartition(".")
-        if module == "builtins":
-            continue
-        formatters["text/plain"].for_type_by_name(module, name, _pretty)
-        formatters["text/html"].for_type_by_name(module, name, _html)
-
-
-def _pretty(value: Any, printer: Any, cycle: bool) -> None:
-    # Inside a list or a dict a card would tear the line apart.
-    printer.text(repr(value) if cycle or len(printer.stack) > 1 else _bundle(value)["text/plain"])
-
-
-def _html(value: Any) -> str:
-    return _bundle(value)["text/html"]
-
-
-def _bundle(value: Any) -> dict[str, str]:
-    from modelnook.live import bundle
-
-    return bundle(value)
+__all__ = ["Said", "shown_already"]
 
 
 class Said(str):
@@ -58,10 +32,10 @@ class SaidDict(dict[str, Any]):
     """A dict that shows itself as a card; in all else a dict."""
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(_bundle(dict(self))["text/plain"])
+        printer.text(text(dict(self)))
 
     def _repr_html_(self) -> str:
-        return _html(dict(self))
+        return html(dict(self))
 
 
 def shown_already(ipython: Any, value: Any) -> None:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from modelnook.runtime.batches import plan
+from modelnook.tasks.answered import answered
 from modelnook.tasks.base import in_order
 
 __all__ = ["CHUNK", "Program", "complete", "outputs"]
@@ -100,4 +101,5 @@ def _chunk(
             feed = {name: v.to(device) if isinstance(v, torch.Tensor) else v for name, v in feed.items()}
             values = task.outputs(model, feed)
             pieces.append((batch, values.float().cpu().numpy() if isinstance(values, torch.Tensor) else values))
+            answered(len(batch) * len(rows) / len(lengths))
     return task.merge(encoded, in_order(pieces, len(lengths)))

@@ -22,6 +22,7 @@ from modelnook.runtime.base import Runtime
 from modelnook.runtime.silence import first_line
 from modelnook.settings import current
 from modelnook.tasks import TASKS
+from modelnook.tasks.answered import answered
 from modelnook.tasks.pretrained_heavy import load_tokenizer
 
 __all__ = ["TASK", "LlamaRuntime"]
@@ -97,7 +98,10 @@ class LlamaRuntime(Runtime):
         new = self._new(options)
         prompts = self._task.prompts(self._tokenizer, rows) if len(rows) else []
         with self._lock:
-            made = [list(self._tokens(ids, new, options)) for ids in prompts]
+            made = []
+            for ids in prompts:
+                made.append(list(self._tokens(ids, new, options)))
+                answered(1)
         return [{"text": str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()} for ids in made]
 
     def stream(self, row: Any, **options: Any) -> Generator[str, None, str]:

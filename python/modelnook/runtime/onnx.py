@@ -7,6 +7,7 @@ rows/s divided, 1,400 side by side; benchmarks/predict.py).
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -63,16 +64,17 @@ class OnnxRuntime(ProgramRuntime):
             raise UnsupportedError("runtime.closed", path=self.path.name)
         return self._session
 
-    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
+    def _run(self, feeds: list[Feed]) -> Generator[list[NDArray[np.float32]], None, None]:
         main = self._main
         if not self._side_by_side(feeds):
-            return [main.run(None, feed) for feed in feeds]
+            yield from (main.run(None, feed) for feed in feeds)
+            return
         with self._lock:
             if self._side is None:
                 self._side = _session(self.path / self.program, 1)
         side = self._side
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(lambda feed: side.run(None, feed), feeds))
+            yield from pool.map(lambda feed: side.run(None, feed), feeds)
 
 
 _DTYPES = {"tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(float)": "float32", "tensor(bool)": "bool"}

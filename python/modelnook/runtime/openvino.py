@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -76,25 +77,32 @@ class OpenVinoRuntime(ProgramRuntime):
             raise UnsupportedError("runtime.closed", path=self.path.name)
         return self._graph
 
-    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
+    def _run(self, feeds: list[Feed]) -> Generator[list[NDArray[np.float32]], None, None]:
         graph, count = self._open(), range(len(self._outputs))
         with self._lock:
             if not self._side_by_side(feeds):
                 made = (self._request.infer(feed, share_inputs=True) for feed in feeds)
-                return [[np.array(values[at]) for at in count] for values in made]
+                yield from ([np.array(values[at]) for at in count] for values in made)
+                return
             if self._queue is None:
                 side = _compile(graph, self.threads, streams=self.threads)
                 self._queue = openvino.AsyncInferQueue(side, self.threads)
             found: list[Any] = [None] * len(feeds)
+            given = 0
 
             def keep(request: Any, number: int) -> None:
                 found[number] = [np.array(request.get_output_tensor(at).data) for at in count]
 
             self._queue.set_callback(keep)
-            for number, feed in enumerate(feeds):
-                self._queue.start_async(feed, userdata=number)
-            self._queue.wait_all()
-            return found
+            try:
+                for number, feed in enumerate(feeds):
+                    self._queue.start_async(feed, userdata=number)
+                    while given <= number and found[given] is not None:
+                        yield found[given]
+                        given += 1
+            finally:
+                self._queue.wait_all()
+            yield from found[given:]
 
 
 def _read(program: Path) -> Any:

@@ -11,7 +11,8 @@ that meet after each of them wait more than they work.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +26,7 @@ from modelnook.runtime.base import Runtime
 from modelnook.runtime.batches import auto_tokens, plan, room
 from modelnook.settings import current
 from modelnook.tasks import TASKS
+from modelnook.tasks.answered import answered
 from modelnook.tasks.text import as_text, read_texts
 
 __all__ = ["Feed", "ProgramRuntime"]
@@ -74,8 +76,8 @@ class ProgramRuntime(Runtime):
         self._outputs: list[str] = []
 
     @abstractmethod
-    def _run(self, feeds: list[Feed]) -> list[list[NDArray[np.float32]]]:
-        """The program's outputs for each batch, float32 of shape (rows, …), in the order of ``_outputs``."""
+    def _run(self, feeds: list[Feed]) -> Generator[list[NDArray[np.float32]], None, None]:
+        """The program's outputs for each batch, as they come: float32 of (rows, …), in the order of ``_outputs``."""
 
     def outputs(self, rows: Sequence[Any], *, batch_size: int | str = 32, sort: bool = True) -> Any:
         """See :meth:`Runtime.outputs`: what the program gives, as the task reads it."""
@@ -100,7 +102,12 @@ class ProgramRuntime(Runtime):
 
         assert self._heavy is not None
         task, processor = self._heavy
-        program = Program(lambda feed: self._run([feed])[0], self._inputs, self._outputs)
+
+        def run(feed: Feed) -> list[NDArray[np.float32]]:
+            (found,) = self._run([feed])
+            return found
+
+        program = Program(run, self._inputs, self._outputs)
         given: dict[str, Any] = {"batch_size": batch_size, "sort": sort, "tokens": self._room}
         return outputs(task, processor, program, rows, self.max_length, **given)
 
@@ -110,10 +117,13 @@ class ProgramRuntime(Runtime):
             encoded = self._encode(rows[start : start + CHUNK])
             widths = [self._width(len(e)) for e in encoded]
             batches = plan(widths, batch_size=batch_size, sort=sort, tokens=self._held)
-            for batch, (values, *_) in zip(batches, self._run([self._feed(encoded, b) for b in batches]), strict=True):
-                if found is None:
-                    found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
-                found[[start + i for i in batch]] = values
+            # Closed here: an interrupt's traceback would keep it, and the lock that it holds.
+            with closing(self._run([self._feed(encoded, b) for b in batches])) as made:
+                for batch, (values, *_) in zip(batches, made, strict=True):
+                    if found is None:
+                        found = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
+                    found[[start + i for i in batch]] = values
+                    answered(len(batch))
         return np.empty((0, len(self.labels)), dtype=np.float32) if found is None else found
 
     def _width(self, longest: int) -> int:

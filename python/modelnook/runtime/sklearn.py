@@ -12,6 +12,7 @@ from modelnook.classic.base import Classic, read
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
+from modelnook.tasks.answered import answered
 
 __all__ = ["SklearnRuntime"]
 
@@ -43,8 +44,12 @@ class SklearnRuntime(Runtime):
         spec, model = self.spec(), self.model
         if not len(rows):
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        parts = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
-        return np.concatenate([model.outputs(spec, spec.as_columns(part)) for part in parts])
+        found = []
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            found.append(model.outputs(spec, spec.as_columns(part)))
+            answered(len(part))
+        return np.concatenate(found)
 
     def layers(self) -> str:
         """What it is made of."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from modelnook.domain.errors import DataError, UnsupportedError
+from modelnook.tasks.answered import answered
 from modelnook.tasks.base import Columns, Task
 from modelnook.tasks.fill_mask import FillMask
 from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
@@ -148,6 +149,7 @@ class FillMaskTask(Task):
                 head, values = self.head.logits(model, batch, batch["input_ids"] == self.mask)
                 shares, tokens = head(values).float().softmax(dim=1).topk(TOP, dim=1)
             found += [_answer(processor, *row) for row in zip(tokens.tolist(), shares.tolist(), strict=True)]
+            answered(len(shares))
         return found
 
     def _require_one(self, processor: Any, encoded: dict[str, list[Any]], rows: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
+from modelnook.tasks.answered import answered
 from modelnook.tasks.padding_heavy import pad
 from modelnook.tasks.pretrained_heavy import quiet
 
@@ -50,6 +51,7 @@ def write(
         inputs = {name: value.to(model.device) for name, value in inputs.items()}
         for i, text in zip(index, written(model, tokenizer, inputs, new, **options), strict=True):
             found[i] = text
+        answered(len(index))
     return found
 
 

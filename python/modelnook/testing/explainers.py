@@ -15,6 +15,7 @@ from modelnook.explain.engine import explained
 from modelnook.runtime import runtime as load
 from modelnook.runtime.base import Runtime
 from modelnook.tasks import TASKS
+from modelnook.tasks.answered import counting
 
 __all__ = ["ExplainerSuite", "learnt"]
 
@@ -91,6 +92,22 @@ class ExplainerSuite:
         together = self.ask(model, texts, most=200)
         assert together == self.ask(model, texts, most=200)
         assert together == tuple(self.ask(model, [text], most=200)[0] for text in texts)
+
+    def test_it_expects_no_fewer_predictions_than_it_makes(self, model: Runtime) -> None:
+        """As many, where each word is asked for once."""
+        told: dict[str, float] = {"expect": 0.0, "count": 0.0}
+
+        class Listener:
+            def expect(self, total: int) -> None:
+                told["expect"] += total
+
+            def count(self, answers: float) -> None:
+                told["count"] += answers
+
+        with counting(Listener()):
+            found = self.ask(model, [self.text, "win", "coffee " * 40], most=200)
+        assert told["count"] == pytest.approx(sum(one.predictions for one in found))
+        assert told["count"] <= told["expect"] <= 600
 
     @pytest.mark.parametrize("words", [0, 1, 2, 5_000])
     def test_predictions_have_a_bound(self, model: Runtime, words: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime import RUNTIMES, pick, runtime
+from modelnook.tasks.answered import counting
 from modelnook.testing.models import tiny_rows
 from modelnook.testing.trained import trained_model
 
@@ -109,6 +111,36 @@ class RuntimeSuite:
         expected = model.outputs(texts, batch_size=1)
         for size in (3, 64, "auto"):
             assert np.abs(model.outputs(texts, batch_size=size) - expected).max() <= self.tolerance
+
+    def test_it_counts_what_it_has_answered(self, model: Any) -> None:
+        told: list[float] = []
+
+        class Listener:
+            expect = staticmethod(told.clear)
+            count = staticmethod(told.append)
+
+        with counting(Listener()):
+            model.predict(tiny_rows(40, seed=9)["text"], batch_size=8)
+        assert sum(told) == pytest.approx(40)
+
+    def test_who_listens_may_end_it(self, model: Any) -> None:
+        """As an interrupt does; the next call is answered, also while the traceback is kept."""
+
+        class Impatient:
+            def expect(self, total: int) -> None: ...
+
+            def count(self, answers: float) -> None:
+                raise KeyboardInterrupt
+
+        texts = tiny_rows(40, seed=9)["text"]
+        with pytest.raises(KeyboardInterrupt) as kept, counting(Impatient()):
+            model.predict(texts, batch_size=4)
+        found: list[Any] = []
+        again = threading.Thread(target=lambda: found.extend(model.predict(texts)), daemon=True)
+        again.start()
+        again.join(60)
+        assert kept.tb is not None
+        assert len(found) == len(texts)
 
     def test_nothing_in_nothing_out(self, model: Any) -> None:
         assert model.outputs([]).shape == (0, len(model.labels))
