@@ -54,6 +54,20 @@ def test_a_number_does_not_come_back_after_rm(store: Store) -> None:
     assert model_of(made(store, "spam")) == "local:spam@5"
 
 
+def test_what_was_made_from_a_model_follows_its_name(store: Store) -> None:
+    made(store, "spam")
+    for name, info in (
+        ("small", {"base_model": "local:spam@1"}),
+        ("mean", {"bases": ("local:spam@1", "local:spam@11")}),
+    ):
+        source = store.home / name
+        source.mkdir()
+        store.models.add(name, source, ModelInfo("", name, "local", task="text-classification", **info))
+    mn.rename("spam", "old")
+    assert mn.info("local:small").base_model == "local:old@1"
+    assert mn.info("local:mean").bases == ("local:old@1", "local:spam@11")
+
+
 def test_a_run_follows_the_model_that_it_made(store: Store) -> None:
     first = made(store, "spam", report={"front": [{"number": 3, "model": "local:spam@1"}], "said": "local:spam@11"})
     second = made(store, "spam")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,7 +159,18 @@ class LocalModels:
         for number in reversed(held) if shift else ():
             os.rename(self.path / name / str(number), self.path / name / str(number + shift))
         os.rename(self.path / name, self.path / new)
-        return {f"local:{name}@{n}": f"local:{new}@{n + shift}" for n in held}
+        known = {f"local:{name}@{n}": f"local:{new}@{n + shift}" for n in held}
+        self._relink(known)
+        return known
+
+    def _relink(self, known: Mapping[str, str]) -> None:
+        """Let the entries of what was made from renamed models say their new references."""
+        for info in self.every():
+            bases = tuple(known.get(base, base) for base in info.bases)
+            base = known.get(info.base_model or "", info.base_model)
+            if (base, bases) != (info.base_model, info.bases):
+                told = replace(info, path=None, base_model=base, bases=bases)
+                write_json(self.folder(info.id, info.revision) / CARD, told.to_dict(), durable=True)
 
     def check_rename(self, name: str, new: str) -> None:
         """Refuse what :meth:`rename` can't do.
