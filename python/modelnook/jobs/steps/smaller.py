@@ -114,9 +114,14 @@ def _check_first(context: Context, source: Path) -> None:
     """Refuse what no step can do before anything is measured."""
     from modelnook.shrink.folder import refuse
 
-    name, _, option = context.recipe.knobs["steps"][0].partition(":")
+    steps = context.recipe.knobs["steps"]
+    name, _, option = steps[0].partition(":")
     if name in ("prune", "trim") or (name == "distil" and option.partition(":")[0] in ("", "auto", "layers")):
         refuse(source, name)
+    # A student that is another model has a tokenizer of its own.
+    if len(steps) > 1 and steps[-1].partition(":")[0] not in MAKERS and not context.recipe.models:
+        kinds = {step.partition(":")[0] for step in steps}
+        quantize.check_lowered(context, source, steps[-1], trimmed="trim" in kinds)
 
 
 def _in_turns(work: Work, paths: list[Path], told: list[dict[str, Any]]) -> None:
