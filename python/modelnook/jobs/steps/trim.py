@@ -51,30 +51,39 @@ def trim(work: Work, source: Path, target: Path, option: str) -> Made:
         if share > MUCH:
             work.context.emit(Warned.of(code, percent=f"{100 * share:.1f}", tokens=done.after))
     counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}}
-    told |= _limited(work, target, done.after)
+    told |= _limited(work, source, target, done.after)
     return {**counts, "used_tokens": done.used, "near_tokens": done.near, **told}
 
 
-def _limited(work: Work, target: Path, tokens: int) -> Made:
-    """What the first model is beside whose answers this and later steps are judged, where it isn't as it was."""
-    outputs = _outputs_limited(work, target, work.columns)
+def _limited(work: Work, source: Path, target: Path, tokens: int) -> Made:
+    """What the first model is beside whose answers this and later steps are judged, where it isn't as it was; what an
+    earlier step made of it, which stands beside the result in the report, is told in the same way.
+    """
+    outputs = _outputs_limited(work, work.first, target, work.columns)
     if outputs is None:
         return {}
     was, now = work.judge.value, work.judge.against(replace(work.before, outputs=outputs)).value
     if work.judge.metric in BY_TOKENS:
         values = {"metric": work.judge.metric, "was": f"{was:.3f}", "now": f"{now:.3f}"}
         work.context.emit(Warned.of("shrink.limited", tokens=tokens, **values))
-    return {"limited": outputs.tolist() if hasattr(outputs, "tolist") else outputs}
+    told = {"limited": _listed(outputs)}
+    if source != work.first:
+        told["source_limited"] = _listed(_outputs_limited(work, source, target, work.columns))
+    return told
 
 
-def _outputs_limited(work: Work, trimmed: Path, columns: Rows) -> Any:
+def _listed(outputs: Any) -> Any:
+    return outputs.tolist() if hasattr(outputs, "tolist") else outputs
+
+
+def _outputs_limited(work: Work, model: Path, trimmed: Path, columns: Rows) -> Any:
     """See :func:`modelnook.shrink.limited.limited`; None where the metric doesn't depend on the number of tokens."""
     from modelnook.shrink.limited import limited
 
     if work.judge.metric not in (*BY_TOKENS, AGREEMENT):
         return None
     device = _device(work)
-    return limited(work.first, trimmed, task=work.task, columns=columns, device=device)
+    return limited(model, trimmed, task=work.task, columns=columns, device=device)
 
 
 def _device(work: Work) -> str:
@@ -152,7 +161,7 @@ def _trial(
     model = load(trial, task=work.task, device=_device(work))
     answered = work.answered(model.outputs(work.spec.as_rows(columns)), model.labels)
     model.close()
-    limited = _outputs_limited(work, trial, columns)
+    limited = _outputs_limited(work, work.first, trial, columns)
     shutil.rmtree(trial, ignore_errors=True)
     return answered, limited
 
