@@ -97,12 +97,17 @@ class TestGptq(Installed, QuantizerSuite):
     @classmethod
     def _card(cls) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patch:
-            if not pytest.importorskip("torch").cuda.is_available():
-                from modelnook.quantize import gptq
-
-                patch.setattr(gptq, "_card", lambda: True)
-                patch.setattr(folder, "CARD", "cpu")
+            take_for_card(patch)
             yield
+
+
+def take_for_card(patch: pytest.MonkeyPatch) -> None:
+    """The CPU, where there is no GPU."""
+    if not pytest.importorskip("torch").cuda.is_available():
+        from modelnook.quantize import gptq
+
+        patch.setattr(gptq, "_card", lambda: True)
+        patch.setattr(folder, "CARD", "cpu")
 
 
 def test_rows_stand_in_order() -> None:
@@ -168,10 +173,14 @@ def test_what_a_library_fails_with_is_told_and_another_backend_named(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["bitsandbytes", "torchao"])
-def test_an_adapter_is_quantized_with_its_base(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "scheme"), [("bitsandbytes", "int8"), ("gptq", "int4"), ("torchao", "int8")])
+def test_an_adapter_is_quantized_with_its_base(
+    name: str, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if QUANTIZERS[name].missing:
         pytest.skip(f"needs {QUANTIZERS[name].missing}")
+    if name == "gptq":
+        take_for_card(monkeypatch)
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -188,7 +197,7 @@ def test_an_adapter_is_quantized_with_its_base(name: str, tmp_path: Path) -> Non
     changed.save_pretrained(tmp_path / "adapter")
     out = tmp_path / "out"
     QUANTIZERS.load(name)().quantize(
-        tmp_path / "adapter", out, "int8", task=task, calibration=texts, emit=lambda event: None
+        tmp_path / "adapter", out, scheme, task=task, calibration=texts, emit=lambda event: None
     )
     whole, small = (runtime(path, device="cpu", threads=1).outputs(texts) for path in (tmp_path / "adapter", out))
     assert (whole.argmax(axis=1) == small.argmax(axis=1)).mean() >= 0.95

@@ -23,13 +23,18 @@ import conversion
 import gguf
 
 from modelnook.catalog.adapter import adapter_in, base_of
+from modelnook.catalog.papers import json_in
 from modelnook.convert.floats import as_floats
-from modelnook.convert.folder import writing
+from modelnook.convert.folder import write_config, writing
+from modelnook.convert.llama_tokenizer import as_original, scores
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped
+from modelnook.runtime.folder import config
 from modelnook.runtime.silence import first_line, silence
+from modelnook.tasks.near import save_processor
+from modelnook.tasks.pretrained_heavy import load_tokenizer
 
-__all__ = ["FILE", "TASK", "convert", "shrink"]
+__all__ = ["FILE", "TASK", "check", "convert", "shrink"]
 
 FILE = "model.gguf"
 TASK = "text-generation"
@@ -59,25 +64,76 @@ def convert(source: Path, file: Path, kind: str, *, name: str, emit: Emit) -> No
     # The converter runs code that lies in a folder, and reads pickles: it is given a copy that has neither.
     with TemporaryDirectory(prefix=".floats-", dir=file.parent) as work, writing(file.parent), _quiet():
         floats = as_floats(source, Path(work), TASK)
-        adapter = adapter_in(source)
-        pieces = (base_of(source, adapter) if adapter else source) / _PIECES
-        if pieces.is_file():
-            shutil.copyfile(pieces, floats / _PIECES)
-        said = conversion.ModelBase.load_hparams(floats, False)
-        try:
-            kind_of = conversion.get_model_class(conversion.get_model_architecture(said, conversion.ModelType.TEXT))
-            made = kind_of(floats, _KINDS[kind], file, model_name=name)
+        _copy_pieces(source, floats)
+        with _told_why(floats, "convert.no_gguf"):
+            made = _converter(floats, file, kind, name)
             _watch(made.gguf_writer, emit)
-            made.write()
-        except Stopped:
-            made.gguf_writer.close()
-            raise
-        except Exception as error:
-            # A tokenizer that it can't find is a FileNotFoundError there; other errors of the system are the disk's.
-            if isinstance(error, MemoryError | OSError) and not isinstance(error, FileNotFoundError):
+            try:
+                made.write()
+            except Stopped:
+                made.gguf_writer.close()
                 raise
-            architecture = (said.get("architectures") or ["-"])[0]
-            raise UnsupportedError("convert.no_gguf", architecture=architecture, error=first_line(error)) from error
+
+
+def check(source: Path, *, trimmed: bool) -> None:
+    """Raise where a model's architecture or tokenizer can't be written, before anything is made of its weights.
+
+    Args:
+        trimmed: whether its vocabulary will have been trimmed by then, which leaves SentencePiece's own file out.
+
+    Raises:
+        UnsupportedError: llama.cpp doesn't have the one or the other.
+    """
+    with TemporaryDirectory() as work, _quiet():
+        bare = Path(work)
+        save_processor(load_tokenizer(str(source)), bare)
+        write_config(_whole(source), bare)
+        if trimmed:
+            (bare / _PIECES).unlink(missing_ok=True)
+        else:
+            _copy_pieces(source, bare)
+        with _told_why(bare, "convert.no_trimmed_gguf" if trimmed else "convert.no_gguf"):
+            _converter(bare, bare / FILE, "f16", FILE).set_vocab()
+
+
+def _whole(source: Path) -> Path:
+    """The folder itself, or that of the model which an adapter in it changes."""
+    adapter = adapter_in(source)
+    return base_of(source, adapter) if adapter else source
+
+
+def _copy_pieces(source: Path, folder: Path) -> None:
+    pieces = _whole(source) / _PIECES
+    if pieces.is_file():
+        shutil.copyfile(pieces, folder / _PIECES)
+
+
+def _converter(folder: Path, file: Path, kind: str, name: str) -> Any:
+    """llama.cpp's converter of a folder, which writes ``file``."""
+    said = conversion.ModelBase.load_hparams(folder, False)
+    kind_of = conversion.get_model_class(conversion.get_model_architecture(said, conversion.ModelType.TEXT))
+    made: Any = kind_of(folder, _KINDS[kind], file, model_name=name)
+    made.get_vocab_base_pre = as_original(folder, made.get_vocab_base_pre)
+    tokenizer = json_in(folder / "tokenizer.json")
+    if tokenizer and not (folder / _PIECES).is_file():
+        add = made.gguf_writer.add_token_scores
+        made.gguf_writer.add_token_scores = lambda given: add(scores(tokenizer, given))
+    return made
+
+
+@contextmanager
+def _told_why(folder: Path, code: str) -> Iterator[None]:
+    """What the converter can't do is an UnsupportedError of that code."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except Exception as error:
+        # A tokenizer that it can't find is a FileNotFoundError there; other errors of the system are the disk's.
+        if isinstance(error, MemoryError | OSError) and not isinstance(error, FileNotFoundError):
+            raise
+        architecture = (config(folder).get("architectures") or ["-"])[0]
+        raise UnsupportedError(code, architecture=architecture, error=first_line(error)) from error
 
 
 def _watch(writer: Any, emit: Emit) -> None:

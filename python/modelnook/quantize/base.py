@@ -35,6 +35,17 @@ class Quantizer(ABC):
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """Option sets from fastest to most careful, e.g. ``[{}, {"static": True}]``."""
 
+    def check(self, source: Path, *, trimmed: bool) -> None:
+        """Raise where a model can't be made smaller so, in a chain whose earlier steps would be made for nothing.
+
+        Args:
+            trimmed: whether one of these trims the vocabulary.
+
+        Raises:
+            UnsupportedError: an architecture or a tokenizer that this backend can't do.
+        """
+        return
+
     @abstractmethod
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any

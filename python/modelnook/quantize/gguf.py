@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.convert.floats import requantizes
-from modelnook.convert.gguf import FILE, TASK, convert, shrink
+from modelnook.convert.gguf import FILE, TASK, check, convert, shrink
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.quantize.base import Quantizer
@@ -39,6 +39,11 @@ class GgufQuantizer(Quantizer):
     def attempts(self, scheme: str) -> list[dict[str, Any]]:
         """One: a scheme of llama.cpp says all of how it is done."""
         return [{}]
+
+    def check(self, source: Path, *, trimmed: bool) -> None:
+        """See :meth:`Quantizer.check`."""
+        if not requantizes(source):
+            check(source, trimmed=trimmed)
 
     def quantize(
         self, source: Path, target: Path, scheme: str, *, task: str, calibration: list[Any], emit: Emit, **options: Any

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 from transformers import PretrainedConfig
 
+from modelnook.convert.llama_tokenizer import KEY, probe_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress
 from modelnook.runtime.folder import max_length
@@ -49,7 +50,9 @@ PART = 4096
 _MANY_TO_ONE = ("WordPiece", "WordLevel")
 """Tokenizers that look a word up: for the others a token's number is its place, or merges are told by numbers."""
 
-_REPLACED = "vocab.txt vocab.json merges.txt spiece.model sentencepiece.bpe.model added_tokens.json".split()
+_REPLACED = (
+    "vocab.txt vocab.json merges.txt spiece.model sentencepiece.bpe.model tokenizer.model tekken.json added_tokens.json"
+).split()
 """Files that say the vocabulary a second time; tokenizer.json is what is read here."""
 
 _BIASES = ("predictions.bias", "lm_head.bias")
@@ -104,6 +107,7 @@ def trim(
     length = max_length(source)
     encoded = [heavy.encode(processor, columns, length) for columns in rows]
     counts = Counter(number for part in encoded for number in _ids(part, heavy) if number < table.num_embeddings)
+    probe = probe_of(processor, said) if heavy.spec.name == "text-generation" else None
     several = _several(said, heavy, model)
     fixed = {*_fixed(model), *processor.all_special_ids}
     kept = choose(said, counts, fixed, most, FEW if several else SHARE, coverage)
@@ -119,7 +123,7 @@ def trim(
     emit(Progress("saving"))
     with staged(target) as folder:
         write(source, folder, heavy, model, processor)
-        _write_tokenizer(folder, rewrite(said, kept), near)
+        _write_tokenizer(folder, rewrite(said, kept), near, {KEY: probe} if probe else {})
         _verify(folder, heavy, rows, encoded, read_as, length)
     total = max(1, counts.total())
     lost = sum(count for number, count in counts.items() if number not in read_as)
@@ -259,7 +263,7 @@ def _cut(model: Any, table: nn.Embedding, kept: list[int]) -> None:
             setattr(said, name, moved_to if isinstance(numbers, list) else (moved_to or [numbers])[0])
 
 
-def _write_tokenizer(folder: Path, said: dict[str, Any], near: dict[str, int]) -> None:
+def _write_tokenizer(folder: Path, said: dict[str, Any], near: dict[str, int], more: dict[str, str]) -> None:
     """The tokenizer's JSON without blanks, which are a third of a small vocabulary's file; numbers in its settings."""
     (folder / NEAR).unlink(missing_ok=True)
     write_near(folder, near)
@@ -273,7 +277,7 @@ def _write_tokenizer(folder: Path, said: dict[str, Any], near: dict[str, int]) -
     decoder = settings.get("added_tokens_decoder")
     if decoder:
         settings["added_tokens_decoder"] = {str(known[entry["content"]]): entry for entry in decoder.values()}
-    file.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")
+    file.write_text(json.dumps({**settings, **more}, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
 def _verify(

@@ -15,7 +15,7 @@ from modelnook.jobs.steps.seen import trained_on, warn_of_seen
 from modelnook.jobs.steps.work import SECONDS, Made, Work
 from modelnook.store.runs import seconds
 
-__all__ = ["lowered", "quantize", "say_of_labels"]
+__all__ = ["check_lowered", "lowered", "quantize", "say_of_labels"]
 
 LEAST_SECONDS, OF_BUDGET = 2.0, 1 / 30
 """How long each candidate's speed is measured: at least, and as a share of the budget. It chooses who is timed in turns
@@ -103,6 +103,16 @@ def lowered(work: Work, source: Path, target: Path, option: str) -> Made:
         work.probes[target] = result.probe
     kept = ("backend", "scheme", "options", "attempts", "failed", "spared")
     return {name: result.report[name] for name in kept if name in result.report}
+
+
+def check_lowered(context: Context, source: Path, option: str, *, trimmed: bool) -> None:
+    """Refuse a last step that its only backend can't do, see :meth:`modelnook.quantize.base.Quantizer.check`."""
+    from modelnook.quantize import QUANTIZERS, ways
+
+    scheme, _, backend = option.partition(":")
+    names = {name for name, _ in ways(backend or "auto", scheme, context.recipe.task, gpu=_gpu(context))}
+    if len(names) == 1:
+        QUANTIZERS.load(names.pop())().check(source, trimmed=trimmed)
 
 
 def _gpu(context: Context) -> Callable[[], bool] | None:

@@ -15,15 +15,16 @@ from typing import Any
 
 from modelnook.catalog.folder import parameters_of, tensors_of
 from modelnook.catalog.search import info
-from modelnook.domain.errors import RefusedError, StoreError, UnsupportedError, UsageError
+from modelnook.domain.errors import ModelnookError, RefusedError, StoreError, UnsupportedError, UsageError
 from modelnook.domain.event import Finished, Warned
-from modelnook.domain.model import Licence
+from modelnook.domain.model import Licence, ModelInfo
 from modelnook.domain.table import jsonable
 from modelnook.jobs.steps import distil, prune, quantize, trim
 from modelnook.jobs.steps.context import Context
 from modelnook.jobs.steps.probing import racer
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.measure.judge import Verdict
+from modelnook.messages import t
 from modelnook.store.files import folder, folder_bytes, read_json, write_json
 from modelnook.store.runs import RESUMABLE
 
@@ -44,7 +45,7 @@ def smaller(context: Context) -> Finished:
     """Carry the steps out; the last one's model is the run's.
 
     Raises:
-        RefusedError: a step fell further than is allowed.
+        RefusedError: a step fell further than is allowed; what those before it made is a model all the same.
     """
     context.phase("loading")
     source = context.fetch(context.recipe.model)
@@ -78,19 +79,23 @@ def _carried_out(context: Context, source: Path) -> Finished:
         path = paths[-1]
         try:
             made, said = _made(work, path, at, word)
-        except UnsupportedError as error:
-            if error.code != "shrink.nothing_to_trim" or (at == len(steps) - 1 and not told):
-                raise
-            # What other steps make is no worse for it.
-            context.emit(Warned.of("shrink.nothing_trimmed", step=word, **error.values))
-            continue
-        if made is None:
-            return Finished(stopped=True)
-        if limited := said.pop("limited", None):
-            work = work.limited(limited)
-        verdict = work.judged(made)
-        if not verdict.accepted:
-            raise work.refusal(word, verdict)
+            if made is None:
+                return Finished(stopped=True)
+            if limited := said.pop("limited", None):
+                work = work.limited(limited)
+            if limited := said.pop("source_limited", None):
+                work.with_outputs(path, limited)
+            verdict = work.judged(made)
+            if not verdict.accepted:
+                raise work.refusal(word, verdict)
+        except (RefusedError, UnsupportedError, UsageError) as error:
+            if error.code == "shrink.nothing_to_trim" and (at < len(steps) - 1 or told):
+                # What other steps make is no worse for it.
+                context.emit(Warned.of("shrink.nothing_trimmed", step=word, **error.values))
+                continue
+            if told and not context.stop():
+                _keep(work, path, told, error)
+            raise
         before = {**work.figures(path), "parameters": count, **said.pop("before", {})}
         # Quantized weights are packed: their number is that of the weights they were made from.
         count = parameters_of(tensors_of(made)) or count if word.partition(":")[0] in MAKERS else count
@@ -114,9 +119,14 @@ def _check_first(context: Context, source: Path) -> None:
     """Refuse what no step can do before anything is measured."""
     from modelnook.shrink.folder import refuse
 
-    name, _, option = context.recipe.knobs["steps"][0].partition(":")
+    steps = context.recipe.knobs["steps"]
+    name, _, option = steps[0].partition(":")
     if name in ("prune", "trim") or (name == "distil" and option.partition(":")[0] in ("", "auto", "layers")):
         refuse(source, name)
+    # A student that is another model has a tokenizer of its own.
+    if len(steps) > 1 and steps[-1].partition(":")[0] not in MAKERS and not context.recipe.models:
+        kinds = {step.partition(":")[0] for step in steps}
+        quantize.check_lowered(context, source, steps[-1], trimmed="trim" in kinds)
 
 
 def _in_turns(work: Work, paths: list[Path], told: list[dict[str, Any]]) -> None:
@@ -170,7 +180,6 @@ def _measured(work: Work) -> dict[str, Any]:
 
 def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
     """Add the last model, and say what each step did."""
-    context = work.context
     last = told[-1]
     report = {
         **(last if len(told) == 1 else _fall(work.judged(path))),
@@ -179,6 +188,21 @@ def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
         "steps": told,
         **_measured(work),
     }
+    entry, ref = _added(work, path, told, work.context.recipe.name)
+    return Finished(entry.metrics, last["after"].get("intervals") or {}, {}, ref, jsonable(report))
+
+
+def _keep(work: Work, path: Path, told: list[dict[str, Any]], error: ModelnookError) -> None:
+    """Make a model of what was made before a step that ended in ``error``, and say so there."""
+    steps = [step["step"] for step in told]
+    name = "-".join((work.context.recipe.name, *(step.partition(":")[0] for step in steps)))
+    _, ref = _added(work, path, told, name)
+    error.hint = f"{error.hint} {t('shrink.kept', steps=', '.join(steps), ref=ref)}".strip()
+
+
+def _added(work: Work, path: Path, told: list[dict[str, Any]], name: str) -> tuple[ModelInfo, str]:
+    """A folder as a local model: its entry and its reference."""
+    context, last = work.context, told[-1]
     labels = work.probe(path).labels
     out = context.run.path / "model"
     shutil.rmtree(out, ignore_errors=True)
@@ -192,8 +216,7 @@ def _finished(work: Work, path: Path, told: list[dict[str, Any]]) -> Finished:
         parameters=last["after"]["parameters"],
         license=_licence(context),
     )
-    ref = context.add(out, context.recipe.name, entry)
-    return Finished(entry.metrics, last["after"].get("intervals") or {}, {}, str(ref), jsonable(report))
+    return entry, str(context.add(out, name, entry))
 
 
 def _licence(context: Context) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ BY_TOKENS = ("loss", "perplexity")
 """Metrics of tasks in ``WRITES`` that fall by themselves where there are fewer tokens to choose from."""
 
 COVERAGES = (0.98, 0.96, 0.94, 0.92, 0.9)
-"""What ``fewest`` tries: the part of all occurrences that the tokens make up which stay."""
+"""What ``fewest`` tries, see :func:`last_that`: the part of all occurrences that the tokens make up which stay."""
 
 NOTHING = 0.005
 """The share of answers that may change where fewer tokens cost next to nothing. Not the drop: of many tries one has a
@@ -51,30 +52,39 @@ def trim(work: Work, source: Path, target: Path, option: str) -> Made:
         if share > MUCH:
             work.context.emit(Warned.of(code, percent=f"{100 * share:.1f}", tokens=done.after))
     counts = {"before": {"tokens": done.before}, "after": {"tokens": done.after}}
-    told |= _limited(work, target, done.after)
+    told |= _limited(work, source, target, done.after)
     return {**counts, "used_tokens": done.used, "near_tokens": done.near, **told}
 
 
-def _limited(work: Work, target: Path, tokens: int) -> Made:
-    """What the first model is beside whose answers this and later steps are judged, where it isn't as it was."""
-    outputs = _outputs_limited(work, target, work.columns)
+def _limited(work: Work, source: Path, target: Path, tokens: int) -> Made:
+    """What the first model is beside whose answers this and later steps are judged, where it isn't as it was; what an
+    earlier step made of it, which stands beside the result in the report, is told in the same way.
+    """
+    outputs = _outputs_limited(work, work.first, target, work.columns)
     if outputs is None:
         return {}
     was, now = work.judge.value, work.judge.against(replace(work.before, outputs=outputs)).value
     if work.judge.metric in BY_TOKENS:
         values = {"metric": work.judge.metric, "was": f"{was:.3f}", "now": f"{now:.3f}"}
         work.context.emit(Warned.of("shrink.limited", tokens=tokens, **values))
-    return {"limited": outputs.tolist() if hasattr(outputs, "tolist") else outputs}
+    told = {"limited": _listed(outputs)}
+    if source != work.first:
+        told["source_limited"] = _listed(_outputs_limited(work, source, target, work.columns))
+    return told
 
 
-def _outputs_limited(work: Work, trimmed: Path, columns: Rows) -> Any:
+def _listed(outputs: Any) -> Any:
+    return outputs.tolist() if hasattr(outputs, "tolist") else outputs
+
+
+def _outputs_limited(work: Work, model: Path, trimmed: Path, columns: Rows) -> Any:
     """See :func:`modelnook.shrink.limited.limited`; None where the metric doesn't depend on the number of tokens."""
     from modelnook.shrink.limited import limited
 
     if work.judge.metric not in (*BY_TOKENS, AGREEMENT):
         return None
     device = _device(work)
-    return limited(work.first, trimmed, task=work.task, columns=columns, device=device)
+    return limited(model, trimmed, task=work.task, columns=columns, device=device)
 
 
 def _device(work: Work) -> str:
@@ -89,21 +99,42 @@ def _as_asked(work: Work, source: Path, target: Path, option: str) -> tuple[dict
 
 def _fewest(work: Work, source: Path, target: Path) -> tuple[dict[str, Any], Verdict | None]:
     """The same with as few tokens as the measured rows bear: rarer ones go while next to nothing is lost."""
-    taken: tuple[dict[str, Any], Verdict | None] = ({}, None)
-    for coverage in (1.0, *COVERAGES):
+    found: dict[float, Verdict] = {}
+
+    def bears(coverage: float) -> bool:
         if work.context.stop():
-            break
+            return False
         try:
             verdict, changed = _on_new_texts(work, source, target, {"coverage": coverage})
         except UnsupportedError as error:
             # Where nearly all tokens occur only the rarer ones can go.
             if error.code != "shrink.nothing_to_trim":
                 raise
-            continue
+            return True
         if coverage < 1 and (changed > NOTHING or not verdict.accepted):
-            break
-        taken = {"coverage": coverage}, verdict
-    return taken
+            return False
+        found[coverage] = verdict
+        return True
+
+    last_that(bears, COVERAGES)
+    if not found:
+        bears(1.0)
+    least = min(found, default=None)
+    return ({}, None) if least is None else ({"coverage": least}, found[least])
+
+
+def last_that(bears: Callable[[float], bool], values: Sequence[float]) -> float | None:
+    """The last of ``values`` that ``bears``, where all before one that does do: by halves, as each try costs much.
+
+    >>> tried = []
+    >>> last_that(lambda value: not tried.append(value) and value > 0.93, (0.98, 0.96, 0.94, 0.92, 0.9)), tried
+    (0.94, [0.94, 0.9, 0.92])
+    """
+    low, high = 0, len(values)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if bears(values[middle]) else (low, middle)
+    return values[low - 1] if low else None
 
 
 def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -> tuple[Verdict, float]:
@@ -152,7 +183,7 @@ def _trial(
     model = load(trial, task=work.task, device=_device(work))
     answered = work.answered(model.outputs(work.spec.as_rows(columns)), model.labels)
     model.close()
-    limited = _outputs_limited(work, trial, columns)
+    limited = _outputs_limited(work, work.first, trial, columns)
     shutil.rmtree(trial, ignore_errors=True)
     return answered, limited
 

@@ -110,6 +110,10 @@ class Work:
         probes = {path: before if one is self.before else one for path, one in self.probes.items()}
         return replace(self, before=before, judge=self.judge.against(before), probes=probes)
 
+    def with_outputs(self, path: Path, outputs: Any) -> None:
+        """A folder that was measured, with other outputs: see :meth:`limited`."""
+        self.probes[path] = replace(self.probe(path), outputs=outputs)
+
     def judged(self, path: Path) -> Verdict:
         """Whether a folder stays within the drop."""
         return self.judge(self.probe(path))
