@@ -33,6 +33,16 @@ def test_the_metrics_are_the_tasks_own() -> None:
         assert low <= metrics[name] <= high
 
 
+@pytest.mark.parametrize(("right", "interval"), [(True, (0.676, 1.0)), (False, (0.0, 0.324))])
+def test_a_few_rows_that_are_all_right_are_no_certainty(right: bool, interval: tuple[float, float]) -> None:
+    """Wilson's interval of 8 or 0 of 8, as statsmodels gives it."""
+    truth = np.array([0, 1] * 4)
+    outputs = np.eye(2)[truth if right else 1 - truth] * 3
+    metrics, intervals = score(TextClassification, truth, outputs, LABELS[:2])
+    assert metrics["accuracy"] == float(right)
+    assert intervals["accuracy"] == pytest.approx(interval, abs=5e-4)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_intervals_are_those_of_resampled_rows(classes: int) -> None:
     truth, outputs = made(400, classes, 1.0, seed=4)

@@ -65,9 +65,9 @@ def test_lists_and_divided_texts_are_read() -> None:
 @pytest.mark.parametrize("gap", [None, math.nan])
 def test_an_empty_cell_among_divided_texts_is_no_label(gap: Any) -> None:
     assert label_sets(["a|b", gap, "a", 3]) == [["a", "b"], [], ["a"], ["3"]]
-    labels = ["a|b", gap, "a"] * 4
+    labels = ["a|b", gap, "a"] * 5
     (warned,) = spec.check({"label": labels, "text": ["x"] * len(labels)})
-    assert "4 rows have an empty label" in warned.message
+    assert "5 rows have an empty label" in warned.message
     assert spec.truth({"label": labels[:3]}, ["a", "b"]).tolist() == [[1, 1], [0, 0], [1, 0]]
 
 

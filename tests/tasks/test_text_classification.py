@@ -67,7 +67,8 @@ def test_the_first_row_without_a_label_is_named() -> None:
 def test_what_is_only_odd_is_warned_of() -> None:
     assert check(["a", "b"] * 10) == []
     assert check(["a", 1] * 10) == ["task.mixed_labels"]
-    assert check(["a", "b"] * 10 + ["c"]) == ["task.rare_class"]
+    assert check(["a", "b"] * 10 + ["c"] * 4) == ["task.rare_class"]
+    assert check(["a", "b"] * 10 + ["c"] * 5) == []
     assert check(["a"] * 90 + ["b"] * 10) == ["task.imbalanced"]
     assert check(["a", "b"] * 5, ["x"] * 8 + [None, " "]) == ["task.empty_text"]
     with pytest.raises(DataError, match="texts are empty"):

@@ -329,7 +329,8 @@ def _wandb(record: RunRecord) -> Piece:
 def _next(record: RunRecord) -> str:
     """The one thing to do next, where there is one that everybody would."""
     if record.shown_state == "stopping":
-        return t("cards.next.stopping_kept" if record.kind == "finetune" else "cards.next.stopping")
+        begun = (record.progress or {}).get("step", 0) > 0
+        return t("cards.next.stopping_kept" if begun and record.kind == "finetune" else "cards.next.stopping")
     if record.state == "running":
         return t("cards.next.stop", run=record.name or record.id)
     if record.resumable:

@@ -3,7 +3,8 @@
 The interval is the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13): rows
 are drawn with replacement, the metric is computed anew, and the middle 95% of its values is the interval. Metrics that
 follow from sums over rows, or from a confusion table, are drawn at once (:meth:`modelnook.tasks.base.Spec.draws`), the
-others row by row.
+others row by row. Where all rows are right, or none, every draw says the same, however few they are: the share of right
+rows has the score interval then (Wilson 1927).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ RESAMPLES = 2000
 ROW_DRAWS = 4_000_000
 SEED = 20_251
 LEVEL = (2.5, 97.5)
+SHARES = ("accuracy", "exact_match")
+"""Metrics that are the share of right rows."""
 
 
 def score(
@@ -57,6 +60,8 @@ def score(
         if len(values):
             low, high = np.percentile(values, LEVEL)
             intervals[name] = (float(low), float(high))
+            if name in SHARES and metrics[name] in (0, 1):
+                intervals[name] = wilson(round(metrics[name] * len(outputs)), len(outputs))
     return metrics, intervals
 
 

@@ -17,7 +17,7 @@ from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
 from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.bootstrap import resample
-from modelnook.tasks.labels import indices, label_names, names, ordered, positive
+from modelnook.tasks.labels import indices, label_names, names, ordered, positive, rare_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -229,10 +229,8 @@ def _check_labels(values: Sequence[Any], counts: Counter[str]) -> list[Warned]:
         is_text = isinstance(values[0], str)
         row = next(i for i, v in enumerate(values) if isinstance(v, str) != is_text)
         warned.append(Warned.of("task.mixed_labels", row=row, value=repr(values[row])))
-    single = [name for name, n in counts.items() if n == 1]
-    if single:
-        names = ", ".join(single[:3]) + (" …" if len(single) > 3 else "")
-        warned.append(Warned.of("task.rare_class", count=len(single), labels=names))
+    if rare := rare_labels(counts):
+        warned.append(rare)
     name, most = counts.most_common(1)[0]
     share = most / sum(counts.values())
     if share >= 0.8:

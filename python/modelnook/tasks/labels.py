@@ -6,13 +6,27 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 from modelnook.domain.errors import DataError
+from modelnook.domain.event import Warned
 
-__all__ = ["indices", "label_name", "label_names", "missing_label", "names", "ordered", "positive", "unseen"]
+__all__ = [
+    "indices",
+    "label_name",
+    "label_names",
+    "missing_label",
+    "names",
+    "ordered",
+    "positive",
+    "rare_labels",
+    "unseen",
+]
+
+LEAST = 5
+"""Rows of a label from which on nothing is said of their number."""
 
 _SLIP = 0.8
 """How alike a name and a label are of which one is a slip of the other."""
@@ -51,6 +65,19 @@ def label_name(value: Any) -> str | None:
         return None
     whole = number.is_integer() and not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_")
     return str(int(number)) if whole else str(value)
+
+
+def rare_labels(counts: Mapping[str, int]) -> Warned | None:
+    """A warning of labels that are hardly there: they are neither learnt from so few rows nor measured on the rest.
+
+    >>> rare_labels({"a": 40, "b": 2}).message
+    '1 label has fewer than 5 rows: b.'
+    """
+    rare = [name for name, rows in counts.items() if rows < LEAST]
+    if not rare:
+        return None
+    listed = ", ".join(rare[:3]) + (" …" if len(rare) > 3 else "")
+    return Warned.of("task.rare_class", count=len(rare), least=LEAST, labels=listed)
 
 
 def positive(labels: Sequence[str]) -> int:

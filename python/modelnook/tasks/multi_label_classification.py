@@ -21,7 +21,7 @@ from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
 from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
-from modelnook.tasks.labels import label_name, label_names, ordered, unseen
+from modelnook.tasks.labels import label_name, label_names, ordered, rare_labels, unseen
 from modelnook.tasks.text_classification import check_texts
 
 if TYPE_CHECKING:
@@ -208,8 +208,6 @@ def _check_sets(values: Sequence[Any], sets: Sequence[Sequence[str]], counts: Co
         warned.append(Warned.of("task.empty_labels", count=empty))
     if all(len(row) == 1 for row in sets):
         warned.append(Warned.of("task.single_labels"))
-    single = [name for name, n in counts.items() if n == 1]
-    if single:
-        names = ", ".join(single[:3]) + (" …" if len(single) > 3 else "")
-        warned.append(Warned.of("task.rare_class", count=len(single), labels=names))
+    if rare := rare_labels(counts):
+        warned.append(rare)
     return warned

@@ -7,9 +7,9 @@
     run.metrics["chrf"], run.metrics["bleu"], run.baselines["copy"]["chrf"]
     modelnook.predict(run.model, ["Good night."])
 
-``chrf``, ``bleu`` and ``rougeL`` go from 0 to 1: sacrebleu's figures are a hundred times as much. Chinese is compared
-by sacrebleu's own rules for it. ``loss`` is nats a token of the wanted texts. In mid-training only that is measured,
-for writing takes long; the others are those of the finished model.
+``chrf``, ``bleu``, ``rouge1``, ``rouge2`` and ``rougeL`` go from 0 to 1: sacrebleu's figures are a hundred times as
+much. Chinese is compared by sacrebleu's own rules for it. ``loss`` is nats a token of the wanted texts. In mid-training
+only that is measured, for writing takes long; the others are those of the finished model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Text2TextGeneration(Spec):
     inputs = ("source",)
     targets = ("target",)
     scored = ("target",)
-    metrics = ("chrf", "bleu", "rougeL", "loss")
+    metrics = ("chrf", "bleu", *translated.ROUGE, "loss")
     predicts = ("text",)
     methods = ("full", *ADAPTERS, "rslora", "qlora")
     longer = 2
@@ -96,12 +96,12 @@ class Text2TextGeneration(Spec):
         return [as_text(text) for text in columns["target"]]
 
     def score(self, truth: Any, outputs: Any, labels: Sequence[str]) -> dict[str, float]:
-        """chrF and BLEU of all rows as one corpus, the mean of ROUGE-L, and the loss where it is known."""
+        """chrF and BLEU of all rows as one corpus, the means of the three of ROUGE, and the loss where it is known."""
         found = self.metrics_of(self.sums(truth, outputs, labels).sum(axis=0))
         return {name: float(value) for name, value in found.items()}
 
     def sums(self, truth: Any, outputs: Any, labels: Sequence[str]) -> NDArray[np.float64]:
-        """What is counted of each row, ones, and its loss and tokens; shape (rows, 32)."""
+        """What is counted of each row, ones, and its loss and tokens; shape (rows, 34)."""
         import numpy as np
 
         texts = [str(row[0]) for row in outputs]
@@ -113,11 +113,11 @@ class Text2TextGeneration(Spec):
         import numpy as np
 
         end = translated.CHRF + translated.BLEU
-        long, rows, loss, tokens = (sums[..., end + i] for i in range(4))
+        *shared, rows, loss, tokens = (sums[..., end + i] for i in range(len(translated.ROUGE) + 3))
         found = {
             "chrf": translated.chrf(sums[..., : translated.CHRF]),
             "bleu": translated.bleu(sums[..., translated.CHRF : end]),
-            "rougeL": long / np.maximum(rows, 1),
+            **{name: values / np.maximum(rows, 1) for name, values in zip(translated.ROUGE, shared, strict=True)},
         }
         return {**found, "loss": loss / tokens} if np.all(tokens > 0) else found
 

@@ -1,8 +1,8 @@
-"""How near a written text is to the one that was wanted: chrF, BLEU and ROUGE-L as sums over rows.
+"""How near a written text is to the one that was wanted: chrF, BLEU and ROUGE as sums over rows.
 
 BLEU's and chrF's sums are sacrebleu's own (Post 2018, A Call for Clarity in Reporting BLEU Scores; Popović 2015): what
-it counts of each row is added up, and a corpus's score follows from the sums. ROUGE-L is rouge-score's, a mean over
-rows. Texts without blanks between words are compared by characters.
+it counts of each row is added up, and a corpus's score follows from the sums. ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004)
+are rouge-score's, means over rows. Texts without blanks between words are compared by characters.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BLEU", "CHRF", "bleu", "chrf", "counts", "tokenizer_for", "words"]
+__all__ = ["BLEU", "CHRF", "ROUGE", "bleu", "chrf", "counts", "tokenizer_for", "words"]
 
 BLEU, CHRF = 10, 18
 """Numbers of a row for each: two lengths and four matches of four; matches of six orders and what they are out of."""
+ROUGE = ("rouge1", "rouge2", "rougeL")
+"""A number of a row each."""
 
 # Chinese and Japanese characters, kana, Thai, Lao, Burmese, Khmer.
 _WIDE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -61,20 +63,21 @@ class _Words:
 
 
 def counts(found: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float64]:
-    """What each row adds up to: CHRF numbers for chrF, BLEU for BLEU, ROUGE-L's F; shape (rows, 29)."""
+    """What each row adds up to: CHRF numbers for chrF, BLEU for BLEU, the F of each of ROUGE; shape (rows, 31)."""
     import numpy as np
     from rouge_score.rouge_scorer import RougeScorer
     from sacrebleu.metrics.bleu import BLEU as Bleu
     from sacrebleu.metrics.chrf import CHRF as Chrf
 
     if not len(found):
-        return np.zeros((0, CHRF + BLEU + 1))
+        return np.zeros((0, CHRF + BLEU + len(ROUGE)))
     hypotheses, references = list(found), [list(wanted)]
     letters = Chrf()._extract_corpus_statistics(hypotheses, references)
     tokens = Bleu(tokenize=tokenizer_for(wanted), force=True)._extract_corpus_statistics(hypotheses, references)
-    scorer = RougeScorer(["rougeL"], tokenizer=_Words())
-    long = [scorer.score(one, other)["rougeL"].fmeasure for one, other in zip(wanted, found, strict=True)]
-    return np.concatenate([np.array(letters, float), np.array(tokens, float), np.array(long)[:, None]], axis=1)
+    scorer = RougeScorer(list(ROUGE), tokenizer=_Words())
+    scores = [scorer.score(one, other) for one, other in zip(wanted, found, strict=True)]
+    shared = [[score[name].fmeasure for name in ROUGE] for score in scores]
+    return np.concatenate([np.array(letters, float), np.array(tokens, float), np.array(shared)], axis=1)
 
 
 def chrf(sums: NDArray[np.float64]) -> NDArray[np.float64]:

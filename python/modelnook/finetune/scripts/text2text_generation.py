@@ -110,11 +110,13 @@ with torch.inference_mode():
         ids = model.generate(input_ids=batch["input_ids"], num_beams=1, do_sample=False)
         written.append(tokenizer.decode(ids[0], skip_special_tokens=True).strip())
 wanted = [row["target"] for row in checks]
-scorer = RougeScorer(["rougeL"], tokenizer=Words())
+names = ["rouge1", "rouge2", "rougeL"]
+scorer = RougeScorer(names, tokenizer=Words())
+scores = [scorer.score(a, b) for a, b in zip(wanted, written)]
 found = {{
     "chrf": sacrebleu.corpus_chrf(written, [wanted]).score / 100,
     "bleu": sacrebleu.corpus_bleu(written, [wanted], tokenize={tokenize!r}).score / 100,
-    "rougeL": sum(scorer.score(a, b)["rougeL"].fmeasure for a, b in zip(wanted, written)) / len(wanted),
+    **{{name: sum(score[name].fmeasure for score in scores) / len(wanted) for name in names}},
     "loss": total / count,
 }}
 print(json.dumps(found))
@@ -125,7 +127,7 @@ print(json.dumps(found))
 
 def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: Path) -> str:
     """See :func:`modelnook.finetune.script.code`."""
-    settings = values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rougeL", "loss"))
+    settings = values_of(recipe, record, model_path, data, run, ("chrf", "bleu", "rouge1", "rouge2", "rougeL", "loss"))
     longest = Text2TextGeneration.longer * int(settings["max_length"])
     values = {
         **settings,
