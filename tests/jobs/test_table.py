@@ -119,6 +119,54 @@ def test_validation_rows_that_lack_columns_are_refused_before_a_job(held: dict[s
         mn.finetune(data=rows, eval_data=changed, drop="id", task="table", method="trees", dry_run=True)
 
 
+@pytest.fixture
+def trees() -> Rows:
+    """Rows of two models of tables, ``loans`` and ``homes``, of which the latter reads one column less."""
+    rows = table(120)
+    plain = {"task": "table", "method": "trees", "track": "none", "on": "kernel"}
+    mn.finetune(data=rows, drop="id", name="loans", **plain)
+    mn.finetune(data=rows, drop="id,kids", name="homes", **plain)
+    return [{**row, "id": f"other {i}", "day": i % 3} for i, row in enumerate(rows)]
+
+
+def test_a_table_is_measured_by_the_columns_that_its_model_reads(trees: Rows) -> None:
+    plain = mn.evaluate("loans", [{n: row[n] for n in ("income", "home", "kids", "label")} for row in trees])
+    more = mn.evaluate("loans", trees)
+    assert more.run == plain.run, "columns that no model reads made another run"
+    assert set(more.data["columns"]) == {"label", "feature:income", "feature:home", "feature:kids"}
+    sliced = mn.evaluate("loans", trees, slices=["day", "home"])
+    assert sliced.metrics == more.metrics
+    assert sliced.slices is not None
+    assert {row[0] for row in sliced.slices.rows} == {"day", "home"}
+    both = mn.compare("homes", "loans", data=trees)
+    assert set(both.data["columns"]) == set(more.data["columns"]), "each reads its own"
+    assert len(both.to_frame()) == 2
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "compare", "quantize", "export"])
+def test_columns_that_a_model_lacks_are_told_before_a_job(
+    verb: str, tiny: str, trees: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modelnook.jobs import submit
+
+    def job(*given: Any, **more: Any) -> None:
+        raise AssertionError("a job was begun")
+
+    if verb in ("quantize", "export"):
+        mn.finetune(tiny, table(60), drop="id", name="net", epochs=0.1, track="none", on="kernel")
+    monkeypatch.setattr(submit, "submit", job)
+    poor = [{n: c for n, c in row.items() if n != "kids"} for row in trees]
+    calls = {
+        "evaluate": lambda: mn.evaluate("loans", poor),
+        "compare": lambda: mn.compare("homes", "loans", data=poor),
+        "quantize": lambda: mn.quantize("net", data=poor),
+        "export": lambda: mn.export("net", tmp_path / "out", to="safetensors", data=poor),
+    }
+    with pytest.raises(DataError, match="kids") as caught:
+        calls[verb]()
+    assert caught.value.code == "task.missing_columns"
+
+
 def test_one_column_of_texts_is_a_text_whatever_it_is_called(tiny: str) -> None:
     rows = [{"phrase": f"good {i}" if i % 2 else f"bad {i}", "label": i % 2} for i in range(40)]
     mn.finetune(tiny, rows, epochs=0.2, name="plain", on="kernel")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.tasks.test_multi_label_classification import NAMES, tagged
 from tests.tasks.test_text_regression import priced
 
 import modelnook as mn
-from modelnook.domain.errors import DataError, UsageError
+from modelnook.domain.errors import DataError, NotFoundError, UsageError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
@@ -150,3 +151,17 @@ def test_two_domains_in_one_text_on_real_weights(minilm: Path, shared_data: Path
     ]
     run = mn.finetune(str(minilm), rows, task="multi-label-classification", max_length=32, name="domains")
     assert run.metrics["f1_micro"] > max(0.5, run.baselines["majority"]["f1_micro"])
+
+
+@pytest.mark.parametrize("more", ["train", "held"])
+def test_what_the_error_of_a_second_text_in_one_table_says_can_be_done(tiny: str, more: str) -> None:
+    pairs = nli(60)
+    rows = [{"premise": row["premise"], "label": row["label"]} for row in pairs]
+    train, held = (pairs[:48], rows[48:]) if more == "train" else (rows[:48], pairs[48:])
+    with pytest.raises(DataError, match="text, text_pair") as caught:
+        mn.finetune(tiny, train, eval_data=held, dry_run=True)
+    [(name, drop)] = re.findall(r"--(\w+) (\w+)", caught.value.hint or "")
+    planned = mn.finetune(tiny, train, eval_data=held, dry_run=True, **{name: drop})
+    assert planned.columns == {"text": "premise", "label": "label"}
+    with pytest.raises(NotFoundError, match="hypotesis"):
+        mn.finetune(tiny, train, eval_data=held, drop="hypotesis", dry_run=True)

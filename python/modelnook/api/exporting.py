@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import columns_of, done_by, given_columns, on_rows, read_table, spec_of
+from modelnook.api.rows import columns_of, done_by, features_of, given_columns, on_rows, read_table, spec_of
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.domain.export import Exported
 from modelnook.domain.recipe import Recipe
@@ -111,7 +111,8 @@ def _recipe(store: Store, ref: str, data: Any, given: dict[str, str]) -> tuple[R
     if data is not None:
         trained = training_run(store, str(found.ref))
         given = given or (columns_of(trained, data) if trained else {})
-        table = read_table(store, data, spec_of(task), given, asked=True)
+        spec = spec_of(task)
+        table = read_table(store, data, spec, given, asked=True, features=features_of(spec, entry))
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None
     own = replace(recipe, knobs={"measured_on": "own"}), None
     if task != entry.task:

@@ -230,7 +230,8 @@ def compare(*refs: str, data: Any = None, columns: dict[str, str] | None = None,
     if len(refs) < 2:
         raise UsageError("api.compare_two", count=len(refs))
     store = Store()
-    recipe, split, primary = on_rows("compare", store, refs[0], data, dict(columns or {}), part="test")
+    given = dict(columns or {})
+    recipe, split, primary = on_rows("compare", store, refs[0], data, given, part="test", beside=refs[1:])
     models = tuple(str(resolve(ref).ref) for ref in refs)
     recipe = replace(recipe, models=models, name=" ".join(r.rpartition(":")[2] for r in models))
     notes = dict.fromkeys(filter(None, map(noted, refs)))

@@ -78,6 +78,7 @@ def read_table(
         asked: whether rows without targets will do, where none is named.
         divides: the column that tells which rows validate: nothing that a model reads of a table.
         features: the columns that a model of a table reads, see :func:`features_of`; without any all are features.
+            Others are read for a role alone, such as the label's, or that by which an evaluation is sliced.
 
     Raises:
         UsageError: a column is given for a role that the task doesn't have.
@@ -95,10 +96,11 @@ def read_table(
     rows = read(data, part=part)
     # A column that training had, the same in all of its rows, is no feature of the model; a feature is no label.
     given = {role: column for role, column in given.items() if not (features and role.startswith(FEATURE))}
-    others = rows.select([name for name in rows.names if name not in features])
+    check_features(features, rows)
+    cuts = {column for role, column in given.items() if role.startswith(SLICE)}
+    others = rows.select([name for name in rows.names if name not in features or name in cuts])
     columns = _columns(others, spec, given, asked and not set(given) & set(spec.targets))
     if spec.features:
-        check_features(features, rows)
         kept = rows.select(list(features)) if features else rows
         columns = with_features(kept, columns, spec.roles, divides)
     rows = encoded(rows, columns)
@@ -107,11 +109,15 @@ def read_table(
 
 def features_of(spec: Spec, entry: ModelInfo) -> tuple[str, ...]:
     """The columns that a model of a table reads; none for one that isn't here, or that reads other things."""
+    from modelnook.catalog.papers import json_in
+    from modelnook.classic.base import SAID
     from modelnook.runtime.folder import config, learnt
 
     if not spec.features or not entry.path:
         return ()
-    return tuple(learnt(config(Path(entry.path))).get("features") or ())
+    path = Path(entry.path)
+    trees = [column["name"] for column in json_in(path / SAID).get("columns") or ()]
+    return tuple(learnt(config(path)).get("features") or trees)
 
 
 def check_features(features: Collection[str], rows: Any) -> None:
@@ -141,24 +147,25 @@ def _columns(rows: Any, spec: Spec, given: dict[str, str], unlabelled: bool) -> 
 
 
 def read_validation(
-    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, train: dict[str, Any]
+    store: Store, data: Any, spec: Spec, given: dict[str, str], drop: str | Sequence[str] | None, table: Read
 ) -> Read:
     """A person's validation rows, which have no targets but those of the rows to train on.
 
     Args:
-        train: role -> values of the rows to train on.
+        table: the rows to train on.
 
     Raises:
         DataError, NotFoundError: as :func:`read_table` and the task; that it is these rows is said.
     """
     from modelnook.data.read import read
 
+    train, columns = table.values(), table.columns
     labels = spec.labels(train)
     try:
         held = read_table(store, without(read(data, part="test"), drop, must=False), spec, given, part="test")
         found = held.values()
         spec.check_inputs(found)
-        _check_alike(spec, found, train)
+        _check_alike(spec, found, train, {**columns.to_dict(), **held.columns.to_dict()})
         said, wanted = spec.metrics_for(found), spec.metrics_for(train)
         if not set(said) & set(wanted):
             raise DataError("api.other_form", found=", ".join(said), wanted=", ".join(wanted))
@@ -168,12 +175,12 @@ def read_validation(
     return held
 
 
-def _check_alike(spec: Spec, held: dict[str, Any], train: dict[str, Any]) -> None:
-    """Refuse validation rows whose inputs aren't those of the rows to train on."""
+def _check_alike(spec: Spec, held: dict[str, Any], train: dict[str, Any], columns: dict[str, str]) -> None:
+    """Refuse validation rows whose inputs aren't those of the rows to train on; ``columns`` are those of both."""
     for role in spec.optional:
         if (role in held) != (role in train):
             found, wanted = (", ".join(r for r in spec.read if r in part) for part in (held, train))
-            raise DataError("api.other_inputs", found=found, wanted=wanted, role=role)
+            raise DataError("api.other_inputs", found=found, wanted=wanted, column=columns[role])
     if spec.features:
         # A column that is missing, or holds texts in place of numbers.
         spec.worded(spec.as_rows(held) or [{}], spec.learn(train))
@@ -194,16 +201,24 @@ def base_and_rows(verb: str, ref: Any, data: Any) -> tuple[str, Any]:
     return ref, data
 
 
-def without(rows: Any, drop: str | Sequence[str] | None, *, must: bool = True) -> Any:
+def without(rows: Any, drop: str | Sequence[str] | None, *, must: bool = True, held: Any = None) -> Any:
     """Rows without some columns, named in a list or with commas between them.
+
+    Args:
+        held: validation rows, which may have a column to leave out that the others don't.
 
     Raises:
         NotFoundError: one that isn't there, unless ``must`` is False.
     """
+    from modelnook.data.read import read
+
     names = [n.strip() for n in drop.split(",")] if isinstance(drop, str) else list(drop or ())
-    for name in names:
-        if must and name not in rows:
-            raise unknown("column", name, rows.names, kind=NotFoundError)
+    gone = [name for name in names if must and name not in rows]
+    if gone and held is not None:
+        there = read(held, part="test").names
+        gone = [name for name in gone if name not in there]
+    if gone:
+        raise unknown("column", gone[0], rows.names, kind=NotFoundError)
     return rows.select([name for name in rows.names if name not in names]) if names else rows
 
 
@@ -279,11 +294,13 @@ def on_rows(
     part: str = "train",
     slices: Sequence[str] = (),
     unlabelled: bool = False,
+    beside: Sequence[str] = (),
 ) -> tuple[Recipe, dict[str, list[int]] | None, str]:
     """The recipe of a verb that works on a made model and rows: given ones, or its run's validation rows.
 
     ``slices`` are further columns of the given rows, kept under roles of their own. Where ``unlabelled`` rows will do,
-    the model's own texts do as well: a recipe without data, measured on ``own``.
+    the model's own texts do as well: a recipe without data, measured on ``own``. Models ``beside`` this one read the
+    same rows.
     """
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read
@@ -308,8 +325,10 @@ def on_rows(
         if not given and trained:
             given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
+        entries = [entry, *(one.source.info(one.ref) for one in map(resolve, beside))]
+        features = dict.fromkeys(name for one in entries for name in features_of(spec, one))
         try:
-            table = read_table(store, data, spec, given, part=part, asked=unlabelled)
+            table = read_table(store, data, spec, given, part=part, asked=unlabelled, features=features)
         except DataError as error:
             if verb not in ("compare", "evaluate") or error.code not in ("data.no_column", "data.no_form"):
                 raise

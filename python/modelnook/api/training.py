@@ -88,7 +88,8 @@ def finetune(
         task: what the model is to do; without it the columns tell.
         text, label: the columns of the input and of the target, where their names don't tell.
         columns: role -> column, for the other roles of a task: ``{"question": "q", "context": "passage"}``.
-        drop: columns to leave out, ``"id,name"``: what a model must not learn from, or can't.
+        drop: columns to leave out, ``"id,name"``, of ``data`` and of ``eval_data``: what a model must not learn from,
+            or can't.
         unlabelled: further rows without a label, in any form of ``data`` or a list of texts; the model or TF-IDF,
             whichever is better, labels them, those that are sure enough are trained on as well, and the better model is
             kept.
@@ -160,7 +161,7 @@ def finetune(
     store, given = Store(), given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
     whole, by = read(data), Split.parse(split)
-    data = without(whole, drop)
+    data = without(whole, drop, held=eval_data)
     found = None if ref == "auto" or alone(method) else resolve(ref)
     spec = spec_of(task or task_of(data, given, found))
     check_method(method, spec, on)
@@ -187,7 +188,7 @@ def finetune(
     found, why = (None, "") if alone(method) else _start(found, spec, values, packing=packing)
     made = name or store.free_name(default_name(found.ref, "ft") if found else method, spec.name)
     store.check_name(made, spec.name)
-    held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, values)
+    held = None if eval_data is None else read_validation(store, eval_data, spec, given, drop, table)
     rows = _Rows(table, values, held, extra, odd, None if held else divided(table, whole, by, seed))
     knobs |= {} if held else {"split": split}
     if dry_run:

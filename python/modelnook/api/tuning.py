@@ -126,7 +126,7 @@ def tune(
     given = given_columns(text, label, columns)
     eval_data = validation_part(data) if eval_data is None else eval_data
     whole, by = read(data), Split.parse(split)
-    data = without(whole, drop)
+    data = without(whole, drop, held=eval_data)
     found = None if ref == "auto" else resolve(ref)
     task = task or task_of(data, given, found)
     spec = spec_of(task)
@@ -162,7 +162,7 @@ def tune(
         can_start(base, spec, values)
     made = name or store.free_name(default_name(found.ref, "tuned"), task)
     _check_names(store, made, task, len(objectives) > 1)
-    held = read_validation(store, eval_data, spec, given, drop, values) if eval_data is not None else None
+    held = read_validation(store, eval_data, spec, given, drop, table) if eval_data is not None else None
     parts = three_parts(table, whole, by, seed, validated=held is not None)
     limit, most = (None if time is None else seconds(time) for time in (budget, trial_budget))
     if limit:
