@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+import torch
 
 from modelnook.catalog.folder import tensors_of
 from modelnook.measure import effort
@@ -31,6 +32,36 @@ def test_a_folder_tells_the_shape(tmp_path: Path) -> None:
 def test_both_halves_of_a_translator_are_layers(tmp_path: Path) -> None:
     path = tiny_translator(tmp_path / "m")
     assert shape_of(tensors_of(path), folder.config(path)).layers == 4
+
+
+def test_layers_that_share_their_weights_are_held_once_and_gone_through_each(tmp_path: Path) -> None:
+    """The reference is the same model as a stack: what is counted of both is what PyTorch counts."""
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AlbertConfig, AlbertModel
+
+    sizes = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024, "num_hidden_layers": 6}
+    shapes, operations = {}, {}
+    for groups in (1, 2, 6):
+        config = AlbertConfig(vocab_size=200, embedding_size=16, num_hidden_groups=groups, **sizes)
+        # PyTorch counts no operations of its fused attention on a CPU.
+        model = AlbertModel._from_config(config, add_pooling_layer=False, attn_implementation="eager")
+        model.save_pretrained(tmp_path / str(groups))
+        shapes[groups] = shape_of(tensors_of(tmp_path / str(groups)), folder.config(tmp_path / str(groups)))
+        assert shapes[groups].parameters == sum(p.numel() for p in model.parameters())
+        with FlopCounterMode(display=False) as counted, torch.inference_mode():
+            model.eval()(input_ids=torch.ones(4, 20, dtype=torch.long))
+        operations[groups] = counted.get_total_flops()
+    assert len(set(operations.values())) == 1
+    told = {groups: work_of("full", shape, replace(BATCH, held_out=0), 1) for groups, shape in shapes.items()}
+    once = 3 * 2000 * 20
+    assert told[1].operations / once == pytest.approx(operations[1] / 80, rel=0.1)
+    assert {work.operations for work in told.values()} == {told[6].operations}
+    assert told[1].beside < told[6].beside, "fewer weights are updated"
+    # One layer's weights, halves, gradients, buffers, moments and checkpoint against six of them; all activations.
+    fewer = shapes[6].parameters - shapes[1].parameters
+    a_weight = (4 + 2 + 4 + 2 + 8 + 8) if effort.native_bf16() else (4 + 4 + 8 + 8)
+    less = bytes_of("full", shapes[6], BATCH) - bytes_of("full", shapes[1], BATCH)
+    assert less == pytest.approx(a_weight * fewer, rel=0.02)
 
 
 def test_a_config_that_says_nothing_is_taken_for_an_encoder() -> None:

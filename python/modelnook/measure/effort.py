@@ -15,6 +15,7 @@ a step costs whatever its batch. The machine's pace is measured on a matrix prod
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -72,11 +73,17 @@ HALVES = 1.6
 """How much quicker than float32 a processor that multiplies bfloat16 natively is in a training."""
 
 
+_NUMBERED = re.compile(r"\.\d+\.")
+"""In the name of a weight that is in one of several layers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A model in numbers: all its weights, those of its tables of tokens, its layers, their widths and heads.
 
-    ``linear`` is the sum of both sides of every matrix in the layers: what LoRA adds for each of its rank.
+    ``linear`` is the sum of both sides of every matrix in the layers: what LoRA adds for each of its rank. ``again`` is
+    what a token is multiplied with beside all weights, where layers share theirs: they are held once, and gone through
+    once a layer.
     """
 
     parameters: int
@@ -87,10 +94,11 @@ class Shape:
     inner: int
     heads: int
     linear: int
+    again: int = 0
 
     @property
     def body(self) -> int:
-        """The weights that every token is multiplied with."""
+        """The weights that every token is multiplied with, each once."""
         return max(1, self.parameters - self.tables)
 
     @property
@@ -173,9 +181,12 @@ def shape_of(tensors: Iterable[Tensor], config: Mapping[str, Any]) -> Shape:
         for name, _, dims in tensors
         if len(dims) == 2 and dims[0] != vocabulary and min(dims) >= width and "embed" not in name
     )
+    # ALBERT's groups of layers that share their weights, and the layers of each.
+    groups, in_each = _first(said, "num_hidden_groups") or layers, _first(said, "inner_group_num") or 1
+    stacked = sum(math.prod(dims) for name, _, dims in tensors if groups < layers and _NUMBERED.search(name))
     return Shape(
-        parameters, tables, vocabulary, layers, width, inner, heads or max(1, width // 64),
-        linear or layers * (8 * width + 2 * (width + inner)),
+        parameters, tables, vocabulary, layers * in_each, width, inner, heads or max(1, width // 64),
+        linear or layers * (8 * width + 2 * (width + inner)), round((layers / groups - 1) * stacked),
     )  # fmt: skip
 
 
@@ -232,7 +243,7 @@ def work_of(
         pairs: how often few-shot training pairs each row in an epoch.
     """
     knobs = knobs or {}
-    forward = 2.0 * shape.body + 4.0 * shape.layers * shape.width * batch.mean
+    forward = 2.0 * (shape.body + shape.again) + 4.0 * shape.layers * shape.width * batch.mean
     forward += 2.0 * shape.vocabulary * shape.width * batch.output_share
     share = _share(method, shape, knobs)
     tokens, checks = batch.rows * batch.mean, batch.held_out * batch.mean
