@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from tests.conftest import needed
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.domain.model import ModelRef
 from modelnook.domain.recipe import Recipe
 from modelnook.export import EXPORTERS
 from modelnook.finetune.engine import fit
@@ -19,6 +21,8 @@ from modelnook.quantize import QUANTIZERS
 from modelnook.runtime import runtime
 from modelnook.shrink.layers import student
 from modelnook.shrink.trim import trim
+from modelnook.store import Store
+from modelnook.store.contents import content
 from modelnook.tasks.dense import ACTIVATIONS, dense_of
 from modelnook.testing.models import tiny_sentence_encoder
 
@@ -209,6 +213,30 @@ def test_a_classifier_is_made_of_the_body(encoder: Path, tmp_path: Path) -> None
     made = train(encoder, tmp_path / "made", "head", "text-classification", rows)
     said = json.loads((made / "config.json").read_text())
     assert (said["num_hidden_layers"], "modelnook_learnt" in said, dense_of(made)) == (3, False, [])
+
+
+def test_an_adapter_is_read_through_the_layers_of_its_base(encoder: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel
+
+    # New adapters change nothing.
+    adapted = get_peft_model(AutoModel.from_pretrained(encoder), LoraConfig(target_modules=["query"]))
+    adapted.save_pretrained(tmp_path / "adapter")
+    change(tmp_path / "adapter" / "adapter_config.json", task_type="FEATURE_EXTRACTION")
+    np.testing.assert_allclose(vectors(tmp_path / "adapter"), by_hand(encoder), atol=1e-5)
+    (tmp_path / "out").mkdir()
+    EXPORTERS.load("safetensors")().write(
+        tmp_path / "adapter", tmp_path / "out", task=TASK, rows=TEXTS, name="e", emit=quiet
+    )
+    np.testing.assert_allclose(vectors(tmp_path / "out"), by_hand(encoder), atol=1e-5)
+
+
+def test_a_folder_whose_layer_was_replaced_is_another_model(encoder: Path) -> None:
+    ref = ModelRef.parse(str(encoder))
+    before = content(Store(), ref)
+    weights = encoder / "3_Dense" / "model.safetensors"
+    os.utime(weights, ns=(1, weights.stat().st_mtime_ns + 10**9))
+    assert content(Store(), ref) != before
 
 
 @pytest.mark.slow
