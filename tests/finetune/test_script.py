@@ -22,6 +22,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.engine import FitResult, fit
 from modelnook.finetune.script import code
+from modelnook.runtime import runtime
 from modelnook.tasks import TASKS
 from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.testing.models import (
@@ -316,6 +317,34 @@ def test_the_script_pools_as_the_folder_says(tmp_path: Path, how: str) -> None:
     still = {"learning_rate": 1e-9, "precision": "fp32"}
     text, result = ran(tmp_path, "full", "sentence-similarity", scored(160), partial(pooled_by, how), **still)
     assert figures(text, tmp_path)["spearman"] == pytest.approx(result.metrics["spearman"], abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_script_has_the_layers_after_the_pooling(tmp_path: Path, method: str) -> None:
+    make = partial(tiny_sentence_encoder, dense=((24, "Tanh"), (8, "Identity")))
+    text, result = ran(tmp_path, method, "sentence-similarity", scored(160), make, epochs=2, precision="fp32")
+    assert figures(text, tmp_path)["spearman"] == pytest.approx(result.metrics["spearman"], abs=0.1)
+    base, made = (
+        runtime(tmp_path / name, task="sentence-similarity", device="cpu").outputs(["the dog"])
+        for name in ("base", "tiny")
+    )
+    assert base.shape == made.shape == (1, 1, 8)
+    assert abs(base - made).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_the_script_of_layers_after_the_pooling_computes_what_the_run_does(tmp_path: Path) -> None:
+    # Next to nothing is learnt: the vectors alone decide.
+    still = {"learning_rate": 1e-9, "precision": "fp32"}
+    make = partial(tiny_sentence_encoder, dense=((24, "Tanh"), (8, "Identity")))
+    text, result = ran(tmp_path, "full", "sentence-similarity", scored(160), make, **still)
+    assert figures(text, tmp_path)["spearman"] == pytest.approx(result.metrics["spearman"], abs=0.01)
+    before, after = (
+        runtime(tmp_path / name, task="sentence-similarity", device="cpu").outputs(["the dog", "a cat"])
+        for name in ("base", "tiny")
+    )
+    assert abs(before - after).max() < 1e-4
 
 
 def unpadded(folder: Path) -> Path:

@@ -14,7 +14,9 @@ from tests.jobs.test_text_tasks import records
 from tests.tasks.test_sentence_similarity import matched, scored
 
 import modelnook as mn
+from modelnook import api
 from modelnook.domain.errors import DataError, UsageError
+from modelnook.testing.models import tiny_sentence_encoder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
@@ -81,6 +83,30 @@ def test_a_bare_encoder_gives_vectors_when_asked_to(tiny: str) -> None:
         assert model.predict(["the dog"])["vector"][0].shape == (32,)
         with pytest.raises(UsageError, match="inputs"):
             model.predict()
+
+
+def test_layers_after_the_pooling_go_every_way_that_the_model_goes(tmp_path: Path, here: None) -> None:
+    def vectors(ref: str | None) -> Any:
+        return np.stack(mn.predict(str(ref), texts)["vector"])
+
+    base = tiny_sentence_encoder(tmp_path / "base", dense=((24, "Tanh"), (8, "Identity")))
+    rows, texts = records(scored(120)), ["the dog", "a cat in the sun", "rain today"]
+    more = {"epochs": 1, "learning_rate": 1e-2, "precision": "fp32"}
+    run = mn.finetune(str(base), rows, task="sentence-similarity", name="dense", **more)
+    assert run.metrics["spearman"] == pytest.approx(mn.evaluate("dense").metrics["spearman"], abs=1e-4)
+    expected = vectors("dense")
+    assert expected.shape == (3, 8)
+    small = mn.quantize("dense", backend="onnx", max_drop=0.9, name="dense-int8")
+    assert (vectors(small.model) * expected).sum(axis=1).min() > 0.9
+    (tmp_path / "mnt").mkdir()
+    api.add_source("team", str(tmp_path / "mnt"), kind="folder")
+    assert mn.publish("dense", "team", license="internal").ref == "team:dense@1"
+    mn.pull("team:dense")
+    np.testing.assert_allclose(vectors("team:dense"), expected, atol=1e-6)
+    flat = mn.prune("dense", max_drop=0.9, name="dense-flat")
+    assert vectors(flat.model).shape == (3, 8)
+    place = mn.export("dense", tmp_path / "out", to="safetensors")
+    np.testing.assert_allclose(vectors(str(place)), expected, atol=1e-6)
 
 
 @pytest.mark.real

@@ -309,13 +309,15 @@ def test_what_openai_clients_are_told(writer: Server, path: str, body: Any, code
     assert code is None or answer.json()["error"]["code"] == code
 
 
-def test_vectors(home: Path) -> None:
-    folder = tiny_sentence_encoder(home / "encoder")
+@pytest.mark.parametrize(("dense", "width"), [((), 32), (((24, "Tanh"), (8, "Identity")), 8)])
+def test_vectors(home: Path, dense: tuple[tuple[int, str], ...], width: int) -> None:
+    folder = tiny_sentence_encoder(home / "encoder", dense=dense)
     with start(folder, task="sentence-similarity") as server:
         assert server.task == "sentence-similarity"
         told = post(server, "/v1/embeddings", {"input": ["win the prize", "lunch"]}).json()
         with mn.load(str(folder), task="sentence-similarity") as model:
             expected = model.predict(["win the prize", "lunch"])["vector"].tolist()
+        assert len(expected[0]) == width
         for item, vector in zip(told["data"], expected, strict=True):
             assert item["embedding"] == pytest.approx(list(vector), abs=1e-5)
         # What OpenAI's own client asks for where its user asks for nothing.

@@ -245,7 +245,7 @@ def test_a_folder_of_sentence_transformers_keeps_its_pooling(tmp_path: Path, sai
 @pytest.mark.parametrize(
     ("parts", "pooling", "named"),
     [
-        (("Transformer", "Pooling", "Dense", "Normalize"), {"pooling_mode_cls_token": True}, "Dense"),
+        (("Transformer", "Pooling", "LayerNorm", "Normalize"), {"pooling_mode_cls_token": True}, "LayerNorm"),
         (("Transformer", "Pooling"), {"pooling_mode": "weightedmean"}, "weightedmean"),
         (("Transformer", "Pooling"), {"pooling_mode": ["cls", "max"]}, r"cls \+ max"),
     ],

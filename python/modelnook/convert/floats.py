@@ -11,6 +11,8 @@ from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import config, formats, quantized
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense import carry
+from modelnook.tasks.dense_heavy import save_model
 from modelnook.tasks.near import save_processor
 
 __all__ = ["as_floats", "requantizes", "write_floats"]
@@ -32,6 +34,7 @@ def as_floats(path: Path, folder: Path, task: str) -> Path:
         raise UnsupportedError("quantize.already", path=path, how=how)
     _, model, processor = load_trained(path, task)
     write_floats(model, processor, folder, config(path))
+    carry(path, folder)
     return folder
 
 
@@ -39,7 +42,7 @@ def write_floats(model: Any, processor: Any, folder: Path, said: dict[str, Any])
     """A loaded model and what goes with it; ``said`` is the config that its folder had."""
     with silence(), writing(folder):
         model.config._name_or_path = ""
-        model.save_pretrained(folder)
+        save_model(model, folder)
         if hasattr(processor, "save_pretrained"):
             save_processor(processor, folder)
     _rewrite(folder / "config.json", {n: said[n] for n in ("modelnook_task", "modelnook_learnt") if n in said})

@@ -14,6 +14,7 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.export.base import TEXT, Exporter
 from modelnook.runtime.folder import config, learnt, max_length, quantized
 from modelnook.store.models import CARD
+from modelnook.tasks.dense import carry
 from modelnook.tasks.near import fold
 
 __all__ = ["SafetensorsExporter"]
@@ -65,6 +66,7 @@ class SafetensorsExporter(Exporter):
             for file in source.iterdir():
                 if file.is_file() and file.name not in (CARD, "README.md"):
                     shutil.copyfile(file, folder / file.name)
+            carry(source, folder)
             fold(folder)
             return {"quantized": how}
         if how and not requantizes(source):
@@ -99,11 +101,14 @@ class SafetensorsExporter(Exporter):
 
 def _for_sentence_transformers(source: Path, folder: Path) -> None:
     """The files by which sentence-transformers loads an encoder that makes vectors: the source's own, or written."""
-    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling").mkdir(exist_ok=True)
     if (source / _PARTS[0]).is_file():
         for name in _PARTS:
             if (source / name).is_file():
                 shutil.copyfile(source / name, folder / name)
+        return
+    if (folder / _PARTS[0]).is_file():
+        # Written with the Dense layers that an adapter's base has.
         return
     said = config(source)
     how = learnt(said).get("pooling", "mean")

@@ -9,6 +9,9 @@ body with 1,500 rows 0.658 and 0.888 (clinc150: 0.755 and 0.886), the last two l
 So one more layer is put on top, of the kind that is there: attention that weighs all tokens alike, so large beside what
 it is added to that the sum is the mean, and a second half that adds nothing at first. The model stays one of
 transformers, for every tool that reads it; all of the layer is trained, or none by ``head``.
+
+Dense layers that an encoder has after its pooling are left out: they are one more product, which the pooler and the
+head learn for the labels at hand, and a classifier of transformers has no place for them.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from modelnook.finetune.ready import Columns, Ready, make_ready
 from modelnook.finetune.shared import Shared
 from modelnook.runtime import folder
 from modelnook.tasks import TASKS
-from modelnook.tasks.pooling import kept
+from modelnook.tasks.dense import carry
+from modelnook.tasks.pooling import KEEPERS, kept
 from modelnook.training.base import Place, TrainResult
 
 __all__ = ["Columns", "FitResult", "assist", "fit"]
@@ -223,6 +224,8 @@ def _save(ready: Ready, task: Any, base: Path, limit: int | None, out: Path) -> 
         del config.modelnook_learnt
     with staged(out, "train.not_saved") as made:
         ready.method.save(ready.model, ready.processor, made)
+        if ready.spec.name in KEEPERS:
+            carry(base, made)
 
 
 def _resolved(ready: Ready, place: Place | None) -> dict[str, Any]:

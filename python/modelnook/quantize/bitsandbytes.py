@@ -18,6 +18,7 @@ from modelnook.quantize.folder import refuse_quantized
 from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save, whole
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense_heavy import detach
 
 __all__ = ["BitsAndBytesQuantizer"]
 
@@ -46,6 +47,7 @@ class BitsAndBytesQuantizer(Quantizer):
         with whole(source, target, task) as plain:
             heavy, model, processor = load_trained(plain, task)
             keep = kept(heavy, model, processor, plain, calibration, options.get("keep"))
+            detach(model)
             emit(Progress("quantizing"))
             odd = _odd(model) if scheme == "int4" else []
             small = converted(type(model), plain, _how(scheme, [*_heads(model), *keep, *odd]), OTHERS[scheme])

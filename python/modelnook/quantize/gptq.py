@@ -25,6 +25,7 @@ from modelnook.runtime import folder
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import mute_gptq
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense_heavy import detach
 
 __all__ = ["GptqQuantizer"]
 
@@ -65,6 +66,7 @@ class GptqQuantizer(Quantizer):
         heavy, model, processor = load_trained(source, task)
         names = [name for name in ("input_ids", "attention_mask") if name in processor.model_input_names]
         rows = feeds(heavy, processor, calibration, max_length(source), names)
+        detach(model)
         emit(Progress("quantizing"))
         mute_gptq()
         # Its weights are packed in Python: a minute of compiling C++ saves seconds of that.

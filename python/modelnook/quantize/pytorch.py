@@ -20,6 +20,8 @@ from modelnook.quantize.sensitivity import worst
 from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line
 from modelnook.store.files import temporary
+from modelnook.tasks.dense import carry
+from modelnook.tasks.dense_heavy import detach
 
 __all__ = ["CAREFUL", "OTHERS", "converted", "kept", "save", "whole"]
 
@@ -111,12 +113,16 @@ def save(
 ) -> None:
     """Write a model of transformers that knows its own quantization, and its processor; ``mend`` gets the folder.
 
+    A sentence encoder's Dense layers stay floats: they are small, and read once a text.
+
     Raises:
         UnsupportedError: transformers can't write it, see :func:`converted`.
     """
     emit(Progress("saving"))
+    detach(model)
     with library(type(model).__name__, other), staged(target) as folder:
         model.config._name_or_path = ""
         model.save_pretrained(folder)
         mend(folder)
+        carry(source, folder)
         write_tokenizer(source, folder, processor)

@@ -18,6 +18,8 @@ from modelnook.quantize.folder import refuse_quantized, staged, write_config, wr
 from modelnook.quantize.library import library
 from modelnook.quantize.pytorch import CAREFUL, OTHERS, kept
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense import carry
+from modelnook.tasks.dense_heavy import detach
 from modelnook.tasks.quanto_heavy import MAP, without_compiler
 
 __all__ = ["QuantoQuantizer"]
@@ -44,6 +46,7 @@ class QuantoQuantizer(Quantizer):
         emit(Progress("loading"))
         heavy, model, processor = load_trained(source, task)
         keep = kept(heavy, model, processor, source, calibration, options.get("keep"))
+        detach(model)
         emit(Progress("quantizing"))
         with library(type(model).__name__, OTHERS[scheme]):
             layers = _quantize(model, scheme, keep)
@@ -51,6 +54,7 @@ class QuantoQuantizer(Quantizer):
                 raise UnsupportedError("quantize.nothing", backend=self.name, architecture=type(model).__name__)
             emit(Progress("saving"))
             with staged(target) as folder:
+                carry(source, folder)
                 write_tokenizer(source, folder, processor)
                 write_config(source, folder, self.name, scheme, options)
                 _write_weights(model, folder / "model.safetensors")

@@ -16,6 +16,7 @@ from modelnook.quantize.pytorch import CAREFUL, OTHERS, converted, kept, save, w
 from modelnook.runtime import folder
 from modelnook.runtime.silence import silence
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense_heavy import detach
 
 __all__ = ["TorchAoQuantizer"]
 
@@ -63,6 +64,7 @@ class TorchAoQuantizer(Quantizer):
         with whole(source, target, task) as plain:
             heavy, model, processor = load_trained(plain, task)
             keep = kept(heavy, model, processor, plain, calibration, options.get("keep"))
+            detach(model)
             emit(Progress("quantizing"))
             with silence():
                 from transformers import TorchAoConfig

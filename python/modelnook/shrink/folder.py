@@ -13,6 +13,7 @@ from modelnook.convert import folder as convert
 from modelnook.domain.errors import UnsupportedError
 from modelnook.runtime.folder import formats, limit, quantized
 from modelnook.runtime.transformers import load_trained
+from modelnook.tasks.dense import carry
 from modelnook.tasks.pooling import kept
 from modelnook.tasks.pretrained_heavy import save_pretrained
 
@@ -52,6 +53,7 @@ def write(source: Path, folder: Path, task: Any, model: Any, processor: Any) -> 
     if hasattr(processor, "model_max_length"):
         model.config.modelnook_limit = limit(source)
     save_pretrained(model, processor, folder)
+    carry(source, folder)
 
 
 def staged(target: Path) -> AbstractContextManager[Path]:

@@ -13,7 +13,7 @@ __all__ = ["content", "was_of"]
 
 _HERE = ("local", "path")
 """Sources whose references name a place; those of others hold a revision that means one content."""
-_WEIGHTS = ("*.safetensors", "*.onnx", "*.gguf", "openvino_model.bin")
+_WEIGHTS = ("*.safetensors", "[0-9]*_Dense/*.safetensors", "*.onnx", "*.gguf", "openvino_model.bin")
 
 
 def content(store: Store, ref: ModelRef) -> str | None:

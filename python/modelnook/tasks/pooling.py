@@ -47,12 +47,15 @@ def poolings_of(folder: Path) -> list[str]:
     return [named] if isinstance(named, str) else [str(mode) for mode in named]
 
 
-def kept(task: str, base: Path) -> dict[str, str]:
-    """``pooling`` of a base, for ``modelnook_learnt`` of what a task makes of it; empty where it says none, or the body
-    learns to be read in another way.
+def kept(task: str, base: Path) -> dict[str, Any]:
+    """``pooling`` of a base and the number of its ``dense`` layers, for ``modelnook_learnt`` of what a task makes of
+    it; empty where it says none, or the body learns to be read in another way.
     """
-    how = POOLINGS.get(pooling_of(base) or "")
-    return {"pooling": how} if how and task in KEEPERS else {}
+    if task not in KEEPERS:
+        return {}
+    how, layers = POOLINGS.get(pooling_of(base) or ""), parts_of(base).count("Dense")
+    # Counted, so that a folder that lost the layers is refused: it would give other vectors.
+    return ({"pooling": how} if how else {}) | ({"dense": layers} if layers else {})
 
 
 def parts_of(folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.folder import safetensors_header
 from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
+from modelnook.tasks.dense_heavy import save_model
 from modelnook.tasks.near import add_near, near_in, save_processor
 from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
@@ -269,7 +270,7 @@ def save_pretrained(model: Any, processor: Any, folder: Path) -> None:
         for name in ("name_or_path", "local_files_only", "is_local", "auto_map"):
             processor.init_kwargs.pop(name, None)
     with quiet():
-        model.save_pretrained(folder)
+        save_model(model, folder)
         save_processor(processor, folder)
 
 

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.dense import home_of
+from modelnook.tasks.dense_heavy import NAME as DENSE
+from modelnook.tasks.dense_heavy import attach
 from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pooling import POOLINGS, parts_of, poolings_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
@@ -22,7 +25,7 @@ __all__ = ["SentenceSimilarityTask"]
 SIDES = ("", "pair_", "negative_")
 """What the encoded texts of a row are called, before ``input_ids``."""
 
-PARTS = ("Normalize", "Pooling", "Transformer")
+PARTS = ("Dense", "Normalize", "Pooling", "Transformer")
 
 SCALE = 20.0
 """What cosines are multiplied by before the softmax, as sentence-transformers has it."""
@@ -42,12 +45,19 @@ class SentenceSimilarityTask(Task):
         Raises:
             UnsupportedError: a model that isn't for texts, or whose vectors are made in a way that isn't known here.
         """
-        config = load_config(path)
+        config, home = load_config(path), home_of(Path(path))
         if "pooling" not in self.learnt:
-            self.learnt["pooling"] = _pooling(Path(path))
+            self.learnt["pooling"] = _pooling(home)
         model = load_model(path, config, "AutoModel", self.spec.name)
         if model.main_input_name != "input_ids" or getattr(config, "is_encoder_decoder", False):
             raise UnsupportedError("task.no_encoder", architecture=type(model).__name__, task=self.spec.name)
+        layers = attach(model, home, self.learnt["pooling"])
+        told = getattr(config, "modelnook_learnt", None) or {}
+        if layers < int(told.get("dense", 0)):
+            # Whatever wrote the folder knew nothing of them.
+            raise UnsupportedError("task.no_dense", path=path, layer="Dense")
+        if layers:
+            self.learnt["dense"] = layers
         return model, load_tokenizer(path)
 
     def encode(self, processor: Any, columns: Columns, max_length: int) -> dict[str, list[Any]]:
@@ -123,7 +133,7 @@ class Pooled(nn.Module):
 
 def pooled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, how: str) -> torch.Tensor:
     """One vector of length one a text, float32 of shape (rows, width): the mean of its tokens', their greatest
-    values, the first, the last.
+    values, the first, the last; what the model's Dense layers make of it where it has some.
     """
     hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
     mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
@@ -137,7 +147,8 @@ def pooled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | N
         found = hidden[torch.arange(len(hidden), device=mask.device), mask.argmax(dim=1)]
     else:
         found = hidden[torch.arange(len(hidden), device=mask.device), (mask * place).argmax(dim=1)]
-    return F.normalize(found, dim=-1)
+    layers = getattr(model, DENSE, None)
+    return F.normalize(found if layers is None else layers(found), dim=-1)
 
 
 def _names(rows: Any) -> list[str]:
@@ -170,6 +181,9 @@ def _pooling(folder: Path) -> str:
     odd = [part for part in parts_of(folder) if part not in PARTS]
     if not odd and (len(modes) > 1 or modes[0] not in POOLINGS):
         odd = modes
+    if not odd and modes[0] != POOLINGS[modes[0]] == "mean" and "Dense" in parts_of(folder):
+        # A scaled mean has the direction of the mean; what a layer makes of it hasn't.
+        odd = [modes[0], "Dense"]
     if odd:
         raise UnsupportedError("task.odd_vectors", path=folder, parts=" + ".join(odd))
     return POOLINGS[modes[0]]

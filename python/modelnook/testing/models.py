@@ -97,8 +97,12 @@ def tiny_model(
     return folder
 
 
-def tiny_sentence_encoder(folder: Path, kind: str = "bert") -> Path:
-    """Write a random encoder of BERT's family whose folder says that its vectors are the mean of the tokens."""
+def tiny_sentence_encoder(folder: Path, kind: str = "bert", *, dense: Sequence[tuple[int, str]] = ()) -> Path:
+    """Write a random encoder of BERT's family whose folder says that its vectors are the mean of the tokens.
+
+    Args:
+        dense: the width and the activation (``Tanh``, ``Identity``) of each layer that the mean goes through.
+    """
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -111,9 +115,28 @@ def tiny_sentence_encoder(folder: Path, kind: str = "bert") -> Path:
             torch.manual_seed(0)
             config = AutoConfig.for_model(kind, **sizes, max_position_embeddings=66)
             AutoModel.from_config(config).save_pretrained(folder)
+    if dense:
+        _add_dense(folder, dense)
+        return folder
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode": "mean"}')
     return folder
+
+
+def _add_dense(folder: Path, wanted: Sequence[tuple[int, str]]) -> None:
+    import torch
+
+    from modelnook.tasks.dense import Dense
+    from modelnook.tasks.dense_heavy import DenseLayers
+
+    widths = [32, *(width for width, _ in wanted)]
+    said = [
+        Dense(f"{at + 2}_Dense", widths[at], width, activation != "Identity", activation)
+        for at, (width, activation) in enumerate(wanted)
+    ]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        DenseLayers(said, "mean").save(folder)
 
 
 def tiny_sentencepiece(max_length: int = 64) -> Any:

@@ -1,13 +1,15 @@
-"""Sentence similarity as a plain script: AutoModel, its pooling, a loop over batches."""
+"""Sentence similarity as a plain script: AutoModel, its pooling, its Dense layers, a loop over batches."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import ADAPTERS, PADDED, PATHS, READ, SAVED, columns_of, method_of, values_of
+from modelnook.tasks.dense import MODULES, POOLING, Dense, dense_of, home_of
 from modelnook.tasks.pooling import pools
 from modelnook.tasks.sentence_similarity import SentenceSimilarity
 
@@ -50,7 +52,7 @@ set_seed({seed})
     + PADDED
     + """{take_rows}
 model = AutoModel.from_pretrained(MODEL, dtype=torch.float32)
-"""
+{dense}"""
 )
 
 POOLED = {
@@ -65,6 +67,36 @@ POOLED = {
     "mean": """    weight = batch["attention_mask"].unsqueeze(-1).float()
     return F.normalize((hidden * weight).sum(1) / weight.sum(1), dim=-1)""",
 }
+
+DENSE = """model.dense = torch.nn.Sequential(
+{layers}
+)
+for at, folder in enumerate({places}):
+    weights = load_file(f"{{HOME}}/{{folder}}/model.safetensors")
+    model.dense[2 * at].load_state_dict({{name.removeprefix("linear."): value for name, value in weights.items()}})
+"""
+
+DENSE_HEAD = """
+import shutil
+
+from safetensors.torch import load_file, save_file
+
+# The folder with modules.json, which has the layers after the pooling.
+HOME = {home}
+"""
+
+DENSE_APART = """# sentence-transformers keeps these layers in folders of their own.
+dense = model.dense
+del model.dense
+"""
+
+DENSE_SAVED = """for folder in {kept}:
+    shutil.copytree(f"{{HOME}}/{{folder}}", f"{{OUT}}/{{folder}}", dirs_exist_ok=True)
+shutil.copyfile(f"{{HOME}}/{modules}", f"{{OUT}}/{modules}")
+for at, folder in enumerate({places}):
+    weights = {{f"linear.{{name}}": value.contiguous() for name, value in dense[2 * at].state_dict().items()}}
+    save_file(weights, f"{{OUT}}/{{folder}}/model.safetensors")
+"""
 
 SPLIT = """rows = read(DATA)
 with open(SPLIT) as file:
@@ -186,17 +218,39 @@ def code(recipe: Recipe, record: RunRecord, model_path: Path, data: Path, run: P
     spec = SentenceSimilarity()
     sides, theirs = _sides(roles), _sides(checked)
     adapts = method_of(recipe, record) in ADAPTERS
+    home = home_of(model_path)
+    layers = dense_of(home)
     renamed = RENAMED.format(sides=theirs[:2]) if theirs[:2] != sides[:2] else ""
     values = {
         **values_of(recipe, record, model_path, data, run, spec.metrics),
         **_scale(recipe, data),
-        "pooled": POOLED[pools(model_path)],
+        "pooled": POOLED[pools(home)],
+        "dense": "",
         "sides": sides,
         "take_rows": (TWO.format(renamed=renamed) if recipe.eval_data else SPLIT).rstrip(),
     }
+    tail = TAIL
+    if layers:
+        values |= _dense(layers, "MODEL" if home == model_path else repr(str(home)), values)
+        tail += "{dense_saved}"
     loss = SCORED if "label" in roles else PAIRED
     metrics = CORRELATIONS if "label" in checked else LOOKUPS
-    return (HEAD + (LORA if adapts else "") + loss + metrics + TAIL).format(**values)
+    return (HEAD + (LORA if adapts else "") + loss + metrics + tail).format(**values)
+
+
+def _dense(layers: Sequence[Dense], home: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """What a script of an encoder with Dense layers says otherwise. They are a part of the model, so that whatever is
+    done to its matrices is done to theirs.
+    """
+    places = [layer.place for layer in layers]
+    lines = [
+        f"    torch.nn.Linear({one.inputs}, {one.outputs}, bias={one.bias}),\n    torch.nn.{one.activation}(),"
+        for one in layers
+    ]
+    read = DENSE_HEAD.format(home=home) + DENSE.format(layers="\n".join(lines), places=places)
+    pooled = values["pooled"].replace("F.normalize(", "F.normalize(model.dense(").replace(", dim=-1)", "), dim=-1)")
+    saved = DENSE_SAVED.format(kept=[POOLING, *places], modules=MODULES, places=places)
+    return {"dense": read, "pooled": pooled, "merge": values["merge"] + DENSE_APART, "dense_saved": saved}
 
 
 def _sides(roles: Collection[str]) -> list[str]:
