@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.standins.fixtures import *  # noqa: F403
+from tests.standins.once import once
 from tests.standins.workers import *  # noqa: F403
 
 REQUIRE_REAL = os.environ.get("MODELNOOK_REQUIRE_REAL") == "1"
@@ -127,8 +128,10 @@ def trained_on_headlines(minilm: Path, headlines: Any, tmp_path_factory: pytest.
     from modelnook.domain.recipe import Recipe
     from modelnook.finetune.engine import fit
 
-    room = tmp_path_factory.mktemp("headlines")
-    knobs = {"epochs": 2, "max_length": 64, "learning_rate": 1e-4}
+    knobs = {"epochs": 1, "max_length": 64, "learning_rate": 2e-4}
     recipe = Recipe("finetune", str(minilm), task="text-classification", method="full", knobs=knobs)
-    fit(recipe, minilm, headlines[0], None, room / "model", room / "checkpoints", lambda event: None)
-    return room / "model"
+
+    def make(room: Path) -> None:
+        fit(recipe, minilm, headlines[0], None, room / "model", room / "checkpoints", lambda event: None)
+
+    return once(tmp_path_factory, "headlines", make) / "model"

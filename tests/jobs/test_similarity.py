@@ -121,7 +121,7 @@ def test_utterances_of_one_intent_on_real_weights(minilm: Path, shared_data: Pat
         for one, two in zip(texts[0:12:2], texts[1:12:2], strict=True)
     ]
     random.Random(0).shuffle(rows)
-    run = mn.finetune(str(minilm), rows, epochs=2, learning_rate=2e-5, max_length=32, name="intents")
+    run = mn.finetune(str(minilm), rows, epochs=1, learning_rate=2e-5, max_length=32, name="intents")
     assert mn.info("intents").task == "sentence-similarity", "two texts and no label tell it"
     assert run.metrics["ndcg@10"] > run.baselines["tfidf"]["ndcg@10"] + 0.1
     assert run.metrics["ndcg@10"] > run.baselines["untrained"]["ndcg@10"] - 0.02

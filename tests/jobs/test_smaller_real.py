@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,26 @@ RUN: dict[str, Any] = {"track": "none", "on": "kernel"}
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-@pytest.fixture
-def news(bbc: list[dict[str, str]], minilm: Path) -> list[dict[str, Any]]:
-    """A model ``news``, and rows that it hasn't seen."""
-    rows = [bbc[i] for i in np.random.default_rng(0).permutation(len(bbc))[:600]]
+@pytest.fixture(scope="module")
+def trained(
+    bbc: list[dict[str, str]], minilm: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[dict[str, Any]]]:
+    """A store that holds the run and its model, and rows that it hasn't seen."""
+    home = tmp_path_factory.mktemp("news") / "home"
+    rows = [bbc[i] for i in np.random.default_rng(0).permutation(len(bbc))[:450]]
     short = [{"text": row["text"][:120], "label": row["label"]} for row in rows]
-    mn.finetune(str(minilm), short[:450], name="news", epochs=2, max_length=32, learning_rate=2e-4, **RUN)
-    return short[450:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELNOOK_HOME", str(home))
+        patch.setenv("MODELNOOK_THREADS", "1")
+        mn.finetune(str(minilm), short[:330], name="news", epochs=2, max_length=32, learning_rate=2e-4, **RUN)
+    return home, short[330:]
+
+
+@pytest.fixture
+def news(trained: tuple[Path, list[dict[str, Any]]], store_home: Path) -> list[dict[str, Any]]:
+    """A model ``news``, and rows that it hasn't seen."""
+    shutil.copytree(trained[0], store_home, dirs_exist_ok=True)
+    return trained[1]
 
 
 def folder(name: str) -> Path:

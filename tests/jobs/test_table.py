@@ -183,7 +183,7 @@ def test_credit_scores_on_real_weights(minilm: Path, shared_data: Path) -> None:
     told = ("duration_in_month", "credit_amount", "status_of_existing_checking_account", "credit_history", "housing")
     drop = [name for name in rows[0] if name not in (*told, "creditability")]
     run = mn.finetune(
-        str(minilm), rows[:600], eval_data=rows[600:], label="creditability", drop=drop, epochs=3, name="credit"
+        str(minilm), rows[:600], eval_data=rows[600:900], label="creditability", drop=drop, epochs=2, name="credit"
     )
     assert mn.info("credit").task == "table"
     assert run.record.data is not None

@@ -106,11 +106,14 @@ def test_run_all_twice_is_free(kernel: Any) -> None:
 def test_an_interrupt_stops_the_run_and_keeps_its_model(kernel: Any) -> None:
     import threading
 
+    seen = record_of(kernel, "long")
+
     def interrupt() -> None:
-        time.sleep(8)
+        while not ((record := seen()) and (record.progress or {}).get("step", 0) > 3):
+            time.sleep(0.05)
         kernel.manager.interrupt_kernel()
 
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     reply, found = said(kernel, "%model finetune {base} --data train --epochs 4000 --name long -o run")
     assert reply["status"] == "ok", reply
     assert "stopped" in found[0]["data"]["text/plain"]
@@ -182,8 +185,8 @@ def test_a_run_outlives_a_kernel_that_is_killed(kernel: Any) -> None:
     assert literal_eval(found[-1]["data"]["text/plain"]) == ("stopped", "local:orphan@1")
 
 
-def training(kernel: Any, cell: str, name: str) -> tuple[Any, Callable[[], Any]]:
-    """The record of a cell's run after its first steps, and how to read it again."""
+def record_of(kernel: Any, name: str) -> Callable[[], Any]:
+    """Reads the record of the run of a name, if there is one."""
     _, found = said(kernel, "from modelnook.settings import home\nstr(home())")
     store = Store(Path(literal_eval(found[0]["data"]["text/plain"])))
 
@@ -191,6 +194,12 @@ def training(kernel: Any, cell: str, name: str) -> tuple[Any, Callable[[], Any]]
         [record] = [r for r in store.index.runs(limit=9) if r.name == name] or [None]
         return record and store.run(record.id).seen()
 
+    return now
+
+
+def training(kernel: Any, cell: str, name: str) -> tuple[Any, Callable[[], Any]]:
+    """The record of a cell's run after its first steps, and how to read it again."""
+    now = record_of(kernel, name)
     kernel.execute(cell)
     end = time.monotonic() + 120
     while not ((record := now()) and (record.progress or {}).get("step", 0) > 3):

@@ -143,7 +143,7 @@ def test_the_whole_way_and_its_script_and_transformers_itself(
     """One training, as its seconds are most of what each of them takes."""
     needed("jiwer")
     base = str(make(tmp_path / "base"))
-    rows = records(spoken(120))
+    rows = records(spoken(90))
     run = mn.finetune(base, rows, name="tones", task=NAME, epochs=epochs, learning_rate=rate)
     assert set(run.metrics) >= {"wer", "cer"}
     low, high = run.intervals["wer"]
@@ -192,7 +192,7 @@ def test_the_script_of_lora_makes_a_model(make: Any, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_one_thread")
 def test_spoken_digits_are_written(shared_data: Path, tmp_path: Path) -> None:
     rows = [{"audio": row["audio"], "text": row["text"]} for row in digits(shared_data)]
-    run = mn.finetune(str(tiny_whisper(tmp_path / "base")), rows, epochs=60, learning_rate=3e-3)
+    run = mn.finetune(str(tiny_whisper(tmp_path / "base")), rows, epochs=45, learning_rate=4e-3)
     assert run.record.task == NAME
     assert run.metrics["wer"] < 0.6, "one word for all ten would be 0.9; 270 sounds, random weights"
 
