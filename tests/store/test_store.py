@@ -102,7 +102,7 @@ def test_a_run_appears_whole_and_private(store: Store) -> None:
 
 
 def test_a_run_that_was_asked_to_stop_reads_stopping_everywhere(store: Store) -> None:
-    run = created(store, state="running")
+    run = created(store, state="running", progress={"phase": "training", "step": 3, "total": 9})
     child = sleeper()
     hold(run.lease, child.pid)
     assert not store.runs()[0].stopping
@@ -110,6 +110,8 @@ def test_a_run_that_was_asked_to_stop_reads_stopping_everywhere(store: Store) ->
     assert Run(store, run.id).record.shown_state == store.runs()[0].shown_state == "stopping"
     assert cards.text(Run(store, run.id)).splitlines()[-1] == "Stopping after this step; the model is kept."
     assert "stopping" in cards.text(RunList(tuple(store.runs()), store))
+    unbegun = replace(Run(store, run.id).record, progress=None)
+    assert cards.text(unbegun).splitlines()[-1] == "Stopping after this step.", "there is no model yet"
     child.kill()
     child.wait()
     assert Run(store, run.id).record.shown_state == "crashed"
