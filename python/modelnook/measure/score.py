@@ -107,7 +107,8 @@ def wilson(hits: int, rows: int) -> tuple[float, float]:
     share, shrink = hits / rows, 1 + z * z / rows
     middle = (share + z * z / (2 * rows)) / shrink
     reach = z / shrink * np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
+    # At the edge it ends with the share itself, which rounding may miss.
+    return float(max(0.0, middle - reach) if hits else 0.0), float(min(1.0, middle + reach) if hits < rows else 1.0)
 
 
 def paired_drop(
