@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ def _carried_out(context: Context, source: Path) -> Finished:
                 context.emit(Warned.of("shrink.nothing_trimmed", step=word, **error.values))
                 continue
             if told and not context.stop():
-                _keep(work, path, told, error)
+                # A name that another task holds, or a full disk, must not hide why the step was refused.
+                with suppress(ModelnookError, OSError):
+                    _keep(work, path, told, error)
             raise
         before = {**work.figures(path), "parameters": count, **said.pop("before", {})}
         # Quantized weights are packed: their number is that of the weights they were made from.
