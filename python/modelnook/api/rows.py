@@ -325,7 +325,8 @@ def on_rows(
         if not given and trained:
             given = columns_of(trained, data)
         given |= {SLICE + name: name for name in slices}
-        entries = [entry, *(one.source.info(one.ref) for one in map(resolve, beside))]
+        # Of other tasks nothing is asked: a hub's answer takes its time.
+        entries = [entry, *(one.source.info(one.ref) for one in map(resolve, beside if spec.features else ()))]
         features = dict.fromkeys(name for one in entries for name in features_of(spec, one))
         try:
             table = read_table(store, data, spec, given, part=part, asked=unlabelled, features=features)
