@@ -251,6 +251,43 @@ def test_an_export_gives_the_same_vectors(encoder: Path, tmp_path: Path, to: str
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["cls", "lasttoken"])
+@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
+def test_another_pooling_is_exported_for_any_number_of_texts(tmp_path: Path, to: str, how: str) -> None:
+    for module in EXPORTERS[to].missing:
+        needed(module)
+    plain = tiny_sentence_encoder(tmp_path / "plain")
+    mean = vectors(plain)
+    (plain / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": how}))
+    (tmp_path / to).mkdir()
+    exporter = EXPORTERS.load(to)()
+    exporter.write(plain, tmp_path / to, task=TASK, rows=TEXTS, name="e", emit=quiet)
+    np.testing.assert_allclose(vectors(tmp_path / to), vectors(plain), atol=exporter.tolerance)
+    assert cosines(mean, vectors(plain)).max() < 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["quanto", "torchao"])
+@pytest.mark.parametrize("adapted", [False, True])
+def test_a_quantized_encoder_without_layers_keeps_its_pooling(tmp_path: Path, backend: str, adapted: bool) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel
+
+    for module in QUANTIZERS[backend].missing:
+        needed(module)
+    source = plain = tiny_sentence_encoder(tmp_path / "plain")
+    (plain / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": "cls"}))
+    if adapted:
+        source = tmp_path / "adapter"
+        get_peft_model(AutoModel.from_pretrained(plain), LoraConfig(target_modules=["query"])).save_pretrained(source)
+        change(source / "adapter_config.json", task_type="FEATURE_EXTRACTION")
+    target = tmp_path / "small"
+    target.mkdir()
+    QUANTIZERS.load(backend)().quantize(source, target, "int8", task=TASK, calibration=TEXTS, emit=quiet)
+    assert cosines(vectors(target), vectors(plain)).min() > 0.98
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "scheme", "least"),
     [

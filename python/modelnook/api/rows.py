@@ -327,7 +327,9 @@ def on_rows(
         given |= {SLICE + name: name for name in slices}
         # Of other tasks nothing is asked: a hub's answer takes its time.
         entries = [entry, *(one.source.info(one.ref) for one in map(resolve, beside if spec.features else ()))]
-        features = dict.fromkeys(name for one in entries for name in features_of(spec, one))
+        told = [features_of(spec, one) for one in entries]
+        # A model that says nothing may read any of them.
+        features = dict.fromkeys(sum(told, ())) if all(told) else ()
         try:
             table = read_table(store, data, spec, given, part=part, asked=unlabelled, features=features)
         except DataError as error:

@@ -12,10 +12,11 @@ from modelnook.convert.floats import as_floats, requantizes
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.export.base import TEXT, Exporter
-from modelnook.runtime.folder import config, learnt, max_length, quantized
+from modelnook.runtime.folder import config, max_length, quantized
 from modelnook.store.models import CARD
-from modelnook.tasks.dense import carry
+from modelnook.tasks.dense import carry, home_of
 from modelnook.tasks.near import fold
+from modelnook.tasks.pooling import POOLINGS, pooling_of
 
 __all__ = ["SafetensorsExporter"]
 
@@ -108,10 +109,11 @@ def _for_sentence_transformers(source: Path, folder: Path) -> None:
                 shutil.copyfile(source / name, folder / name)
         return
     if (folder / _PARTS[0]).is_file():
-        # Written with the Dense layers that an adapter's base has.
+        # An adapter's base says it.
         return
     said = config(source)
-    how = learnt(said).get("pooling", "mean")
+    mode = pooling_of(home_of(source)) or "mean"
+    how = POOLINGS.get(mode, mode)
     pooling = {"word_embedding_dimension": said.get("hidden_size") or said.get("dim")}
     pooling |= {f"pooling_mode_{mode}": name == how for name, mode in _MODES.items()}
     modules = [

@@ -138,9 +138,9 @@ def describe(layers: Sequence[Dense], how: str, folder: Path) -> None:
 
 
 def carry(source: Path, folder: Path) -> None:
-    """Copy a model's layers, and what says how they are used, into the folder of what was made of it without them.
+    """Copy what says how vectors are made, and Dense layers, into the folder of what was made of a model without them.
 
-    Nothing where the source has none, or the folder has its own.
+    Nothing where the source says nothing, or the folder has its own.
     """
     home = home_of(source)
     try:
@@ -148,7 +148,7 @@ def carry(source: Path, folder: Path) -> None:
     except UnsupportedError:
         # Those who compute vectors refuse it; others, such as a classifier's trim, have no use for it.
         return
-    if not layers or (folder / layers[-1].place / WEIGHTS).is_file():
+    if (folder / (f"{layers[-1].place}/{WEIGHTS}" if layers else MODULES)).is_file():
         return
     names = [f"{POOLING}/{CONFIG}", *(f"{layer.place}/{name}" for layer in layers for name in (CONFIG, WEIGHTS))]
     for name in (MODULES, *names):

@@ -137,16 +137,17 @@ def pooled(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | N
     """
     hidden = model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
     mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-    place = torch.arange(mask.shape[1], device=mask.device)
+    # len() would be a constant of a traced program.
+    rows, place = (torch.arange(mask.shape[axis], device=mask.device) for axis in (0, 1))
     if how == "mean":
         weight = mask.unsqueeze(-1).float()
         found = (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
     elif how == "max":
         found = hidden.masked_fill(mask.unsqueeze(-1) == 0, torch.finfo(hidden.dtype).min).amax(dim=1)
     elif how == "cls":
-        found = hidden[torch.arange(len(hidden), device=mask.device), mask.argmax(dim=1)]
+        found = hidden[rows, mask.argmax(dim=1)]
     else:
-        found = hidden[torch.arange(len(hidden), device=mask.device), (mask * place).argmax(dim=1)]
+        found = hidden[rows, (mask * place).argmax(dim=1)]
     layers = getattr(model, DENSE, None)
     return F.normalize(found if layers is None else layers(found), dim=-1)
 
