@@ -16,6 +16,7 @@ from tests.export.conftest import Export, Outside
 from modelnook.catalog.papers import front_matter
 from modelnook.domain.errors import UnsupportedError
 from modelnook.export import EXPORTERS
+from modelnook.export.engine import _parity
 from modelnook.runtime import runtime
 from modelnook.runtime.silence import silence
 from modelnook.tasks.table import TableClassification
@@ -40,6 +41,23 @@ def test_a_classifier_answers_the_same_elsewhere(
     assert report["bytes"] <= sum(file.stat().st_size for file in target.iterdir())
     assert (target / EXPORTERS.load(to).weights).is_file()
     assert sorted(file.name for file in place.iterdir()) == ["out"]
+
+
+def test_a_program_that_was_traced_and_does_not_run_is_said(trained: Path, texts: list[str], tmp_path: Path) -> None:
+    onnx = needed("onnx")
+    exporter = EXPORTERS.load("onnx")()
+    task = "text-classification"
+    exporter.write(trained, tmp_path, task=task, rows=texts, name="spam", emit=lambda event: None)
+    graph = onnx.load(str(tmp_path / "model.onnx"))
+    table = max(graph.graph.initializer, key=lambda tensor: tensor.dims[0] if len(tensor.dims) == 2 else 0)
+    row = onnx.numpy_helper.to_array(table)[:1]
+    table.CopyFrom(onnx.numpy_helper.from_array(np.array(row), table.name))
+    onnx.save(graph, str(tmp_path / "model.onnx"))
+    for file in tmp_path.glob("model.onnx.data"):
+        file.unlink()
+    with pytest.raises(UnsupportedError, match="which can't run it") as caught:
+        _parity(trained, tmp_path, task, texts, "onnx")
+    assert "safetensors" in caught.value.hint
 
 
 @pytest.mark.real

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from modelnook.domain.errors import StoreError, UnsupportedError
+from modelnook.domain.errors import ModelnookError, StoreError, UnsupportedError
 from modelnook.domain.event import Emit, Progress, Stopped, Warned, ending
 from modelnook.domain.model import ModelInfo
 from modelnook.export import EXPORTERS
@@ -16,6 +16,7 @@ from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
 from modelnook.export.place import put, refuse_taken, signed
 from modelnook.runtime.folder import config
+from modelnook.runtime.silence import first_line
 from modelnook.store.files import staging
 from modelnook.tasks import TASKS
 
@@ -96,7 +97,14 @@ def export(
 
 def _parity(source: Path, folder: Path, task: str, rows: Sequence[Any], to: str) -> Parity:
     before = answers(source, task, rows)
-    return compared(TASKS.load(task, light=True)(), before, answers(folder, task, rows), to)
+    try:
+        after = answers(folder, task, rows)
+    except (ModelnookError, MemoryError, OSError, Stopped):
+        raise
+    except Exception as error:
+        # A program that was traced, and that its own library can't run.
+        raise UnsupportedError("export.cant_run", format=to, error=first_line(error)) from error
+    return compared(TASKS.load(task, light=True)(), before, after, to)
 
 
 def _report(exporter: Exporter, found: Parity, info: ModelInfo, lineage: Sequence[str]) -> dict[str, Any]:
