@@ -120,4 +120,29 @@ def test_many_answers_have_a_bar_and_few_have_none(kernel: Any) -> None:
         shown = [m["data"]["text/plain"] for m in sent if m["kind"] == "display_data"]
         assert len(shown) == bars
         assert all("/40" in text for text in shown)
+        opened, closed = ([m for m in sent if m["kind"] == f"comm_{end}"] for end in ("open", "close"))
+        assert bool(opened) == bool(bars), "what needs no bar sends none"
+        widgets = [m for m in opened if m["data"]["state"]["_model_name"] in ("HBoxModel", "HTMLModel")]
+        assert {m["comm_id"] for m in widgets} <= {m["comm_id"] for m in closed}
         assert not [m for m in sent if m["kind"] == "error"]
+
+
+def test_a_bar_of_fewer_answers_than_expected_goes_away(kernel: Any) -> None:
+    sent: list[dict[str, Any]] = []
+    code = """
+from modelnook.live.answers import counted
+from modelnook.tasks.answered import expected
+with counted():
+    expected(100)
+    for _ in range(20):
+        time.sleep(0.1)
+        answered(1)
+"""
+    assert not ran(kernel, code, sent)
+    opened, closed = ({m["comm_id"] for m in sent if m["kind"] == f"comm_{end}"} for end in ("open", "close"))
+    boxes = {
+        m["comm_id"] for m in sent if m["kind"] == "comm_open" and m["data"]["state"]["_model_name"] == "HBoxModel"
+    }
+    assert boxes
+    assert boxes <= opened & closed
+    assert "danger" not in str([m for m in sent if m["kind"] == "comm_msg"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     with FileLock(f"{place}.lock"):
         if not place.exists():
             part = place.with_name(f"{name}.part")
+            # What a maker that failed or was killed left.
+            shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
             make(part)
             part.rename(place)

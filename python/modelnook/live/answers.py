@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -31,30 +33,45 @@ def counted() -> Iterator[None]:
 
 
 class _Bar:
-    """tqdm's: a widget in a notebook, a line elsewhere."""
+    """tqdm's: a widget in a notebook, a line elsewhere. It is made where it is due: its widgets are sent when it is."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._left = 0.0
+        self._total, self._done, self._began = 0, 0.0, 0.0
 
     def expect(self, total: int) -> None:
         """See :class:`~modelnook.tasks.answered.Listener`."""
-        from tqdm.auto import tqdm
-
         self.close()
-        if total > 1:
-            self._bar = tqdm(total=total, delay=DELAY_S, leave=False, dynamic_ncols=True, smoothing=0.1, unit="")
+        self._total, self._done, self._began = total, 0.0, time.monotonic()
 
     def count(self, answers: float) -> None:
         """See :class:`~modelnook.tasks.answered.Listener`."""
-        self._left += answers
-        whole = int(self._left + 1e-6)
-        self._left -= whole
-        if self._bar is not None and whole:
-            self._bar.update(whole)
+        self._done += answers
+        done = int(self._done + 1e-6)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif done < self._total and time.monotonic() - self._began >= DELAY_S:
+            self._bar = _made(self._total)
+            self._bar.start_t = self._bar.start_t - (time.monotonic() - self._began)
+            self._bar.update(done)
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar, self._left = None, 0.0
+        if (bar := self._bar) is not None:
+            # Closed before its end, as by an interrupt or where fewer answers did, it would stay, and be red.
+            bar.total = bar.n
+            bar.close()
+            box = getattr(bar, "container", None)
+            for widget in (*getattr(box, "children", ()), box):
+                if widget is not None:
+                    widget.close()
+        self._bar = None
+
+
+def _made(total: int) -> Any:
+    with warnings.catch_warnings():
+        # Without ipywidgets it says so, and draws a line.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+
+        return tqdm(total=total, leave=False, dynamic_ncols=True, smoothing=0.1, unit="")

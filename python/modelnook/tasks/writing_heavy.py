@@ -11,6 +11,7 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
 from modelnook.tasks.answered import answered
+from modelnook.tasks.heads import room_to_write
 from modelnook.tasks.padding_heavy import pad
 from modelnook.tasks.pretrained_heavy import quiet
 
@@ -123,12 +124,12 @@ def _fitting(model: Any, ids: list[int], new: int) -> list[int]:
 
 
 def new_tokens(model: Any, asked: int | None = None) -> int:
-    """How much is written at most: what is asked for, what the model's own settings say, 128; of a decoder by itself no
-    more than it has positions for.
+    """How much is written at most: what is asked for, what the model's own settings say, 128; by a decoder beside
+    an encoder no more than it has places for.
     """
     wanted = int(asked or getattr(model.generation_config, "max_new_tokens", None) or NEW_TOKENS)
-    room = getattr(model.config, "max_position_embeddings", None) if model.config.is_encoder_decoder else None
-    return min(wanted, int(room)) if room else wanted
+    room = room_to_write(model.config.to_dict()) if model.config.is_encoder_decoder else None
+    return min(wanted, room) if room else wanted
 
 
 def written(model: Any, tokenizer: Any, inputs: dict[str, Any], new: int, **options: Any) -> list[str]:

@@ -125,8 +125,12 @@ class RuntimeSuite:
             model.predict(tiny_rows(40, seed=9)["text"], batch_size=8)
         assert sum(told) == pytest.approx(40)
 
-    def test_who_listens_may_end_it(self, model: Any) -> None:
-        """As an interrupt does; the next call is answered, also while the traceback is kept."""
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_who_listens_may_end_it(self, folder: Path, threads: int) -> None:
+        """As an interrupt does; the next call is answered, also while the traceback is kept. With threads to spare
+        batches run side by side.
+        """
+        model = runtime(folder, name=self.name, device="cpu", threads=threads)
 
         class Impatient:
             def expect(self, total: int) -> None: ...
