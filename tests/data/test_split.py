@@ -291,7 +291,7 @@ def test_numbers_of_three_sides_are_no_flags() -> None:
 
 def test_a_tuning_divides_the_training_rows_of_three_sides_once_more() -> None:
     from modelnook.api.parts import three_parts
-    from modelnook.api.rows import Read
+    from modelnook.api.reading import Read
 
     rows = _rows([0, 1] * 50, part=[0] * 60 + [1] * 20 + [2] * 20)
     table = Read(rows, BOTH, SimpleNamespace())  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 
 from modelnook.measure import score as room
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score, wilson
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 from modelnook.tasks.text_classification import TextClassification
 
 LABELS = ["a", "b", "c"]

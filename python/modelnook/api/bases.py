@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modelnook.api.rows import spec_of
+from modelnook.api.reading import spec_of
 from modelnook.catalog.adapter import adapter_in
 from modelnook.catalog.folder import pickles
 from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError, UsageError
@@ -16,8 +16,8 @@ from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
 from modelnook.messages import t
 from modelnook.runtime.folder import config, without_floats
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.heads import base_in, base_named, chats_by
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["by_itself", "can_start", "check_method", "choose_base", "otherwise", "trained_no_further"]
 

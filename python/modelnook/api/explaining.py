@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelnook.api.rows import spec_of
+from modelnook.api.reading import spec_of
 from modelnook.domain.explanation import Explanation
 from modelnook.model import Model
 

@@ -6,7 +6,8 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.rows import columns_of, done_by, features_of, given_columns, on_rows, read_table, spec_of
+from modelnook.api.reading import features_of, given_columns, read_table, spec_of
+from modelnook.api.rows import columns_of, done_by, on_rows
 from modelnook.domain.errors import NotFoundError, UnsupportedError
 from modelnook.domain.export import Exported
 from modelnook.domain.recipe import Recipe

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelnook.api.knobs import seconds
-from modelnook.api.rows import default_name, given_columns, noted, on_rows, spec_of
+from modelnook.api.reading import given_columns, spec_of
+from modelnook.api.rows import default_name, noted, on_rows
 from modelnook.api.training import trackers
 from modelnook.domain.errors import ConflictError, UsageError, unknown
 from modelnook.domain.model import ModelRef

@@ -6,7 +6,7 @@ import builtins
 import os
 from typing import Any
 
-from modelnook.api.rows import spec_of
+from modelnook.api.reading import spec_of
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.model import ModelRef, SearchResult
 from modelnook.domain.table import Table

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelnook.api.rows import Read
+from modelnook.api.reading import Read
 from modelnook.domain.dataset import Columns, Split
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["divided", "of_split", "three_parts"]
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelnook.api.parts import divided
-from modelnook.api.rows import Read, columns_of, done_by, features_of, needs_network, no_rows, read_table, spec_of
+from modelnook.api.reading import Read, features_of, read_table, spec_of
+from modelnook.api.rows import columns_of, done_by, needs_network, no_rows
 from modelnook.api.shrink_steps import check_quantized
 from modelnook.api.unlabelled import read_more
 from modelnook.domain.dataset import Split
@@ -17,7 +18,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.settings import current
 from modelnook.shrink import TAUGHT
 from modelnook.store import Store
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["on_rows_of"]
 

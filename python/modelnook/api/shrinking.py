@@ -8,11 +8,8 @@ from typing import Any
 
 from modelnook.api.knobs import seconds
 from modelnook.api.measuring import BUDGET
-from modelnook.api.rows import (
-    default_name,
-    given_columns,
-    noted,
-)
+from modelnook.api.reading import given_columns
+from modelnook.api.rows import default_name, noted
 from modelnook.api.shrink_rows import on_rows_of
 from modelnook.api.shrink_steps import check_last, check_steps, students
 from modelnook.api.training import trackers

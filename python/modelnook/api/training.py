@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.api.knobs import check_metric, further, knobs_of
 from modelnook.api.parts import divided, of_split
-from modelnook.api.rows import (
-    Read,
-    base_and_rows,
-    default_name,
-    given_columns,
-    read_table,
-    read_validation,
-    spec_of,
-    without,
-)
+from modelnook.api.reading import Read, base_and_rows, given_columns, read_table, read_validation, spec_of, without
+from modelnook.api.rows import default_name
 from modelnook.api.unlabelled import read_unlabelled
 from modelnook.domain.dataset import DatasetRef, Split
 from modelnook.domain.errors import UsageError

@@ -10,7 +10,8 @@ from typing import Any
 
 from modelnook.api.knobs import check_metric, knobs_of, seconds
 from modelnook.api.parts import of_split, three_parts
-from modelnook.api.rows import base_and_rows, default_name, given_columns, read_table, read_validation, spec_of, without
+from modelnook.api.reading import base_and_rows, given_columns, read_table, read_validation, spec_of, without
+from modelnook.api.rows import default_name
 from modelnook.api.training import plan, task_of, trackers
 from modelnook.domain.dataset import Split
 from modelnook.domain.errors import DataError, MissingPackage, UsageError, unknown

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from modelnook.api.rows import Read, check_features, read_table
+from modelnook.api.reading import Read, check_features, read_table
 from modelnook.domain.dataset import Columns, DatasetRef
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.store import Store
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["read_more", "read_unlabelled"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from typing import Any
 
-from modelnook.api.rows import spec_of
+from modelnook.api.reading import spec_of
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.domain.written import Written, gathered
 from modelnook.model import Model

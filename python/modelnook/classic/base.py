@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelnook.catalog.folder import CLASSIC
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["SAID", "Classic", "read", "sample", "write"]
 

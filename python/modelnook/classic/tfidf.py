@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from modelnook.classic.base import Classic, sample
 from modelnook.classic.linear import Linear, log_shares
 from modelnook.classic.words import MOST_FEATURES, Words, features_for
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["Tfidf", "kind_of"]
 

@@ -13,7 +13,7 @@ from modelnook.classic.base import Classic, sample
 from modelnook.classic.linear import log_shares
 from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError, UnsupportedError
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["LEFT_OUT", "Column", "Trees"]
 

@@ -30,7 +30,7 @@ class Traced:
     """A trained model that is ready for an exporter: ``module`` and the ``inputs`` to trace it with.
 
     Args:
-        rows: some of the person's rows, see :meth:`modelnook.tasks.base.Spec.as_rows`.
+        rows: some of the person's rows, see :meth:`modelnook.tasks.spec.Spec.as_rows`.
         attention: how it is traced: ``eager``, as the products that it is made of, or ``sdpa``, as one operation, where
             the model has that.
     """

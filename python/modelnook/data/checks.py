@@ -1,7 +1,7 @@
 """What a person should know of their rows before training: copies, leaks, contradictions, lengths, languages.
 
 Only warnings, from a look of under a second at 100,000 rows. What makes training impossible is the task's to say
-(:meth:`modelnook.tasks.base.Spec.check`): missing labels, one class, no text; so are uneven and rare classes.
+(:meth:`modelnook.tasks.spec.Spec.check`): missing labels, one class, no text; so are uneven and rare classes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def checks(
     """Everything worth a warning, most important first: what was read how, leaks, contradictions, copies, the rest.
 
     Args:
-        texts: what each row says (:meth:`modelnook.tasks.base.Spec.texts`); without it the column ``text``.
+        texts: what each row says (:meth:`modelnook.tasks.spec.Spec.texts`); without it the column ``text``.
         read: whether a model reads these texts; False where they only stand for files, as digests.
 
     >>> from modelnook.data.read import read

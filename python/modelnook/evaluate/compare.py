@@ -10,7 +10,7 @@ from modelnook.domain.run import LOWER_IS_BETTER, off_cpu
 from modelnook.domain.table import Table, jsonable
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import score
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["front", "row_of", "table_of"]
 

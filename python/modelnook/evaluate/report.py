@@ -10,7 +10,7 @@ from modelnook.domain.table import Table
 from modelnook.evaluate.slices import slices
 from modelnook.measure.baselines import baselines
 from modelnook.measure.score import score
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["Report", "evaluate"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.run import LOWER_IS_BETTER
 from modelnook.domain.table import Table
 from modelnook.measure.score import score, taken
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np

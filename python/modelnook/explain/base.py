@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from modelnook.explain.units import Divided
     from modelnook.runtime.base import Runtime
-    from modelnook.tasks.base import Spec
+    from modelnook.tasks.spec import Spec
 
 __all__ = ["Explainer", "Game", "Question", "Shares"]
 

@@ -22,8 +22,8 @@ from modelnook.runtime import folder
 from modelnook.runtime.base import Runtime
 from modelnook.tasks import TASKS
 from modelnook.tasks.answered import expected
-from modelnook.tasks.base import Spec
 from modelnook.tasks.classification import Classification
+from modelnook.tasks.spec import Spec
 
 __all__ = ["check", "choose", "explained", "unit"]
 

@@ -21,7 +21,7 @@ from modelnook.explain.base import Explainer, Game, Question, Shares
 from modelnook.explain.spans import singles
 from modelnook.explain.units import Words
 from modelnook.runtime.base import Runtime
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["Linear"]
 

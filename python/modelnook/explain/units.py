@@ -16,7 +16,7 @@ from modelnook.tasks.words import starts_wide, words_of
 
 if TYPE_CHECKING:
     from modelnook.explain.room import Reads
-    from modelnook.tasks.base import Spec
+    from modelnook.tasks.spec import Spec
 
 __all__ = ["Cells", "Divided", "Unit", "Words", "divided", "words"]
 

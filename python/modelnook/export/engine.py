@@ -44,7 +44,7 @@ def export(
     """Write ``target``, a folder that other tools load by themselves; its report, None where ``stop`` ended it.
 
     Args:
-        rows: what both are compared on, at most 128 of them, see :meth:`modelnook.tasks.base.Spec.as_rows`.
+        rows: what both are compared on, at most 128 of them, see :meth:`modelnook.tasks.spec.Spec.as_rows`.
         info: the model's catalogue entry, and ``lineage`` the references that it was made from: for its card.
         identity: the recipe's.
         mark: see :func:`modelnook.store.files.staging`.

@@ -11,7 +11,7 @@ from modelnook.domain.errors import RefusedError
 from modelnook.measure.outputs import finite
 from modelnook.runtime import runtime
 from modelnook.runtime.folder import needs_card
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 from modelnook.tasks.text_generation import LanguageModelling
 
 __all__ = ["LEAST_EQUAL", "Parity", "answers", "compared"]

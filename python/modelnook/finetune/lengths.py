@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from modelnook.runtime import folder
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.heads import room_to_write
 from modelnook.tasks.near import tokenizer_in
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.text import as_text
 
 __all__ = ["Lengths", "lengths_for", "measure_lengths"]

@@ -23,8 +23,8 @@ from modelnook.measure import effort
 from modelnook.measure.effort import Batch, Shape, shape_of
 from modelnook.measure.memory import free, need, on_gpu
 from modelnook.runtime import folder
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.heads import base_in
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = [
     "KNOBS",

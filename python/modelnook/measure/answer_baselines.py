@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.tasks.answers import sentences, terms
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.text import as_text
 from modelnook.tasks.words import words_of
 

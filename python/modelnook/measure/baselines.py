@@ -25,7 +25,7 @@ from modelnook.measure.answer_baselines import lexical
 from modelnook.measure.features import pixels, spectrum
 from modelnook.measure.tag_baselines import lookup, majority_words
 from modelnook.measure.text_baselines import cosine, majority_each, mean
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.text import as_text
 
 __all__ = ["BASELINES", "baselines", "unspaced"]

@@ -13,7 +13,7 @@ from modelnook.domain.run import AGREEMENT, UNBOUNDED, amount
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from modelnook.classic.base import sample
 from modelnook.classic.tfidf import Tfidf, kind_of
 from modelnook.classic.words import MOST_CHARS, Words
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["LabelIssue", "LabelIssues", "confident", "label_issues"]
 

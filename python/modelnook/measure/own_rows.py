@@ -7,7 +7,7 @@ from typing import Any
 
 from modelnook.domain.errors import DataError
 from modelnook.measure.own_texts import own_columns
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["own_rows"]
 

@@ -16,7 +16,7 @@ from modelnook.catalog.gguf import tokens_of
 from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import DataError
 from modelnook.domain.run import AGREEMENT
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["own_columns", "own_metric", "own_texts"]
 

@@ -2,7 +2,7 @@
 
 The interval is the percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13): rows
 are drawn with replacement, the metric is computed anew, and the middle 95% of its values is the interval. Metrics that
-follow from sums over rows, or from a confusion table, are drawn at once (:meth:`modelnook.tasks.base.Spec.draws`), the
+follow from sums over rows, or from a confusion table, are drawn at once (:meth:`modelnook.tasks.spec.Spec.draws`), the
 others row by row. Where all rows are right, or none, every draw says the same, however few they are: the share of right
 rows has the score interval then (Wilson 1927).
 """
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelnook.domain.run import LOWER_IS_BETTER, UNBOUNDED
-from modelnook.tasks.base import Spec
 from modelnook.tasks.bootstrap import resample
+from modelnook.tasks.spec import Spec
 
 __all__ = ["agreement", "paired_drop", "rows_needed", "score"]
 

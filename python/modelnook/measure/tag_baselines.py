@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelnook.tasks.base import Columns, Spec
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.words import as_word
 
 __all__ = ["lookup", "majority_words"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from modelnook.classic.words import weighed
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.sentence_similarity import sides
+from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["cosine", "majority_each", "mean"]
 

@@ -35,7 +35,7 @@ from modelnook.quantize.library import backend as backend_of
 from modelnook.runtime.folder import quantized
 from modelnook.store.files import place, temporary
 from modelnook.tasks import TASKS
-from modelnook.tasks.base import Columns
+from modelnook.tasks.spec import Columns
 
 __all__ = ["CompressResult", "Measure", "Trial", "compress"]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks import TASKS
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["Runtime"]
 

@@ -177,7 +177,7 @@ def task_as(path: Path, asked: str | None) -> str | None:
 
 
 def learnt(said: dict[str, Any]) -> dict[str, Any]:
-    """What the training rows told beside the weights, see :meth:`modelnook.tasks.base.Spec.learn`."""
+    """What the training rows told beside the weights, see :meth:`modelnook.tasks.spec.Spec.learn`."""
     return dict(said.get("modelnook_learnt") or {})
 
 

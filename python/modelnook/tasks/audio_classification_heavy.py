@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from modelnook.tasks.audio_classification import AudioClassification
-from modelnook.tasks.base import Columns
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.pretrained_heavy import load_feature_extractor
 from modelnook.tasks.sound_heavy import heard, lengths, repeatable
+from modelnook.tasks.spec import Columns
 
 __all__ = ["AudioClassificationTask"]
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.tasks.audio_classification import LONGEST, RATE, durations, frames
-from modelnook.tasks.base import ADAPTERS, Columns, Spec, require
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.edits import edits
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec, require
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,10 +20,11 @@ from modelnook.data.sounds import seconds
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks.audio_classification import LONGEST
 from modelnook.tasks.automatic_speech_recognition import AutomaticSpeechRecognition
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.padding_heavy import IGNORE, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_feature_extractor, load_model, load_tokenizer
 from modelnook.tasks.sound_heavy import heard, lengths, repeatable
+from modelnook.tasks.spec import Columns
 
 __all__ = ["AutomaticSpeechRecognitionTask", "Hearing"]
 

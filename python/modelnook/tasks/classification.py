@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.bootstrap import resample
 from modelnook.tasks.labels import indices, label_names, names, ordered, positive, rare_labels
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ MOST_CLASSES = 200
 
 
 class Classification(Spec):
-    """See :class:`~modelnook.tasks.base.Spec`; a task of its own says name, inputs and what to check of these."""
+    """See :class:`~modelnook.tasks.spec.Spec`; a task of its own says name, inputs and what to check of these."""
 
     targets = ("label",)
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1", "auc", "mcc", "loss")

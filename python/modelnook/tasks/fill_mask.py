@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import ADAPTERS, Columns
+from modelnook.tasks.spec import ADAPTERS, Columns
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
 from modelnook.tasks.text_generation import MIN_ROWS, LanguageModelling

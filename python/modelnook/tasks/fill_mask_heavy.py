@@ -12,11 +12,12 @@ import torch
 
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks.answered import answered
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.fill_mask import FillMask
 from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.text import as_text
 
 __all__ = ["SHARE", "FillMaskTask"]

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import Columns, require
 from modelnook.tasks.classification import Classification
+from modelnook.tasks.spec import Columns, require
 
 __all__ = ["ImageClassification", "patches"]
 

@@ -8,10 +8,10 @@ import torch
 
 from modelnook.data.images import decode
 from modelnook.domain.errors import DataError
-from modelnook.tasks.base import Columns
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.image_classification import ImageClassification, patches
 from modelnook.tasks.pretrained_heavy import load_image_processor
+from modelnook.tasks.spec import Columns
 
 __all__ = ["ImageClassificationTask"]
 

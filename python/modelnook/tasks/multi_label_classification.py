@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
 from modelnook.tasks.labels import label_name, label_names, ordered, rare_labels, unseen
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.text_classification import check_texts
 
 if TYPE_CHECKING:

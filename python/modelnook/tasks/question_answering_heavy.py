@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from modelnook.domain.errors import UsageError
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.question_answering import QuestionAnswering
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.text import as_text
 
 __all__ = ["QuestionAnsweringTask"]

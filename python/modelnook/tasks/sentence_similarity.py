@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
 from modelnook.tasks.text_regression import numbers, pearson, spearman

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.dense import home_of
 from modelnook.tasks.dense_heavy import NAME as DENSE
 from modelnook.tasks.dense_heavy import attach
@@ -18,6 +18,7 @@ from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pooling import POOLINGS, parts_of, poolings_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.sentence_similarity import SentenceSimilarity, sides
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.text import encode_texts
 
 __all__ = ["SentenceSimilarityTask"]

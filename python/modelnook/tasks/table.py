@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.dataset import FEATURE
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import ADAPTERS, Columns
 from modelnook.tasks.classification import Classification
 from modelnook.tasks.labels import names, positive
+from modelnook.tasks.spec import ADAPTERS, Columns
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from modelnook.tasks.base import Columns
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.table import TableClassification
 from modelnook.tasks.text_classification_heavy import TextClassificationTask
 

@@ -21,7 +21,7 @@ from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.tasks import translated
-from modelnook.tasks.base import ADAPTERS, Columns, Spec
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec
 from modelnook.tasks.text import as_text
 
 if TYPE_CHECKING:

@@ -9,11 +9,12 @@ import torch
 
 from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.heads import room_to_write
 from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.text import as_text, encode_texts
 from modelnook.tasks.text2text_generation import Text2TextGeneration
 from modelnook.tasks.writing_heavy import new_tokens, write, written

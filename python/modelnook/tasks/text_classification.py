@@ -16,8 +16,8 @@ from typing import Any
 
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import Columns
 from modelnook.tasks.classification import Classification
+from modelnook.tasks.spec import Columns
 
 __all__ = ["TextClassification", "check_texts"]
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from modelnook.tasks.base import Columns, Spec
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.padding_heavy import padded
+from modelnook.tasks.spec import Columns, Spec
 from modelnook.tasks.text import encode_pairs, encode_texts
 from modelnook.tasks.text_classification import TextClassification
 

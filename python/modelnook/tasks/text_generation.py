@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.domain.event import Warned
-from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.chat import has_answer, messages_of
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_classification import check_texts
 

@@ -9,11 +9,12 @@ import torch
 
 from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks.base import Columns, Task
+from modelnook.tasks.base import Task
 from modelnook.tasks.chat import Message, messages_of, segments, template
 from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss, reads_apart
 from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.text import as_text
 from modelnook.tasks.text_generation import TextGeneration
 from modelnook.tasks.writing_heavy import streamed, write

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from modelnook.domain.errors import DataError
 from modelnook.domain.event import Warned
 from modelnook.domain.table import Table
-from modelnook.tasks.base import ADAPTERS, Columns, Spec
 from modelnook.tasks.classification import MIN_ROWS, softmax
 from modelnook.tasks.labels import label_name, label_names, unseen
+from modelnook.tasks.spec import ADAPTERS, Columns, Spec
 from modelnook.tasks.words import OUTSIDE, Scheme, Spans, as_word, scheme, spans, words_of
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from modelnook.tasks.base import Columns
 from modelnook.tasks.classification_heavy import ClassificationTask
 from modelnook.tasks.padding_heavy import IGNORE, pad, padded
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.token_classification import TokenClassification
 from modelnook.tasks.words import OUTSIDE, as_word, words_of
 

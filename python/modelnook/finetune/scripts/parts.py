@@ -13,7 +13,7 @@ from modelnook.domain.recipe import Recipe
 from modelnook.domain.run import LOWER_IS_BETTER, RunRecord
 from modelnook.messages import t
 from modelnook.tasks import TASKS
-from modelnook.tasks.base import Columns
+from modelnook.tasks.spec import Columns
 
 __all__ = [
     "ADAPTERS",

@@ -11,8 +11,8 @@ from modelnook.domain.run import RunRecord
 from modelnook.finetune.scripts.parts import columns_of, wrapped
 from modelnook.finetune.scripts.sequence import Form, write
 from modelnook.finetune.scripts.text_classification import LABEL_ARGUMENTS, TARGET
-from modelnook.tasks.base import Columns
 from modelnook.tasks.labels import positive
+from modelnook.tasks.spec import Columns
 from modelnook.tasks.table import TENTHS, TableClassification
 
 __all__ = ["code"]

@@ -13,7 +13,7 @@ from modelnook.jobs.steps.context import Context, Rows
 from modelnook.jobs.steps.probing import prober
 from modelnook.quantize.once import Once
 from modelnook.store.files import folder_bytes
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 from modelnook.tune import MEASURED
 
 __all__ = ["Made", "rounded"]

@@ -15,7 +15,7 @@ from modelnook.jobs.steps.seen import trained_on, warn_of_seen
 from modelnook.measure.judge import Judge, Verdict
 from modelnook.measure.own_texts import own_columns
 from modelnook.measure.probe import Probe
-from modelnook.tasks.base import Spec
+from modelnook.tasks.spec import Spec
 
 __all__ = ["Made", "Work"]
 
