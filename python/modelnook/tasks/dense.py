@@ -31,6 +31,7 @@ __all__ = [
     "dense_of",
     "describe",
     "home_of",
+    "odd",
 ]
 
 ACTIVATIONS = (
@@ -88,22 +89,22 @@ def dense_of(folder: Path) -> list[Dense]:
     layers = [_layer(folder, place) for place in places]
     for before, after in pairwise(layers):
         if before.outputs != after.inputs:
-            raise _odd(folder, after.place, f"in_features = {after.inputs}, {before.place}: {before.outputs}")
+            raise odd(folder, after.place, f"in_features = {after.inputs}, {before.place}: {before.outputs}")
     return layers
 
 
 def _layer(folder: Path, place: str) -> Dense:
     if not _PLACE.fullmatch(place):
-        raise _odd(folder, MODULES, f"path = {place!r}")
+        raise odd(folder, MODULES, f"path = {place!r}")
     said = json_in(folder / place / CONFIG)
     inputs, outputs, bias = said.get("in_features"), said.get("out_features"), said.get("bias", True)
     if type(inputs) is not int or type(outputs) is not int or min(inputs, outputs) < 1 or not isinstance(bias, bool):
-        raise _odd(folder, place, f"in_features = {inputs!r}, out_features = {outputs!r}, bias = {bias!r}")
+        raise odd(folder, place, f"in_features = {inputs!r}, out_features = {outputs!r}, bias = {bias!r}")
     # Other layers read tokens, or add to what they read.
     known = {"module_input_name": (_INPUT,), "module_output_name": (_INPUT, None), "use_residual": (False,)}
     for name, values in known.items():
         if name in said and said[name] not in values:
-            raise _odd(folder, place, f"{name} = {said[name]!r}")
+            raise odd(folder, place, f"{name} = {said[name]!r}")
     # Without one it is what sentence-transformers takes then.
     named = str(said.get("activation_function", "torch.nn.modules.activation.Tanh"))
     library, _, activation = named.rpartition(".")
@@ -113,20 +114,26 @@ def _layer(folder: Path, place: str) -> Dense:
     return Dense(place, inputs, outputs, bias, activation)
 
 
-def _odd(folder: Path, place: str, said: str) -> UnsupportedError:
+def odd(folder: Path, place: str, said: str) -> UnsupportedError:
+    """The refusal of a layer, by what its files say."""
     return UnsupportedError("task.odd_dense", path=folder, layer=place, said=said)
 
 
-def describe(layers: Sequence[Dense], how: str, folder: Path) -> None:
-    """Write into ``folder`` all but the weights: the parts, the pooling (a value of ``POOLINGS``), layers."""
+def describe(layers: Sequence[Dense], how: str, folder: Path, width: int | None = None) -> None:
+    """Write into ``folder`` how vectors are made, all but the weights: the parts, the pooling, the layers.
+
+    Args:
+        how: a value of :data:`~modelnook.tasks.pooling.POOLINGS`.
+        width: of a token's vector, where no layer says it.
+    """
     kinds = [("", "Transformer"), (POOLING, "Pooling"), *((layer.place, "Dense") for layer in layers)]
-    last = max(int(layer.place.partition("_")[0]) for layer in layers)
+    last = max((int(layer.place.partition("_")[0]) for layer in layers), default=1)
     kinds.append((f"{last + 1}_Normalize", "Normalize"))
     modules = [
         {"idx": at, "name": str(at), "path": place, "type": f"sentence_transformers.models.{kind}"}
         for at, (place, kind) in enumerate(kinds)
     ]
-    pooling: dict[str, Any] = {"word_embedding_dimension": layers[0].inputs}
+    pooling: dict[str, Any] = {"word_embedding_dimension": layers[0].inputs if layers else width}
     pooling |= {f"pooling_mode_{mode}": name == how for name, mode in _FLAGS.items()}
     _write(folder / MODULES, modules)
     _write(folder / POOLING / CONFIG, pooling)

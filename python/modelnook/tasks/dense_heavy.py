@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from modelnook.domain.errors import UnsupportedError
-from modelnook.tasks.dense import WEIGHTS, Dense, dense_of, describe
+from modelnook.tasks.dense import WEIGHTS, Dense, dense_of, describe, odd
 
-__all__ = ["DenseLayers", "attach", "detach", "save_model"]
+__all__ = ["NAME", "DenseLayers", "attach", "detach", "save_model"]
 
 NAME = "dense_layers"
 """What the part is called in a model of transformers, which has none of this name."""
@@ -65,7 +65,7 @@ def attach(model: Any, folder: Path, how: str) -> int:
             _read(layers.linear(at), folder, layer.place)
         width = getattr(model.config, "hidden_size", None) or getattr(model.config, "dim", None)
         if width and width != said[0].inputs:
-            raise _odd(folder, said[0].place, f"in_features = {said[0].inputs}, hidden_size = {width}")
+            raise odd(folder, said[0].place, f"in_features = {said[0].inputs}, hidden_size = {width}")
         model.add_module(NAME, layers)
     return len(said)
 
@@ -83,16 +83,12 @@ def _read(linear: nn.Linear, folder: Path, place: str) -> None:
     try:
         weights = load_file(file)
     except SafetensorError as error:
-        raise _odd(folder, place, str(error)) from None
+        raise odd(folder, place, str(error)) from None
     expected = {f"linear.{name}": tuple(value.shape) for name, value in linear.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if found != expected:
-        raise _odd(folder, place, f"{found} ≠ {expected}")
+        raise odd(folder, place, f"{found} ≠ {expected}")
     linear.load_state_dict({name.removeprefix("linear."): value for name, value in weights.items()})
-
-
-def _odd(folder: Path, place: str, said: str) -> UnsupportedError:
-    return UnsupportedError("task.odd_dense", path=folder, layer=place, said=said)
 
 
 def detach(model: Any) -> DenseLayers | None:

@@ -53,10 +53,10 @@ class SentenceSimilarityTask(Task):
         if model.main_input_name != "input_ids" or getattr(config, "is_encoder_decoder", False):
             raise UnsupportedError("task.no_encoder", architecture=type(model).__name__, task=self.spec.name)
         layers = attach(model, home, self.learnt["pooling"])
-        told = getattr(config, "modelnook_learnt", None) or {}
-        if layers < int(told.get("dense", 0)):
+        told = int((getattr(config, "modelnook_learnt", None) or {}).get("dense", 0))
+        if layers < told:
             # Whatever wrote the folder knew nothing of them.
-            raise UnsupportedError("task.no_dense", path=path, layer="Dense")
+            raise UnsupportedError("task.lost_dense", path=path, found=layers, told=told)
         if layers:
             self.learnt["dense"] = layers
         return model, load_tokenizer(path)
