@@ -317,3 +317,16 @@ def test_a_smaller_encoder_keeps_its_layers(encoder: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(vectors(tmp_path / "few"), by_hand(encoder), atol=1e-5)
     student(encoder, tmp_path / "flat", task=TASK, layers=1, step="prune")
     np.testing.assert_allclose(vectors(tmp_path / "flat"), by_hand(tmp_path / "flat"), atol=1e-5)
+
+
+def test_a_careful_attempt_spends_no_place_on_layers_that_stay_floats(encoder: Path) -> None:
+    pytest.importorskip("torchao")
+    from modelnook.quantize.pytorch import kept
+    from modelnook.runtime.transformers import load_trained
+    from modelnook.tasks.dense_heavy import DENSE
+
+    task, model, processor = load_trained(encoder, TASK)
+    whole = kept(task, model, processor, encoder, TEXTS, 1.0)
+    assert whole
+    assert not [name for name in whole if name.startswith(DENSE)]
+    assert len(kept(task, model, processor, encoder, TEXTS, 0.5)) == round(len(whole) / 2)

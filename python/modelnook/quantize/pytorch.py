@@ -21,8 +21,7 @@ from modelnook.runtime.folder import max_length
 from modelnook.runtime.silence import first_line
 from modelnook.store.files import temporary
 from modelnook.tasks.dense import carry
-from modelnook.tasks.dense_heavy import NAME as DENSE
-from modelnook.tasks.dense_heavy import detach
+from modelnook.tasks.dense_heavy import DENSE, detach
 
 __all__ = ["CAREFUL", "OTHERS", "converted", "kept", "save", "whole"]
 
@@ -53,9 +52,9 @@ def whole(source: Path, target: Path, task: str) -> Iterator[Path]:
 
 def kept(task: Any, model: Any, processor: Any, source: Path, rows: Sequence[Any], share: float | None) -> list[str]:
     """The names of the ``share`` of linear layers that lose most on the rows; none without a share or rows."""
-    found = worst(task, model, processor, rows, max_length(source), share=share) if share and rows else []
-    # They stay floats in any case.
-    return [name for name in found if not name.startswith(f"{DENSE}.")]
+    if not share or not rows:
+        return []
+    return worst(task, model, processor, rows, max_length(source), share=share, floats=DENSE)
 
 
 def converted(

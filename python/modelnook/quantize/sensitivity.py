@@ -21,9 +21,16 @@ TEXTS = 32
 TOKENS = 512
 
 
-def worst(task: Any, model: Any, tokenizer: Any, texts: Sequence[Any], max_length: int, *, share: float) -> list[str]:
-    """The most sensitive ``share`` of the linear layers (at least one), by module name."""
+def worst(
+    task: Any, model: Any, tokenizer: Any, texts: Sequence[Any], max_length: int, *, share: float, floats: str = ""
+) -> list[str]:
+    """The most sensitive ``share`` of the linear layers (at least one), by module name.
+
+    Args:
+        floats: a part of the model that stays in floats in any case, by module name: it takes no layer's place.
+    """
     ranked = by_sensitivity(task, model, tokenizer, texts, max_length)
+    ranked = [(name, error) for name, error in ranked if not (floats and name.startswith(f"{floats}."))]
     return [name for name, _ in ranked[: max(1, round(share * len(ranked)))]]
 
 

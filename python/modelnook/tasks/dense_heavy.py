@@ -12,9 +12,9 @@ from torch import nn
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.dense import WEIGHTS, Dense, dense_of, describe, odd
 
-__all__ = ["NAME", "DenseLayers", "attach", "detach", "save_model"]
+__all__ = ["DENSE", "DenseLayers", "attach", "detach", "save_model"]
 
-NAME = "dense_layers"
+DENSE = "dense_layers"
 """What the part is called in a model of transformers, which has none of this name."""
 
 
@@ -66,7 +66,7 @@ def attach(model: Any, folder: Path, how: str) -> int:
         width = getattr(model.config, "hidden_size", None) or getattr(model.config, "dim", None)
         if width and width != said[0].inputs:
             raise odd(folder, said[0].place, f"in_features = {said[0].inputs}, hidden_size = {width}")
-        model.add_module(NAME, layers)
+        model.add_module(DENSE, layers)
     return len(said)
 
 
@@ -93,7 +93,7 @@ def _read(linear: nn.Linear, folder: Path, place: str) -> None:
 
 def detach(model: Any) -> DenseLayers | None:
     """Take the layers out of a model, as for a library that is to change, or write, only what transformers knows."""
-    found = getattr(model, "_modules", {}).pop(NAME, None)
+    found = getattr(model, "_modules", {}).pop(DENSE, None)
     assert found is None or isinstance(found, DenseLayers)
     return found
 
@@ -107,6 +107,6 @@ def save_model(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
     finally:
         if layers is not None:
-            model.add_module(NAME, layers)
+            model.add_module(DENSE, layers)
     if layers is not None:
         layers.save(folder)

@@ -12,8 +12,7 @@ from torch.nn import functional as F
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Task
 from modelnook.tasks.dense import home_of
-from modelnook.tasks.dense_heavy import NAME as DENSE
-from modelnook.tasks.dense_heavy import attach
+from modelnook.tasks.dense_heavy import DENSE, attach
 from modelnook.tasks.padding_heavy import padded
 from modelnook.tasks.pooling import POOLINGS, parts_of, poolings_of
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
