@@ -66,23 +66,24 @@ def filling(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("task", "make", "to", "metric"),
+    ("task", "make", "said"),
     [
-        ("sentence-similarity", tiny_sentence_encoder, "int8", "agreement"),
-        ("text2text-generation", tiny_translator, "int8", "agreement"),
-        ("fill-mask", filling, "int8", "perplexity"),
+        ("sentence-similarity", tiny_sentence_encoder, "get the same answer"),
+        ("text2text-generation", tiny_translator, "get the same answer"),
+        ("fill-mask", filling, "the likeliest token is the same"),
+        ("text-generation", tiny_writer, "the likeliest token is the same"),
     ],
 )
-def test_without_rows_every_task_of_texts_is_measured(
-    here: None, tmp_path: Path, task: str, make: Callable[[Path], Path], to: str, metric: str
+def test_without_rows_every_task_of_texts_is_measured_by_agreement(
+    here: None, tmp_path: Path, task: str, make: Callable[[Path], Path], said: str
 ) -> None:
-    """Where a text without a target says how good a model is, by that; else by how far its answers stay the same."""
     folder = make(tmp_path / "own")
     Store().models.add("own", folder, describe(folder, ref="", id="own", source="local", task=task))
-    run = mn.quantize("own", to=to, backend="torchao", max_drop=0.9)
-    assert (run.report["metric"], run.report["data"]) == (metric, "own")
-    assert run.report["after"]["metrics"][metric] > 0
-    assert any("No labels were used" in said and metric in said for said in run.warnings)
+    run = mn.quantize("own", to="int8", backend="torchao", max_drop=0.9)
+    assert (run.report["metric"], run.report["data"], run.report["labels_used"]) == ("agreement", "own", False)
+    assert run.report["before"]["metrics"] == {"agreement": 1}
+    assert run.report["after"]["metrics"]["agreement"] > 0.1
+    assert any("No labels were used" in warning and said in warning for warning in run.warnings)
 
 
 def test_without_rows_a_gguf_file_is_measured_on_texts_of_its_own(here: None, tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_without_rows_a_gguf_file_is_measured_on_texts_of_its_own(here: None, tm
     (found / "README.md").write_text("It writes of good rooms. It was trained on bad beds.")
     Store().models.add("found", found, describe(found, ref="", id="found", source="local"))
     run = mn.quantize("found", to="q8_0", max_drop=0.5)
-    assert (run.report["metric"], run.report["data"], run.report["rows"]) == ("perplexity", "own", 2)
+    assert (run.report["metric"], run.report["data"], run.report["rows"]) == ("agreement", "own", 2)
     assert any("quantized before" in said for said in run.warnings)
 
 

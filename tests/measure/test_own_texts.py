@@ -9,7 +9,7 @@ import pytest
 from tests.catalog.test_pip import gguf
 
 from modelnook.domain.errors import DataError
-from modelnook.measure.own_texts import own_columns, own_metric, own_texts
+from modelnook.measure.own_texts import own_columns, own_texts
 from modelnook.tasks import TASKS
 
 CARD = """---
@@ -103,16 +103,6 @@ def test_rows_of_each_task(tmp_path: Path) -> None:
     for task in ("image-classification", "table"):
         with pytest.raises(DataError, match="data="):
             rows(task)
-
-
-def test_what_a_model_is_measured_by() -> None:
-    def metric(task: str) -> str:
-        return own_metric(TASKS.load(task, light=True)(), "primary")
-
-    for task in ("text-classification", "sentence-similarity", "text2text-generation", "question-answering"):
-        assert metric(task) == "agreement"
-    for task in ("text-generation", "fill-mask"):
-        assert metric(task) == "primary"
 
 
 def test_a_model_without_a_vocabulary_is_said(tmp_path: Path) -> None:

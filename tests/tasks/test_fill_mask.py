@@ -15,6 +15,7 @@ import modelnook as mn
 from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks import TASKS
 from modelnook.tasks.fill_mask import FillMask
+from modelnook.tasks.text_generation import PLACES
 from modelnook.testing.models import WORDS, tiny_model, tiny_writer
 from modelnook.testing.tasks import TaskSuite
 
@@ -112,7 +113,8 @@ def test_a_long_text_is_read_in_parts(tmp_path: Path) -> None:
     with torch.inference_mode():
         outputs = task.outputs(model, task.collate(tokenizer, encoded)).numpy()
     merged = task.merge(encoded, outputs)
-    assert merged.shape == (2, 2)
+    assert merged.shape == (2, 2 + 2 * PLACES)
+    assert merged[:, 2:].tolist() == outputs[[0, 5], 2:].tolist()
     assert merged[:, 1].tolist() == [10, 1]
     assert merged[0, 0] == pytest.approx(outputs[:5, 0].sum(), rel=1e-5)
 

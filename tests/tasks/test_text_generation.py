@@ -16,10 +16,11 @@ import modelnook as mn
 from modelnook.data.columns import find_form
 from modelnook.data.read import read
 from modelnook.domain.errors import DataError, ModelnookError, UnsupportedError
+from modelnook.measure.score import agreement
 from modelnook.tasks import TASKS
 from modelnook.tasks.chat import messages_of, segments
 from modelnook.tasks.padding_heavy import IGNORE
-from modelnook.tasks.text_generation import TextGeneration
+from modelnook.tasks.text_generation import PLACES, TIE, TextGeneration
 from modelnook.testing.models import tiny_model, tiny_prompts, tiny_writer
 from modelnook.testing.tasks import TaskSuite
 
@@ -294,6 +295,42 @@ def test_a_model_that_does_not_write_is_refused(tmp_path: Path) -> None:
 def test_models_agree_where_their_losses_are_alike() -> None:
     before = np.array([[10.0, 5], [8.0, 4], [0.0, 0]])
     assert spec.agree(before, before + np.array([[0.1, 0], [1.0, 0], [0, 0]])).tolist() == [True, False, True]
+
+
+def told(first: list[int], second: list[int]) -> list[float]:
+    """The outputs of a row with these likeliest tokens, and these as likely."""
+    filled = [tokens + [-1] * (PLACES - len(tokens)) for tokens in (first, second)]
+    return [1.0, len(first), *filled[0], *filled[1]]
+
+
+def test_models_are_alike_where_the_likeliest_token_stays_the_same() -> None:
+    before = [told([5, 6, 7, 8], [-1, 9, -1, 3]), told([1], [-1]), told([], [])]
+    after = [told([5, 9, 2, 4], [-1, -1, 7, 3]), told([2], [-1]), told([], [])]
+    assert spec.alike(before, after).tolist() == [[4, 4], [0, 1], [0, 0]]
+    assert spec.alike(before, before).tolist() == [[4, 4], [1, 1], [0, 0]]
+    swapped = [told([5, 6, 7, 9], [-1, -1, -1, -1]), *after[1:]]
+    assert spec.alike(before, swapped)[0].tolist() == [3, 4]
+    share, (low, high) = agreement(spec, before, after)
+    assert share == 0.8
+    assert 0 <= low < share < high <= 1
+
+
+def test_the_likeliest_tokens_of_a_row_are_told_at_its_first_places(tmp_path: Path) -> None:
+    task, model, tokenizer = loaded(tiny_writer(tmp_path / "a"))
+    rows = task.encode(tokenizer, {"text": ["the room was good and the bed was bad " * 6, "a bed"]}, 64)
+    batch = task.collate(tokenizer, rows)
+    with torch.inference_mode():
+        found = task.outputs(model, batch).numpy()
+        logits = [model(torch.tensor([ids])).logits[0, :-1] for ids in rows["input_ids"]]
+    assert found.shape == (2, 2 + 2 * PLACES)
+    for row, values in zip(found, logits, strict=True):
+        best, tokens = (part[:PLACES] for part in values.topk(2, dim=1))
+        count = len(best)
+        assert row[2 : 2 + count].tolist() == tokens[:, 0].tolist()
+        near = torch.where(best[:, 0] - best[:, 1] <= TIE, tokens[:, 1], -1)
+        assert row[2 + PLACES : 2 + PLACES + count].tolist() == near.tolist()
+        assert (row[2 + count : 2 + PLACES] == -1).all()
+    assert len(logits[0]) > PLACES > len(logits[1])
 
 
 @pytest.mark.real

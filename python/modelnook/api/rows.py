@@ -111,7 +111,6 @@ def on_rows(
     from modelnook.catalog.search import resolve
     from modelnook.data.read import read
     from modelnook.jobs.lineage import training_run
-    from modelnook.measure.own_texts import own_metric
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
@@ -151,7 +150,7 @@ def on_rows(
         return replace(recipe, data=table.ref, knobs={"measured_on": "data"}), None, primary
     made = trained.recipe() if trained else None
     if unlabelled and (trained is None or made is None):
-        return replace(recipe, knobs={"measured_on": "own"}), None, own_metric(spec, primary)
+        return replace(recipe, knobs={"measured_on": "own"}), None, AGREEMENT
     if trained is None or made is None:
         raise no_rows(entry, ref)
     if slices:

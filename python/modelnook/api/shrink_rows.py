@@ -15,6 +15,7 @@ from modelnook.domain.dataset import Split
 from modelnook.domain.errors import UnsupportedError
 from modelnook.domain.model import ModelInfo
 from modelnook.domain.recipe import Recipe
+from modelnook.domain.run import AGREEMENT
 from modelnook.settings import current
 from modelnook.shrink import TAUGHT
 from modelnook.store import Store
@@ -43,7 +44,6 @@ def on_rows_of(
     """
     from modelnook.catalog.search import resolve
     from modelnook.jobs.lineage import training_run
-    from modelnook.measure.own_texts import own_metric
 
     found = resolve(ref)
     entry = found.source.info(found.ref)
@@ -76,7 +76,7 @@ def on_rows_of(
         # What learns, or looks at which tokens are used, needs rows of the person's.
         raise no_rows(entry, ref)
     else:
-        recipe, primary = replace(recipe, knobs={"measured_on": "own"}), own_metric(spec, primary)
+        recipe, primary = replace(recipe, knobs={"measured_on": "own"}), AGREEMENT
     if unlabelled is not None:
         before = made.data.columns if made and made.data else {}
         # What is left by prune is retrained on the rows that made the model, whatever it is measured on.

@@ -34,7 +34,7 @@ class Judge:
     Args:
         spec: the task's light half.
         columns: role -> values of the rows that both models answered; without the task's targets, agreement with the
-            original's answers is the metric.
+            original's answers is the metric, as it is where ``metric`` says so.
         before: the original, measured.
         metric: what decides; the spec's primary metric where it is None.
         max_drop: how far it may fall, as a fraction, on the point estimate.
@@ -56,7 +56,7 @@ class Judge:
         self.rows = len(before.outputs)
         self.before = before
         self.max_drop = max_drop
-        self.known = any(all(role in columns for role in form) for form in spec.shapes())
+        self.known = metric != AGREEMENT and any(all(role in columns for role in form) for form in spec.shapes())
         self.truth = spec.truth(columns, before.labels) if self.known else None
         self.metric = (metric or spec.metrics[0]) if self.known else AGREEMENT
         if self.known and self.metric not in spec.metrics:
@@ -113,7 +113,14 @@ class Judge:
 
     def _needed(self) -> int:
         """How many rows could tell the drop that is allowed; 0 of a metric that doesn't count rows."""
-        return 0 if self.metric in UNBOUNDED else rows_needed(self.max_drop)
+        if self.metric in UNBOUNDED:
+            return 0
+        needed = rows_needed(self.max_drop)
+        if self.metric != AGREEMENT:
+            return needed
+        # A row may hold many answers.
+        answers = float(self.spec.alike(self.before.outputs, self.before.outputs)[:, 1].sum())
+        return math.ceil(needed * self.rows / max(1.0, answers))
 
     def refusal(self, code: str, few: str, verdict: Verdict, **said: Any) -> RefusedError:
         """The error for a model that fell too far, with its numbers.

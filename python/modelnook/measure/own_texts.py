@@ -15,10 +15,9 @@ from typing import Any
 from modelnook.catalog.gguf import tokens_of
 from modelnook.catalog.papers import json_in
 from modelnook.domain.errors import DataError
-from modelnook.domain.run import AGREEMENT
 from modelnook.tasks.spec import Spec
 
-__all__ = ["own_columns", "own_metric", "own_texts"]
+__all__ = ["own_columns", "own_texts"]
 
 COUNT = 400
 # A writer is scored by its tokens, of which each text has dozens, and takes as long for each.
@@ -60,11 +59,6 @@ def own_columns(
     if "tokens" in columns:
         columns["tokens"] = [text.split() or [text] for text in columns["tokens"]]
     return columns
-
-
-def own_metric(spec: Spec, primary: str) -> str:
-    """What a model is measured by on its own texts: ``primary`` where it is scored without targets, else agreement."""
-    return primary if spec.scores_texts else AGREEMENT
 
 
 def own_texts(folder: Path, count: int = COUNT) -> list[str]:

@@ -92,9 +92,19 @@ def _row_draws(
 
 
 def agreement(spec: Spec, before: Any, after: Any) -> tuple[float, tuple[float, float]]:
-    """The share of rows on which two models come to the same answer, and its 95% interval (Wilson 1927)."""
-    same = spec.agree(before, after)
-    return float(same.mean()), wilson(int(same.sum()), len(same))
+    """The share of answers that are the same of two models, and its 95% interval.
+
+    Where a row has one answer it is the score interval (Wilson 1927); where it has several, which aren't independent of
+    each other, percentiles of a bootstrap over the rows.
+    """
+    sums = spec.alike(before, after)
+    same, count = sums.sum(axis=0)
+    share = float(same / max(count, 1))
+    if share in (0, 1) or (sums[:, 1] == 1).all():
+        return share, wilson(round(share * len(sums)), len(sums))
+    drawn = resample(sums, RESAMPLES, np.random.default_rng(SEED))
+    low, high = np.percentile(drawn[:, 0] / np.maximum(drawn[:, 1], 1), LEVEL)
+    return share, (float(low), float(high))
 
 
 def wilson(hits: int, rows: int) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from cyllama.llama import llama_cpp
+from numpy.typing import NDArray
 
 from modelnook.catalog.folder import layer_tree, tensors_of
 from modelnook.domain.errors import UnsupportedError, UsageError
@@ -24,6 +25,7 @@ from modelnook.settings import current
 from modelnook.tasks import TASKS
 from modelnook.tasks.answered import answered
 from modelnook.tasks.pretrained_heavy import load_tokenizer
+from modelnook.tasks.text_generation import PLACES, TIE
 
 __all__ = ["TASK", "LlamaRuntime"]
 
@@ -142,17 +144,24 @@ class LlamaRuntime(Runtime):
                 raise UsageError("runtime.option", runtime=self.name, name=name, known=", ".join(known))
         return new
 
-    def _row(self, ids: list[int], labels: list[int]) -> tuple[float, int]:
-        """The summed negative log-likelihood of what a row's labels say comes next, and their number."""
+    def _row(self, ids: list[int], labels: list[int]) -> NDArray[np.float64]:
+        """See :class:`~modelnook.tasks.text_generation.LanguageModelling`, of what a row's labels say comes next."""
         wanted = [label >= 0 for label in labels[1:]] + [False]
-        loss = 0.0
+        loss, found = 0.0, np.full(2 + 2 * PLACES, -1.0)
+        done = 0
         for start, context in self._read(ids, wanted):
             places = [i for i, want in enumerate(wanted[start : start + TOKENS]) if want]
             for place in places:
                 logits = np.array(context.get_logits_ith(place), dtype=np.float32).astype(np.float64)
                 top = logits.max()
                 loss += top + np.log(np.exp(logits - top).sum()) - logits[labels[start + place + 1]]
-        return loss, sum(wanted)
+                if done < PLACES:
+                    second, first = np.argpartition(logits, -2)[-2:]
+                    found[2 + done] = first
+                    found[2 + PLACES + done] = second if top - logits[second] <= TIE else -1
+                done += 1
+        found[:2] = loss, sum(wanted)
+        return found
 
     def _read(self, ids: list[int], wanted: Sequence[bool], room: int = 0) -> Any:
         """Compute a row from its beginning; gives ``(first place, context)`` after every part of it.

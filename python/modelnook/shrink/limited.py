@@ -27,7 +27,8 @@ _WHOLE = 2**40
 
 
 def limited(first: Path, trimmed: Path, *, task: str, columns: Columns, device: str = "cpu") -> Any:
-    """The outputs of the model in ``first`` with a softmax over the tokens of ``trimmed``; None for other tasks.
+    """The negative log-likelihood and the tokens of each row, of the model in ``first`` with a softmax over the tokens
+    of ``trimmed``; None for other tasks.
 
     A token that was cut is chosen among all, as it can't be among the others. Of a text that is too long for its new
     division the part is told that is still read.
@@ -45,7 +46,9 @@ def limited(first: Path, trimmed: Path, *, task: str, columns: Columns, device: 
         rows["labels"] = _still_read(heavy, processor, other, columns, rows["labels"], max_length(trimmed))
     left = room(first)()
     tokens = TOKENS if left is None else max(1, min(TOKENS, left))
-    return outputs_of(model.to(device), heavy, processor, rows, device=torch.device(device), tokens=tokens)
+    found = outputs_of(model.to(device), heavy, processor, rows, device=torch.device(device), tokens=tokens)
+    # The likeliest tokens have other numbers in the trimmed model.
+    return found[:, :2]
 
 
 def _still_read(heavy: Any, old: Any, new: Any, columns: Columns, labels: list[Any], length: int) -> list[list[int]]:

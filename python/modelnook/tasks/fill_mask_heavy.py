@@ -14,7 +14,7 @@ from modelnook.domain.errors import DataError, UnsupportedError
 from modelnook.tasks.answered import answered
 from modelnook.tasks.base import Task
 from modelnook.tasks.fill_mask import FillMask
-from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss
+from modelnook.tasks.language_modelling_heavy import Head, foretold, mean_loss
 from modelnook.tasks.padding_heavy import IGNORE, padded
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.spec import Columns
@@ -100,7 +100,7 @@ class FillMaskTask(Task):
             drawn[:, row, there] = random.random((2, len(own)))
             others[row, there] = random.permutation(own)
         chosen, kind, other = (torch.from_numpy(values).to(batch["input_ids"].device) for values in (*drawn, others))
-        return likelihoods(self.head, model, *self._hidden(batch, batch["free"], chosen, kind, other))
+        return foretold(self.head, model, *self._hidden(batch, batch["free"], chosen, kind, other))
 
     def _hidden(
         self, batch: dict[str, Any], free: torch.Tensor, chosen: torch.Tensor, kind: torch.Tensor, other: torch.Tensor
@@ -120,9 +120,12 @@ class FillMaskTask(Task):
         return {"input_ids": seen, **rest}, ids.masked_fill(~hidden, IGNORE)
 
     def merge(self, rows: dict[str, list[Any]], outputs: Any) -> Any:
-        """The sums over the parts of each row."""
-        found = np.zeros((max(rows["owner"], default=-1) + 1, 2), dtype=np.float32)
-        np.add.at(found, rows["owner"], np.asarray(outputs))
+        """The sums over the parts of each row, and the likeliest tokens of its first part."""
+        values, owner = np.asarray(outputs, dtype=np.float32), np.array(rows["owner"], dtype=np.int64)
+        _, first = np.unique(owner, return_index=True)
+        found = values[first]
+        found[:, :2] = 0
+        np.add.at(found[:, :2], owner, values[:, :2])
         return found
 
     def weight(self, rows: dict[str, list[Any]]) -> float:

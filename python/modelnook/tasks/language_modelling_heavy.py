@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from modelnook.tasks.padding_heavy import IGNORE
+from modelnook.tasks.text_generation import PLACES, TIE
 
-__all__ = ["Head", "likelihoods", "mean_loss", "reads_apart"]
+__all__ = ["Head", "foretold", "likelihoods", "mean_loss", "reads_apart"]
 
 MOST = 2**26
 """Numbers of a layer over the vocabulary that are held at once (256 MB in float32); what is more comes in parts."""
@@ -136,17 +137,43 @@ def mean_loss(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tens
 
 def likelihoods(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> torch.Tensor:
     """The summed negative log-likelihood and the number of each row's labels, float32 of shape (rows, 2)."""
+    return _told(head, model, inputs, labels, 0)
+
+
+def foretold(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tensor) -> torch.Tensor:
+    """:func:`likelihoods` and which tokens are the likeliest, as in
+    :class:`~modelnook.tasks.text_generation.LanguageModelling`.
+    """
+    return _told(head, model, inputs, labels, PLACES)
+
+
+def _told(head: Head, model: Any, inputs: dict[str, Any], labels: torch.Tensor, places: int) -> torch.Tensor:
     wanted = labels != IGNORE
     logits, values = head.logits(model, inputs, wanted, filled=True)
+    rows, place = wanted.nonzero()[:, 0], (wanted.cumsum(dim=1) - 1)[wanted]
+    early = place < places
+    found = torch.zeros(len(labels), 2 + 2 * places, device=labels.device)
+    found[:, 1], found[:, 2:] = wanted.sum(dim=1), -1
+    losses, likeliest = [], []
     size = _size(model)
-    pieces = zip(values.split(size), _targets(labels[wanted], values).split(size), strict=True)
-    losses = [_losses(logits(some).float(), target, head.among) for some, target in pieces]
-    found = torch.zeros(len(labels), 2, device=labels.device)
-    rows = wanted.nonzero()[:, 0]
+    parts = (values, _targets(labels[wanted], values), F.pad(early, (0, len(values) - len(early))))
+    for some, target, told in zip(*(part.split(size) for part in parts), strict=True):
+        scores = logits(some).float()
+        losses.append(_losses(scores, target, head.among))
+        if places:
+            likeliest.append(_likeliest(scores[told]))
     if losses:
         found[:, 0].index_add_(0, rows, torch.cat(losses)[: len(rows)])
-    found[:, 1] = wanted.sum(dim=1)
+    for column, tokens in enumerate(torch.cat(likeliest, dim=1) if likeliest else ()):
+        found[rows[early], 2 + column * places + place[early]] = tokens
     return found
+
+
+def _likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The likeliest token, and the second where it is as likely, else -1; float32 of shape (2, n)."""
+    values, tokens = logits.topk(2, dim=1)
+    second = torch.where(values[:, 0] - values[:, 1] <= TIE, tokens[:, 1], -1)
+    return torch.stack([tokens[:, 0], second]).float()
 
 
 def _losses(logits: torch.Tensor, targets: torch.Tensor, among: torch.Tensor | None) -> torch.Tensor:

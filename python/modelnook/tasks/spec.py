@@ -218,6 +218,13 @@ class Spec(ABC):
 
         return np.array([a == b for a, b in zip(before, after, strict=True)], dtype=bool)
 
+    def alike(self, before: Any, after: Any) -> NDArray[np.float64]:
+        """Of each row, how many answers of two models are the same, and of how many; shape (rows, 2)."""
+        import numpy as np
+
+        same = self.agree(before, after)
+        return np.stack([same, np.ones(len(same))], axis=1)
+
     def beside(self, first: Any, outputs: Any) -> Any:
         """A changed model's outputs as they can be compared with those of the ``first``: in its unit."""
         return outputs

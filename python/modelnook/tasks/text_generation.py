@@ -37,9 +37,15 @@ if TYPE_CHECKING:
 
     from modelnook.tasks.heads import Base
 
-__all__ = ["LanguageModelling", "TextGeneration"]
+__all__ = ["PLACES", "TIE", "LanguageModelling", "TextGeneration"]
 
 MIN_ROWS = 8
+
+PLACES = 16
+"""The likeliest token is told at so many places of a row: a hundred rows hold more than a thousand."""
+
+TIE = 0.1
+"""Nats by which a token may be less likely than the likeliest and counts as much."""
 
 ALIKE = 0.05
 """Two models are said to agree on a row where their losses a token differ by less."""
@@ -48,7 +54,9 @@ ALIKE = 0.05
 class LanguageModelling(Spec):
     """What is common to tasks whose models are scored by how well they predict tokens.
 
-    Outputs are float32 of shape (rows, 2): the summed negative log-likelihood of a row's tokens, and their number.
+    Outputs are float32 of shape (rows, 34): the summed negative log-likelihood of a row's tokens and their number, then
+    the numbers of the likeliest token at its first 16 places, and of the second ones where these are as likely
+    (``TIE``); -1 where there is none.
     """
 
     metrics = ("perplexity", "loss")
@@ -67,7 +75,8 @@ class LanguageModelling(Spec):
         """The negative log-likelihood and the tokens of each row; shape (rows, 2)."""
         import numpy as np
 
-        return np.asarray(outputs, dtype=np.float64).reshape(-1, 2)
+        found = np.asarray(outputs, dtype=np.float64)
+        return found[:, :2] if found.size else np.empty((0, 2))
 
     def metrics_of(self, sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """``loss`` is nats a token, ``perplexity`` its exponential."""
@@ -91,8 +100,9 @@ class LanguageModelling(Spec):
         """
         import numpy as np
 
-        sums = self.sums(None, outputs, ())
-        return np.stack([sums[:, 0], self.sums(None, first, ())[:, 1]], axis=1)
+        found = np.array(outputs, dtype=np.float64)
+        found[:, 1] = self.sums(None, first, ())[:, 1]
+        return found
 
     def agree(self, before: Any, after: Any) -> NDArray[np.bool_]:
         """Where the losses a token are within 0.05 of each other."""
@@ -102,6 +112,26 @@ class LanguageModelling(Spec):
         count = np.maximum(first[:, 1], 1)
         same: NDArray[np.bool_] = np.abs(first[:, 0] - second[:, 0]) / count < ALIKE
         return same
+
+    def alike(self, before: Any, after: Any) -> NDArray[np.float64]:
+        """At how many of a row's places both hold one token for the likeliest, and at how many there is one.
+
+        Both have to count tokens by the same numbers. It is what llama.cpp calls "same top p", but for what is as
+        likely: which of two such tokens comes first, the last bit of a number decides.
+        """
+        import numpy as np
+
+        (first, other), (second, another) = (_likeliest(outputs) for outputs in (before, after))
+        there = first >= 0
+        same = (first == second) | (first == another) | (other == second) | ((other == another) & (other >= 0))
+        return np.stack([(same & there).sum(axis=1), there.sum(axis=1)], axis=1).astype(np.float64)
+
+
+def _likeliest(outputs: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    import numpy as np
+
+    found = np.asarray(outputs, dtype=np.float64)[:, 2:]
+    return found[:, :PLACES], found[:, PLACES:]
 
 
 class TextGeneration(LanguageModelling):

@@ -11,7 +11,7 @@ from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Task
 from modelnook.tasks.chat import Message, messages_of, segments, template
-from modelnook.tasks.language_modelling_heavy import Head, likelihoods, mean_loss, reads_apart
+from modelnook.tasks.language_modelling_heavy import Head, foretold, mean_loss, reads_apart
 from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
 from modelnook.tasks.spec import Columns
@@ -102,7 +102,7 @@ class TextGenerationTask(Task):
 
     def outputs(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
         """See :class:`~modelnook.tasks.text_generation.LanguageModelling`."""
-        return likelihoods(self.head, model, _inputs(batch), batch["labels"])
+        return foretold(self.head, model, _inputs(batch), batch["labels"])
 
     def weight(self, rows: dict[str, list[Any]]) -> float:
         """The tokens that are learnt."""

@@ -14,6 +14,7 @@ from modelnook.jobs.steps.probing import prober, racer
 from modelnook.jobs.steps.seen import trained_on, warn_of_seen
 from modelnook.jobs.steps.work import SECONDS, Made, Work
 from modelnook.store.runs import seconds
+from modelnook.tasks import TASKS
 
 __all__ = ["check_lowered", "lowered", "quantize", "say_of_labels"]
 
@@ -56,7 +57,7 @@ def quantize(context: Context) -> Finished:
     if result.stopped:
         return Finished(stopped=True)
     report = {**result.report, "data": recipe.knobs.get("measured_on")}
-    say_of_labels(context, report["metric"], report["rows"], report["labels_used"])
+    say_of_labels(context, report["rows"], report["labels_used"])
     base = context.base()
     info = replace(
         context.lineage(out),
@@ -131,7 +132,6 @@ def _trained(context: Context) -> float | None:
 def _rows(context: Context, source: Path) -> Rows:
     """The rows to measure on; without any the model's own texts."""
     from modelnook.measure.own_texts import own_columns
-    from modelnook.tasks import TASKS
 
     spec = TASKS.load(context.recipe.task or "", light=True)()
     if context.recipe.data is None:
@@ -142,9 +142,10 @@ def _rows(context: Context, source: Path) -> Rows:
     return rows
 
 
-def say_of_labels(context: Context, metric: str, rows: int, used: bool) -> None:
+def say_of_labels(context: Context, rows: int, used: bool) -> None:
     """A report without labels says less than one with them: that stands beside it."""
     if context.recipe.knobs.get("measured_on") == "own":
-        context.emit(Warned.of("quantize.own_texts", metric=metric, n=rows))
+        spec = TASKS.load(context.recipe.task or "", light=True)
+        context.emit(Warned.of("quantize.own_tokens" if spec().scores_texts else "quantize.own_texts", n=rows))
     elif not used:
         context.emit(Warned.of("quantize.no_labels", n=rows))

@@ -114,7 +114,7 @@ def _carried_out(context: Context, source: Path) -> Finished:
     _in_turns(work, paths, told)
     for warning in work.judge.warnings(work.judged(paths[-1])):
         context.emit(warning)
-    quantize.say_of_labels(context, work.judge.metric, work.judge.rows, work.judge.known)
+    quantize.say_of_labels(context, work.judge.rows, work.judge.known)
     return _finished(work, paths[-1], told)
 
 

@@ -15,7 +15,6 @@ from modelnook.jobs.steps.context import Rows, take
 from modelnook.jobs.steps.work import Made, Work
 from modelnook.measure.judge import Verdict
 from modelnook.measure.probe import Probe
-from modelnook.measure.score import agreement
 from modelnook.tasks.base import in_order
 
 __all__ = ["trim"]
@@ -155,8 +154,8 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
     answered = replace(found[0], outputs=_together([one.outputs for one in found]))
     if limited[0] is not None:
         work = work.limited(_together(limited))
-    changed = 1 - agreement(work.spec, work.before.outputs, work.spec.beside(work.before.outputs, answered.outputs))[0]
-    return work.judge(answered), changed
+    same = work.spec.agree(work.before.outputs, work.spec.beside(work.before.outputs, answered.outputs))
+    return work.judge(answered), 1 - float(same.mean())
 
 
 def _halves(rows: Rows) -> list[Rows]:
