@@ -23,9 +23,10 @@ from modelnook.measure.probe import Probe
 from modelnook.measure.race import TOGETHER
 from modelnook.measure.speed import Speed
 from modelnook.messages import t
-from modelnook.quantize import QUANTIZERS, absent
+from modelnook.quantize import QUANTIZERS, absent, other
 from modelnook.quantize.base import Quantizer
 from modelnook.quantize.library import backend
+from modelnook.runtime.folder import config
 from modelnook.store.files import folder_bytes
 
 __all__ = ["Measure", "Race", "Search", "Trial", "called", "pace"]
@@ -163,7 +164,7 @@ class Search:
         self.before: Speed | None = None
         """The original's speed in the turns that its successors had, where it had some."""
         self._bytes = folder_bytes(source)
-        self._error: UnsupportedError | None = None
+        self._error: tuple[str, UnsupportedError] | None = None
         self._alone = False
 
     def run(self, ways: Sequence[tuple[str, str]], *, every: bool = True) -> Trial | None:
@@ -193,7 +194,7 @@ class Search:
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
             several = len({name for name, _ in ways}) > 1
-            raise self._none_can([scheme for _, scheme in ways]) if several else self._error
+            raise self._none_can([scheme for _, scheme in ways]) if several else _asked(*self._error)
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
@@ -301,7 +302,7 @@ class Search:
         told = error.message in self.failed.values()
         self.failed[way] = error.message
         if isinstance(error, UnsupportedError):
-            self._error = self._error or error
+            self._error = self._error or (way, error)
         # Alone it is the run's own error, unless an earlier attempt of it was measured.
         if not told and (self.trials or not self._alone):
             self._warn("quantize.backend_failed", backend=backend, error=error.message)
@@ -313,6 +314,13 @@ class Search:
         if others:
             return UnsupportedError("quantize.none_can_here", why=why, extra=QUANTIZERS[others[0]].extra or others[0])
         return UnsupportedError("quantize.none_can", why=why)
+
+    def _cant_run(self, way: _Way, error: ModelnookError) -> UnsupportedError:
+        """The original was measured just so: it is what the backend made of it that doesn't run."""
+        architecture = (config(self.source).get("architectures") or [self.source.name])[0]
+        why = error.values.get("why") or error.values["error"]
+        next = other(way.quantizer.name, way.scheme)
+        return UnsupportedError("quantize.cant_run", architecture=architecture, error=why, next=next)
 
     def _attempt(self, way: _Way) -> Trial | None:
         began, options = self.clock(), way.left.pop(0)
@@ -344,12 +352,25 @@ class Search:
         self.emit(Progress("measuring"))
         try:
             after = self.probe(path, self.rows)
-        except ModelnookError:
+        except ModelnookError as error:
             # What can't be measured is never taken: the disk has its room again.
             shutil.rmtree(path, ignore_errors=True)
-            raise
+            if error.code != "measure.failed":
+                raise
+            raise self._cant_run(way, error) from error
         way.took = self.clock() - began
         return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
+
+
+def _asked(way: str, error: UnsupportedError) -> UnsupportedError:
+    """Why the only way that was asked for can't be gone, with its name."""
+    name, _, scheme = way.partition(" ")
+    if name in error.message:
+        return error
+    message = t("quantize.cant_make", backend=name, scheme=scheme, error=error.message)
+    told = type(error).told({**error.to_dict(), "message": message})
+    told.__cause__ = error
+    return told  # type: ignore[return-value]
 
 
 def _more(seconds: float) -> str:
