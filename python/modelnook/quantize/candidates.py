@@ -25,7 +25,7 @@ from modelnook.measure.speed import Speed
 from modelnook.messages import t
 from modelnook.quantize import QUANTIZERS, absent, other
 from modelnook.quantize.base import Quantizer
-from modelnook.quantize.library import backend
+from modelnook.quantize.library import asked, backend
 from modelnook.runtime.folder import config
 from modelnook.store.files import folder_bytes
 
@@ -194,11 +194,16 @@ class Search:
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
             several = len({name for name, _ in ways}) > 1
-            raise self._none_can([scheme for _, scheme in ways]) if several else _asked(*self._error)
+            raise self._none_can([scheme for _, scheme in ways]) if several else asked(*self._error)
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
         return self.best()
+
+    def unable(self) -> str:
+        """The ways of which nothing could be measured, each with the reason."""
+        measured = {f"{trial.backend} {trial.scheme}" for trial in self.trials}
+        return "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items() if way not in measured)
 
     def best(self) -> Trial | None:
         """Within the drop the best by :func:`pace`; of those as quick the smallest."""
@@ -309,7 +314,7 @@ class Search:
 
     def _none_can(self, schemes: Sequence[str]) -> UnsupportedError:
         """Several backends were asked, and each says why not; what is left is one that isn't installed, or a verb."""
-        why = "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items())
+        why = self.unable()
         others = absent(schemes, self.task, gpu=self.gpu)
         if others:
             return UnsupportedError("quantize.none_can_here", why=why, extra=QUANTIZERS[others[0]].extra or others[0])
@@ -360,17 +365,6 @@ class Search:
             raise self._cant_run(way, error) from error
         way.took = self.clock() - began
         return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
-
-
-def _asked(way: str, error: UnsupportedError) -> UnsupportedError:
-    """Why the only way that was asked for can't be gone, with its name."""
-    name, _, scheme = way.partition(" ")
-    if name in error.message:
-        return error
-    message = t("quantize.cant_make", backend=name, scheme=scheme, error=error.message)
-    told = type(error).told({**error.to_dict(), "message": message})
-    told.__cause__ = error
-    return told  # type: ignore[return-value]
 
 
 def _more(seconds: float) -> str:
