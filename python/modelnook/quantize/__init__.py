@@ -183,7 +183,7 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
         )
     if backend != AUTO and task in QUANTIZERS[backend].never:
         wanted = scheme if scheme != AUTO else Schemes.of(backend)[0]
-        raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(wanted, NEXT["int8"]))
+        raise UnsupportedError("quantize.no_program", backend=backend, task=task, next=NEXT.get(wanted, NEXT["int8"]))
     if not any(_does(name, task) for name in makers):
         tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))
         raise UnsupportedError("quantize.only_for", backend=", ".join(makers), tasks=tasks, task=task)
