@@ -140,10 +140,10 @@ class Registry(Mapping[str, Entry], Generic[T]):
         entry = self[name]
         if entry.missing:
             raise MissingPackage(
-                "core.missing_package",
+                "core.missing_packages" if len(entry.missing) > 1 else "core.missing_package",
                 family=t(f"what.{self.family}"),
                 name=name,
-                package=", ".join(entry.missing),
+                package=t("core.separator").join(entry.missing),
                 extra=entry.extra or name,
             )
         return entry

@@ -196,6 +196,7 @@ def test_an_interrupt_has_its_own_code(capsys: pytest.CaptureFixture[str], monke
         ("modelnook finetune x --data train.csv", "modelnook finetune x --data train.csv"),
         ("Name the column with label=…", "Name the column with --label …"),
         ("Give rows with data=…, or allow more: max_drop=…", "Give rows with --data …, or allow more: --max-drop …"),
+        ("For 1.5 points: max_drop=0.015.", "For 1.5 points: --max-drop 0.015."),
         ('Give more with budget="10m".', "Give more with --budget 10m."),
         (
             'Use backend="torchao" or to="q8_0", recover=\'never\'',

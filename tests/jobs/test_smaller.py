@@ -428,8 +428,9 @@ def test_mistakes_are_told_before_anything_starts(
         patch.setattr("modelnook.registry._installed", lambda name: name != "onnxruntime")
         with pytest.raises(MissingPackage, match=r"modelnook\[onnx\]"):
             mn.shrink("topics", steps="distil,int8:onnx")
-    with pytest.raises(UsageError, match="max_drop"):
+    with pytest.raises(UsageError, match="between 0 and 1") as caught:
         mn.trim("topics", max_drop=1.5)
+    assert caught.value.hint == "For 1.5 points: max_drop=0.015"
     with pytest.raises(UsageError, match="2x"):
         mn.shrink("topics", steps="int8", budget="2x")
     with pytest.raises(UsageError, match="soft"):

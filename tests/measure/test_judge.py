@@ -76,6 +76,19 @@ def test_a_refusal_on_few_rows_says_how_many_could_tell_and_a_collapse_does_not(
         assert judge.refusal(*codes, fell, step="trim").code == "shrink.refused"
 
 
+def test_a_drop_that_none_could_allow_is_no_reason_to_allow_more() -> None:
+    codes, after = ("quantize.refused", "quantize.refused_few"), probe(0, 4)
+    after.outputs[:] = np.nan
+    said = {"scheme": "int8", "tries": 1, "backends": "onnx"}
+    judge, lost = judged(4, 0, after, 1.0)
+    refused = judge.refusal(*codes, lost, **said, otherwise=", or prune it.")
+    assert refused.hint == "Keep the model as it is, or prune it."
+    assert refused.code == "quantize.refused", "nor for more rows"
+    assert "max_drop" not in judge.refusal("shrink.refused", "shrink.refused_few", lost, step="trim").hint
+    judge, fell = judged(4000, 2, probe(300, 4000), 0.01)
+    assert judge.refusal(*codes, fell, **said).hint.endswith("or allow more with max_drop=…")
+
+
 def test_a_metric_that_runs_the_other_way_or_has_no_scale_is_told_as_it_is() -> None:
     from modelnook.tasks.text_regression import TextRegression
 

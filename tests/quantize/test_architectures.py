@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,10 @@ import numpy as np
 import pytest
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.measure.outputs import write_rows
+from modelnook.measure.probe import Probe, probe_args, read_probe
 from modelnook.quantize import QUANTIZERS
+from modelnook.quantize.compress import compress
 from modelnook.runtime import runtime
 from modelnook.testing.models import tiny_rows, tiny_tokenizer
 
@@ -25,6 +31,11 @@ NAMES = {
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4},
     "qwen2": {**HEADS, "num_key_value_heads": 2},
 }
+# Sparse attention: one takes the chosen blocks by the length that it was traced with, the other's sizes are computed.
+SPARSE = {
+    "big_bird": {**HEADS, "block_size": 4, "num_random_blocks": 1},
+    "longformer": {**HEADS, "attention_window": [8, 8], "max_position_embeddings": 130},
+}
 
 
 def made(kind: str, folder: Path) -> Path:
@@ -36,7 +47,10 @@ def made(kind: str, folder: Path) -> Path:
     tokenizer = tiny_tokenizer()
     ends = {"bos_token_id": 2, "eos_token_id": 3, "pad_token_id": tokenizer.pad_token_id}
     config = transformers.AutoConfig.for_model(
-        kind, vocab_size=len(tokenizer), num_labels=3, **{"max_position_embeddings": 64, **ends, **NAMES[kind]}
+        kind,
+        vocab_size=len(tokenizer),
+        num_labels=3,
+        **{"max_position_embeddings": 64, **ends, **(NAMES | SPARSE)[kind]},
     )
     with silence(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -59,6 +73,55 @@ def test_onnx_does_it(kind: str, tmp_path: Path) -> None:
     before = runtime(source, device="cpu", threads=1).outputs(TEXTS)
     after = runtime(target, threads=1).outputs(TEXTS)
     assert np.abs(before - after).max() < 0.25 * before.std()
+
+
+def smaller(source: Path, target: Path, backend: str) -> None:
+    def apart(path: Path, rows: list[Any]) -> Probe:
+        write_rows(target.with_suffix(".json"), rows)
+        out = target.with_suffix(".probe")
+        shutil.rmtree(out, ignore_errors=True)
+        arguments = probe_args(path, target.with_suffix(".json"), out, task=TASK, seconds=0.05)
+        return read_probe(out, subprocess.call([sys.executable, "-m", *arguments], stderr=subprocess.DEVNULL))
+
+    rows = {"text": TEXTS}
+    compress(
+        source,
+        target,
+        scheme="int8",
+        backend=backend,
+        task_name=TASK,
+        rows=rows,
+        max_drop=1.0,
+        probe=apart,
+        emit=lambda event: None,
+    )
+
+
+@pytest.mark.parametrize(("backend", "operation"), [("onnx", "GatherElements"), ("openvino", "Reshape")])
+def test_a_program_that_does_not_run_names_the_backend_and_the_next(
+    backend: str, operation: str, tmp_path: Path
+) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(backend, backend))
+    with pytest.raises(UnsupportedError) as caught:
+        smaller(made("big_bird", tmp_path / "source"), tmp_path / "out", backend)
+    said = caught.value.message
+    assert said.startswith(f"{backend} can't make 'int8' of this model: BigBirdForSequenceClassification ")
+    assert f": {operation}: " in said
+    assert caught.value.hint == 'Try backend="torchao".'
+    assert not [part for part in ("ONNXRuntimeError", "src/", "/tmp", str(tmp_path)) if part in said]
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_a_call_that_goes_by_values_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(UnsupportedError) as caught:
+        smaller(made("longformer", tmp_path / "source"), tmp_path / "out", "onnx")
+    assert caught.value.message == (
+        "onnx can't make 'int8' of this model: LongformerForSequenceClassification can't be converted:"
+        " torch.einsum goes by values that are known only as it runs."
+    )
+    assert caught.value.hint == 'Try backend="torchao".'
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,18 @@ def test_auto_goes_on_where_one_backend_cannot(source: Path, tmp_path: Path, bac
         run(source, tmp_path / "out", backend="untraceable")
 
 
+def test_a_refusal_tells_what_could_not_be_tried(source: Path, tmp_path: Path, backend_rows: Any) -> None:
+    backend_rows(Ruin, Untraceable)
+    with pytest.raises(RefusedError) as caught:
+        run(source, tmp_path / "out")
+    part = " Not possible here: untraceable int8: BertForX can't be converted: aten.odd isn't supported."
+    assert caught.value.message.endswith(part)
+    backend_rows(Ruin)
+    with pytest.raises(RefusedError) as caught:
+        run(source, tmp_path / "out")
+    assert "Not possible" not in caught.value.message
+
+
 def test_a_full_disk_leaves_nothing(source: Path, tmp_path: Path, backend_rows: Any) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")

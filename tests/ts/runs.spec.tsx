@@ -723,13 +723,13 @@ describe('a run', () => {
           synced: false
         },
         warnings: [
-          'budget="1m" ends it earlier; max_drop=… allows more; columns={"question": …, "context": …} or again=True.'
+          'budget="1m" ends it earlier; max_drop=… or max_drop=0.02 allows more; columns={"question": …, "context": …} or again=True.'
         ]
       })
     );
     const card = await findByTestId('mn-run');
     expect(card.querySelector('.mn-warnings')?.textContent).toBe(
-      '--budget 1m ends it earlier; --max-drop … allows more; --columns question=…,context=… or --again.'
+      '--budget 1m ends it earlier; --max-drop … or --max-drop 0.02 allows more; --columns question=…,context=… or --again.'
     );
     const names = [...card.querySelectorAll('dt')].map(one => one.textContent);
     expect(names).toContain('Run');

@@ -9,7 +9,7 @@ from typing import Any
 from modelnook.domain.errors import UsageError, unknown
 from modelnook.domain.knobs import OWNERS
 
-__all__ = ["PRECISIONS", "check_metric", "further", "knobs_of", "seconds"]
+__all__ = ["PRECISIONS", "check_drop", "check_metric", "further", "knobs_of", "seconds"]
 
 PRECISIONS = ("auto", "bf16", "fp32")
 
@@ -27,6 +27,18 @@ RANGES = {
 """Knob -> from and to, both allowed."""
 
 WHOLE = ("patience", "rank", "alpha", "layers")
+
+
+def check_drop(max_drop: float) -> None:
+    """Refuse a ``max_drop`` that is no share; one beyond 1 was most likely meant in points.
+
+    Raises:
+        UsageError: with the share that was meant.
+    """
+    if 0 <= max_drop <= 1:
+        return
+    points = max_drop if 1 < max_drop <= 100 else 1
+    raise UsageError("api.drop", value=max_drop, points=f"{points:g}", share=f"{points / 100:g}")
 
 
 def knobs_of(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.knobs import seconds
+from modelnook.api.knobs import check_drop, seconds
 from modelnook.api.reading import given_columns, spec_of
 from modelnook.api.rows import default_name, noted, on_rows
 from modelnook.api.training import trackers
@@ -188,8 +188,7 @@ def quantize(
     if backend == AUTO and to in QUANTIZERS and to not in SCHEMES:
         backend, to = to, AUTO
     check(backend, to, gpu=has_gpu)
-    if not 0 <= max_drop <= 1:
-        raise UsageError("api.share", name="max_drop", value=max_drop)
+    check_drop(max_drop)
     given = given_columns(text, label, columns)
     recipe, split, primary = on_rows("quantize", store, ref, data, given, unlabelled=True)
     source = ModelRef.parse(recipe.model)

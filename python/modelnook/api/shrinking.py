@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from modelnook.api.knobs import seconds
+from modelnook.api.knobs import check_drop, seconds
 from modelnook.api.measuring import BUDGET
 from modelnook.api.reading import given_columns
 from modelnook.api.rows import default_name, noted
@@ -293,8 +293,7 @@ def _run(
 
     store = Store()
     check_steps(steps)
-    if not 0 <= max_drop <= 1:
-        raise UsageError("api.share", name="max_drop", value=max_drop)
+    check_drop(max_drop)
     teaches = any(step.startswith("distil") for step in steps)
     recipe, split, primary = on_rows_of(verb, store, ref, steps, data, unlabelled, given, teaches=teaches, seed=seed)
     check_last(recipe, steps[-1])

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from modelnook.domain.errors import UnsupportedError
+from modelnook.messages import t
 from modelnook.runtime.driven import complete
 from modelnook.runtime.folder import max_length
-from modelnook.runtime.silence import first_line, mute_telemetry, operation, silence
+from modelnook.runtime.silence import by_values, first_line, mute_telemetry, operation, silence
 from modelnook.runtime.transformers import load_trained
 from modelnook.tasks.text import as_text
 
@@ -122,5 +123,7 @@ def tracing(architecture: str, codes: tuple[str, str] = FAILURES, **values: Any)
             named, other = codes
             op = operation(error)
             if op is None:
-                raise UnsupportedError(other, architecture=architecture, error=first_line(error), **values) from error
+                name = by_values(error)
+                said = t("convert.by_values", name=name) if name else first_line(error)
+                raise UnsupportedError(other, architecture=architecture, error=said, **values) from error
             raise UnsupportedError(named, architecture=architecture, op=op, **values) from error

@@ -13,6 +13,7 @@ from modelnook.domain.run import AGREEMENT, UNBOUNDED, amount
 from modelnook.measure.outputs import finite
 from modelnook.measure.probe import Probe
 from modelnook.measure.score import agreement, paired_drop, rows_needed, score
+from modelnook.messages import t
 from modelnook.tasks.spec import Columns, Spec
 
 __all__ = ["Judge", "Verdict"]
@@ -122,16 +123,22 @@ class Judge:
         answers = float(self.spec.alike(self.before.outputs, self.before.outputs)[:, 1].sum())
         return math.ceil(needed * self.rows / max(1.0, answers))
 
-    def refusal(self, code: str, few: str, verdict: Verdict, **said: Any) -> RefusedError:
+    def refusal(
+        self, code: str, few: str, verdict: Verdict, *, unable: str = "", otherwise: str | None = None, **said: Any
+    ) -> RefusedError:
         """The error for a model that fell too far, with its numbers.
 
         Args:
             code: the message; ``few`` the one that says how many rows could tell, where these can't.
+            unable: what could not be measured, as a sentence.
+            otherwise: the end of the advice where no drop could be allowed that is as large.
             said: what the messages say beside them.
         """
         needed = self._needed()
         unit = "%" if self.metric in UNBOUNDED else ""
-        unsure = self.rows < needed and verdict.interval[0] <= self.max_drop
+        # Where all is lost, neither more rows nor a larger drop, whose most is 1, would change it.
+        lost = verdict.drop >= 1
+        unsure = not lost and self.rows < needed and verdict.interval[0] <= self.max_drop
         return RefusedError(
             few if unsure else code,
             metric=self.metric,
@@ -143,5 +150,7 @@ class Judge:
             allowed=f"{100 * self.max_drop:g}{unit}",
             rows=self.rows,
             needed=needed,
+            unable=unable,
+            or_allow=(otherwise or t("measure.or_nothing")) if lost else t("measure.or_allow"),
             **said,
         )

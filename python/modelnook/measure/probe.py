@@ -23,7 +23,7 @@ from modelnook.measure.memory import peak
 from modelnook.measure.outputs import read_outputs, read_rows, write_outputs
 from modelnook.measure.speed import speed
 from modelnook.runtime import pick, runtime
-from modelnook.runtime.silence import first_line
+from modelnook.runtime.silence import failed_in, first_line
 from modelnook.store.models import model_bytes
 
 __all__ = [
@@ -134,7 +134,7 @@ def read_probe(out: Path, code: int = 0) -> Probe:
     except (OSError, ValueError):
         raise ended(code) from None
     if "error" in said:
-        raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"))
+        raise UnsupportedError("measure.failed", error=said["error"].rstrip(".。"), why=said.get("why"))
     return Probe(**said, outputs=read_outputs(out))
 
 
@@ -188,13 +188,13 @@ def _measured(said: argparse.Namespace) -> int:
     try:
         found = measure(said.path, rows, task=said.task, device=said.device, seconds=said.seconds)
     except ModelnookError as error:
-        _write(said.out, {"error": str(error)})
+        _write(said.out, {"error": str(error), "why": error.values.get("error")})
         return 1
     except MemoryError:
         raise
     except Exception as error:
         # Of a library: in its words here, with its trace in the log.
-        _write(said.out, {"error": f"{type(error).__name__}: {first_line(error)}"})
+        _write(said.out, {"error": failed_in(error) or f"{type(error).__name__}: {first_line(error)}"})
         raise
     write_outputs(said.out, found.outputs)
     _write(said.out, {**found.figures(), "labels": found.labels})

@@ -9,11 +9,13 @@ from modelnook.domain.errors import MissingPackage, UnsupportedError, unknown
 from modelnook.quantize.base import Quantizer
 from modelnook.registry import Entry, Registry
 
-__all__ = ["AUTO", "NEXT", "QUANTIZERS", "SCHEMES", "Schemes", "absent", "check", "needs_gpu", "ways"]
+__all__ = ["AUTO", "NEXT", "QUANTIZERS", "SCHEMES", "Schemes", "absent", "check", "needs_gpu", "other", "ways"]
 
 AUTO = "auto"
 NEXT = {"int8": "torchao", "int4": "quanto"}
 """Scheme -> the backend to try where a model can't be traced."""
+_AFTER = {"int8": "quanto", "int4": "openvino"}
+"""The same where that one is it which can't."""
 
 QUANTIZERS: Registry[type[Quantizer]] = Registry(
     "quantizer",
@@ -149,6 +151,16 @@ def needs_gpu(backend: str, scheme: str) -> bool:
     return entry.gpu or scheme in entry.gpu_schemes
 
 
+def other(backend: str, scheme: str) -> str:
+    """What to say instead, as an argument, where a backend can't do a model.
+
+    >>> other("onnx", "int8"), other("torchao", "int8"), other("gguf", "q8_0")
+    ('backend="torchao"', 'backend="quanto"', 'to="int8"')
+    """
+    found = next((by[scheme] for by in (NEXT, _AFTER) if by.get(scheme, backend) != backend), None)
+    return f'backend="{found}"' if found else 'to="int8"'
+
+
 def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[], bool] | None = None) -> None:
     """Raise where what is named can't do what is asked; a missing GPU is said before a missing package.
 
@@ -171,7 +183,7 @@ def check(backend: str, scheme: str, task: str | None = None, *, gpu: Callable[[
         )
     if backend != AUTO and task in QUANTIZERS[backend].never:
         wanted = scheme if scheme != AUTO else Schemes.of(backend)[0]
-        raise UnsupportedError("quantize.no_program", task=task, next=NEXT.get(wanted, NEXT["int8"]))
+        raise UnsupportedError("quantize.no_program", backend=backend, task=task, next=NEXT.get(wanted, NEXT["int8"]))
     if not any(_does(name, task) for name in makers):
         tasks = ", ".join(dict.fromkeys(one for name in makers for one in QUANTIZERS[name].tasks))
         raise UnsupportedError("quantize.only_for", backend=", ".join(makers), tasks=tasks, task=task)

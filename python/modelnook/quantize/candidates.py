@@ -23,9 +23,10 @@ from modelnook.measure.probe import Probe
 from modelnook.measure.race import TOGETHER
 from modelnook.measure.speed import Speed
 from modelnook.messages import t
-from modelnook.quantize import QUANTIZERS, absent
+from modelnook.quantize import QUANTIZERS, absent, other
 from modelnook.quantize.base import Quantizer
-from modelnook.quantize.library import backend
+from modelnook.quantize.library import asked, backend
+from modelnook.runtime.folder import config
 from modelnook.store.files import folder_bytes
 
 __all__ = ["Measure", "Race", "Search", "Trial", "called", "pace"]
@@ -163,7 +164,7 @@ class Search:
         self.before: Speed | None = None
         """The original's speed in the turns that its successors had, where it had some."""
         self._bytes = folder_bytes(source)
-        self._error: UnsupportedError | None = None
+        self._error: tuple[str, UnsupportedError] | None = None
         self._alone = False
 
     def run(self, ways: Sequence[tuple[str, str]], *, every: bool = True) -> Trial | None:
@@ -193,11 +194,16 @@ class Search:
             waiting = again
         if self._error is not None and not self.trials and not self.stop():
             several = len({name for name, _ in ways}) > 1
-            raise self._none_can([scheme for _, scheme in ways]) if several else self._error
+            raise self._none_can([scheme for _, scheme in ways]) if several else asked(*self._error)
         if self.untried and not self.stop():
             self._warn("quantize.untried", ways=", ".join(self.untried), n=len(self.untried), more=self.more)
         self._in_turns()
         return self.best()
+
+    def unable(self) -> str:
+        """The ways of which nothing could be measured, each with the reason."""
+        measured = {f"{trial.backend} {trial.scheme}" for trial in self.trials}
+        return "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items() if way not in measured)
 
     def best(self) -> Trial | None:
         """Within the drop the best by :func:`pace`; of those as quick the smallest."""
@@ -301,18 +307,25 @@ class Search:
         told = error.message in self.failed.values()
         self.failed[way] = error.message
         if isinstance(error, UnsupportedError):
-            self._error = self._error or error
+            self._error = self._error or (way, error)
         # Alone it is the run's own error, unless an earlier attempt of it was measured.
         if not told and (self.trials or not self._alone):
             self._warn("quantize.backend_failed", backend=backend, error=error.message)
 
     def _none_can(self, schemes: Sequence[str]) -> UnsupportedError:
         """Several backends were asked, and each says why not; what is left is one that isn't installed, or a verb."""
-        why = "; ".join(f"{way}: {said.rstrip('.。')}" for way, said in self.failed.items())
+        why = self.unable()
         others = absent(schemes, self.task, gpu=self.gpu)
         if others:
             return UnsupportedError("quantize.none_can_here", why=why, extra=QUANTIZERS[others[0]].extra or others[0])
         return UnsupportedError("quantize.none_can", why=why)
+
+    def _cant_run(self, way: _Way, error: ModelnookError) -> UnsupportedError:
+        """The original was measured just so: it is what the backend made of it that doesn't run."""
+        architecture = (config(self.source).get("architectures") or [self.source.name])[0]
+        why = error.values.get("why") or error.values["error"]
+        next = other(way.quantizer.name, way.scheme)
+        return UnsupportedError("quantize.cant_run", architecture=architecture, error=why, next=next)
 
     def _attempt(self, way: _Way) -> Trial | None:
         began, options = self.clock(), way.left.pop(0)
@@ -344,10 +357,12 @@ class Search:
         self.emit(Progress("measuring"))
         try:
             after = self.probe(path, self.rows)
-        except ModelnookError:
+        except ModelnookError as error:
             # What can't be measured is never taken: the disk has its room again.
             shutil.rmtree(path, ignore_errors=True)
-            raise
+            if error.code != "measure.failed":
+                raise
+            raise self._cant_run(way, error) from error
         way.took = self.clock() - began
         return Trial(way.quantizer.name, way.scheme, options, path, self.judge(after), after, way.took)
 

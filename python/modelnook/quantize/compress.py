@@ -219,9 +219,12 @@ def _refusal(scheme: str, judge: Judge, search: Search) -> RefusedError:
     best = min(search.trials, key=lambda trial: trial.verdict.drop)
     # What nobody tried may well pass: that goes before how sure the rest is.
     codes = ("quantize.refused", "quantize.refused_few") if not search.untried else ("quantize.refused_late",) * 2
+    reasons = search.unable()
     return judge.refusal(
         *codes,
         best.verdict,
+        unable=t("quantize.unable", ways=reasons) if reasons else "",
+        otherwise=t("quantize.or_others"),
         scheme=scheme if scheme != AUTO else ", ".join(dict.fromkeys(trial.scheme for trial in search.trials)),
         tries=len(search.trials),
         backends=", ".join(dict.fromkeys(trial.backend for trial in search.trials)),

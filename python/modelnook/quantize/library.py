@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.domain.event import Stopped
+from modelnook.messages import t
 from modelnook.runtime.silence import first_line, silence
 
 if TYPE_CHECKING:
     from modelnook.quantize.base import Quantizer
 
-__all__ = ["backend", "library"]
+__all__ = ["asked", "backend", "library"]
 
 
 def backend(name: str) -> type[Quantizer]:
@@ -32,6 +33,17 @@ def backend(name: str) -> type[Quantizer]:
     except Exception as error:
         extra = QUANTIZERS[name].extra or name
         raise UnsupportedError("quantize.no_import", backend=name, error=first_line(error), extra=extra) from error
+
+
+def asked(way: str, error: UnsupportedError) -> UnsupportedError:
+    """Why the only way that there was to try can't be gone, with its backend and scheme."""
+    name, _, scheme = way.partition(" ")
+    if name in error.message:
+        return error
+    message = t("quantize.cant_make", backend=name, scheme=scheme, error=error.message)
+    told = type(error).told({**error.to_dict(), "message": message})
+    told.__cause__ = error
+    return told  # type: ignore[return-value]
 
 
 @contextmanager

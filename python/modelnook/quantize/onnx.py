@@ -78,7 +78,7 @@ class OnnxQuantizer(Quantizer):
             save(small, folder / FILE)
 
     def _traced(self, source: Path, task: str, rows: list[Any], scheme: str) -> Traced:
-        model = prepared(self._model, source, task, rows, scheme)
+        model = prepared(self._model, source, task, rows, self.name, scheme)
         if model is not self._model:
             self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model

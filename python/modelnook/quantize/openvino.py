@@ -78,7 +78,7 @@ class OpenVinoQuantizer(Quantizer):
         """
         refuse_quantized(source)
         emit(Progress("quantizing"))
-        model = prepared(self._model, source, task, calibration, scheme, ATTENTION)
+        model = prepared(self._model, source, task, calibration, self.name, scheme, ATTENTION)
         if model is not self._model:
             self._program = program(model, UNTRACEABLE, path=source, next=NEXT[scheme])
             self._model = model

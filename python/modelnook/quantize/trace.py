@@ -18,11 +18,18 @@ UNTRACEABLE = ("quantize.untraceable", "quantize.failed_on")
 
 
 def prepared(
-    held: Traced | None, source: Path, task: str, rows: Sequence[Any], scheme: str, attention: str = "eager"
+    held: Traced | None,
+    source: Path,
+    task: str,
+    rows: Sequence[Any],
+    backend: str,
+    scheme: str,
+    attention: str = "eager",
 ) -> Traced:
     """The model of ``source`` ready to be traced: the one that is held, where it is of the same folder and task.
 
     Args:
+        backend: which asks, for its own errors.
         attention: see :class:`~modelnook.convert.trace.Traced`.
 
     Raises:
@@ -31,5 +38,5 @@ def prepared(
     if held is not None and held.source == source and held.heavy.spec.name == task:
         return held
     if task in WITHOUT:
-        raise UnsupportedError("quantize.no_program", task=task, next=NEXT[scheme])
+        raise UnsupportedError("quantize.no_program", backend=backend, task=task, next=NEXT[scheme])
     return Traced(source, task, rows, attention)

@@ -10,7 +10,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-__all__ = ["first_line", "mute_gptq", "mute_imports", "mute_telemetry", "operation", "silence"]
+__all__ = [
+    "by_values",
+    "failed_in",
+    "first_line",
+    "mute_gptq",
+    "mute_imports",
+    "mute_telemetry",
+    "operation",
+    "silence",
+]
 
 _LOUD = (
     "onnx_ir",
@@ -30,6 +39,20 @@ _OPERATION = (
     r"\b(?:aten|prims|torchvision|transformers)::\w+(?:\.\w+)?"
     r"|\b(?:aten|prims)\.\w+(?:\.\w+)?|\b(?:torchvision|transformers)\.\w+\.default\b"
 )
+
+# ONNX Runtime: the node on one line. OpenVINO: the places in its own source line by line, the reason on the last.
+_FAILED = (
+    re.compile(r"running (?P<op>\w+) node\. Name:'[^']*' Status Message: (?P<why>.*)"),
+    re.compile(r"^\[CPU\] (?P<op>\w+) node with name .*\n(?P<why>.+)\Z", re.MULTILINE),
+)
+_PLACES = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.(?:cc|cpp|h|hpp):\d+ (?:[^()]*\([^()]*\)(?: const)? )?"
+    r"|Load model from .*? failed: ?|^\[cpu\]\w+: |^\w+ op: "
+)
+
+# What PyTorch says where it would have to know a value while it traces, and whose line of code wanted that.
+_BY_VALUES = "data-dependent expression"
+_CALLERS = (r"following call raised this error:\n.*\n.*?(\w+(?:\.\w+)+)\(", r"Caused by: \(.* in (\w+)\)")
 
 
 @contextmanager
@@ -90,8 +113,39 @@ def mute_gptq() -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, cut to one line of at most 300 characters, without a full stop at its end."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")
+    """What a library's error says, cut to one line of at most 300 characters, without a full stop at its end.
+
+    Where it stands in the sources of ONNX Runtime or OpenVINO is left out: it tells a person nothing.
+    """
+    known = failed_in(error)
+    if known:
+        return known
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("Exception from ")]
+    return _cut(lines[0] if lines else type(error).__name__)
+
+
+def failed_in(error: BaseException) -> str | None:
+    """The operation of a program that failed as it ran, and why; None where the error tells of none.
+
+    >>> failed_in(RuntimeError("Non-zero status code returned while running Expand node. Name:'n' Status Message: odd"))
+    'Expand: odd'
+    """
+    text = str(error).strip()
+    found = next((match for known in _FAILED if (match := known.search(text))), None)
+    return f"{found['op']}: {_cut(found['why'])}" if found else None
+
+
+def _cut(said: str) -> str:
+    return _PLACES.sub("", said)[:300].rstrip(".")
+
+
+def by_values(error: BaseException) -> str | None:
+    """The call, or else the function, that goes by values which no tracing knows; None where that isn't the reason."""
+    text = str(error)
+    if _BY_VALUES not in text:
+        return None
+    found = next((match for known in _CALLERS if (match := re.search(known, text))), None)
+    return found[1] if found else type(error).__name__
 
 
 def operation(error: BaseException) -> str | None:

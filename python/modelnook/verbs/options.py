@@ -15,7 +15,7 @@ _NAMED = re.compile(
 )
 _FLAG = re.compile(r"(?<![\w-])(again|overwrite)=True(?! ?[(（]--)")
 _PAIRS = re.compile(r"(?<![\w-])columns=\{([^}]*)\}")
-_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=…")
+_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=(…|[\d.]*\d)")
 
 
 def as_options(text: str) -> str:
@@ -27,7 +27,7 @@ def as_options(text: str) -> str:
     'Name it with --columns question=…,context=…, or say --again.'
     """
     text = _FLAG.sub(r"--\1", _NAMED.sub(r"--\1 \3", text))
-    text = _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} …", text)
+    text = _KEYWORD.sub(lambda found: f"--{found[1].replace('_', '-')} {found[2]}", text)
     # Last: what stands in it looks like a keyword then.
     return _PAIRS.sub(lambda found: "--columns " + _pairs(found[1]), text)
 
