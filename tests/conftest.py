@@ -125,7 +125,7 @@ def headlines(bbc: list[dict[str, str]]) -> tuple[dict[str, list[str]], dict[str
     import numpy as np
 
     rows = [bbc[i] for i in np.random.default_rng(0).permutation(len(bbc))[:1000]]
-    columns = {"text": [row["text"][:200] for row in rows], "label": [row["label"] for row in rows]}
+    columns = {"text": [row["text"][:120] for row in rows], "label": [row["label"] for row in rows]}
     train, test = ({name: values[part] for name, values in columns.items()} for part in (slice(600), slice(600, None)))
     return train, test
 

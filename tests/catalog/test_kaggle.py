@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +207,32 @@ def test_a_token_is_asked_for_and_goes_nowhere_else(site: KaggleStandIn, monkeyp
     monkeypatch.setenv("MY_KAGGLE", TOKEN)
     assert files(known.fetch(TINY, quiet)) == NEEDED
     assert all("authorization" not in r.headers for r in site.seen("/_store/"))
+
+
+BASIC = "Basic " + base64.b64encode(b"alice:key").decode()
+
+
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [
+        ({"KAGGLE_API_TOKEN": TOKEN}, f"Bearer {TOKEN}"),
+        ({"KAGGLE_USERNAME": "alice", "KAGGLE_KEY": "key"}, BASIC),
+        ({}, BASIC),
+    ],
+    ids=["token", "key", "file"],
+)
+def test_a_persons_own_login_is_sent_with_our_name(
+    site: KaggleStandIn, source: Source, login: dict[str, str], sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    if not login:
+        file = Path.home() / ".kaggle" / "kaggle.json"
+        file.parent.mkdir()
+        file.write_text('{"username": "alice", "key": "key"}')
+    source.search(Query("bert"))
+    [request] = site.seen("ListModels")
+    assert (request.headers["authorization"], request.headers["user-agent"]) == (sent, "modelnook")
 
 
 @pytest.mark.slow

@@ -90,6 +90,7 @@ few, test = (part.assign(text=part["text"].str[:120]) for part in (few.groupby("
     return cells
 
 
+@pytest.mark.usefixtures("untracked")
 def test_other_tasks_and_a_script_that_gives_the_same_metrics(notebook: Notebook) -> None:
     said = notebook("02_tasks_and_tuning.ipynb", quicker)()
     runs = {run.name: run for run in mn.runs(kind="finetune")}

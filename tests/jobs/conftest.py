@@ -13,8 +13,14 @@ from modelnook.testing.models import tiny_model, tiny_rows
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def _one_thread(untracked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELNOOK_THREADS", "1")
+
+
+@pytest.fixture
+def logged(untracked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are logged as a person's are."""
+    monkeypatch.delenv("WANDB_MODE")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from modelnook.jobs.listener import Tracked
 from modelnook.jobs.trackers import Trackers
 from modelnook.store.runs import now
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("logged")]
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def kill(run: Run) -> None:
     until(lambda: run.state == "crashed")
 
 
+@pytest.mark.usefixtures("logged")
 def test_stop_keeps_a_usable_model(tiny: str) -> None:
     run = started(tiny)
     mn.stop(run.id)
@@ -80,6 +81,7 @@ def test_interrupting_the_wait_stops_and_gives_the_model(tiny: str) -> None:
     assert done.model
 
 
+@pytest.mark.usefixtures("logged")
 def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
     run = started(tiny, epochs=24)
     until(lambda: has_checkpoint(run) or not run.record.live)
@@ -103,7 +105,6 @@ def test_a_killed_job_reads_crashed_and_resumes(tiny: str) -> None:
     ("method", "epochs"),
     [("full", 8), ("lora", 8), ("dora", 5), ("head", 24), ("last-k", 8), ("few-shot", 3)],
 )
-@pytest.mark.usefixtures("untracked")
 def test_a_job_that_was_killed_ends_with_the_same_weights(tiny: str, method: str, epochs: int) -> None:
     """SIGKILL in mid-training, after a checkpoint; the same training without it is the measure."""
     first = mn.finetune(tiny, table(256), method=method, name=f"base-{method}", epochs=1)

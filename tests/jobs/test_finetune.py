@@ -39,6 +39,7 @@ pytestmark = pytest.mark.slow
 Rows = list[dict[str, Any]]
 
 
+@pytest.mark.usefixtures("logged")
 def test_a_run_from_rows_to_a_model(tiny: str, rows: Rows) -> None:
     run = mn.finetune(tiny, rows, name="spam", epochs=4)
     assert (run.state, run.model, run.base) == ("finished", "local:spam@1", tiny)

@@ -12,7 +12,7 @@ import modelnook as mn
 from modelnook.domain.errors import DataError
 from modelnook.testing.models import tiny_asked
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
+pytestmark = pytest.mark.slow
 
 
 def table(count: int, seed: int = 0) -> list[dict[str, Any]]:

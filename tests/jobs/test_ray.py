@@ -137,6 +137,7 @@ def trials_of(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("logged")
 def test_trials_there_are_one_study_here(tiny: str, machines: Machines) -> None:
     first = machines.node
     machines.add(address="127.0.0.4")

@@ -18,7 +18,7 @@ from modelnook import api
 from modelnook.domain.errors import DataError, UsageError
 from modelnook.testing.models import tiny_sentence_encoder
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
+pytestmark = pytest.mark.slow
 
 
 def test_pairs_that_belong_together(tiny: str) -> None:

@@ -13,7 +13,7 @@ from tests.tasks.test_table import loans
 import modelnook as mn
 from modelnook.domain.errors import DataError, NotFoundError
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
+pytestmark = pytest.mark.slow
 
 Rows = list[dict[str, Any]]
 

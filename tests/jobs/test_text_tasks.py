@@ -131,10 +131,11 @@ def test_pairs_are_found_by_name_and_quantized(tiny: str) -> None:
 def test_graded_sentiment_of_tweets_on_real_weights(minilm: Path, shared_data: Path) -> None:
     lines = (shared_data / "vader-truth" / "tweets_GroundTruth.txt").read_text(encoding="utf-8").splitlines()
     rows = [dict(zip(("id", "label", "text"), line.split("\t", 2), strict=True)) for line in lines]
-    run = mn.finetune(str(minilm), rows[:800], task="text-regression", epochs=2, max_length=48, name="graded")
+    knobs = {"epochs": 1, "max_length": 48, "learning_rate": 2e-4}
+    run = mn.finetune(str(minilm), rows[:500], task="text-regression", name="graded", **knobs)
     assert run.metrics["spearman"] > 0.5
     assert run.metrics["rmse"] < run.baselines["mean"]["rmse"]
-    judged = mn.evaluate("graded", rows[-400:])
+    judged = mn.evaluate("graded", rows[-200:])
     assert judged.metrics["spearman"] > 0.5
 
 
@@ -142,15 +143,18 @@ def test_graded_sentiment_of_tweets_on_real_weights(minilm: Path, shared_data: P
 def test_two_domains_in_one_text_on_real_weights(minilm: Path, shared_data: Path) -> None:
     folder = shared_data / "clinc150"
     domains = json.loads((folder / "domains.json").read_text())
-    of = {intent: domain for domain, intents in domains.items() for intent in intents}
-    said = [(text, of[intent]) for text, intent in json.loads((folder / "data_small.json").read_text())["train"]]
+    names = ("auto_and_commute", "banking", "kitchen_and_dining", "travel", "work")
+    of = {intent: name for name in names for intent in domains[name]}
+    lines = json.loads((folder / "data_small.json").read_text())["train"]
+    said = [(text, of[intent]) for text, intent in lines if intent in of]
     random.Random(0).shuffle(said)
     rows = [
         {"text": f"{one}. {two}", "label": sorted({a, b})}
-        for (one, a), (two, b) in zip(said[:1200:2], said[1:1200:2], strict=True)
+        for (one, a), (two, b) in zip(said[:600:2], said[1:600:2], strict=True)
     ]
-    run = mn.finetune(str(minilm), rows, task="multi-label-classification", max_length=32, name="domains")
-    assert run.metrics["f1_micro"] > max(0.5, run.baselines["majority"]["f1_micro"])
+    knobs = {"epochs": 2, "max_length": 32, "learning_rate": 3e-4, "batch_size": 8}
+    run = mn.finetune(str(minilm), rows, task="multi-label-classification", name="domains", **knobs)
+    assert run.metrics["f1_micro"] > max(0.7, *(run.baselines[name]["f1_micro"] for name in ("majority", "tfidf")))
 
 
 @pytest.mark.parametrize("more", ["train", "held"])

@@ -348,6 +348,7 @@ def test_several_objectives_give_a_front_of_models(tiny: str, store_home: Path, 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("logged")
 def test_trials_at_the_same_time_are_one_study(tiny: str, store_home: Path) -> None:
     more = {**QUICK, "epochs": 12, "track": "offline"}
     run = mn.tune(tiny, table(200), trials=6, space="quick", parallel=2, name="both", **more)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,37 @@ def test_smollm_writes_piece_by_piece(smollm: Path, name: str) -> None:
     writing.close()
     assert made.predict([asked], max_new_tokens=1)
     made.close()
+
+
+@pytest.mark.slow
+def test_a_load_parses_a_file_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gguf
+
+    from modelnook.tasks.gguf_heavy import read_once
+    from modelnook.tasks.text_generation_heavy import TextGenerationTask
+
+    asked = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        real = getattr(gguf, name)
+
+        def call(*args: Any) -> Any:
+            asked.append(name)
+            return real(*args)
+
+        return call
+
+    spies = {name: counted(name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, spy in spies.items():
+        monkeypatch.setattr(gguf, name, spy)
+    for loads in (1, 2):
+        model, tokenizer = TextGenerationTask().load(str(folder))
+        assert {name: asked.count(name) for name in spies} == dict.fromkeys(spies, loads)
+    assert len(tokenizer) == model.config.vocab_size
+    with suppress(RuntimeError), read_once(str(folder)):
+        assert gguf.GGUFReader is not spies["GGUFReader"]
+        raise RuntimeError
+    assert {name: getattr(gguf, name) for name in spies} == spies, "gguf's own are back"
 
 
 @pytest.mark.slow

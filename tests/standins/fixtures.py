@@ -102,7 +102,7 @@ def wandb_server() -> Iterator[WandbStandIn]:
 @pytest.fixture
 def untracked(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs aren't logged: W&B's client, which starts anew for each at the lowest priority, takes longer than a small
-    training. Tests of jobs and of tracking, and the examples, are logged as a person's runs are.
+    training. Those of tracking, of jobs that ask for ``logged`` and of the first example are logged as a person's are.
     """
     monkeypatch.setenv("WANDB_MODE", "disabled")
 

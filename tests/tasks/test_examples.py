@@ -31,7 +31,7 @@ from modelnook.testing.models import (
     tiny_writer,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("untracked")]
 
 SHOWN = re.compile(r"\[(\{[^{}]*\}), …\]")
 """A list of which a docstring shows the first row."""

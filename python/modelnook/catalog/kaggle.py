@@ -199,10 +199,17 @@ class KaggleSource(RemoteSource):
         return handle
 
     def _client(self) -> Any:
-        from kagglehub.clients import build_kaggle_client
+        from kagglehub.config import get_kaggle_credentials
         from kagglesdk.kaggle_client import KaggleClient
 
-        return KaggleClient(api_token=self.token, user_agent="modelnook") if self.token else build_kaggle_client()
+        said = {"user_agent": "modelnook"}
+        if self.token:
+            return KaggleClient(api_token=self.token, **said)
+        # kagglehub's own client names itself by a look at every frame and every loaded module: a second beside PyTorch.
+        own = get_kaggle_credentials()
+        if own is None:
+            return KaggleClient(**said)
+        return KaggleClient(username=own.username, password=own.key, api_token=own.api_key, **said)
 
 
 def _filled(request: Any, **fields: Any) -> Any:

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
-from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ import torch
 
 from modelnook.catalog.adapter import adapter_in, base_of
 from modelnook.catalog.folder import safetensors_header
-from modelnook.domain.errors import DataError, MissingPackage, NotFoundError, UnsupportedError
+from modelnook.domain.errors import DataError, NotFoundError, UnsupportedError
 from modelnook.tasks.dense_heavy import save_model
+from modelnook.tasks.gguf_heavy import gguf_in, read_once
 from modelnook.tasks.near import add_near, near_in, save_processor
 from modelnook.tasks.quanto_heavy import MAP, load_quanto
 
@@ -67,7 +67,7 @@ def load_config(path: str) -> Any:
         if classes:
             config.num_labels = classes
         return config
-    file = _gguf(path)
+    file = gguf_in(path)
     if not file and not (Path(path) / "config.json").is_file():
         raise NotFoundError("task.no_config", path=path)
     try:
@@ -128,7 +128,7 @@ def load_model(
     if getattr(config, "quantization_config", None):
         # bitsandbytes warns of every product in eight bits, for as long as the model answers.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
-    form = _gguf(path)
+    form = gguf_in(path)
     if form:
         form["quantization_config"] = transformers.GgufConfig(dequantize=True)
     else:
@@ -138,7 +138,8 @@ def load_model(
         # Their quantizers take the first GPU, or the CPU, whatever the context says.
         form["device_map"] = str(torch.empty(0).device)
     # The bar of reading a GGUF file is no bar of transformers' own and can't be switched off there.
-    with quiet(), redirect_stderr(StringIO()) if "gguf_file" in form else nullcontext():
+    silent = redirect_stderr(StringIO()) if "gguf_file" in form else nullcontext()
+    with quiet(), silent, read_once(path):
         model, report = kind.from_pretrained(
             path,
             config=config,
@@ -184,16 +185,6 @@ def _classes(path: Path) -> int | None:
     return None
 
 
-def _gguf(path: str) -> dict[str, Any]:
-    """The argument that has transformers read a folder's GGUF file, where its weights are in that alone."""
-    files = sorted(f.name for f in Path(path).glob("*.gguf"))
-    if not files or any(Path(path).glob("*.safetensors")):
-        return {}
-    if find_spec("gguf") is None:
-        raise MissingPackage("task.needs_gguf", path=path, file=files[0])
-    return {"gguf_file": files[0]}
-
-
 def load_tokenizer(path: str, *, near: bool = True) -> Any:
     """The folder's fast tokenizer, with a padding token.
 
@@ -210,7 +201,7 @@ def load_tokenizer(path: str, *, near: bool = True) -> Any:
     if adapter and not (Path(path) / "tokenizer_config.json").is_file():
         return load_tokenizer(str(base_of(Path(path), adapter)), near=near)
     # A tokenizer of its own is read in a tenth of the time that it takes to build the one in a GGUF file.
-    file = {} if (Path(path) / "tokenizer.json").is_file() else _gguf(path)
+    file = {} if (Path(path) / "tokenizer.json").is_file() else gguf_in(path)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False, **file)

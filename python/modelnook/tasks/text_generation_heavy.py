@@ -11,6 +11,7 @@ from modelnook.catalog.folder import task_of
 from modelnook.domain.errors import UnsupportedError
 from modelnook.tasks.base import Task
 from modelnook.tasks.chat import Message, messages_of, segments, template
+from modelnook.tasks.gguf_heavy import read_once
 from modelnook.tasks.language_modelling_heavy import Head, foretold, mean_loss, reads_apart
 from modelnook.tasks.padding_heavy import IGNORE, bins, pad
 from modelnook.tasks.pretrained_heavy import load_config, load_model, load_tokenizer
@@ -30,12 +31,14 @@ class TextGenerationTask(Task):
 
     def load(self, path: str, **options: Any) -> tuple[Any, Any]:
         """See :meth:`Task.load`; an encoder, or a decoder without its output layer, is refused."""
-        config = load_config(path)
-        kinds = getattr(config, "architectures", None) or []
-        if kinds and task_of(kinds) not in ("text-generation", "feature-extraction"):
-            raise UnsupportedError("task.no_writer", architecture=kinds[0], task=self.spec.name)
-        model = load_model(path, config, "AutoModelForCausalLM", self.spec.name, no_head="task.no_writer", trained=True)
-        tokenizer = load_tokenizer(path, near=False)
+        with read_once(path):
+            config = load_config(path)
+            kinds = getattr(config, "architectures", None) or []
+            if kinds and task_of(kinds) not in ("text-generation", "feature-extraction"):
+                raise UnsupportedError("task.no_writer", architecture=kinds[0], task=self.spec.name)
+            how: dict[str, Any] = {"no_head": "task.no_writer", "trained": True}
+            model = load_model(path, config, "AutoModelForCausalLM", self.spec.name, **how)
+            tokenizer = load_tokenizer(path, near=False)
         if model.config.pad_token_id is None:
             model.config.pad_token_id = tokenizer.pad_token_id
         self.head = Head(model)
