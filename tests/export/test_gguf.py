@@ -134,6 +134,20 @@ def test_llama_cpp_writes_what_the_model_writes(smollm: Path, written: Export, o
     assert "Paris" in outside("gguf", place / "out", ["What is the capital of France?"])[0]
 
 
+@pytest.mark.real
+def test_floats_of_a_quantized_file_are_held_beside_its_weights_as_numbers(
+    smollm: Path, written: Export, place: Path
+) -> None:
+    pytest.importorskip("cyllama")
+    report = written(smollm, place / "out", "safetensors", TEXTS, TASK)
+    assert report["equal"] == 1.0
+    assert report["max_difference"] < 1e-4
+    rounded, exact = (
+        np.asarray(runtime(path, task=TASK, device="cpu", threads=1).outputs(TEXTS)) for path in (smollm, place / "out")
+    )
+    assert np.abs(rounded - exact)[:, 0].max() > 0.2, "llama.cpp rounds what it multiplies these weights with"
+
+
 def test_an_adapter_is_quantized_with_its_base(source: Path, place: Path) -> None:
     pytest.importorskip("cyllama")
     adapter = adapted(source, place / "adapter")

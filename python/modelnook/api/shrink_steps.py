@@ -42,13 +42,20 @@ def check_steps(steps: Sequence[str]) -> None:
 
 
 def check_quantized(ref: str, entry: ModelInfo, step: str) -> None:
-    """Refuse a quantized model for the first step, where that needs the weights as floats."""
+    """Refuse a quantized model for the first step, where that needs the weights as floats.
+
+    Raises:
+        UnsupportedError: one that was made here, whose original is named, or a GGUF file, which can be written as
+            floats.
+    """
     name, _, option = step.partition(":")
     if name == "distil" and option.partition(":")[0] not in ("", "auto", "layers"):
         # Of a teacher only its answers are taken.
         return
     code = "shrink.already_made" if name in STEPS else "quantize.already_made"
     refuse_quantized(code, ref, entry, step=name)
+    if name in STEPS and entry.formats == ("gguf",):
+        raise UnsupportedError("shrink.floats_first", ref=ref, step=name)
 
 
 def check_last(recipe: Recipe, step: str) -> None:

@@ -15,7 +15,7 @@ from modelnook.export.base import Exporter, shown
 from modelnook.export.card import card
 from modelnook.export.parity import Parity, answers, compared
 from modelnook.export.place import put, refuse_taken, signed
-from modelnook.runtime.folder import config
+from modelnook.runtime.folder import config, formats
 from modelnook.runtime.silence import first_line
 from modelnook.store.files import staging
 from modelnook.tasks import TASKS
@@ -96,7 +96,8 @@ def export(
 
 
 def _parity(source: Path, folder: Path, task: str, rows: Sequence[Any], to: str) -> Parity:
-    before = answers(source, task, rows)
+    # Only a GGUF file is run by llama.cpp on both sides.
+    before = answers(source, task, rows, floats="gguf" not in formats(folder))
     try:
         after = answers(folder, task, rows)
     except (ModelnookError, MemoryError, OSError, Stopped):

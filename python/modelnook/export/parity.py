@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelnook.convert.floats import requantizes
 from modelnook.domain.errors import RefusedError
 from modelnook.measure.outputs import finite
 from modelnook.runtime import runtime
@@ -34,9 +35,15 @@ class Parity:
     rows: int
 
 
-def answers(path: Path, task: str, rows: Sequence[Any]) -> Any:
-    """A folder's outputs, loaded for this and let go."""
-    model = runtime(path, task=task, device="auto" if needs_card(path) else "cpu")
+def answers(path: Path, task: str, rows: Sequence[Any], *, floats: bool = False) -> Any:
+    """A folder's outputs, loaded for this and let go.
+
+    Args:
+        floats: compute with a GGUF file's weights as numbers. llama.cpp rounds what it multiplies them with as well:
+            by that alone a copy of them in floats answers otherwise.
+    """
+    name = "transformers" if floats and requantizes(path) else "auto"
+    model = runtime(path, name=name, task=task, device="auto" if needs_card(path) else "cpu")
     try:
         return model.outputs(rows, batch_size=BATCH)
     finally:
