@@ -2,7 +2,8 @@ const NAMED =
   /(?<![\w-])(backend|budget|device|drop|method|recover|runtime|split|task|to)=(["'])([^"'\s]+)\2(?! ?[(（]--)/g;
 const FLAG = /(?<![\w-])(again|overwrite)=True(?! ?[(（]--)/g;
 const PAIRS = /(?<![\w-])columns=\{([^}]*)\}/g;
-const KEYWORD = /(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=(…|[\d.]*\d)/g;
+const KEYWORD =
+  /(?<![\w-])(text|label|columns|task|data|tokens|max_drop)=(…|[\d.]*\d)/g;
 
 /** Arguments of Python as the options that the sidebar's cells have; modelnook.verbs.options does it for a terminal. */
 export function typed(said: string): string {
