@@ -211,3 +211,22 @@ def test_hints_name_options_and_a_list_is_several_texts(shell: Any, monkeypatch:
     monkeypatch.setattr(api, "predict", lambda ref_or_model, inputs: [ref_or_model, *inputs])
     assert result(shell, "%model predict spam@1 ['I love it', \"it's bad\"]") == ["spam@1", "I love it", "it's bad"]
     assert result(shell, "%model predict spam [sic] it's bad") == ["spam", "[sic] it's bad"]
+
+
+def test_at_a_terminal_all_of_what_was_asked_for_is_displayed(shell: Any, tmp_path: Path) -> None:
+    """No kernel runs this shell, so nothing could open what a card folds."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    store = Store()
+    for at in range(20):
+        store.models.add(f"many-{at}", folder, describe(folder, ref="", id=f"many-{at}", source="local"))
+
+    def displayed(cell: str) -> str:
+        with capture_output() as out:
+            shell.run_cell(cell)
+        return str(out.stdout)
+
+    asked = displayed("%model search many --source local --limit 40")
+    assert all(f"many-{at}" in asked for at in range(20))
+    assert len(displayed("%model search many --source local").splitlines()) <= 13, "as before, once that was displayed"

@@ -17,7 +17,7 @@ from modelnook.messages import t
 from modelnook.settings import current
 from modelnook.verbs import Call, overview, parse, usage
 from modelnook.verbs.options import as_options
-from modelnook.verbs.said import said
+from modelnook.verbs.said import in_full, said
 
 __all__ = ["FAILED", "INTERRUPTED", "USAGE", "run"]
 
@@ -113,10 +113,7 @@ def _text(call: Call, result: Any) -> str:
         return text
     if not cards.knows(result):
         return str(result)
-    # Who says how many rows, or which run, or asks what a training would do, wants to see all; a card would fold it.
-    plan = call.verb.name == "finetune" and call.kwargs.get("dry_run")
-    whole = "limit" in call.kwargs or call.verb.name == "runs show" or plan
-    return _here(cards.whole(result) if whole else cards.text(result))
+    return _here(cards.whole(result) if in_full(call) else cards.text(result))
 
 
 def _json(result: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modelnook.domain.errors import InternalError, ModelnookError
-from modelnook.magics.show import Said, shown_already
+from modelnook.magics.show import Said, shown_already, unfolded
 from modelnook.messages import t
 
 if TYPE_CHECKING:
@@ -73,11 +73,14 @@ def _guarded(call: Call, work: Callable[[], Any]) -> Any:
 def _do(ipython: Any, call: Call) -> Any:
     if call.verb.pieces:
         return _written(ipython, call)
-    from modelnook.live import carried
+    from modelnook.live import carried, in_kernel
+    from modelnook.verbs.said import in_full
 
     result, shown, _ = carried(call, call.verb.finish, waits=call.waits)
     if shown:
         shown_already(ipython, result)
+    elif not in_kernel() and in_full(call):
+        unfolded(ipython, result)
     return result
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelnook import cards
 from modelnook.live.formatters import html, text
 
-__all__ = ["Said", "shown_already"]
+__all__ = ["Said", "shown_already", "unfolded"]
 
 
 class Said(str):
@@ -57,4 +58,25 @@ def shown_already(ipython: Any, value: Any) -> None:
             ipython.events.unregister("post_run_cell", forget)
 
     once.for_type(kind, skip)
+    ipython.events.register("post_run_cell", forget)
+
+
+def unfolded(ipython: Any, value: Any) -> None:
+    """Display ``value`` with all of its rows as this cell's result: at a terminal a folded card can't be opened."""
+    if not cards.knows(value):
+        return
+    formatter, kind = ipython.display_formatter.formatters["text/plain"], type(value)
+
+    def show(result: Any, printer: Any, cycle: bool) -> None:
+        if result is value and not cycle and len(printer.stack) <= 1:
+            printer.text(cards.whole(value))
+        elif folded is not None:
+            folded(result, printer, cycle)
+
+    def forget(*_: Any) -> None:
+        formatter.for_type(kind, folded)
+        if forget in ipython.events.callbacks["post_run_cell"]:
+            ipython.events.unregister("post_run_cell", forget)
+
+    folded = formatter.for_type(kind, show)
     ipython.events.register("post_run_cell", forget)

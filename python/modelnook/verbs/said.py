@@ -1,12 +1,21 @@
-"""Results that are no value to show but something done: the sentence that a person reads instead."""
+"""How a result reads: as a sentence where it is something done and no value, with all of its rows where asked so."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelnook.messages import t
 
-__all__ = ["said"]
+if TYPE_CHECKING:
+    from modelnook.verbs import Call
+
+__all__ = ["in_full", "said"]
+
+
+def in_full(call: Call) -> bool:
+    """Whether a person wants to see all: who says how many rows, or which run, or asks what a training would do."""
+    plan = call.verb.name == "finetune" and call.kwargs.get("dry_run")
+    return "limit" in call.kwargs or call.verb.name == "runs show" or bool(plan)
 
 
 def said(verb: str, result: Any) -> str | None:
