@@ -29,7 +29,6 @@ from machine import line
 from sets import minilm
 from unlabelled import parts as rows_of
 
-BATCH = 16
 KINDS = ("with", "plain", "longer")
 """Students: of all rows; of the labelled ones; of those for as many steps as the first."""
 
@@ -63,14 +62,18 @@ def one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
         "teacher": right(str(teacher.model)),
         "tfidf": teacher.baselines["tfidf"]["accuracy"],
     }
+    an_epoch = 1.0
     for kind in KINDS:
         more = {"unlabelled": rest} if kind == "with" else {}
         if kind == "longer":
-            more["epochs"] = math.ceil(found["steps"]["with"] / math.ceil(len(train) / BATCH))
+            more["epochs"] = math.ceil(found["steps"]["with"] / an_epoch)
         began = time.perf_counter()
         run = mn.distil(called, student=args.student, name=f"{called}-{kind}", max_drop=1.0, **more, **fitting)
         found.setdefault("seconds", {})[kind] = time.perf_counter() - began
-        found.setdefault("steps", {})[kind] = run.report["steps"][0]["steps"]
+        told = run.report["steps"][0]
+        # The plain student's when the longer one is planned: both have batches of one size.
+        an_epoch = told["steps"] / told["epochs"]
+        found.setdefault("steps", {})[kind] = told["steps"]
         found[kind] = right(str(run.model))
         found["bytes_ratio"] = run.report["after"]["bytes"] / run.report["before"]["bytes"]
     return found

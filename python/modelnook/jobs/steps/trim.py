@@ -198,7 +198,7 @@ def _told(work: Work, unseen: Verdict | None) -> Made:
         return {}
     # Half of the rows shows half of their tokens: that is told, but a writer that can't read them is ruined.
     if not unseen.accepted and (work.train or work.judge.metric in BY_TOKENS):
-        raise work.refusal("trim", unseen)
+        raise work.judge.refusal("shrink.refused_words", "shrink.refused_few", unseen, step="trim")
     if unseen.drop >= FELT:
         points = amount(work.judge.metric, unseen.drop)
         work.context.emit(Warned.of("shrink.new_texts", metric=work.judge.metric, points=points, rows=work.judge.rows))
