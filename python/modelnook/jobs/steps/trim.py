@@ -148,7 +148,8 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
     found, limited = [], []
     for at, part in enumerate(parts):
         shown = [work.train] if work.train else [other for place, other in enumerate(parts) if place != at]
-        shown += [work.unlabelled] if work.unlabelled else []
+        # Texts without labels are often taken from the same place as those that are measured on.
+        shown += [_without(work.unlabelled, part)] if work.unlabelled else []
         answered, outputs = _trial(work, source, target, part, [rows for rows in shown if rows], how)
         found.append(answered)
         limited.append(outputs)
@@ -157,6 +158,17 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
         work = work.limited(_together(limited))
     changed = 1 - agreement(work.spec, work.before.outputs, work.spec.beside(work.before.outputs, answered.outputs))[0]
     return work.judge(answered), changed
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    """Those of ``rows`` that aren't among the others, by the columns that both have; nothing where all are."""
+    shared = [role for role in rows if role in others]
+    known = {repr(row) for row in zip(*(others[role] for role in shared), strict=True)}
+    mine = [repr(row) for row in zip(*(rows[role] for role in shared), strict=True)]
+    left = [at for at, row in enumerate(mine) if row not in known]
+    if not shared:
+        return rows
+    return take(rows, left) if left else {}
 
 
 def _halves(rows: Rows) -> list[Rows]:
