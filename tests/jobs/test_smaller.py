@@ -341,8 +341,12 @@ def test_trim_says_what_new_texts_lose(topics: Run, here: None) -> None:
     report = mn.trim("topics", data=new, max_drop=1.0).report
     assert report["after"]["metrics"]["agreement"] == 1
     assert report["unseen"]["value"] < 1
-    with pytest.raises(ModelnookError, match="trim was refused: agreement goes from 1"):
+    more = [row["text"] for row in new]
+    again = mn.trim("topics", data=new, unlabelled=more, max_drop=1.0, name="same").report
+    assert again["unseen"] == report["unseen"], "the same texts once more are no others"
+    with pytest.raises(ModelnookError, match="trim was refused: agreement goes from 1") as caught:
         mn.trim("topics", data=new, max_drop=0.0)
+    assert "texts whose tokens stay with unlabelled=…" in (caught.value.hint or "")
 
 
 def test_a_writer_gains_nothing_by_fewer_tokens_to_choose_from(tmp_path: Path, store_home: Path, here: None) -> None:

@@ -147,7 +147,8 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
     found, limited = [], []
     for at, part in enumerate(parts):
         shown = [work.train] if work.train else [other for place, other in enumerate(parts) if place != at]
-        shown += [work.unlabelled] if work.unlabelled else []
+        # Texts without labels are often taken from the same place as those that are measured on.
+        shown += [_without(work.unlabelled, part)] if work.unlabelled else []
         answered, outputs = _trial(work, source, target, part, [rows for rows in shown if rows], how)
         found.append(answered)
         limited.append(outputs)
@@ -156,6 +157,17 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
         work = work.limited(_together(limited))
     same = work.spec.agree(work.before.outputs, work.spec.beside(work.before.outputs, answered.outputs))
     return work.judge(answered), 1 - float(same.mean())
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    """Those of ``rows`` that aren't among the others, by the columns that both have; nothing where all are."""
+    shared = [role for role in rows if role in others]
+    known = {repr(row) for row in zip(*(others[role] for role in shared), strict=True)}
+    mine = [repr(row) for row in zip(*(rows[role] for role in shared), strict=True)]
+    left = [at for at, row in enumerate(mine) if row not in known]
+    if not shared:
+        return rows
+    return take(rows, left) if left else {}
 
 
 def _halves(rows: Rows) -> list[Rows]:
@@ -197,7 +209,7 @@ def _told(work: Work, unseen: Verdict | None) -> Made:
         return {}
     # Half of the rows shows half of their tokens: that is told, but a writer that can't read them is ruined.
     if not unseen.accepted and (work.train or work.judge.metric in BY_TOKENS):
-        raise work.refusal("trim", unseen)
+        raise work.judge.refusal("shrink.refused_words", "shrink.refused_few", unseen, step="trim")
     if unseen.drop >= FELT:
         points = amount(work.judge.metric, unseen.drop)
         work.context.emit(Warned.of("shrink.new_texts", metric=work.judge.metric, points=points, rows=work.judge.rows))
