@@ -10,6 +10,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -362,6 +363,15 @@ def test_a_writer_gains_nothing_by_fewer_tokens_to_choose_from(tmp_path: Path, s
     run = mn.trim("writes", max_drop=1.0)
     (said,) = (one for one in run.warnings if "had always had" in one)
     assert f"{run.report['before']['metrics']['perplexity']:.3f}; " in said
+
+
+def test_prompts_alone_are_judged_by_agreement_after_a_trim(tmp_path: Path, store_home: Path, here: None) -> None:
+    """A trimmed model's tokens have other numbers: how likely it finds the same text is what can be compared."""
+    prompts = [{"prompt": prompt} for prompt in tiny_prompts(24)["prompt"]]
+    given: dict[str, Any] = {"data": prompts, "columns": {"prompt": "prompt"}, "max_drop": 1.0}
+    report = mn.shrink(str(tiny_writer(tmp_path / "writer")), steps="trim,int8:quanto", **given).report
+    assert (report["metric"], report["labels_used"], len(report["steps"])) == ("agreement", False, 2)
+    assert all(0 <= step["after"]["metrics"]["agreement"] <= 1 for step in report["steps"])
 
 
 def test_without_training_rows_each_half_of_the_rows_is_new_to_the_other(topics: Run, here: None) -> None:

@@ -227,6 +227,12 @@ def test_at_a_terminal_all_of_what_was_asked_for_is_displayed(shell: Any, tmp_pa
             shell.run_cell(cell)
         return str(out.stdout)
 
-    asked = displayed("%model search many --source local --limit 40")
+    printers = shell.display_formatter.formatters["text/plain"].type_printers
+    displayed("%model search many --source local")
+    before = dict(printers)
+    asked = displayed(
+        "found = %model search many --source local --limit 30\n%model search many --source local --limit 40"
+    )
+    assert printers == before
     assert all(f"many-{at}" in asked for at in range(20))
     assert len(displayed("%model search many --source local").splitlines()) <= 13, "as before, once that was displayed"

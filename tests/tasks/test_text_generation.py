@@ -312,6 +312,9 @@ def test_models_are_alike_where_the_likeliest_token_stays_the_same() -> None:
     assert spec.alike(before, swapped)[0].tolist() == [3, 4]
     share, (low, high) = agreement(spec, before, after)
     assert share == 0.8
+    apart = np.array([[10.0, 5], [8.0, 4], [0.0, 0]])
+    assert spec.alike(apart, after)[:, 1].tolist() == [1, 1, 1], "beside outputs without tokens it is the losses"
+    assert math.isnan(agreement(spec, [told([], [])], [told([], [])])[0])
     assert 0 <= low < share < high <= 1
 
 

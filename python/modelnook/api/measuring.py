@@ -153,8 +153,8 @@ def quantize(
         backend: ``auto`` measures those that run here; or ``onnx``, ``openvino``, ``torchao``, ``quanto`` …
         data: rows to measure on; without them the validation rows of the run that made the model, and where there are
             none either, texts of the model's own card and vocabulary. Without labels agreement is measured: the share
-            of rows whose answer stays the same; on its own texts, of a model that predicts tokens, of places whose
-            likeliest token does.
+            of rows whose answer stays the same; of a model that predicts tokens, of places (the first 16 of a row)
+            whose likeliest token does, or is four fifths as likely.
         text, label: the columns of the input and of the target, where their names don't tell.
         columns: role -> column, for the other roles of a task.
         max_drop: how far the primary metric may fall; 0.01 is one point of accuracy, or a hundredth of a perplexity,

@@ -66,10 +66,16 @@ def unfolded(ipython: Any, value: Any) -> None:
     if not cards.knows(value):
         return
     formatter, kind = ipython.display_formatter.formatters["text/plain"], type(value)
+    folded = formatter.for_type(kind)
+    if (others := getattr(folded, "wanted", None)) is not None:
+        # Another line of the same cell.
+        others.append(value)
+        return
+    wanted = [value]
 
     def show(result: Any, printer: Any, cycle: bool) -> None:
-        if result is value and not cycle and len(printer.stack) <= 1:
-            printer.text(cards.whole(value))
+        if any(result is one for one in wanted) and not cycle and len(printer.stack) <= 1:
+            printer.text(cards.whole(result))
         elif folded is not None:
             folded(result, printer, cycle)
 
@@ -78,5 +84,6 @@ def unfolded(ipython: Any, value: Any) -> None:
         if forget in ipython.events.callbacks["post_run_cell"]:
             ipython.events.unregister("post_run_cell", forget)
 
-    folded = formatter.for_type(kind, show)
+    setattr(show, "wanted", wanted)  # noqa: B010
+    formatter.for_type(kind, show)
     ipython.events.register("post_run_cell", forget)

@@ -9,6 +9,7 @@ rows has the score interval then (Wilson 1927).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,7 +100,9 @@ def agreement(spec: Spec, before: Any, after: Any) -> tuple[float, tuple[float, 
     """
     sums = spec.alike(before, after)
     same, count = sums.sum(axis=0)
-    share = float(same / max(count, 1))
+    if not count:
+        return math.nan, (math.nan, math.nan)
+    share = float(same / count)
     if share in (0, 1) or (sums[:, 1] == 1).all():
         return share, wilson(round(share * len(sums)), len(sums))
     drawn = resample(sums, RESAMPLES, np.random.default_rng(SEED))

@@ -208,7 +208,8 @@ def _strict(judge: Judge, best: Trial, search: Search) -> list[Warned]:
     near = min(small, key=lambda one: one.verdict.drop)
     told = {"way": called(near.backend, near.scheme, near.options), "mb": _mb(near.probe.bytes)}
     enough = math.ceil(1000 * near.verdict.drop) / 1000
-    return [Warned.of("quantize.strict", **told, percent=f"{100 * near.verdict.drop:.1f}", enough=f"{enough:g}")]
+    code = "quantize.strict_tokens" if judge.spec.scores_texts else "quantize.strict"
+    return [Warned.of(code, **told, percent=f"{100 * near.verdict.drop:.1f}", enough=f"{enough:g}")]
 
 
 def _mb(count: int) -> str:

@@ -114,13 +114,15 @@ class LanguageModelling(Spec):
         return same
 
     def alike(self, before: Any, after: Any) -> NDArray[np.float64]:
-        """At how many of a row's places both hold one token for the likeliest, and at how many there is one.
+        """At how many of a row's first 16 places both hold one token for the likeliest, and at how many there is one.
 
-        Both have to count tokens by the same numbers. It is what llama.cpp calls "same top p", but for what is as
-        likely: which of two such tokens comes first, the last bit of a number decides.
+        Both have to count tokens by the same numbers; beside outputs that tell no tokens it is :meth:`agree`. It is
+        what llama.cpp calls "same top p", but for ``TIE``.
         """
         import numpy as np
 
+        if any(len(outputs) and len(outputs[0]) == 2 for outputs in (before, after)):
+            return super().alike(before, after)
         (first, other), (second, another) = (_likeliest(outputs) for outputs in (before, after))
         there = first >= 0
         same = (first == second) | (first == another) | (other == second) | ((other == another) & (other >= 0))

@@ -144,8 +144,8 @@ def _rows(context: Context, source: Path) -> Rows:
 
 def say_of_labels(context: Context, rows: int, used: bool) -> None:
     """A report without labels says less than one with them: that stands beside it."""
+    by_tokens = TASKS.load(context.recipe.task or "", light=True)().scores_texts
     if context.recipe.knobs.get("measured_on") == "own":
-        spec = TASKS.load(context.recipe.task or "", light=True)
-        context.emit(Warned.of("quantize.own_tokens" if spec().scores_texts else "quantize.own_texts", n=rows))
+        context.emit(Warned.of("quantize.own_tokens" if by_tokens else "quantize.own_texts", n=rows))
     elif not used:
-        context.emit(Warned.of("quantize.no_labels", n=rows))
+        context.emit(Warned.of("quantize.no_labels_tokens" if by_tokens else "quantize.no_labels", n=rows))
