@@ -45,6 +45,8 @@ CALL = """The following call raised this error:
             "Unable to read the model: /a/b.xml",
         ),
         ("The rows need different lengths.\nMore.", "The rows need different lengths"),
+        ("Unsupported op: GroupQueryAttention (node x)", "Unsupported op: GroupQueryAttention (node x)"),
+        ("alloc.cpp:12 Something failed for model (abc) due to X", "Something failed for model (abc) due to X"),
         ("", "RuntimeError"),
     ],
 )

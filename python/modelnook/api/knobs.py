@@ -33,7 +33,7 @@ def check_drop(max_drop: float) -> None:
     """Refuse a ``max_drop`` that is no share; one beyond 1 was most likely meant in points.
 
     Raises:
-        UsageError: with the share that was meant.
+        UsageError: with the share that was meant, or an example.
     """
     if 0 <= max_drop <= 1:
         return

@@ -38,7 +38,7 @@ def backend(name: str) -> type[Quantizer]:
 def asked(way: str, error: UnsupportedError) -> UnsupportedError:
     """Why the only way that there was to try can't be gone, with its backend and scheme."""
     name, _, scheme = way.partition(" ")
-    if name in error.message:
+    if error.values.get("backend") == name:
         return error
     message = t("quantize.cant_make", backend=name, scheme=scheme, error=error.message)
     told = type(error).told({**error.to_dict(), "message": message})

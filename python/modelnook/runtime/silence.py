@@ -46,9 +46,11 @@ _FAILED = (
     re.compile(r"^\[CPU\] (?P<op>\w+) node with name .*\n(?P<why>.+)\Z", re.MULTILINE),
 )
 _PLACES = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |\S+\.(?:cc|cpp|h|hpp):\d+ (?:[^()]*\([^()]*\)(?: const)? )?"
-    r"|Load model from .*? failed: ?|^\[cpu\]\w+: |^\w+ op: "
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|\S+\.(?:cc|cpp|h|hpp):\d+ (?:[\w:<>*&~, ]*::~?\w+\([^()]*\)(?: const)? )?"
+    r"|Load model from .*? failed: ?|^\[cpu\]\w+: "
 )
+_OP = re.compile(r"^\w+ op: ")
 
 # What PyTorch says where it would have to know a value while it traces, and whose line of code wanted that.
 _BY_VALUES = "data-dependent expression"
@@ -132,7 +134,7 @@ def failed_in(error: BaseException) -> str | None:
     """
     text = str(error).strip()
     found = next((match for known in _FAILED if (match := known.search(text))), None)
-    return f"{found['op']}: {_cut(found['why'])}" if found else None
+    return f"{found['op']}: {_OP.sub('', _cut(found['why']))}" if found else None
 
 
 def _cut(said: str) -> str:

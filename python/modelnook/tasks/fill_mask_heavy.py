@@ -123,7 +123,7 @@ class FillMaskTask(Task):
         """The sums over the parts of each row, and the likeliest tokens of its first part."""
         values, owner = np.asarray(outputs, dtype=np.float32), np.array(rows["owner"], dtype=np.int64)
         _, first = np.unique(owner, return_index=True)
-        found = values[first]
+        found = values[first] if len(owner) else np.empty((0, 2), dtype=np.float32)
         found[:, :2] = 0
         np.add.at(found[:, :2], owner, values[:, :2])
         return found

@@ -15,7 +15,7 @@ _NAMED = re.compile(
 )
 _FLAG = re.compile(r"(?<![\w-])(again|overwrite)=True(?! ?[(（]--)")
 _PAIRS = re.compile(r"(?<![\w-])columns=\{([^}]*)\}")
-_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop|unlabelled)=(…|[\d.]*\d)")
+_KEYWORD = re.compile(r"(?<![\w-])(text|label|columns|task|data|tokens|max_drop|unlabelled)=(…|-?[\d.]*\d)")
 
 
 def as_options(text: str) -> str:

@@ -3,7 +3,7 @@ const NAMED =
 const FLAG = /(?<![\w-])(again|overwrite)=True(?! ?[(（]--)/g;
 const PAIRS = /(?<![\w-])columns=\{([^}]*)\}/g;
 const KEYWORD =
-  /(?<![\w-])(text|label|columns|task|data|tokens|max_drop|unlabelled)=(…|[\d.]*\d)/g;
+  /(?<![\w-])(text|label|columns|task|data|tokens|max_drop|unlabelled)=(…|-?[\d.]*\d)/g;
 
 /** Arguments of Python as the options that the sidebar's cells have; modelnook.verbs.options does it for a terminal. */
 export function typed(said: string): string {

@@ -162,11 +162,11 @@ def _on_new_texts(work: Work, source: Path, target: Path, how: dict[str, Any]) -
 def _without(rows: Rows, others: Rows) -> Rows:
     """Those of ``rows`` that aren't among the others, by the columns that both have; nothing where all are."""
     shared = [role for role in rows if role in others]
+    if not shared:
+        return rows
     known = {repr(row) for row in zip(*(others[role] for role in shared), strict=True)}
     mine = [repr(row) for row in zip(*(rows[role] for role in shared), strict=True)]
     left = [at for at, row in enumerate(mine) if row not in known]
-    if not shared:
-        return rows
     return take(rows, left) if left else {}
 
 
